@@ -1,0 +1,36 @@
+# The door; CMake is the build. PRESET=debug|asan|tsan|fuzz chooses another one, PREFIX= where `make install` puts it.
+PRESET ?= release
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+B = build/$(PRESET)
+
+.PHONY: all setup demo test test-long bench install format clean
+
+all: setup
+	@mkdir -p $(B)
+	@cmake --preset $(PRESET) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >$(B)/configure.log 2>&1 || { cat $(B)/configure.log; exit 1; }
+	@cmake --build $(B) -j $(JOBS)
+
+setup:
+	@scripts/setup.sh
+
+demo: all
+	@RONDO=$(B)/bin/rondo scripts/demo.sh
+
+test: all
+	ctest --test-dir $(B) -LE long -j $(JOBS) --output-on-failure --no-tests=error
+
+test-long: all
+	ctest --test-dir $(B) -j $(JOBS) --output-on-failure --no-tests=error
+
+bench: all
+	@RONDO=$(B)/bin/rondo scripts/bench.sh
+
+install: all
+	cmake --install $(B)
+
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+clean:
+	rm -rf build
