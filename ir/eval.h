@@ -1,0 +1,47 @@
+/* Private to ir/: the evaluator's state. */
+#ifndef RONDO_IR_EVAL_H
+#define RONDO_IR_EVAL_H
+
+#include "ir/build.h"
+
+/* One evaluation of a graph; a body's frame is kept and reused for every step. */
+typedef struct Frame {
+    const Graph *g;
+    double **v;           /* by Ref */
+    int64_t *size;        /* by Ref; elements */
+    struct Frame **child; /* by Ref: of scans */
+    double **out;         /* of a body: its outs */
+    double **carry, **next;
+    bool *active; /* [B] */
+    struct Frame *up;
+    Ref scan; /* the node of `up` */
+} Frame;
+
+typedef struct {
+    const Module *m;
+    Arena *a;
+    const EvalIn *in;
+    int64_t size[MAX_AXES];
+    const double *length[MAX_AXES]; /* [B], ragged axes only */
+    int64_t now[MAX_AXES];          /* steps of the enclosing scans */
+    const bool *active;             /* [B]: in a body; NULL: all */
+} Eval;
+
+/* Rows of a set of axes in canonical order. */
+typedef struct {
+    int n;
+    uint32_t axis[MAX_AXES];
+    int64_t size[MAX_AXES], stride[MAX_AXES]; /* strides in rows */
+    int64_t rows;
+} Layout;
+
+Layout layout_of(const Eval *e, uint32_t axes);
+int64_t row_at(const Layout *l, const int64_t *idx); /* idx by axis */
+bool row_next(const Layout *l, int64_t *idx);
+bool row_valid(const Eval *e, uint32_t axes, const int64_t *idx);
+int64_t axis_length(const Eval *e, uint32_t axis, uint32_t axes, const int64_t *idx);
+
+void eval_noise(const Eval *e, const Node *n, const uint32_t *w, double *out);
+void eval_structural(const Eval *e, const Frame *f, Ref r, double *out); /* reduce, contract, shape, index, time */
+
+#endif
