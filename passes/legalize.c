@@ -1,0 +1,350 @@
+/* legalize: the graph as lowering takes it; the last graph pass.
+   before:  sum outs, ragged axes, dots of any labels, pads
+   after:   sum outs are carries read by `last`; values over a ragged axis are masked where rows are mixed, so that every
+            axis but those of last, reverse and join is dense; a dot is either rows x matrix or a sum over rows of outer
+            products, all others are written as sum(mul(expand, expand)); a pad is a concat with zeros
+   relies on: a scan body belongs to one scan. */
+#include "passes/lower.h"
+#include "passes/lower_int.h"
+
+typedef struct {
+    Module *m;
+    Str *explain;
+} Legal;
+
+static uint32_t zero_of(Graph *g, const Node *n)
+{
+    Ref z = n->dtype == DT_F ? g_const(g, 0) : n->dtype == DT_I ? g_int(g, 0) : g_bool(g, false);
+    return n->rank ? g_broadcast(g, z, n->rank, n->dim) : z;
+}
+
+/* The mask of real steps of `axis` at the rows of a value; 0 when every row is real. `inside`: in the body of a scan over it. */
+static Ref valid_rows(Legal *l, Graph *g, uint32_t axis, bool inside)
+{
+    if (!l->m->axis[axis].ragged)
+        return 0;
+    return g_bin(g, OP_LT, g_iota_axis(g, axis, inside), g_length(g, axis));
+}
+
+static Ref masked(Legal *l, Graph *g, Ref v, uint32_t axes, Ref other)
+{
+    for (uint32_t a = 1; a < l->m->naxis; a++) {
+        if (!(axes & AX(a)) || !(g->node.at[v].axes & AX(a)) || !(g->node.at[v].axes & AX(AXIS_B)))
+            continue; /* a value without examples has every step */
+        Ref ok = valid_rows(l, g, a, false);
+        if (ok)
+            v = g_select(g, ok, v, other ? other : zero_of(g, &g->node.at[v]));
+    }
+    return v;
+}
+
+static int label_position(const uint8_t *labels, uint32_t rank, uint32_t label)
+{
+    for (uint32_t i = 0; i < rank; i++)
+        if (labels[i] == label)
+            return (int)i;
+    return -1;
+}
+
+/* The operand's dimensions in the order of `map` (result dim -> operand dim, -1: none), then the missing ones added. */
+static Ref spread(Graph *g, Ref a, uint32_t n, const int32_t *dim, const int32_t *map)
+{
+    uint32_t perm[3] = { 0 }, k = 0;
+    int32_t to[3] = { -1, -1, -1 };
+    bool moved = false;
+    for (uint32_t i = 0; i < n; i++)
+        if (map[i] >= 0) {
+            moved |= (uint32_t)map[i] != k;
+            to[i] = (int32_t)k;
+            perm[k++] = (uint32_t)map[i];
+        }
+    if (moved)
+        a = g_transpose(g, a, perm);
+    return g_expand(g, a, (int)n, dim, to, 0);
+}
+
+/* sum(mul(expand a, expand b)) over the result's labels followed by the contracted ones. */
+static Ref dot_as_sum(Legal *l, Graph *g, Ref a, Ref b, const uint32_t *w, const Node *old)
+{
+    uint8_t la[3], lb[3], lo[3], all[6];
+    for (int i = 0; i < 3; i++) {
+        la[i] = (uint8_t)w[i];
+        lb[i] = (uint8_t)w[3 + i];
+        lo[i] = (uint8_t)w[6 + i];
+    }
+    const Node *na = &g->node.at[a], *nb = &g->node.at[b];
+    uint32_t n = old->rank, kept = old->rank;
+    for (uint32_t i = 0; i < kept; i++)
+        all[i] = lo[i];
+    for (uint32_t i = 0; i < na->rank; i++)
+        if (label_position(all, n, la[i]) < 0)
+            all[n++] = la[i];
+    for (uint32_t i = 0; i < nb->rank; i++)
+        if (label_position(all, n, lb[i]) < 0)
+            all[n++] = lb[i];
+    if (n > MAX_RANK) {
+        diag_error(l->m->ctx, 801, (Span){ old->span, old->span + (old->span != 0) },
+                   "this product has more than %d feature dimensions in all, which Rondo cannot lower", MAX_RANK);
+        return 0;
+    }
+    int32_t dim[3] = { 0 }, ma[3] = { -1, -1, -1 }, mb[3] = { -1, -1, -1 };
+    for (uint32_t i = 0; i < n; i++) {
+        ma[i] = label_position(la, na->rank, all[i]);
+        mb[i] = label_position(lb, nb->rank, all[i]);
+        dim[i] = ma[i] >= 0 ? na->dim[ma[i]] : nb->dim[mb[i]];
+    }
+    uint32_t axes = (na->axes | nb->axes) & ~w[9];
+    Ref ea = n ? spread(g, a, n, dim, ma) : a, eb = n ? spread(g, b, n, dim, mb) : b;
+    Ref p = g_bin(g, OP_MUL, ea, eb);
+    uint32_t dims = 0;
+    for (uint32_t i = kept; i < n; i++)
+        dims |= 1u << i;
+    if (dims)
+        p = g_sum(g, p, 0, dims);
+    if (axes)
+        p = g_sum(g, masked(l, g, p, axes, 0), axes, 0);
+    return p;
+}
+
+bool dot_is_gemm(const Graph *g, Ref r, DotInfo *info, GemmKind *kind)
+{
+    DotInfo d = dot_classify(g, r);
+    const Node *n = &g->node.at[r];
+    Ref left = n->in[d.swapped ? 1 : 0], right = n->in[d.swapped ? 0 : 1];
+    *info = d;
+    if (n->rank == 0 || n->dim[n->rank - 1] < 4)
+        return false;
+    if (d.kind == DOT_PRODUCT && n->rank == 1 && d.nm == 0 && d.nk == 1 && d.nn == 1 && d.nbatch == 0 && d.k_axes == 0 &&
+        g->node.at[left].rank == 1 && g->node.at[right].rank == 2 && g->node.at[right].axes == 0 && g->node.at[left].axes) {
+        *kind = GEMM_ROWS;
+        return true;
+    }
+    if (d.kind == DOT_GRADIENT && d.nk == 0 && d.nbatch == 0 && d.batch_axes == 0 && n->axes == 0 && d.nm <= 1 && d.nn <= 1 &&
+        g->node.at[left].axes == g->node.at[right].axes && g->node.at[left].axes == d.k_axes) {
+        *kind = GEMM_GRADIENT;
+        return true;
+    }
+    return false;
+}
+
+static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
+{
+    const Node *n = &src->node.at[r];
+    const uint32_t *w = node_attr(src, r);
+    uint32_t words[10];
+    for (int i = 0; i < 10; i++)
+        words[i] = w[i];
+    Ref a = map[n->in[0]], b = map[n->in[1]];
+    uint32_t contracted = (g->node.at[a].axes | g->node.at[b].axes) & ~words[9];
+    DotInfo info;
+    GemmKind kind;
+    if (!dot_is_gemm(src, r, &info, &kind)) {
+        if (l->explain && n->rank >= 2)
+            str_printf(l->explain, "slow path: %%%u, a product of rank %d outside of the two forms, is a loop nest\n", r, n->rank);
+        return dot_as_sum(l, g, a, b, words, n);
+    }
+    uint8_t la[3], lb[3], lo[3];
+    for (int i = 0; i < 3; i++) {
+        la[i] = (uint8_t)words[i];
+        lb[i] = (uint8_t)words[3 + i];
+        lo[i] = (uint8_t)words[6 + i];
+    }
+    a = masked(l, g, a, contracted, 0);
+    b = masked(l, g, b, contracted, 0);
+    return g_dot(g, a, b, la, lb, lo, words[9]);
+}
+
+static Ref legal_pad(Graph *g, Ref a, const uint32_t *w)
+{
+    uint32_t dim = w[0];
+    int32_t before = (int32_t)w[1], after = (int32_t)w[2];
+    Node n = g->node.at[a];
+    Ref part[3];
+    uint32_t k = 0;
+    int32_t d = n.dim[dim];
+    if (before) {
+        n.dim[dim] = before;
+        part[k++] = zero_of(g, &n);
+    }
+    part[k++] = a;
+    if (after) {
+        n.dim[dim] = after;
+        part[k++] = zero_of(g, &n);
+    }
+    (void)d;
+    return k == 1 ? a : g_concat(g, part, k, dim);
+}
+
+static void legal_graph(Legal *l, Graph *dst, const Graph *src, uint32_t axis, Ref *map);
+
+/* What a stacked value is at an inactive step: the carry whose next it is, else zero. */
+static Ref carry_over(const Graph *old, uint32_t ncarry, Ref value, const Ref *carry, Ref zero)
+{
+    for (uint32_t k = 0; k < ncarry; k++)
+        if (old->root.at[k].ref == value)
+            return carry[k];
+    return zero;
+}
+
+/* A sum over the steps of a ragged axis whose summand has no examples covers every step, which a frozen carry cannot: it is
+   stacked and summed outside. */
+static bool sum_outside(const Legal *l, const Graph *body, uint32_t axis, const Root *o)
+{
+    return o->kind == ROOT_SUM && l->m->axis[axis].ragged && !(body->node.at[o->ref].axes & AX(AXIS_B));
+}
+
+static Ref legal_out(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
+{
+    const Node *n = &src->node.at[r];
+    ScanInfo s = scan_info(src, n->in[0]);
+    const Graph *body = l->m->graph.at[s.body];
+    Ref x = g_out(g, map[n->in[0]], n->attr);
+    return sum_outside(l, body, s.axis, &body->root.at[s.ncarry + n->attr]) ? g_sum(g, x, AX(s.axis), 0) : x;
+}
+
+static Ref legal_scan(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
+{
+    Module *m = l->m;
+    Arena *a = m->arena;
+    ScanInfo s = scan_info(src, r);
+    const Graph *old = m->graph.at[s.body];
+    Graph *body = module_add_graph(m);
+    Ref *bmap = NEW_N(a, Ref, old->node.n + 1);
+    legal_graph(l, body, old, s.axis, bmap);
+    Ref active = valid_rows(l, body, s.axis, true);
+    Ref *next = NEW_N(a, Ref, s.ncarry + old->root.n), *init = NEW_N(a, Ref, s.ncarry + old->root.n);
+    Ref *carry = NEW_N(a, Ref, s.ncarry + old->root.n);
+    for (Ref i = 1; i < body->node.n; i++)
+        if (body->node.at[i].op == OP_CARRY)
+            carry[body->node.at[i].attr] = i;
+    uint32_t nc = s.ncarry;
+    for (uint32_t k = 0; k < nc; k++) {
+        init[k] = map[s.init[k]];
+        next[k] = bmap[old->root.at[k].ref];
+    }
+    for (uint32_t i = s.ncarry; i < old->root.n; i++) {
+        if (old->root.at[i].kind != ROOT_SUM || sum_outside(l, old, s.axis, &old->root.at[i]))
+            continue;
+        Ref v = bmap[old->root.at[i].ref];
+        Node n = body->node.at[v];
+        carry[nc] = g_leaf_typed(body, OP_CARRY, nc, n.dtype, n.rank, n.dim, n.axes);
+        next[nc] = g_bin(body, OP_ADD, carry[nc], v);
+        Ref z = zero_of(g, &n);
+        init[nc] = n.axes ? g_expand_axes(g, z, n.axes) : z;
+        nc++;
+    }
+    for (uint32_t k = 0; k < nc; k++) {
+        if (active && next[k] != carry[k]) {
+            Node n = body->node.at[next[k]];
+            if (!carry[k]) /* not read by the body, but its final value is frozen all the same */
+                carry[k] = g_leaf_typed(body, OP_CARRY, k, n.dtype, n.rank, n.dim, n.axes | AX(AXIS_B));
+            next[k] = g_select(body, active, next[k], carry[k]);
+        }
+        graph_root(body, ROOT_NEXT, 0, next[k], k);
+    }
+    uint32_t sum = s.ncarry;
+    for (uint32_t i = s.ncarry; i < old->root.n; i++) {
+        const Root *o = &old->root.at[i];
+        if (sum_outside(l, old, s.axis, o)) {
+            graph_root(body, ROOT_STACK, o->name, bmap[o->ref], 0);
+        } else if (o->kind == ROOT_SUM) {
+            graph_root(body, ROOT_LAST, o->name, 0, sum++);
+        } else if (o->kind == ROOT_STACK) {
+            Ref v = bmap[o->ref];
+            /* a stacked carry-out shares the carry's own mask: what stands at padded steps does not matter */
+            if (active && (body->node.at[v].axes & AX(AXIS_B)))
+                v = g_select(body, active, v, carry_over(old, s.ncarry, o->ref, carry, zero_of(body, &body->node.at[v])));
+            graph_root(body, ROOT_STACK, o->name, v, 0);
+        } else {
+            graph_root(body, o->kind, o->name, o->ref ? bmap[o->ref] : 0, o->index);
+        }
+    }
+    Ref *step = NEW_N(a, Ref, s.nstep + 1), *capture = NEW_N(a, Ref, s.ncapture + 1);
+    for (uint32_t k = 0; k < s.nstep; k++)
+        step[k] = map[s.step[k]];
+    for (uint32_t k = 0; k < s.ncapture; k++)
+        capture[k] = map[s.capture[k]];
+    return g_scan(g, s.axis, s.reverse, body->index, init, nc, step, s.nstep, capture, s.ncapture);
+}
+
+static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
+{
+    const Node *n = &src->node.at[r];
+    const uint32_t *w = NULL;
+    uint32_t axes;
+    Ref x;
+    g->span = n->span;
+    g->name = n->name;
+    switch (n->op) {
+    case OP_DOT:
+        return legal_dot(l, g, src, r, map);
+    case OP_PAD:
+        w = node_attr(src, r);
+        return legal_pad(g, map[n->in[0]], w);
+    case OP_OUT:
+        return legal_out(l, g, src, r, map);
+    case OP_SCAN:
+        return legal_scan(l, g, src, r, map);
+    case OP_SUM:
+    case OP_AMAX:
+        w = node_attr(src, r);
+        axes = w[0];
+        x = map[n->in[0]];
+        if (w[1])
+            x = n->op == OP_SUM ? g_sum(g, x, 0, w[1]) : g_amax(g, x, 0, w[1]);
+        if (axes) {
+            Ref low = n->op == OP_SUM ? 0 : g_const(g, -HUGE_VAL);
+            x = masked(l, g, x, axes, low);
+            x = n->op == OP_SUM ? g_sum(g, x, axes, 0) : g_amax(g, x, axes, 0);
+        }
+        return x;
+    case OP_SCATTER_ADD:
+        w = node_attr(src, r);
+        axes = src->node.at[n->in[1]].axes & ~w[1];
+        return g_scatter_add(g, map[n->in[0]], masked(l, g, map[n->in[1]], axes, 0), (int32_t)w[0], w[1]);
+    case OP_SHIFT:
+        w = node_attr(src, r);
+        x = g_shift(g, map[n->in[0]], map[n->in[1]], w[0], (int32_t)w[1]);
+        if ((int32_t)w[1] < 0 && l->m->axis[w[0]].ragged) {
+            Ref t = g_bin(g, OP_SUB, g_iota_axis(g, w[0], false), g_int(g, (int32_t)w[1]));
+            x = g_select(g, g_bin(g, OP_LT, t, g_length(g, w[0])), x, map[n->in[1]]);
+        }
+        return x;
+    default: /* every other operation stays as it is */
+        return graph_copy_node(g, src, r, map);
+    }
+}
+
+static void legal_graph(Legal *l, Graph *dst, const Graph *src, uint32_t axis, Ref *map)
+{
+    (void)axis;
+    uint32_t errors = diag_error_count(l->m->ctx);
+    for (Ref r = 1; r < src->node.n; r++) {
+        map[r] = legal_node(l, dst, src, r, map);
+        if (!map[r] && diag_error_count(l->m->ctx) == errors)
+            diag_error(l->m->ctx, 999, (Span){ 0, 0 }, "legalize lost node %%%u (%s) of graph %u", r,
+                       op_info[src->node.at[r].op].text, src->index);
+    }
+}
+
+bool pass_legalize(Module *m, Str *explain)
+{
+    Legal l = { m, explain };
+    uint32_t errors = diag_error_count(m->ctx);
+    Graph *old = m->graph.at[0], *g = module_add_graph(m);
+    Ref *map = NEW_N(m->arena, Ref, old->node.n + 1);
+    legal_graph(&l, g, old, 0, map);
+    for (uint32_t i = 0; i < old->root.n; i++) {
+        Root r = old->root.at[i];
+        Ref v = r.ref ? map[r.ref] : 0;
+        if (v)
+            v = masked(&l, g, v, g->node.at[v].axes, 0);
+        graph_root(g, r.kind, r.name, v, r.index);
+    }
+    m->graph.at[g->index] = old; /* trade places; module_dce drops it */
+    old->index = g->index;
+    m->graph.at[0] = g;
+    g->index = 0;
+    module_dce(m);
+    return diag_error_count(m->ctx) == errors;
+}

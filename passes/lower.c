@@ -1,0 +1,330 @@
+/* lower: entries of the program, places of what the caller binds, and the order of functions. */
+#include "passes/lower_int.h"
+#include <stdlib.h>
+
+static int64_t features_of(int rank, const int32_t *dim)
+{
+    int64_t n = 1;
+    for (int d = 0; d < rank; d++)
+        n *= dim[d];
+    return n;
+}
+
+static Loc dense_loc(uint32_t buf, uint32_t axes, int rank, const int32_t *dim, LElem e)
+{
+    Loc l = { .ok = true, .buf = buf, .axes = axes, .elem = (uint8_t)e };
+    int64_t s = 1;
+    for (int d = rank; d-- > 0;) {
+        l.fs[d] = s;
+        s *= dim[d];
+    }
+    l.ld = s;
+    return l;
+}
+
+static uint32_t caller_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t index, uint32_t axes, int64_t row)
+{
+    uint32_t k = low_buf(L, name, role, e, index, axes, row, 0);
+    L->p->buf.at[k].first = 0;
+    return k;
+}
+
+static void bind_inputs(Low *L)
+{
+    const Module *m = L->m;
+    L->theta = m->theta_size ? caller_buf(L, "theta", LB_THETA, LE_F, 0, 0, m->theta_size) : 0;
+    L->input_buf = NEW_N(L->arena, uint32_t, m->input.n + 1);
+    for (uint32_t i = 0; i < m->input.n; i++) {
+        const Input *in = &m->input.at[i];
+        LElem e = in->dtype == DT_I ? LE_I32 : LE_F;
+        L->input_buf[i] = caller_buf(L, name_str(L->ctx, in->name), LB_INPUT, e, i, in->axes, features_of(in->rank, in->dim));
+    }
+    L->input_buf[m->input.n] = caller_buf(L, "example", LB_EXAMPLE, LE_I32, 0, AX(AXIS_B), 1);
+}
+
+/* Leaves of any graph whose place the caller gives. */
+void place_caller_leaves(LowG *lg)
+{
+    Low *L = lg->L;
+    for (Ref r = 1; r < lg->g->node.n; r++) {
+        const Node *n = &lg->g->node.at[r];
+        if (n->op == OP_PARAM) {
+            lg->ni[r].loc = dense_loc(L->theta, 0, n->rank, n->dim, LE_F);
+            lg->ni[r].loc.foff = L->m->param.at[n->attr].offset;
+        } else if (n->op == OP_INPUT) {
+            lg->ni[r].loc = dense_loc(L->input_buf[n->attr], n->axes, n->rank, n->dim, elem_of(n));
+        } else if (n->op == OP_LENGTH && L->m->axis[n->attr].ragged && L->m->axis[n->attr].length) {
+            lg->ni[r].loc = dense_loc(L->input_buf[L->m->axis[n->attr].length - 1], AX(AXIS_B), 0, NULL, LE_I32);
+        }
+    }
+}
+
+/* ---- roots ------------------------------------------------------------------------------------------------------------- */
+
+static Loc root_place(Low *L, const Graph *g, uint32_t i)
+{
+    const Root *o = &g->root.at[i];
+    const Node *n = &g->node.at[o->ref];
+    if (o->kind == ROOT_GRAD_PARAM) {
+        if (!L->grad)
+            L->grad = caller_buf(L, "grad", LB_GRAD, LE_F, 0, 0, L->m->theta_size);
+        Loc l = dense_loc(L->grad, 0, n->rank, n->dim, LE_F);
+        l.foff = L->m->param.at[o->index].offset;
+        return l;
+    }
+    const char *name = o->name ? name_str(L->ctx, o->name) : "out";
+    uint32_t b = caller_buf(L, arena_printf(L->arena, "out_%u_%s", i, name), LB_OUTPUT, elem_of(n), i, n->axes, node_features(n));
+    return dense_loc(b, n->axes, n->rank, n->dim, elem_of(n));
+}
+
+static Loc *place_roots(LowG *lg)
+{
+    const Graph *g = lg->g;
+    Loc *place = NEW_N(lg->L->arena, Loc, g->root.n + 1);
+    for (uint32_t i = 0; i < g->root.n; i++) {
+        Ref r = g->root.at[i].ref;
+        if (!r)
+            continue;
+        place[i] = root_place(lg->L, g, i);
+        NodeInfo *ni = &lg->ni[r];
+        if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->load && !ni->loc.ok) {
+            ni->loc = place[i];
+            ni->mem = true;
+            place[i].ok = false; /* written where it is made */
+        }
+    }
+    return place;
+}
+
+static void copy_roots(LowG *lg, const Loc *place)
+{
+    Low *L = lg->L;
+    bool barrier = false;
+    for (uint32_t i = 0; i < lg->g->root.n; i++) {
+        if (!place[i].ok)
+            continue;
+        bool one = !(place[i].axes & AX(L->bx)) && !L->serial;
+        L->pos++;
+        if (one && !barrier)
+            lb_barrier(&L->b);
+        barrier |= one;
+        if (one)
+            lb_if_lt(&L->b, lb_op(&L->b, LOP_TID, 0, 0, 0, 0), lb_iconst(&L->b, 1));
+        emit_copy(lg, lg->g->root.at[i].ref, &place[i]);
+        if (one)
+            lb_end_if(&L->b);
+    }
+}
+
+/* ---- entries -------------------------------------------------------------------------------------------------------------- */
+
+/* In "prepare": packs the matrices of rate load that the products of this graph, and of the bodies under it, multiply by. */
+static void pack_all(LowG *lg)
+{
+    Low *L = lg->L;
+    const Graph *g = lg->g;
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Node *n = &g->node.at[r];
+        DotInfo d;
+        GemmKind kind;
+        if (n->op == OP_DOT && dot_is_gemm(g, r, &d, &kind) && kind == GEMM_ROWS) {
+            Ref right = n->in[d.swapped ? 0 : 1];
+            bool load = lg->body || lg->ni[right].load;
+            if (load && low_loc(lg, right).ok)
+                low_pack(lg, r);
+        }
+        if (n->op != OP_SCAN)
+            continue;
+        ScanInfo s = scan_info(g, r);
+        LowG *bg = NEW(L->arena, LowG);
+        bg->L = L;
+        bg->g = L->m->graph.at[s.body];
+        bg->up = lg;
+        bg->body = true;
+        plan_kinds(bg);
+        for (Ref q = 1; q < bg->g->node.n; q++) {
+            const Node *leaf = &bg->g->node.at[q];
+            if (leaf->op != OP_CAPTURE)
+                continue;
+            Ref o = s.capture[leaf->attr];
+            if (lg->body || lg->ni[o].load)
+                bg->ni[q].loc = low_loc(lg, o);
+        }
+        pack_all(bg);
+    }
+}
+
+static void begin_entry(Low *L, const char *name)
+{
+    lprogram_add_fn(L->p, name, LFUNC_ENTRY);
+    L->b = lb_make(L->p, L->p->fn.n - 1);
+    LBuilder *b = &L->b;
+    LV B = lb_op(b, LOP_DIM, 0, 0, 0, L->bx), tid = lb_op(b, LOP_TID, 0, 0, 0, 0), one = lb_iconst(b, 1);
+    if (L->serial) {
+        lb_if_lt(b, tid, one);
+        L->blo = lb_iconst(b, 0);
+        L->bhi = B;
+        return;
+    }
+    LV nt = lb_op(b, LOP_NT, 0, 0, 0, 0);
+    L->blo = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, B, tid, 0, 0), nt, 0, 0);
+    L->bhi = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, B, lb_op(b, LOP_IADD, tid, one, 0, 0), 0, 0), nt, 0, 0);
+}
+
+static void end_entry(Low *L)
+{
+    if (L->serial)
+        lb_end_if(&L->b);
+}
+
+/* Values of a body that have no rows would need a barrier a step: then one thread does it all. */
+static bool needs_one_thread(const Module *m, uint32_t bx)
+{
+    for (uint32_t k = 1; k < m->graph.n; k++)
+        for (Ref r = 1; r < m->graph.at[k]->node.n; r++) {
+            const Node *n = &m->graph.at[k]->node.at[r];
+            int cls = op_info[n->op].cls;
+            if (!(n->axes & AX(bx)) && cls != OPC_LEAF && cls != OPC_SHAPE && n->op != OP_SCAN)
+                return true;
+            if (n->op == OP_CARRY && !(n->axes & AX(bx)))
+                return true;
+        }
+    return false;
+}
+
+/* Lifetimes of what lives across or beyond a loop cover the loop. */
+static void close_lifetimes(Low *L)
+{
+    for (uint32_t k = 0; k < L->across.n; k++) {
+        LBuf *b = &L->p->buf.at[L->across.at[k].buf];
+        const LoopRange *l = &L->loop.at[L->across.at[k].loop];
+        if (b->role != LB_SLAB)
+            continue;
+        b->first = b->first < l->start ? b->first : l->start;
+        b->last = b->last > l->end ? b->last : l->end;
+    }
+    for (bool more = true; more;) {
+        more = false;
+        for (uint32_t i = 0; i < L->p->buf.n; i++) {
+            LBuf *b = &L->p->buf.at[i];
+            for (uint32_t k = 0; k < L->loop.n && b->role == LB_SLAB && b->first != UINT32_MAX; k++) {
+                const LoopRange *l = &L->loop.at[k];
+                bool meets = b->first <= l->end && b->last > l->start, inside = b->first > l->start && b->last <= l->end;
+                if (!meets || inside || (b->first <= l->start && b->last >= l->end))
+                    continue;
+                b->first = b->first < l->start ? b->first : l->start;
+                b->last = b->last > l->end ? b->last : l->end;
+                more = true;
+            }
+        }
+    }
+}
+
+/* Callees before callers: helpers first, entries last. */
+static void order_functions(LProgram *p)
+{
+    uint32_t n = p->fn.n, k = 0;
+    uint32_t *to = NEW_N(p->arena, uint32_t, n + 1);
+    LFunc **sorted = NEW_N(p->arena, LFunc *, n + 1);
+    for (int entry = 0; entry < 2; entry++)
+        for (uint32_t i = 0; i < n; i++)
+            if ((p->fn.at[i]->kind == LFUNC_ENTRY) == entry) {
+                to[i] = k;
+                sorted[k++] = p->fn.at[i];
+            }
+    for (uint32_t i = 0; i < n; i++) {
+        p->fn.at[i] = sorted[i];
+        for (uint32_t q = 0; q < sorted[i]->inst.n; q++)
+            if (sorted[i]->inst.at[q].op == LOP_CALL)
+                sorted[i]->inst.at[q].imm = to[sorted[i]->inst.at[q].imm];
+    }
+    for (uint32_t i = 0; i < p->buf.n; i++)
+        if (p->buf.at[i].role == LB_LOCAL)
+            p->buf.at[i].index = to[p->buf.at[i].index];
+}
+
+static void lower_entries(Low *L)
+{
+    LowG *lg = NEW(L->arena, LowG);
+    lg->L = L;
+    lg->g = L->m->graph.at[0];
+    plan_kinds(lg);
+    place_caller_leaves(lg);
+
+    L->prepare = lg->load_phase = true;
+    begin_entry(L, "prepare");
+    uint32_t before = L->b.f->inst.n;
+    if (!L->serial)
+        lb_if_lt(&L->b, lb_op(&L->b, LOP_TID, 0, 0, 0, 0), lb_iconst(&L->b, 1));
+    uint32_t opened = L->b.f->inst.n;
+    plan_graph(lg);
+    give_places(lg);
+    bool serial = L->serial;
+    L->serial = true; /* one thread packs */
+    L->blo = lb_iconst(&L->b, 0);
+    L->bhi = lb_op(&L->b, LOP_DIM, 0, 0, 0, L->bx);
+    emit_items(lg);
+    pack_all(lg);
+    L->serial = serial;
+    bool any = false; /* whether anything was stored */
+    for (uint32_t i = opened; i < L->b.f->inst.n; i++)
+        any |= L->b.f->inst.at[i].buf != 0 || L->b.f->inst.at[i].op == LOP_CALL;
+    (void)before;
+    if (!L->serial)
+        lb_end_if(&L->b);
+    end_entry(L);
+    if (!any)
+        L->p->fn.n = 0;
+
+    L->prepare = lg->load_phase = false;
+    begin_entry(L, "run");
+    plan_graph(lg);
+    Loc *place = place_roots(lg);
+    give_places(lg);
+    emit_items(lg);
+    copy_roots(lg, place);
+    end_entry(L);
+}
+
+static bool find_slow_axes(Low *L)
+{
+    const Module *m = L->m;
+    for (uint32_t a = 1; a < m->naxis; a++)
+        if (m->axis[a].kind == AXIS_ELEM)
+            L->bx = a;
+    for (uint32_t i = 0; i < m->input.n; i++)
+        if (L->bx != AXIS_B && (m->input.at[i].axes & AX(AXIS_B)))
+            return false;
+    return true;
+}
+
+LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *o, Str *explain)
+{
+    Low *L = NEW(a, Low);
+    Module *copy = module_copy(m, a);
+    if (!pass_legalize(copy, explain))
+        return NULL;
+    if (getenv("RONDO_DBG")) { Str ss = str_make(a); module_print(&ss, copy); puts(ss.at); }
+    L->ctx = ctx;
+    L->arena = a;
+    L->m = copy;
+    L->o = *o;
+    L->explain = explain;
+    L->p = lprogram_make(ctx, a, m->name, o->f64, o->V);
+    caller_buf(L, "none", LB_LOCAL, LE_F, 0, 0, 1); /* buffer 0 is nobody's */
+    if (!find_slow_axes(L))
+        low_fail(L, "both examples and elements");
+    L->serial = needs_one_thread(copy, L->bx);
+    if (L->serial && explain)
+        str_put(explain, "one thread: the loop has values without examples\n");
+    bind_inputs(L);
+    lower_entries(L);
+    if (L->failed)
+        return NULL;
+    close_lifetimes(L);
+    plan_memory(L->p, !o->no_reuse);
+    order_functions(L->p);
+    if (!lprogram_verify(L->p, "lower"))
+        return NULL;
+    return L->p;
+}

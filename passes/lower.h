@@ -1,0 +1,24 @@
+/* lower: a module after the graph passes becomes a loop program (fuse, lower_loops, plan_memory).
+   The program has the entries "prepare" (theta -> packs; absent when nothing is packed) and "run". */
+#ifndef RONDO_LOWER_H
+#define RONDO_LOWER_H
+
+#include "ir/graph.h"
+#include "ir/loop.h"
+
+typedef enum { PLACE_AUTO, PLACE_STEP, PLACE_CHUNK, PLACE_WHOLE } Place;
+
+typedef struct {
+    bool f64;
+    int V; /* lanes of the build's float: 1 4 8 16 */
+    int registers; /* vector registers of the target: 16 or 32 */
+    MathTier math;
+    Place place;
+    bool no_reuse; /* every buffer its own memory (a debugging aid: same bits) */
+    int64_t batch, steps; /* what place and the schedule are costed for; 0: 32 and 100. No bit depends on it */
+} LowerOptions;
+
+/* NULL with diagnostics. `explain` (may be NULL) gets lines of what was merged, hoisted, sunk, fused, or took a slow path. */
+LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *o, Str *explain);
+
+#endif

@@ -1,0 +1,470 @@
+/* Values in loops: one node of the graph at one index, as operations of the loop program. */
+#include "passes/lower_int.h"
+
+static LV op1(LBuilder *b, LOp op, LV x)
+{
+    return lb_op(b, op, x, 0, 0, 0);
+}
+static LV op2(LBuilder *b, LOp op, LV x, LV y)
+{
+    return lb_op(b, op, x, y, 0, 0);
+}
+
+/* The value of an affine index as an int. */
+static LV index_value(LBuilder *b, const LIdx *i)
+{
+    LV v = lb_iconst(b, i->c0);
+    for (uint32_t k = 0; k < i->n; k++)
+        v = op2(b, LOP_IADD, v, op2(b, LOP_IMUL, i->v[k], lb_iconst(b, i->c[k])));
+    return v;
+}
+
+static LIdx index_add(LBuilder *b, LIdx to, const LIdx *i, int64_t c)
+{
+    to.c0 += i->c0 * c;
+    for (uint32_t k = 0; k < i->n; k++)
+        to = lb_idx_term(b, to, i->v[k], i->c[k] * c);
+    return to;
+}
+
+/* Address of feature ix of the current row of a place; *lane = distance of neighbouring lanes in elements. */
+static LIdx place_index(Eval *e, const Loc *l, uint32_t rank, const Ix *ix, int64_t *lane)
+{
+    Low *L = e->lg->L;
+    LIdx i = low_row(L, l);
+    *lane = e->lane_rows && (l->axes & AX(L->bx)) ? l->ld : 0;
+    for (uint32_t d = 0; d < rank; d++) {
+        i = index_add(&L->b, i, &ix[d].i, l->fs[d]);
+        if (ix[d].lane)
+            *lane += l->fs[d];
+    }
+    return i;
+}
+
+static LV load_place(Eval *e, const Loc *l, const Node *n, uint32_t rank, const Ix *ix)
+{
+    Low *L = e->lg->L;
+    int64_t lane;
+    LIdx i = place_index(e, l, rank, ix, &lane);
+    bool vector = e->lanes > 0 && lane == 1;
+    if (e->lanes > 0 && lane != 0 && lane != 1)
+        low_fail(L, "a vector load of neighbours that are not neighbours");
+    low_touch(L, l->buf);
+    if (l->elem == LE_I32) {
+        LOp op = !vector ? LOP_LDVB : e->lanes == L->p->V ? LOP_LDV : LOP_LDVT;
+        return lb_load(&L->b, op, l->buf, i, e->lanes);
+    }
+    LV v = lb_load(&L->b, !vector ? LOP_LDB : e->lanes == L->p->V ? LOP_LD : LOP_LDT, l->buf, i, e->lanes);
+    if (n->dtype == DT_B)
+        v = op1(&L->b, LOP_MNOT, op2(&L->b, LOP_EQ, v, lb_fconst(&L->b, 0)));
+    return v;
+}
+
+void store_value(Eval *e, const Loc *l, const Node *n, LV v)
+{
+    Low *L = e->lg->L;
+    int64_t lane;
+    LIdx i = place_index(e, l, n->rank, e->ix, &lane);
+    bool vector = e->lanes > 0 && lane == 1, full = e->lanes == L->p->V;
+    low_touch(L, l->buf);
+    if (e->lanes > 0 && lane != 1 && e->lanes != 1 && lane != 0)
+        low_fail(L, "a vector store to places that are not neighbours");
+    if (n->dtype == DT_I) {
+        lb_store(&L->b, !vector ? LOP_STV1 : full ? LOP_STV : LOP_STVT, l->buf, i, v, e->lanes);
+        return;
+    }
+    if (n->dtype == DT_B)
+        v = lb_op(&L->b, LOP_SEL, v, lb_fconst(&L->b, 1), lb_fconst(&L->b, 0), 0);
+    lb_store(&L->b, !vector ? LOP_ST1 : full ? LOP_ST : LOP_STT, l->buf, i, v, e->lanes);
+}
+
+static LV bool_const(LBuilder *b, bool v)
+{
+    LV m = op2(b, LOP_EQ, lb_fconst(b, 0), lb_fconst(b, 0));
+    return v ? m : op1(b, LOP_MNOT, m);
+}
+
+static LV constant(LBuilder *b, const Node *n, double v)
+{
+    if (n->dtype == DT_F)
+        return lb_fconst(b, v);
+    if (n->dtype == DT_I)
+        return lb_op(b, LOP_VCONST, 0, 0, 0, (int64_t)v);
+    return bool_const(b, v != 0);
+}
+
+static LV splat(LBuilder *b, LV i)
+{
+    return lb_op(b, LOP_VSPLAT, i, 0, 0, 0);
+}
+
+static LV axis_index(Eval *e, uint32_t axis)
+{
+    Low *L = e->lg->L;
+    LV at = L->idx[axis];
+    for (const LowG *g = e->lg; !at && g; g = g->up)
+        at = g->body && g->axis == axis ? g->t : 0;
+    LV v = splat(&L->b, at ? at : lb_iconst(&L->b, 0));
+    if (e->lane_rows && axis == L->bx && e->lanes > 0)
+        v = op2(&L->b, LOP_VADD, v, op1(&L->b, LOP_VIOTA, 0));
+    return v;
+}
+
+static LV eval_leaf(Eval *e, Ref r, const Node *n, uint32_t rank, const Ix *ix)
+{
+    Low *L = e->lg->L;
+    LBuilder *b = &L->b;
+    if (n->op == OP_CONST) {
+        double v = 0;
+        const_value(e->lg->g, r, &v);
+        return constant(b, n, v);
+    }
+    if (n->op == OP_IOTA) {
+        if (n->attr && (n->axes & AX(n->attr - 1)))
+            return axis_index(e, n->attr - 1);
+        if (n->attr) { /* inside the scan over it: the step, whatever rows are open */
+            LV saved = L->idx[n->attr - 1], v;
+            L->idx[n->attr - 1] = 0;
+            v = axis_index(e, n->attr - 1);
+            L->idx[n->attr - 1] = saved;
+            return v;
+        }
+        LV v = splat(b, index_value(b, &ix[0].i));
+        return ix[0].lane && e->lanes > 0 ? op2(b, LOP_VADD, v, op1(b, LOP_VIOTA, 0)) : v;
+    }
+    if (n->op == OP_LENGTH && !L->m->axis[n->attr].ragged)
+        return splat(b, lb_op(b, LOP_DIM, 0, 0, 0, n->attr));
+    if (e->lg->ni[r].is_const)
+        return constant(b, n, e->lg->ni[r].value);
+    Loc l = low_loc(e->lg, r);
+    if (!l.ok) {
+        low_fail(L, op_info[n->op].text);
+        return lb_fconst(b, 0);
+    }
+    return load_place(e, &l, n, rank, ix);
+}
+
+/* Index of an access operation's operand from its own. */
+static LV eval_access(Eval *e, Ref r, const Node *n, uint32_t rank, const Ix *ix)
+{
+    const Graph *g = e->lg->g;
+    const Node *x = &g->node.at[n->in[0]];
+    const uint32_t *w = n->op == OP_RESHAPE ? NULL : node_attr(g, r);
+    Ix to[MAX_RANK] = { 0 };
+    if (is_scalar(x) && n->op != OP_SLICE) { /* one value: any index is 0 */
+        for (uint32_t d = 0; d < x->rank; d++)
+            to[d].i = lidx(0);
+        return eval_at(e, n->in[0], x->rank, to);
+    }
+    for (uint32_t d = 0; d < x->rank; d++)
+        to[d].i = lidx(0);
+    switch (n->op) {
+    case OP_SLICE:
+        for (uint32_t d = 0; d < rank; d++)
+            to[d] = ix[d];
+        to[w[0]].i.c0 += (int32_t)w[1];
+        break;
+    case OP_TRANSPOSE:
+        for (uint32_t d = 0; d < rank; d++)
+            to[w[d]] = ix[d];
+        break;
+    case OP_EXPAND:
+        for (uint32_t d = 0; d < rank; d++)
+            if ((int32_t)w[d] >= 0 && x->dim[w[d]] > 1)
+                to[w[d]] = ix[d];
+        break;
+    default: { /* reshape: the same place in row-major order */
+        Loc l = low_view(e->lg, r);
+        if (!l.ok)
+            low_fail(e->lg->L, "reshape");
+        return load_place(e, &l, n, rank, ix);
+    }
+    }
+    return eval_at(e, n->in[0], x->rank, to);
+}
+
+static LV eval_gather(Eval *e, const Node *n, uint32_t rank, const Ix *ix)
+{
+    Low *L = e->lg->L;
+    const Graph *g = e->lg->g;
+    const Node *i = &g->node.at[n->in[1]];
+    Loc li = low_loc(e->lg, n->in[1]), lt = low_loc(e->lg, n->in[0]);
+    if (!li.ok || !lt.ok) {
+        low_fail(L, "gather");
+        return lb_fconst(&L->b, 0);
+    }
+    LIdx at = low_row(L, &li);
+    for (uint32_t d = 0; d < i->rank; d++)
+        at = index_add(&L->b, at, &ix[d].i, li.fs[d]);
+    low_touch(L, li.buf);
+    LV row = lb_load(&L->b, LOP_LDI, li.buf, at, 0);
+    Ix to[MAX_RANK] = { 0 };
+    const Node *t = &g->node.at[n->in[0]];
+    to[0].i = lb_idx_term(&L->b, lidx(0), row, 1);
+    for (uint32_t d = i->rank; d < rank; d++)
+        to[d - i->rank + 1] = ix[d];
+    return load_place(e, &lt, t, t->rank, to);
+}
+
+static LV eval_noise(Eval *e, Ref r, const Node *n, uint32_t rank, const Ix *ix)
+{
+    Low *L = e->lg->L;
+    LBuilder *b = &L->b;
+    const uint32_t *w = node_attr(e->lg->g, r);
+    LNoise s;
+    s.seed_lo = splat(b, lb_op(b, LOP_DIM, 0, 0, 0, LDIM_SEED_LO));
+    s.seed_hi = splat(b, lb_op(b, LOP_DIM, 0, 0, 0, LDIM_SEED_HI));
+    s.update = splat(b, lb_op(b, LOP_DIM, 0, 0, 0, LDIM_UPDATE));
+    s.stream = lb_op(b, LOP_VCONST, 0, 0, 0, (int32_t)w[1]);
+    s.step = lb_op(b, LOP_VCONST, 0, 0, 0, 0);
+    for (uint32_t a = 1; a < L->m->naxis; a++)
+        if (w[2] & AX(a)) { /* the step hash of ir/graph.h */
+            s.step = op2(b, LOP_VMUL, s.step, lb_op(b, LOP_VCONST, 0, 0, 0, (int32_t)0x9E3779B1u));
+            s.step = op2(b, LOP_VADD, s.step, op2(b, LOP_VADD, axis_index(e, a), lb_op(b, LOP_VCONST, 0, 0, 0, 1)));
+        }
+    s.example = lb_op(b, LOP_VCONST, 0, 0, 0, 0);
+    if (n->axes & AX(AXIS_B)) {
+        Loc l = { .ok = true, .elem = LE_I32, .buf = L->input_buf[L->m->input.n], .axes = AX(AXIS_B), .ld = 1 };
+        Node i = { .dtype = DT_I };
+        s.example = load_place(e, &l, &i, 0, NULL);
+    }
+    LIdx flat = lidx(0);
+    int64_t stride = 1;
+    bool lane = false;
+    for (uint32_t d = rank; d-- > 0;) {
+        flat = index_add(b, flat, &ix[d].i, stride);
+        lane |= ix[d].lane && e->lanes > 0;
+        stride *= n->dim[d];
+    }
+    s.element = splat(b, index_value(b, &flat));
+    if (lane)
+        s.element = op2(b, LOP_VADD, s.element, op1(b, LOP_VIOTA, 0));
+    return w[0] == NOISE_NORMAL ? lb_noise_normal(b, L->o.math, &s) : lb_noise_uniform(b, &s);
+}
+
+static LV operand(Eval *e, const Node *n, int k, uint32_t rank, const Ix *ix)
+{
+    const Node *o = &e->lg->g->node.at[n->in[k]];
+    return o->rank ? eval_at(e, n->in[k], rank, ix) : eval_at(e, n->in[k], 0, NULL);
+}
+
+/* a * b + c and its kin where in[k] is a multiplication that is never a value of its own. */
+static bool fused_multiply(Eval *e, const Node *n, uint32_t rank, const Ix *ix, LV *out)
+{
+    LBuilder *b = &e->lg->L->b;
+    const NodeInfo *ni = e->lg->ni;
+    for (int k = 0; k < 2; k++) {
+        const Node *m = &e->lg->g->node.at[n->in[k]];
+        if (m->op != OP_MUL || m->dtype != DT_F || !ni[n->in[k]].fused)
+            continue;
+        uint32_t mrank = m->rank;
+        LV x = operand(e, m, 0, mrank, mrank ? ix : NULL), y = operand(e, m, 1, mrank, mrank ? ix : NULL);
+        LV z = operand(e, n, 1 - k, rank, ix);
+        if (n->op == OP_SUB && k == 0)
+            z = op1(b, LOP_NEG, z);
+        if (n->op == OP_SUB && k == 1)
+            x = op1(b, LOP_NEG, x);
+        *out = lb_op(b, LOP_FMA, x, y, z, 0);
+        return true;
+    }
+    return false;
+}
+
+static LV eval_cast(LBuilder *b, DType to, DType from, LV a)
+{
+    if (to == from)
+        return a;
+    if (to == DT_F)
+        return from == DT_I ? op1(b, LOP_VTOF, a) : lb_op(b, LOP_SEL, a, lb_fconst(b, 1), lb_fconst(b, 0), 0);
+    LV one = lb_op(b, LOP_VCONST, 0, 0, 0, 1), zero = lb_op(b, LOP_VCONST, 0, 0, 0, 0);
+    if (to == DT_I)
+        return from == DT_F ? op1(b, LOP_FTOV, a) : lb_op(b, LOP_VSEL, a, one, zero, 0);
+    return op1(b, LOP_MNOT, from == DT_F ? op2(b, LOP_EQ, a, lb_fconst(b, 0)) : op2(b, LOP_VEQ, a, zero));
+}
+
+static LV eval_unary(Eval *e, const Node *n, LV a)
+{
+    LBuilder *b = &e->lg->L->b;
+    MathTier t = e->lg->L->o.math;
+    DType from = (DType)e->lg->g->node.at[n->in[0]].dtype;
+    if (n->op == OP_CAST)
+        return eval_cast(b, (DType)n->dtype, from, a);
+    if (n->op == OP_STOP)
+        return a;
+    if (n->op == OP_NOT)
+        return op1(b, LOP_MNOT, a);
+    if (n->dtype == DT_I) {
+        LV zero = lb_op(b, LOP_VCONST, 0, 0, 0, 0), neg = op2(b, LOP_VSUB, zero, a);
+        return n->op == OP_NEG ? neg : n->op == OP_ABS ? lb_op(b, LOP_VSEL, op2(b, LOP_VLT, a, zero), neg, a, 0) : a;
+    }
+    switch (n->op) {
+    case OP_NEG:
+        return op1(b, LOP_NEG, a);
+    case OP_ABS:
+        return op1(b, LOP_ABS, a);
+    case OP_FLOOR:
+        return op1(b, LOP_FLOOR, a);
+    case OP_SQRT:
+        return op1(b, LOP_SQRT, a);
+    case OP_EXP:
+        return lb_exp(b, t, a);
+    case OP_LOG:
+        return lb_log(b, t, a);
+    case OP_TANH:
+        return lb_tanh(b, t, a);
+    case OP_SIGMOID:
+        return lb_sigmoid(b, t, a);
+    case OP_EXPM1:
+        return lb_libm(b, LFN_EXPM1, a, a);
+    case OP_LOG1P:
+        return lb_libm(b, LFN_LOG1P, a, a);
+    case OP_SIN:
+        return lb_libm(b, LFN_SIN, a, a);
+    case OP_COS:
+        return lb_libm(b, LFN_COS, a, a);
+    case OP_ERF:
+        return lb_libm(b, LFN_ERF, a, a);
+    default:
+        low_fail(e->lg->L, op_info[n->op].text);
+        return a;
+    }
+}
+
+static LV eval_binary_int(Eval *e, const Node *n, LV x, LV y)
+{
+    LBuilder *b = &e->lg->L->b;
+    switch (n->op) {
+    case OP_ADD:
+        return op2(b, LOP_VADD, x, y);
+    case OP_SUB:
+        return op2(b, LOP_VSUB, x, y);
+    case OP_MUL:
+        return op2(b, LOP_VMUL, x, y);
+    case OP_LT:
+        return op2(b, LOP_VLT, x, y);
+    case OP_LE:
+        return op1(b, LOP_MNOT, op2(b, LOP_VLT, y, x));
+    case OP_EQ:
+        return op2(b, LOP_VEQ, x, y);
+    case OP_MAX:
+        return lb_op(b, LOP_VSEL, op2(b, LOP_VLT, x, y), y, x, 0);
+    case OP_MIN:
+        return lb_op(b, LOP_VSEL, op2(b, LOP_VLT, y, x), y, x, 0);
+    default:
+        low_fail(e->lg->L, "this operation on integers");
+        return x;
+    }
+}
+
+static LV eval_binary(Eval *e, const Node *n, LV x, LV y)
+{
+    LBuilder *b = &e->lg->L->b;
+    DType from = (DType)e->lg->g->node.at[n->in[0]].dtype;
+    if (from == DT_I)
+        return eval_binary_int(e, n, x, y);
+    if (from == DT_B) {
+        LV both = op2(b, LOP_MAND, x, y), any = op2(b, LOP_MOR, x, y);
+        if (n->op == OP_AND)
+            return both;
+        if (n->op == OP_OR)
+            return any;
+        if (n->op == OP_EQ)
+            return op2(b, LOP_MOR, both, op1(b, LOP_MNOT, any));
+        low_fail(e->lg->L, "this operation on bools");
+        return x;
+    }
+    switch (n->op) {
+    case OP_ADD:
+        return op2(b, LOP_ADD, x, y);
+    case OP_SUB:
+        return op2(b, LOP_SUB, x, y);
+    case OP_MUL:
+        return op2(b, LOP_MUL, x, y);
+    case OP_DIV:
+        return op2(b, LOP_DIV, x, y);
+    case OP_POW:
+        return lb_pow(b, e->lg->L->o.math, x, y);
+    case OP_MAX:
+        return lb_op(b, LOP_SEL, op2(b, LOP_LT, x, y), y, x, 0);
+    case OP_MIN:
+        return lb_op(b, LOP_SEL, op2(b, LOP_LT, y, x), y, x, 0);
+    case OP_LT:
+        return op2(b, LOP_LT, x, y);
+    case OP_LE:
+        return op2(b, LOP_LE, x, y);
+    case OP_EQ:
+        return op2(b, LOP_EQ, x, y);
+    default:
+        low_fail(e->lg->L, op_info[n->op].text);
+        return x;
+    }
+}
+
+static LV eval_select(Eval *e, const Node *n, LV c, LV x, LV y)
+{
+    LBuilder *b = &e->lg->L->b;
+    if (n->dtype == DT_F)
+        return lb_op(b, LOP_SEL, c, x, y, 0);
+    if (n->dtype == DT_I)
+        return lb_op(b, LOP_VSEL, c, x, y, 0);
+    return op2(b, LOP_MOR, op2(b, LOP_MAND, c, x), op2(b, LOP_MAND, op1(b, LOP_MNOT, c), y));
+}
+
+/* Computes a row-local node at an index, whatever its place. */
+static LV compute(Eval *e, Ref r, uint32_t rank, const Ix *ix)
+{
+    const Node *n = &e->lg->g->node.at[r];
+    LV out;
+    switch (op_info[n->op].cls) {
+    case OPC_UNARY:
+        return eval_unary(e, n, operand(e, n, 0, rank, ix));
+    case OPC_BINARY:
+        if ((n->op == OP_ADD || n->op == OP_SUB) && n->dtype == DT_F && fused_multiply(e, n, rank, ix, &out))
+            return out;
+        out = operand(e, n, 0, rank, ix);
+        return eval_binary(e, n, out, operand(e, n, 1, rank, ix));
+    case OPC_TERNARY:
+        out = operand(e, n, 1, rank, ix);
+        return eval_select(e, n, operand(e, n, 0, rank, ix), out, operand(e, n, 2, rank, ix));
+    case OPC_INDEX:
+        return eval_gather(e, n, rank, ix);
+    case OPC_SHAPE:
+        return eval_access(e, r, n, rank, ix);
+    case OPC_LEAF:
+        return n->op == OP_NOISE ? eval_noise(e, r, n, rank, ix) : eval_leaf(e, r, n, rank, ix);
+    default: /* not row-local: never asked for */
+        break;
+    }
+    low_fail(e->lg->L, op_info[n->op].text);
+    return lb_fconst(&e->lg->L->b, 0);
+}
+
+LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix)
+{
+    LowG *lg = e->lg;
+    const Node *n = &lg->g->node.at[r];
+    const NodeInfo *ni = &lg->ni[r];
+    bool own = rank == n->rank && (rank == 0 || ix == e->ix);
+    if (own && e->memo && e->memo[r])
+        return e->memo[r];
+    if (ni->row && is_scalar(n))
+        return ni->row;
+    LV v;
+    if (ni->kind == NK_INLINE)
+        v = compute(e, r, rank, ix);
+    else if (ni->kind == NK_ACCESS)
+        v = eval_access(e, r, n, rank, ix);
+    else
+        v = eval_leaf(e, r, n, rank, ix);
+    if (own && e->memo)
+        e->memo[r] = v;
+    return v;
+}
+
+LV eval_node(Eval *e, Ref r)
+{
+    LV v = compute(e, r, e->lg->g->node.at[r].rank, e->ix);
+    if (e->memo)
+        e->memo[r] = v;
+    return v;
+}

@@ -1,0 +1,645 @@
+/* Products as register tiles (docs/ir.md, "tiles"). A tile computes rows x (nv * V) columns of
+     C = C0 + A * P   (or C += A * P)
+   with one chain per element, k ascending; accumulators are values carried by the loop over K, which is unrolled by 2.
+   Families: rows: A[i * as + k] (a product over rows), columns: A[k * as + i] (a weight gradient; k runs over rows). */
+#include "passes/lower_int.h"
+
+enum { FAM_ROWS, FAM_COLUMNS };
+enum { INIT_ZERO, INIT_LOAD };
+#define MAX_M 6
+#define MAX_NV 4
+
+typedef struct {
+    LBuilder *b;
+    uint32_t A, P;
+    LV as, ps, row[MAX_M];
+    int m, nv, V, fam;
+    int tail; /* columns: lanes of the last vector that exist in P; 0: all */
+} Tile;
+
+/* One k: nv vectors of P, m broadcasts of A, m * nv fused multiply-adds. ao, po: offsets of this k. */
+static void tile_step(Tile *t, LV ao, LV po, int64_t extra, LV *acc)
+{
+    LBuilder *b = t->b;
+    LV p[MAX_NV];
+    for (int j = 0; j < t->nv; j++) {
+        LIdx i = lb_idx_term(b, lidx(j * (int64_t)t->V), po, 1);
+        if (extra)
+            i = lb_idx_term(b, i, t->ps, extra);
+        int lanes = t->tail && j == t->nv - 1 ? t->tail : t->V; /* packs are padded, rows of the caller's arrays are not */
+        p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, i, lanes);
+    }
+    for (int i = 0; i < t->m; i++) {
+        LIdx x = lidx(t->fam == FAM_COLUMNS ? i : extra);
+        if (t->fam == FAM_ROWS && i)
+            x = lb_idx_term(b, x, t->row[i], 1);
+        x = lb_idx_term(b, x, ao, 1);
+        if (t->fam == FAM_COLUMNS && extra)
+            x = lb_idx_term(b, x, t->as, extra);
+        LV a = lb_load(b, LOP_LDB, t->A, x, 0);
+        for (int j = 0; j < t->nv; j++)
+            acc[i * t->nv + j] = lb_op(b, LOP_FMA, a, p[j], acc[i * t->nv + j], 0);
+    }
+}
+
+/* for k = lo..hi by `unroll`, accumulators and both offsets carried */
+static void tile_loop(Tile *t, LV lo, LV hi, int unroll, LV *carry)
+{
+    LBuilder *b = t->b;
+    uint32_t n = (uint32_t)(t->m * t->nv);
+    LV inner[MAX_M * MAX_NV + 2], out[MAX_M * MAX_NV + 2];
+    lb_for(b, lo, hi, unroll, false, n + 2, carry, inner);
+    for (int u = 0; u < unroll; u++)
+        tile_step(t, inner[n], inner[n + 1], u, inner);
+    LV step = lb_iconst(b, unroll);
+    LV da = t->fam == FAM_ROWS ? step : lb_op(b, LOP_IMUL, t->as, step, 0, 0);
+    inner[n] = lb_op(b, LOP_IADD, inner[n], da, 0, 0);
+    inner[n + 1] = lb_op(b, LOP_IADD, inner[n + 1], lb_op(b, LOP_IMUL, t->ps, step, 0, 0), 0, 0);
+    lb_end_for(b, n + 2, inner, out);
+    memcpy(carry, out, sizeof(LV) * (n + 2));
+}
+
+static uint32_t make_tile(Low *L, int fam, int m, int nv, int tail, int init, bool add)
+{
+    char name[80];
+    snprintf(name, sizeof name, "tile_%s_%dx%d%s%s", fam == FAM_ROWS ? "r" : "c", m, nv, init == INIT_LOAD ? "_from" : "",
+             add ? "_add" : "");
+    if (tail)
+        snprintf(name + strlen(name), sizeof name - strlen(name), "_t%d", tail);
+    lprogram_add_fn(L->p, name, LFUNC_HELPER);
+    uint32_t fn = L->p->fn.n - 1;
+    LBuilder b = lb_make(L->p, fn);
+    Tile t = { .b = &b, .m = m, .nv = nv, .V = L->p->V, .fam = fam, .tail = fam == FAM_COLUMNS ? tail : 0 };
+    t.A = lb_param_ptr(&b, "A", LE_F);
+    t.P = lb_param_ptr(&b, "P", LE_F);
+    uint32_t C0 = lb_param_ptr(&b, "C0", LE_F), C = lb_param_ptr(&b, "C", LE_F);
+    LV K = lb_param_int(&b, "K");
+    t.as = lb_param_int(&b, "a_stride");
+    t.ps = lb_param_int(&b, "p_stride");
+    LV c0s = lb_param_int(&b, "c0_stride"), cs = lb_param_int(&b, "c_stride");
+    LV carry[MAX_M * MAX_NV + 2];
+    for (int i = 1; i < m; i++)
+        t.row[i] = lb_op(&b, LOP_IMUL, t.as, lb_iconst(&b, i), 0, 0);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < nv; j++) {
+            int lanes = j == nv - 1 && tail ? tail : t.V;
+            LIdx x = lb_idx_term(&b, lidx(j * (int64_t)t.V), c0s, i);
+            carry[i * nv + j] = init == INIT_ZERO ? lb_fconst(&b, 0)
+                                                  : lb_load(&b, lanes == t.V ? LOP_LD : LOP_LDT, C0, x, lanes);
+        }
+    carry[m * nv] = carry[m * nv + 1] = lb_iconst(&b, 0);
+    LV two = lb_iconst(&b, 2), even = lb_op(&b, LOP_IMUL, lb_op(&b, LOP_IDIV, K, two, 0, 0), two, 0, 0);
+    tile_loop(&t, lb_iconst(&b, 0), even, 2, carry);
+    tile_loop(&t, even, K, 1, carry);
+    for (int i = 0; i < m; i++)
+        for (int j = 0; j < nv; j++) {
+            int lanes = j == nv - 1 && tail ? tail : t.V;
+            LIdx x = lb_idx_term(&b, lidx(j * (int64_t)t.V), cs, i);
+            LV v = carry[i * nv + j];
+            if (add)
+                v = lb_op(&b, LOP_ADD, lb_load(&b, lanes == t.V ? LOP_LD : LOP_LDT, C, x, lanes), v, 0, 0);
+            lb_store(&b, lanes == t.V ? LOP_ST : LOP_STT, C, x, v, lanes);
+        }
+    return fn;
+}
+
+static uint32_t get_tile(Low *L, int fam, int m, int nv, int tail, int init, bool add)
+{
+    for (uint32_t k = 0; k < L->tiles.n; k++) {
+        const TileKey *t = &L->tiles.at[k];
+        if (t->fam == fam && t->m == m && t->nv == nv && t->tail == tail && t->init == init && t->add == add)
+            return t->fn;
+    }
+    TileKey t = { fam, m, nv, tail, init, add, make_tile(L, fam, m, nv, tail, init, add) };
+    VEC_PUSH(L->arena, L->tiles) = t;
+    return t.fn;
+}
+
+/* ---- how N columns are cut into panels ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    int w; /* vectors a panel */
+    int64_t full; /* panels of w full vectors */
+    int last, tail; /* one more panel of `last` vectors, the last of them with `tail` lanes (0: all); last = 0: none */
+} Panels;
+
+static Panels cut(const Low *L, int64_t N)
+{
+    int64_t V = L->p->V, nv = (N + V - 1) / V, max = L->o.registers >= 32 ? 4 : 2, count = (nv + max - 1) / max;
+    Panels p = { .w = (int)((nv + count - 1) / count) };
+    p.full = N / (p.w * V);
+    int64_t left = N - p.full * p.w * V;
+    p.last = (int)((left + V - 1) / V);
+    p.tail = (int)(left % V);
+    return p;
+}
+
+/* ---- packing ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int64_t K, N, sk, sn; /* element (k, n) of the right operand is at foff + k * sk + n * sn */
+    Loc at;
+} Right;
+
+static Right right_operand(LowG *lg, Ref dot)
+{
+    const Graph *g = lg->g;
+    const Node *n = &g->node.at[dot];
+    DotInfo d;
+    GemmKind kind;
+    dot_is_gemm(g, dot, &d, &kind);
+    Ref right = n->in[d.swapped ? 0 : 1];
+    const uint32_t *w = node_attr(g, dot) + (d.swapped ? 0 : 3);
+    const Node *r = &g->node.at[right];
+    Right x = { .at = low_loc(lg, right) };
+    int kd = w[0] == d.k[0] ? 0 : 1;
+    x.K = r->dim[kd];
+    x.N = r->dim[1 - kd];
+    x.sk = x.at.fs[kd];
+    x.sn = x.at.fs[1 - kd];
+    return x;
+}
+
+/* Copies the columns of full panel `panel` (0: the only one). */
+static void pack_panel(Low *L, const Right *r, uint32_t pack, LV panel, int64_t width)
+{
+    LBuilder *b = &L->b;
+    int V = L->p->V;
+    LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, r->K), 1, false, 0, NULL, NULL);
+    LIdx from = lb_idx_term(b, low_row(L, &r->at), k, r->sk), to = lb_idx_term(b, lidx(0), k, width);
+    if (panel) {
+        from = lb_idx_term(b, from, panel, width * r->sn);
+        to = lb_idx_term(b, to, panel, r->K * width);
+    }
+    for (int64_t n = 0; r->sn == 1 && n < width; n += V) {
+        LIdx f = from, t = to;
+        f.c0 += n;
+        t.c0 += n;
+        lb_store(b, LOP_ST, pack, t, lb_load(b, LOP_LD, r->at.buf, f, V), V);
+    }
+    if (r->sn != 1) {
+        LV n = lb_for(b, lb_iconst(b, 0), lb_iconst(b, width), 1, false, 0, NULL, NULL);
+        LV v = lb_load(b, LOP_LDB, r->at.buf, lb_idx_term(b, from, n, r->sn), 0);
+        lb_store(b, LOP_ST1, pack, lb_idx_term(b, to, n, 1), v, 0);
+        lb_end_for(b, 0, NULL, NULL);
+    }
+    lb_end_for(b, 0, NULL, NULL);
+}
+
+/* The last panel, narrower than the others: columns from n0 on, `width` of them, zeros behind the last. */
+static void pack_last(Low *L, const Right *r, uint32_t pack, int64_t n0, int64_t width)
+{
+    LBuilder *b = &L->b;
+    LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, r->K), 1, false, 0, NULL, NULL);
+    LIdx from = lb_idx_term(b, low_row(L, &r->at), k, r->sk), to = lb_idx_term(b, lidx(n0 * r->K), k, width);
+    from.c0 += n0 * r->sn;
+    for (int64_t n = 0; n < width; n++) {
+        LIdx f = from, t = to;
+        f.c0 += n * r->sn;
+        t.c0 += n;
+        lb_store(b, LOP_ST1, pack, t, n0 + n < r->N ? lb_load(b, LOP_LDB, r->at.buf, f, 0) : lb_fconst(b, 0), 0);
+    }
+    lb_end_for(b, 0, NULL, NULL);
+}
+
+static bool same_right(const Right *a, const Pack *p)
+{
+    return p->at.buf == a->at.buf && p->at.foff == a->at.foff && p->sk == a->sk && p->sn == a->sn && p->K == a->K && p->N == a->N;
+}
+
+/* Panels [N / W][K][W] of the right operand of a product, made where the operand is: once per operand. */
+static uint32_t make_pack(LowG *lg, Ref dot)
+{
+    Low *L = lg->L;
+    Right r = right_operand(lg, dot);
+    if (!r.at.ok) {
+        low_fail(L, "a matrix that is not in memory");
+        return 0;
+    }
+    for (uint32_t k = 0; k < L->packs.n; k++)
+        if (same_right(&r, &L->packs.at[k]))
+            return L->packs.at[k].buf;
+    Panels p = cut(L, r.N);
+    int64_t W = (int64_t)p.w * L->p->V, last = (int64_t)p.last * L->p->V;
+    uint32_t buf = low_buf(L, low_name(L, lg->g, dot), L->prepare ? LB_PACK : LB_SLAB, LE_F, 0, 0, p.full * r.K * W + r.K * last, 0);
+    low_touch(L, buf);
+    low_touch(L, r.at.buf);
+    if (p.full) {
+        LV j = p.full == 1 ? 0 : lb_for(&L->b, lb_iconst(&L->b, 0), lb_iconst(&L->b, p.full), 1, false, 0, NULL, NULL);
+        pack_panel(L, &r, buf, j, W);
+        if (j)
+            lb_end_for(&L->b, 0, NULL, NULL);
+    }
+    if (p.last)
+        pack_last(L, &r, buf, p.full * W, last);
+    VEC_PUSH(L->arena, L->packs) = (Pack){ r.at, r.K, r.N, r.sk, r.sn, buf };
+    return buf;
+}
+
+/* Packs the right operands of rate load that any graph of the module multiplies by; called in "prepare". Operands that are
+   made at run time are packed where they are used. */
+void low_pack(LowG *lg, Ref dot)
+{
+    (void)make_pack(lg, dot);
+}
+
+/* ---- rows x matrix ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    Loc A;
+    uint32_t pack;
+    int64_t K;
+} Segment;
+
+typedef struct {
+    LowG *lg;
+    Segment seg[16];
+    uint32_t nseg;
+    int64_t N;
+    uint32_t axes;
+    Loc C0, C;
+    Panels p;
+} Product;
+
+static void collect(LowG *lg, Ref r, Product *q)
+{
+    const Graph *g = lg->g;
+    const Node *n = &g->node.at[r];
+    if (n->op == OP_DOT) {
+        DotInfo d;
+        GemmKind kind;
+        dot_is_gemm(g, r, &d, &kind);
+        if (q->nseg == 16) {
+            low_fail(lg->L, "a sum of more than 16 products");
+            return;
+        }
+        Segment *s = &q->seg[q->nseg++];
+        s->A = low_loc(lg, n->in[d.swapped ? 1 : 0]);
+        s->K = g->node.at[n->in[d.swapped ? 1 : 0]].dim[0];
+        s->pack = make_pack(lg, r);
+        if (!s->A.ok)
+            low_fail(lg->L, "a row operand that is not in memory");
+        return;
+    }
+    for (int pass = 0; pass < 2; pass++) /* the part that has the base comes first */
+        for (int k = 0; k < 2; k++) {
+            Ref o = n->in[k];
+            if (lg->ni[o].kind == NK_CHAIN && (lg->ni[o].base != 0) == (pass == 0))
+                collect(lg, o, q);
+        }
+}
+
+static LArg ptr(uint32_t buf, LIdx i)
+{
+    return (LArg){ .buf = buf, .idx = i };
+}
+static LArg num(LV v)
+{
+    return (LArg){ .value = v };
+}
+
+static int64_t row_stride(const Low *L, const Loc *l)
+{
+    return l->axes & AX(L->bx) ? l->ld : 0;
+}
+
+/* Column offset of a panel: n0 + j * W. */
+static LIdx at_column(LBuilder *b, LIdx i, LV j, int64_t step, int64_t n0)
+{
+    i.c0 += n0;
+    return j ? lb_idx_term(b, i, j, step) : i;
+}
+
+static void tile_calls(Product *q, LV row, LV j, int64_t n0, int64_t pack0, int m, int nv, int tail)
+{
+    Low *L = q->lg->L;
+    LBuilder *b = &L->b;
+    int64_t W = (int64_t)q->p.w * L->p->V, width = (int64_t)nv * L->p->V;
+    LIdx c = at_column(b, low_row_at(L, &q->C, row), j, W, n0);
+    for (uint32_t s = 0; s < q->nseg; s++) {
+        const Segment *g = &q->seg[s];
+        bool load = s > 0 || q->C0.ok;
+        const Loc *from = s > 0 || !q->C0.ok ? &q->C : &q->C0;
+        LIdx c0 = from == &q->C ? c : at_column(b, low_row_at(L, from, row), j, W, n0);
+        LIdx p = lidx(pack0 * g->K);
+        if (j)
+            p = lb_idx_term(b, p, j, g->K * W);
+        uint32_t fn = get_tile(L, FAM_ROWS, m, nv, tail, load ? INIT_LOAD : INIT_ZERO, false);
+        LArg arg[] = { ptr(g->A.buf, low_row_at(L, &g->A, row)),
+                       ptr(g->pack, p),
+                       ptr(from->buf, c0),
+                       ptr(q->C.buf, c),
+                       num(lb_iconst(b, g->K)),
+                       num(lb_iconst(b, row_stride(L, &g->A))),
+                       num(lb_iconst(b, width)),
+                       num(lb_iconst(b, row_stride(L, from))),
+                       num(lb_iconst(b, row_stride(L, &q->C))) };
+        lb_call(b, fn, arg, sizeof arg / sizeof *arg);
+    }
+}
+
+typedef void TileBody(void *arg, LV row, int m);
+
+/* Cuts rows lo..hi evenly into tiles of at most 6: body(row, m) for each, m known. */
+static void split_rows(Low *L, LV lo, LV hi, TileBody *body, void *arg)
+{
+    LBuilder *b = &L->b;
+    LV one = lb_iconst(b, 1), n = lb_op(b, LOP_ISUB, hi, lo, 0, 0);
+    int64_t known;
+    bool fixed = lb_known_int(b, n, &known);
+    LV tiles = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, n, lb_iconst(b, MAX_M - 1), 0, 0), lb_iconst(b, MAX_M), 0, 0);
+    LV size = lb_op(b, LOP_IDIV, n, lb_op(b, LOP_IMAX, tiles, one, 0, 0), 0, 0);
+    LV more = lb_op(b, LOP_ISUB, n, lb_op(b, LOP_IMUL, tiles, size, 0, 0), 0, 0); /* the first `more` tiles have one row more */
+    LV i = lb_for(b, lb_iconst(b, 0), tiles, 1, false, 0, NULL, NULL);
+    LV row = lb_op(b, LOP_IADD, lo, lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, i, size, 0, 0), lb_op(b, LOP_IMIN, i, more, 0, 0), 0, 0), 0, 0);
+    LV big = lb_op(b, LOP_IMIN, lb_op(b, LOP_IMAX, lb_op(b, LOP_ISUB, more, i, 0, 0), lb_iconst(b, 0), 0, 0), one, 0, 0);
+    LV m = lb_op(b, LOP_IADD, size, big, 0, 0);
+    for (int k = MAX_M; k >= 1; k--) {
+        if (fixed) { /* only the two sizes that occur */
+            int64_t t = (known + MAX_M - 1) / MAX_M, s = t ? known / t : 0;
+            if (k != s && !(k == s + 1 && known % (t ? t : 1)))
+                continue;
+        }
+        lb_if_lt(b, m, lb_iconst(b, k + 1));
+        lb_if_lt(b, lb_iconst(b, k - 1), m);
+        body(arg, row, k);
+        lb_end_if(b);
+        lb_end_if(b);
+    }
+    lb_end_for(b, 0, NULL, NULL);
+}
+
+typedef struct {
+    Product *q;
+    LV j;
+    int64_t n0, pack0;
+    int nv, tail;
+} PanelTiles;
+
+static void panel_tile(void *arg, LV row, int m)
+{
+    PanelTiles *t = arg;
+    tile_calls(t->q, row, t->j, t->n0, t->pack0, m, t->nv, t->tail);
+}
+
+static void gemm_rows(Product *q, LV lo, LV hi)
+{
+    Low *L = q->lg->L;
+    LBuilder *b = &L->b;
+    int64_t W = (int64_t)q->p.w * L->p->V;
+    if (q->p.full) {
+        LV j = q->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, q->p.full), 1, false, 0, NULL, NULL);
+        PanelTiles t = { q, j, 0, 0, q->p.w, 0 };
+        split_rows(L, lo, hi, panel_tile, &t);
+        if (j)
+            lb_end_for(b, 0, NULL, NULL);
+    }
+    if (q->p.last) {
+        PanelTiles t = { q, 0, q->p.full * W, q->p.full * W, q->p.last, q->p.tail };
+        split_rows(L, lo, hi, panel_tile, &t);
+    }
+}
+
+/* Rows of all steps follow each other in memory: one product over T * B rows instead of T over B. */
+static bool flat_rows(const Low *L, const Loc *l, uint32_t axes)
+{
+    if (!l->ok)
+        return true;
+    uint32_t lowest = axes & ~AX(L->bx);
+    lowest &= ~lowest + 1; /* outermost axis in memory */
+    return l->axes == axes && !low_is_fixed(L, l) && (!l->slots || AX(l->slots) == lowest);
+}
+
+static void gemm_body(LowG *lg, void *arg)
+{
+    Product *q = arg;
+    LBuilder *b = &lg->L->b;
+    if (q->axes & AX(lg->L->bx))
+        gemm_rows(q, lg->L->blo, lg->L->bhi);
+    else
+        gemm_rows(q, lb_iconst(b, 0), lb_iconst(b, 1));
+}
+
+static void touch_product(Product *q)
+{
+    Low *L = q->lg->L;
+    for (uint32_t s = 0; s < q->nseg; s++) {
+        low_touch(L, q->seg[s].A.buf);
+        low_touch(L, q->seg[s].pack);
+    }
+    if (q->C0.ok)
+        low_touch(L, q->C0.buf);
+    low_touch(L, q->C.buf);
+}
+
+void emit_gemm(LowG *lg, Ref end)
+{
+    Low *L = lg->L;
+    const Node *n = &lg->g->node.at[end];
+    NodeInfo *ni = &lg->ni[end];
+    Product *q = NEW(L->arena, Product);
+    q->lg = lg;
+    q->N = n->dim[0];
+    q->axes = n->axes;
+    q->C = ni->loc;
+    q->p = cut(L, q->N);
+    if (ni->base) {
+        q->C0 = low_loc(lg, ni->base);
+        if (!q->C0.ok) {
+            low_fail(L, "a product's base that is not in memory");
+            return;
+        }
+    }
+    collect(lg, end, q);
+    if (L->failed)
+        return;
+    touch_product(q);
+    uint32_t open = 0;
+    for (uint32_t a = 1; a < L->m->naxis; a++)
+        open += (n->axes & AX(a)) && !L->idx[a];
+    bool flat = open > 0 && (n->axes & AX(L->bx)) && flat_rows(L, &q->C, n->axes) && flat_rows(L, &q->C0, n->axes);
+    for (uint32_t s = 0; s < q->nseg; s++)
+        flat &= flat_rows(L, &q->seg[s].A, n->axes);
+    if (!flat) {
+        emit_rows(lg, n->axes & ~AX(L->bx), gemm_body, q);
+    } else { /* with one thread all rows at once, else each thread its rows of every step */
+        LBuilder *b = &L->b;
+        LV one = lb_iconst(b, 1), zero = lb_iconst(b, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0), B = lb_op(b, LOP_DIM, 0, 0, 0, L->bx);
+        LV many = lb_op(b, LOP_IMIN, lb_op(b, LOP_ISUB, nt, one, 0, 0), one, 0, 0); /* 0 or 1 */
+        LV steps = one;
+        for (uint32_t a = 1; a < L->m->naxis; a++)
+            if (n->axes & AX(a) && a != L->bx)
+                steps = lb_op(b, LOP_IMUL, steps, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
+        LV outer = lb_op(b, LOP_IADD, one, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), 0, 0);
+        LV all = lb_op(b, LOP_IMUL, steps, B, 0, 0);
+        LV span = lb_op(b, LOP_ISUB, L->bhi, L->blo, 0, 0);
+        LV rows = lb_op(b, LOP_IADD, all, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, span, all, 0, 0), 0, 0), 0, 0);
+        LV first = lb_op(b, LOP_IMUL, many, L->blo, 0, 0);
+        LV o = lb_for(b, zero, outer, 1, false, 0, NULL, NULL);
+        LV lo = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, o, B, 0, 0), first, 0, 0);
+        gemm_rows(q, lo, lb_op(b, LOP_IADD, lo, rows, 0, 0));
+        lb_end_for(b, 0, NULL, NULL);
+    }
+    if (L->explain) {
+        str_printf(L->explain, "product %s: %u segment%s, K", n->name ? name_str(L->ctx, n->name) : "", q->nseg, q->nseg > 1 ? "s" : "");
+        for (uint32_t s = 0; s < q->nseg; s++)
+            str_printf(L->explain, "%s%lld", s ? " + " : " ", (long long)q->seg[s].K);
+        str_printf(L->explain, ", N %lld, %s\n", (long long)q->N, lg->body ? "each step" : flat ? "all steps at once" : "step by step");
+    }
+}
+
+/* ---- weight gradients ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    LowG *lg;
+    Loc A, P, C;
+    int64_t M, N;
+    Panels p;
+    LV k0, K; /* this block of rows */
+    LV fa, fp; /* first rows of A and P; 0: row 0 */
+    bool add;
+} Gradient;
+
+typedef struct {
+    Gradient *g;
+    LV j;
+    int64_t n0;
+    int nv, tail;
+} GradientTiles;
+
+static void gradient_tile(void *arg, LV row, int m)
+{
+    GradientTiles *t = arg;
+    Gradient *g = t->g;
+    Low *L = g->lg->L;
+    LBuilder *b = &L->b;
+    int64_t W = (int64_t)g->p.w * L->p->V;
+    LIdx a = lidx(g->A.foff), p = at_column(b, lidx(g->P.foff), t->j, W, t->n0);
+    LIdx c = at_column(b, lidx(g->C.foff), t->j, W, t->n0);
+    a = lb_idx_term(b, lb_idx_term(b, a, g->k0, g->A.ld), row, 1);
+    p = lb_idx_term(b, p, g->k0, g->P.ld);
+    if (g->fa)
+        a = lb_idx_term(b, a, g->fa, g->A.ld);
+    if (g->fp)
+        p = lb_idx_term(b, p, g->fp, g->P.ld);
+    c = lb_idx_term(b, c, row, g->C.fs[0]);
+    LV cs = lb_iconst(b, g->C.fs[0]);
+    uint32_t fn = get_tile(L, FAM_COLUMNS, m, t->nv, t->tail, INIT_ZERO, g->add);
+    LArg args[] = { ptr(g->A.buf, a), ptr(g->P.buf, p), ptr(g->C.buf, c), ptr(g->C.buf, c), num(g->K),
+                    num(lb_iconst(b, g->A.ld)), num(lb_iconst(b, g->P.ld)), num(cs), num(cs) };
+    lb_call(b, fn, args, sizeof args / sizeof *args);
+}
+
+/* All tiles of one block of rows, this thread's part of M. */
+static void gradient_block(Gradient *g)
+{
+    Low *L = g->lg->L;
+    LBuilder *b = &L->b;
+    int64_t W = (int64_t)g->p.w * L->p->V;
+    LV M = lb_iconst(b, g->M), lo, hi;
+    if (L->serial) {
+        lo = lb_iconst(b, 0);
+        hi = M;
+    } else {
+        LV tid = lb_op(b, LOP_TID, 0, 0, 0, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0);
+        lo = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, M, tid, 0, 0), nt, 0, 0);
+        hi = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, M, lb_op(b, LOP_IADD, tid, lb_iconst(b, 1), 0, 0), 0, 0), nt, 0, 0);
+    }
+    if (g->p.full) {
+        LV j = g->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, g->p.full), 1, false, 0, NULL, NULL);
+        GradientTiles t = { g, j, 0, g->p.w, 0 };
+        split_rows(L, lo, hi, gradient_tile, &t);
+        if (j)
+            lb_end_for(b, 0, NULL, NULL);
+    }
+    if (g->p.last) {
+        GradientTiles t = { g, 0, g->p.full * W, g->p.last, g->p.tail };
+        split_rows(L, lo, hi, gradient_tile, &t);
+    }
+}
+
+/* Row of a place where step 0 of its axes starts: a carry view starts one slot later or earlier. */
+static LV first_row(Low *L, const Loc *l)
+{
+    LBuilder *b = &L->b;
+    if (!l->slots || !l->shift)
+        return lb_iconst(b, 0);
+    LV n = l->axes & AX(L->bx) ? lb_op(b, LOP_DIM, 0, 0, 0, L->bx) : lb_iconst(b, 1);
+    for (uint32_t a = 1; a < L->m->naxis; a++)
+        if (a != l->slots && a != L->bx && (l->axes & AX(a)))
+            n = lb_op(b, LOP_IMUL, n, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
+    return lb_op(b, LOP_IMUL, n, lb_iconst(b, l->shift), 0, 0);
+}
+
+/* A place whose rows follow each other: the value's own, or a copy (a carry view inside of another scan has gaps). */
+static Loc flat_copy(LowG *lg, Ref r, Loc at, uint32_t axes)
+{
+    Low *L = lg->L;
+    if (flat_rows(L, &at, axes))
+        return at;
+    Loc to = low_slab(lg, r, axes, NULL);
+    if (L->explain)
+        str_printf(L->explain, "slow path: the rows of %%%u are copied for a weight gradient\n", r);
+    emit_copy(lg, r, &to);
+    if (!L->serial)
+        lb_barrier(&L->b);
+    return to;
+}
+
+/* Sum over rows in blocks of G = ceil(256 / B) steps counted from row 0: one chain inside a block, blocks added in order.
+   The order is meaning: no machine, thread count or tuning changes it. */
+void emit_gradient(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Graph *gr = lg->g;
+    const Node *n = &gr->node.at[r];
+    DotInfo d;
+    GemmKind kind;
+    dot_is_gemm(gr, r, &d, &kind);
+    Ref left = n->in[d.swapped ? 1 : 0], right = n->in[d.swapped ? 0 : 1];
+    const uint32_t *w = node_attr(gr, r);
+    uint32_t last = w[6 + n->rank - 1];
+    bool left_is_column = d.nm && d.m[0] == last;
+    Ref pr = left_is_column ? left : right, ar = left_is_column ? right : left;
+    Gradient *g = NEW(L->arena, Gradient);
+    g->lg = lg;
+    g->A = low_loc(lg, ar);
+    g->P = low_loc(lg, pr);
+    g->C = lg->ni[r].loc;
+    g->M = n->rank == 2 ? n->dim[0] : 1;
+    g->N = n->dim[n->rank - 1];
+    g->p = cut(L, g->N);
+    if (!g->A.ok || !g->P.ok) {
+        low_fail(L, "a weight gradient of values that are not in memory");
+        return;
+    }
+    g->A = flat_copy(lg, ar, g->A, d.k_axes);
+    g->P = flat_copy(lg, pr, g->P, d.k_axes);
+    low_touch(L, g->A.buf);
+    low_touch(L, g->P.buf);
+    low_touch(L, g->C.buf);
+    if (n->rank == 1)
+        g->C.fs[0] = 0;
+    LV R = lb_iconst(b, 1), B = d.k_axes & AX(L->bx) ? lb_op(b, LOP_DIM, 0, 0, 0, L->bx) : R;
+    for (uint32_t a = 0; a < L->m->naxis; a++)
+        if (d.k_axes & AX(a))
+            R = lb_op(b, LOP_IMUL, R, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
+    LV one = lb_iconst(b, 1), Bs = lb_op(b, LOP_IMAX, B, one, 0, 0);
+    LV G = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, Bs, lb_iconst(b, 255), 0, 0), Bs, 0, 0), block = lb_op(b, LOP_IMUL, G, Bs, 0, 0);
+    LV blocks = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, R, lb_op(b, LOP_ISUB, block, one, 0, 0), 0, 0), block, 0, 0);
+    g->fa = g->A.shift ? first_row(L, &g->A) : 0;
+    g->fp = g->P.shift ? first_row(L, &g->P) : 0;
+    for (int pass = 0; pass < 2; pass++) {
+        LV i = pass ? lb_for(b, one, blocks, 1, false, 0, NULL, NULL) : 0;
+        g->k0 = i ? lb_op(b, LOP_IMUL, i, block, 0, 0) : lb_iconst(b, 0);
+        g->K = lb_op(b, LOP_IMIN, block, lb_op(b, LOP_ISUB, R, g->k0, 0, 0), 0, 0);
+        g->add = pass;
+        gradient_block(g);
+        if (pass)
+            lb_end_for(b, 0, NULL, NULL);
+    }
+    if (L->explain)
+        str_printf(L->explain, "gradient of %s: [%lld, %lld] as one product over all rows, after the loop\n",
+                   n->name ? name_str(L->ctx, n->name) : "a matrix", (long long)g->M, (long long)g->N);
+}

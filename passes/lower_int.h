@@ -1,0 +1,194 @@
+/* Private to lowering: how a module's values are placed in memory, grouped into stages, and printed as loops.
+
+   A graph's nodes fall into ITEMS, executed in order: a row item is one loop over rows whose body is a sequence of vector
+   loops; every other item is one node (a product over rows, a weight gradient, a sum over an axis, a copy along time, a scan).
+   A value is in memory (a Loc) when another item, or another loop of its own row item, reads it; else in registers. */
+#ifndef RONDO_LOWER_INT_H
+#define RONDO_LOWER_INT_H
+
+#include <math.h>
+#include <string.h>
+
+#include "passes/lower.h"
+
+typedef enum { GEMM_ROWS, GEMM_GRADIENT } GemmKind;
+/* Whether dot r is one of the two forms that run as tiles: rows x matrix, or a sum over rows of outer products. */
+bool dot_is_gemm(const Graph *g, Ref r, DotInfo *info, GemmKind *kind);
+bool pass_legalize(Module *m, Str *explain);
+
+/* Where a value stands. Element of row (indices of `axes`) and feature index i: buf[row * ld + foff + sum fs[k] * i[k]], with
+   row = the indices of the time axes in ascending order, the row axis innermost. */
+typedef struct {
+    bool ok;
+    uint8_t elem;
+    uint32_t buf;
+    uint32_t axes;
+    int64_t ld, foff, fs[MAX_RANK];
+    uint32_t slots; /* axis with one more slot than steps (a stacked carry with its initial value); 0: none */
+    int shift; /* added to the index of axis `slots` */
+    uint32_t bind; /* 1 + axis whose index is the step of the scan being placed; 0: none */
+    LV at[MAX_AXES]; /* index along an axis; 0: the current one (Low.idx) */
+} Loc;
+
+typedef enum {
+    NK_FREE, /* constants, leaves, outs, views: no code of their own */
+    NK_ACCESS, /* shape operation read through its operand's place */
+    NK_INLINE, /* elementwise, evaluated where it is used (fused multiply, operand of one reduction) */
+    NK_CHAIN, /* part of a product's accumulator chain */
+    NK_ROW, /* in a row item */
+    NK_GEMM, /* rows x matrix (the end of an accumulator chain) */
+    NK_GRADIENT,
+    NK_AXIS, /* sum or amax over leading axes */
+    NK_SCATTER,
+    NK_TIME, /* copy along an axis: shift, reverse, last, join */
+    NK_SCAN
+} NodeKind;
+
+typedef VEC(Loc) LocList;
+
+typedef struct {
+    uint8_t kind;
+    bool mem; /* needs a Loc */
+    bool scratch; /* needs memory for its own row only */
+    bool scalar_loop; /* innermost access is not contiguous: one element at a time */
+    bool nest; /* has a loop nest of its own in a row item */
+    bool fused; /* a multiplication that only additions use: part of their fma */
+    bool load; /* rate load: depends on parameters only */
+    bool done;
+    uint32_t uses;
+    uint32_t item; /* 1 + index */
+    uint32_t phase, loop_phase;
+    Loc loc;
+    LocList also; /* further places to store to */
+    LV row; /* row-scope value of a scalar */
+    bool is_const; /* a captured constant */
+    double value;
+    Ref base; /* GEMM: what the accumulator starts from; 0: zero */
+} NodeInfo;
+
+typedef struct {
+    uint8_t kind;
+    uint32_t axes;
+    VEC(Ref) node;
+} Item;
+
+typedef struct LowG LowG;
+typedef struct {
+    uint32_t start, end; /* positions */
+} LoopRange;
+typedef struct {
+    uint32_t buf, loop;
+} LoopBuf;
+/* A tile function that exists, and a matrix that is packed. */
+typedef struct {
+    int fam, m, nv, tail, init;
+    bool add;
+    uint32_t fn;
+} TileKey;
+typedef struct {
+    Loc at;
+    int64_t K, N, sk, sn;
+    uint32_t buf;
+} Pack;
+
+typedef struct Low {
+    Ctx *ctx;
+    Arena *arena;
+    const Module *m;
+    LProgram *p;
+    LowerOptions o;
+    Str *explain;
+    LBuilder b;
+    bool prepare; /* building the entry "prepare" */
+    bool serial; /* thread 0 does everything */
+    uint32_t bx; /* the row axis: B, or ELEM in an optimizer */
+    LV idx[MAX_AXES]; /* current index of each axis; 0: none */
+    LV blo, bhi; /* this thread's part of the row axis */
+    uint32_t pos; /* counts items as they are emitted: lifetimes */
+    VEC(LoopRange) loop;
+    VEC(LoopBuf) across; /* buffers read in another iteration of a loop than they were written in */
+    uint32_t theta, grad, *input_buf;
+    VEC(TileKey) tiles;
+    VEC(Pack) packs;
+    bool failed;
+    uint32_t nname;
+} Low;
+
+struct LowG {
+    Low *L;
+    const Graph *g;
+    LowG *up;
+    NodeInfo *ni; /* [node.n] */
+    VEC(Item) item;
+    bool body;
+    bool load_phase; /* planning and emitting the nodes of rate load (entry "prepare") */
+    uint32_t axis; /* of the scan whose body this is */
+    LV t; /* its step; a value of the body may have the axis all the same, as a whole captured sequence */
+};
+
+/* Index along one feature dimension while a loop is emitted; the lane dimension has one element a lane. */
+typedef struct {
+    LIdx i;
+    bool lane;
+} Ix;
+
+/* A loop being emitted: dims, current indices, lanes, values computed in it. */
+typedef struct {
+    LowG *lg;
+    int lanes; /* 0: one element in all lanes; V: full vectors; else a tail of that many */
+    bool lane_rows; /* the lanes are rows (features are scalars) */
+    uint32_t rank;
+    Ix ix[MAX_RANK];
+    LV *memo; /* [node.n], values at the loop's own index */
+} Eval;
+
+/* lower_place.c */
+uint32_t low_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t index, uint32_t axes, int64_t per_row, uint32_t slots);
+Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what);
+Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */
+Loc low_view(LowG *lg, Ref r); /* place of a shape operation as a view of its operand's */
+void low_touch(Low *L, uint32_t buf);
+LIdx low_row(Low *L, const Loc *l); /* index of the current row's feature 0 */
+bool low_is_fixed(const Low *L, const Loc *l); /* some axis has an index of its own */
+LIdx low_row_at(Low *L, const Loc *l, LV row_of_bx);
+const char *low_name(Low *L, const Graph *g, Ref r);
+uint32_t loop_begin(Low *L);
+void loop_finish(Low *L, uint32_t loop);
+
+/* lower_plan.c */
+void plan_kinds(LowG *lg); /* kinds only, for packing in "prepare" */
+void plan_graph(LowG *lg);
+/* Whether lanes along dimension `lane` of o (UINT32_MAX: of none) read every operand contiguously or as one value. */
+bool contiguous(LowG *lg, Ref o, uint32_t rank, uint32_t lane);
+bool is_scalar(const Node *n);
+LElem elem_of(const Node *n);
+
+/* lower_row.c, lower_eval.c */
+void emit_row_item(LowG *lg, const Item *it);
+LV eval_node(Eval *e, Ref r);
+LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix);
+void store_value(Eval *e, const Loc *l, const Node *n, LV v);
+void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg); /* loops over this thread's rows */
+void emit_copy(LowG *lg, Ref r, const Loc *to); /* stores a value of this graph to a place, for the current indices' rows */
+void feature_loops(LowG *lg, uint32_t rank, const int32_t *dim, bool scalar, bool block16, LV *memo, void (*body)(Eval *, void *), void *arg);
+
+/* lower_gemm.c */
+void emit_gemm(LowG *lg, Ref end);
+void emit_gradient(LowG *lg, Ref r);
+void low_pack(LowG *lg, Ref dot);
+
+/* lower_items.c */
+void emit_axis(LowG *lg, Ref r);
+void emit_scatter(LowG *lg, Ref r);
+void emit_time(LowG *lg, Ref r);
+void emit_scan(LowG *lg, Ref r);
+void emit_items(LowG *lg);
+void place_caller_leaves(LowG *lg); /* parameters, inputs, lengths */
+void give_places(LowG *lg); /* memory for what the plan wants in memory and has none yet */
+
+void low_fail(Low *L, const char *what);
+
+/* plan_memory.c: gives SLAB buffers whose lifetimes do not meet the same slot. */
+void plan_memory(LProgram *p, bool reuse);
+
+#endif

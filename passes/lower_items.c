@@ -1,0 +1,539 @@
+/* Items other than row items and products: sums over axes, gradients of tables, copies along time, scans; and their order. */
+#include "passes/lower_int.h"
+
+/* ---- sum and amax over leading axes ------------------------------------------------------------------------------------- */
+
+#define GROUP 8 /* vectors of features summed in one pass over the rows */
+
+typedef struct {
+    Ref r;
+    const Node *n, *o;
+    uint32_t axes; /* summed */
+    int count, lanes; /* vectors in this group, lanes of each (0: one scalar) */
+    int64_t first; /* feature of the group */
+    LV group; /* times GROUP * V more */
+    const Ix *at; /* one element of a matrix */
+} AxisSum;
+
+static LV combine(LBuilder *b, const Node *n, LV x, LV y)
+{
+    if (n->op == OP_SUM)
+        return lb_op(b, LOP_ADD, x, y, 0, 0);
+    return lb_op(b, LOP_SEL, lb_op(b, LOP_LT, x, y, 0, 0), y, x, 0);
+}
+
+static LV neutral(LBuilder *b, const Node *n)
+{
+    return lb_fconst(b, n->op == OP_SUM ? 0 : -HUGE_VAL);
+}
+
+static Eval axis_eval(LowG *lg, const AxisSum *s, int j, uint32_t rank)
+{
+    Low *L = lg->L;
+    Eval e = { .lg = lg, .lanes = s->lanes, .rank = rank };
+    e.memo = NEW_N(L->arena, LV, lg->g->node.n + 1);
+    for (uint32_t d = 0; d < rank; d++)
+        e.ix[d] = s->at ? s->at[d] : (Ix){ lidx(0), false };
+    if (rank && s->lanes) {
+        LIdx i = lidx(s->first + (int64_t)j * L->p->V);
+        e.ix[rank - 1] = (Ix){ s->group ? lb_idx_term(&L->b, i, s->group, (int64_t)GROUP * L->p->V) : i, true };
+    }
+    return e;
+}
+
+/* Loops over the summed axes from `a` on (time axes ascending, the row axis last), one chain a loop, inner chains from zero. */
+static void axis_chain(LowG *lg, AxisSum *s, uint32_t a, LV *acc)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    while (a < L->m->naxis && (a == L->bx || !(s->axes & AX(a))))
+        a++;
+    uint32_t axis = a < L->m->naxis ? a : L->bx;
+    if (a > L->m->naxis || (a == L->m->naxis && !(s->axes & AX(L->bx)))) {
+        for (int j = 0; j < s->count; j++) {
+            Eval e = axis_eval(lg, s, j, s->o->rank);
+            acc[j] = combine(b, s->n, acc[j], eval_at(&e, s->n->in[0], s->o->rank, e.ix));
+        }
+        return;
+    }
+    LV inner[GROUP], part[GROUP], out[GROUP];
+    uint32_t n = (uint32_t)s->count;
+    L->idx[axis] = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, axis), 1, false, n, acc, inner);
+    bool innermost = axis == L->bx || !(s->axes & AX(L->bx));
+    for (uint32_t k = axis + 1; innermost && axis != L->bx && k < L->m->naxis; k++)
+        innermost = !(s->axes & AX(k)) || k == L->bx;
+    for (int j = 0; j < s->count; j++)
+        part[j] = innermost ? inner[j] : neutral(b, s->n);
+    axis_chain(lg, s, axis == L->bx ? L->m->naxis + 1 : axis + 1, part);
+    for (int j = 0; j < s->count; j++)
+        part[j] = innermost ? part[j] : combine(b, s->n, inner[j], part[j]);
+    lb_end_for(b, n, part, out);
+    L->idx[axis] = 0;
+    memcpy(acc, out, sizeof(LV) * n);
+}
+
+static void axis_group(LowG *lg, AxisSum *s)
+{
+    Low *L = lg->L;
+    LV acc[GROUP];
+    for (int j = 0; j < s->count; j++)
+        acc[j] = neutral(&L->b, s->n);
+    axis_chain(lg, s, 1, acc);
+    for (int j = 0; j < s->count; j++) {
+        Eval e = axis_eval(lg, s, j, s->n->rank);
+        store_value(&e, &lg->ni[s->r].loc, s->n, acc[j]);
+        for (uint32_t k = 0; k < lg->ni[s->r].also.n; k++)
+            store_value(&e, &lg->ni[s->r].also.at[k], s->n, acc[j]);
+    }
+}
+
+/* This thread's part of 0..n. */
+static void share(Low *L, int64_t n, LV *lo, LV *hi)
+{
+    LBuilder *b = &L->b;
+    LV N = lb_iconst(b, n), tid = lb_op(b, LOP_TID, 0, 0, 0, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0);
+    *lo = lb_iconst(b, 0);
+    *hi = N;
+    if (L->serial)
+        return;
+    *lo = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, N, tid, 0, 0), nt, 0, 0);
+    *hi = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, N, lb_op(b, LOP_IADD, tid, lb_iconst(b, 1), 0, 0), 0, 0), nt, 0, 0);
+}
+
+static void begin_one_thread(Low *L)
+{
+    LBuilder *b = &L->b;
+    if (!L->serial)
+        lb_if_lt(b, lb_op(b, LOP_TID, 0, 0, 0, 0), lb_iconst(b, 1));
+}
+static void end_one_thread(Low *L)
+{
+    if (!L->serial)
+        lb_end_if(&L->b);
+}
+
+/* All features, the rows of the kept axes fixed; `split`: the threads share the features. */
+static void axis_features(LowG *lg, AxisSum *s, bool split)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    int V = L->p->V;
+    if (is_scalar(s->o)) {
+        low_touch(L, lg->ni[s->r].loc.buf);
+        s->lanes = 0;
+        s->count = 1;
+        if (split)
+            begin_one_thread(L);
+        axis_group(lg, s);
+        if (split)
+            end_one_thread(L);
+        return;
+    }
+    int64_t F = s->o->dim[0], full = F / V, groups = full / GROUP;
+    s->lanes = V;
+    if (groups) {
+        LV lo = lb_iconst(b, 0), hi = lb_iconst(b, groups);
+        if (split)
+            share(L, groups, &lo, &hi);
+        s->count = GROUP;
+        s->group = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
+        axis_group(lg, s);
+        lb_end_for(b, 0, NULL, NULL);
+        s->group = 0;
+    }
+    if (split)
+        begin_one_thread(L);
+    if (full % GROUP) {
+        s->count = (int)(full % GROUP);
+        s->first = groups * GROUP * V;
+        axis_group(lg, s);
+    }
+    if (F % V) {
+        s->count = 1;
+        s->lanes = (int)(F % V);
+        s->first = full * V;
+        axis_group(lg, s);
+    }
+    if (split)
+        end_one_thread(L);
+}
+
+typedef struct {
+    AxisSum *s;
+    bool split;
+} AxisRows;
+static void axis_row(LowG *lg, void *arg)
+{
+    AxisRows *a = arg;
+    axis_features(lg, a->s, a->split);
+}
+
+/* Sum over all rows of scalars that follow each other in memory: LANES of them at a time, one fixed tree. */
+static bool axis_lanes(LowG *lg, AxisSum *s)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    Ref o = s->n->in[0];
+    Loc l = low_loc(lg, o);
+    if (!is_scalar(s->o) || s->n->axes || !(s->axes & AX(L->bx)) || !l.ok || l.ld != 1 || l.axes != s->axes || low_is_fixed(L, &l) || l.slots)
+        return false;
+    int V = L->p->V, per = 16 / V;
+    LV acc[16], inner[16], total, one, lane;
+    LV rows = lb_iconst(b, 1);
+    for (uint32_t a = 0; a < L->m->naxis; a++)
+        if (s->axes & AX(a))
+            rows = lb_op(b, LOP_IMUL, rows, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
+    LV sixteen = lb_iconst(b, 16), full = lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, rows, sixteen, 0, 0), sixteen, 0, 0);
+    low_touch(L, l.buf);
+    low_touch(L, lg->ni[s->r].loc.buf);
+    begin_one_thread(L);
+    for (int k = 0; k < per; k++)
+        acc[k] = neutral(b, s->n);
+    lane = lb_for(b, lb_iconst(b, 0), full, 16, false, (uint32_t)per, acc, inner);
+    for (int k = 0; k < per; k++)
+        inner[k] = combine(b, s->n, inner[k], lb_load(b, LOP_LD, l.buf, lb_idx_term(b, lidx(l.foff + k * (int64_t)V), lane, 1), V));
+    lb_end_for(b, (uint32_t)per, inner, acc);
+    for (int w = per / 2; w > 0; w /= 2)
+        for (int k = 0; k < w; k++)
+            acc[k] = combine(b, s->n, acc[k], acc[k + w]);
+    acc[0] = lb_op(b, s->n->op == OP_SUM ? LOP_HSUM : LOP_HMAX, acc[0], 0, 0, 0);
+    lane = lb_for(b, full, rows, 1, false, 1, acc, inner);
+    one = lb_load(b, LOP_LDB, l.buf, lb_idx_term(b, lidx(l.foff), lane, 1), 0);
+    one = combine(b, s->n, inner[0], one);
+    lb_end_for(b, 1, &one, &total);
+    s->lanes = 0;
+    Eval e = axis_eval(lg, s, 0, s->n->rank);
+    store_value(&e, &lg->ni[s->r].loc, s->n, total);
+    end_one_thread(L);
+    return true;
+}
+
+static void axis_matrix(LowG *lg, void *arg)
+{
+    /* features of rank 2 or 3: outer ones as loops, one element at a time */
+    AxisRows *a = arg;
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Node *o = a->s->o;
+    Ix ix[MAX_RANK];
+    if (a->split)
+        begin_one_thread(L);
+    for (uint32_t d = 0; d < o->rank; d++)
+        ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[d]), 1, false, 0, NULL, NULL), 1), false };
+    a->s->lanes = 0;
+    a->s->count = 1;
+    a->s->at = ix;
+    LV acc = neutral(b, a->s->n);
+    axis_chain(lg, a->s, 1, &acc);
+    Eval e = axis_eval(lg, a->s, 0, o->rank);
+    store_value(&e, &lg->ni[a->s->r].loc, a->s->n, acc);
+    for (uint32_t d = 0; d < o->rank; d++)
+        lb_end_for(b, 0, NULL, NULL);
+    if (a->split)
+        end_one_thread(L);
+}
+
+void emit_axis(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    const Node *n = &lg->g->node.at[r];
+    AxisSum s = { .r = r, .n = n, .o = &lg->g->node.at[n->in[0]], .axes = node_attr(lg->g, r)[0] };
+    bool rows = n->axes & AX(L->bx);
+    if (axis_lanes(lg, &s))
+        return;
+    AxisRows a = { &s, !rows };
+    emit_rows(lg, n->axes, s.o->rank > 1 && !is_scalar(s.o) ? axis_matrix : axis_row, &a);
+}
+
+/* ---- scatter_add --------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Ref r;
+    bool split;
+} Scatter;
+
+static void scatter_rows(LowG *lg, Scatter *s, uint32_t a)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Node *n = &lg->g->node.at[s->r], *i = &lg->g->node.at[n->in[0]], *v = &lg->g->node.at[n->in[1]];
+    uint32_t axes = (i->axes | v->axes) & ~n->axes;
+    while (a < L->m->naxis && (a == L->bx || !(axes & AX(a))))
+        a++;
+    uint32_t axis = a < L->m->naxis ? a : L->bx;
+    if (a <= L->m->naxis && (a < L->m->naxis || axes & AX(L->bx))) {
+        L->idx[axis] = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, axis), 1, false, 0, NULL, NULL);
+        scatter_rows(lg, s, axis == L->bx ? L->m->naxis + 1 : axis + 1);
+        lb_end_for(b, 0, NULL, NULL);
+        L->idx[axis] = 0;
+        return;
+    }
+    Loc li = low_loc(lg, n->in[0]), to = lg->ni[s->r].loc;
+    if (!li.ok) {
+        low_fail(L, "indices that are not in memory");
+        return;
+    }
+    Eval e = { .lg = lg, .rank = v->rank };
+    e.memo = NEW_N(L->arena, LV, lg->g->node.n + 1);
+    LIdx at = low_row(L, &li), dst = low_row(L, &to);
+    for (uint32_t d = 0; d < i->rank; d++) {
+        LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, i->dim[d]), 1, false, 0, NULL, NULL);
+        e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), k, 1), false };
+        at = lb_idx_term(b, at, k, li.fs[d]);
+    }
+    LV row = lb_load(b, LOP_LDI, li.buf, at, 0);
+    dst = lb_idx_term(b, dst, row, to.fs[0]);
+    uint32_t outer = v->rank > i->rank ? v->rank - 1u : i->rank;
+    for (uint32_t d = i->rank; d < outer; d++) {
+        LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, v->dim[d]), 1, false, 0, NULL, NULL);
+        e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), k, 1), false };
+        dst = lb_idx_term(b, dst, k, to.fs[d - i->rank + 1]);
+    }
+    if (v->rank > i->rank) { /* the last dimension in vectors, shared by the threads */
+        int V = L->p->V;
+        int64_t F = v->dim[v->rank - 1], full = F / V;
+        LV lo = lb_iconst(b, 0), hi = lb_iconst(b, full);
+        if (s->split)
+            share(L, full, &lo, &hi);
+        LV k = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
+        e.lanes = V;
+        e.ix[v->rank - 1] = (Ix){ lb_idx_term(b, lidx(0), k, V), true };
+        LIdx d = lb_idx_term(b, dst, k, V);
+        LV x = eval_at(&e, n->in[1], v->rank, e.ix);
+        lb_store(b, LOP_ST, to.buf, d, lb_op(b, LOP_ADD, lb_load(b, LOP_LD, to.buf, d, V), x, 0, 0), V);
+        lb_end_for(b, 0, NULL, NULL);
+        if (F % V) {
+            if (s->split)
+                begin_one_thread(L);
+            e.memo = NEW_N(L->arena, LV, lg->g->node.n + 1);
+            e.lanes = (int)(F % V);
+            e.ix[v->rank - 1] = (Ix){ lidx(full * V), true };
+            dst.c0 += full * V;
+            x = eval_at(&e, n->in[1], v->rank, e.ix);
+            lb_store(b, LOP_STT, to.buf, dst, lb_op(b, LOP_ADD, lb_load(b, LOP_LDT, to.buf, dst, F % V), x, 0, 0), F % V);
+            if (s->split)
+                end_one_thread(L);
+        }
+    } else {
+        if (s->split)
+            begin_one_thread(L);
+        LV x = eval_at(&e, n->in[1], v->rank, e.ix);
+        lb_store(b, LOP_ST1, to.buf, dst, lb_op(b, LOP_ADD, lb_load(b, LOP_LDB, to.buf, dst, 0), x, 0, 0), 0);
+        if (s->split)
+            end_one_thread(L);
+    }
+    for (uint32_t d = i->rank; d < outer; d++)
+        lb_end_for(b, 0, NULL, NULL);
+    for (uint32_t d = 0; d < i->rank; d++)
+        lb_end_for(b, 0, NULL, NULL);
+}
+
+static void scatter_row(LowG *lg, void *arg)
+{
+    Scatter *s = arg;
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Loc *to = &lg->ni[s->r].loc;
+    int64_t F = node_features(&lg->g->node.at[s->r]), V = L->p->V, full = F / V * V;
+    if (s->split)
+        begin_one_thread(L);
+    LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), V, false, 0, NULL, NULL);
+    lb_store(b, LOP_ST, to->buf, lb_idx_term(b, low_row(L, to), k, 1), lb_fconst(b, 0), V);
+    lb_end_for(b, 0, NULL, NULL);
+    LIdx rest = low_row(L, to);
+    rest.c0 += full;
+    if (F % V)
+        lb_store(b, LOP_STT, to->buf, rest, lb_fconst(b, 0), F % V);
+    if (s->split) {
+        end_one_thread(L);
+        lb_barrier(b);
+    }
+    scatter_rows(lg, s, 1);
+}
+
+void emit_scatter(LowG *lg, Ref r)
+{
+    const Node *n = &lg->g->node.at[r];
+    Scatter s = { r, !(n->axes & AX(lg->L->bx)) && !lg->L->serial };
+    low_touch(lg->L, lg->ni[r].loc.buf);
+    emit_rows(lg, n->axes, scatter_row, &s);
+}
+
+/* ---- copies along an axis ------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Ref r, from;
+    Loc to;
+    uint32_t axis, dst;
+    LV t; /* index along the axis */
+    LV size;
+    enum { COPY_REVERSE, COPY_LAST, COPY_AT } how;
+} TimeCopy;
+
+/* Length of the current row's example along an axis. */
+static LV row_length(Low *L, uint32_t axis)
+{
+    const Axis *a = &L->m->axis[axis];
+    if (!a->ragged)
+        return lb_op(&L->b, LOP_DIM, 0, 0, 0, axis);
+    if (a->kind == AXIS_JOIN)
+        return lb_op(&L->b, LOP_IADD, row_length(L, a->a), row_length(L, a->b), 0, 0);
+    return lb_load(&L->b, LOP_LDI, L->input_buf[a->length - 1], lb_idx_term(&L->b, lidx(0), L->idx[L->bx], 1), 0);
+}
+
+static void time_row(LowG *lg, void *arg)
+{
+    TimeCopy *c = arg;
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    LV one = lb_iconst(b, 1), zero = lb_iconst(b, 0), saved = L->idx[c->axis];
+    if (c->how != COPY_AT) {
+        LV last = lb_op(b, LOP_ISUB, row_length(L, c->axis), one, 0, 0);
+        if (c->how == COPY_REVERSE)
+            last = lb_op(b, LOP_ISUB, last, c->t, 0, 0);
+        L->idx[c->axis] = lb_op(b, LOP_IMAX, last, zero, 0, 0);
+    }
+    emit_copy(lg, c->from, &c->to);
+    L->idx[c->axis] = saved;
+}
+
+/* from at index t of its axis -> the node's place at index `at` of axis dst, for all other rows */
+static void copy_at(LowG *lg, Ref r, Ref from, uint32_t axis, LV t, uint32_t dst, LV at)
+{
+    Low *L = lg->L;
+    TimeCopy c = { .r = r, .from = from, .to = lg->ni[r].loc, .axis = axis, .how = COPY_AT };
+    LV saved = L->idx[axis];
+    c.to.at[dst] = at;
+    L->idx[axis] = t;
+    uint32_t axes = lg->g->node.at[r].axes & ~AX(dst);
+    emit_rows(lg, axes, time_row, &c);
+    L->idx[axis] = saved;
+}
+
+static void emit_shift(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Node *n = &lg->g->node.at[r];
+    uint32_t axis = node_attr(lg->g, r)[0];
+    int32_t by = (int32_t)node_attr(lg->g, r)[1];
+    LV T = lb_op(b, LOP_DIM, 0, 0, 0, axis), zero = lb_iconst(b, 0);
+    LV first = by > 0 ? lb_op(b, LOP_IMIN, T, lb_iconst(b, by), 0, 0) : zero; /* results before `first` and from `last` on: fill */
+    LV last = by < 0 ? lb_op(b, LOP_IMAX, zero, lb_op(b, LOP_IADD, T, lb_iconst(b, by), 0, 0), 0, 0) : T;
+    for (int part = 0; part < 3; part++) {
+        LV lo = part == 0 ? zero : part == 1 ? first : last, hi = part == 0 ? first : part == 1 ? last : T;
+        if (lo == hi)
+            continue;
+        LV t = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
+        LV from = lb_op(b, LOP_ISUB, t, lb_iconst(b, by), 0, 0);
+        copy_at(lg, r, part == 1 ? n->in[0] : n->in[1], axis, part == 1 ? from : t, axis, t);
+        lb_end_for(b, 0, NULL, NULL);
+    }
+}
+
+static void emit_join(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Node *n = &lg->g->node.at[r];
+    const uint32_t *w = node_attr(lg->g, r);
+    LV base = 0;
+    for (int k = 0; k < 2; k++) {
+        bool has = w[k] != 0 && (lg->g->node.at[n->in[k]].axes & AX(w[k]));
+        LV T = has ? lb_op(b, LOP_DIM, 0, 0, 0, w[k]) : lb_iconst(b, 1);
+        if (k == 1 && L->m->axis[w[0]].ragged) { /* each example's second part follows its own first */
+            low_fail(L, "then over ragged sequences");
+            return;
+        }
+        LV t = lb_for(b, lb_iconst(b, 0), T, 1, false, 0, NULL, NULL);
+        LV at = base ? lb_op(b, LOP_IADD, t, base, 0, 0) : t;
+        copy_at(lg, r, n->in[k], has ? w[k] : w[2], t, w[2], at);
+        lb_end_for(b, 0, NULL, NULL);
+        base = T;
+    }
+}
+
+void emit_time(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Node *n = &lg->g->node.at[r];
+    low_touch(L, lg->ni[r].loc.buf);
+    if (n->op == OP_SHIFT) {
+        emit_shift(lg, r);
+        return;
+    }
+    if (n->op == OP_JOIN) {
+        emit_join(lg, r);
+        return;
+    }
+    TimeCopy c = { .r = r, .from = n->in[0], .to = lg->ni[r].loc, .axis = n->attr };
+    if (n->op == OP_LAST) {
+        c.how = COPY_LAST;
+        emit_rows(lg, n->axes, time_row, &c);
+        return;
+    }
+    c.how = COPY_REVERSE;
+    c.t = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, c.axis), 1, false, 0, NULL, NULL);
+    c.to.at[c.axis] = c.t;
+    emit_rows(lg, n->axes & ~AX(c.axis), time_row, &c);
+    lb_end_for(b, 0, NULL, NULL);
+}
+
+/* ---- order ------------------------------------------------------------------------------------------------------------------- */
+
+void give_places(LowG *lg)
+{
+    Low *L = lg->L;
+    for (Ref r = 1; r < lg->g->node.n; r++) {
+        NodeInfo *ni = &lg->ni[r];
+        const Node *n = &lg->g->node.at[r];
+        if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN)
+            continue;
+        if (ni->mem) {
+            ni->loc = low_slab(lg, r, n->axes, NULL);
+        } else if (ni->scratch && node_features(n) <= 4096) {
+            ni->loc = low_slab(lg, r, 0, NULL);
+            LBuf *b = &L->p->buf.at[ni->loc.buf];
+            b->role = LB_LOCAL;
+            b->index = L->b.fn;
+        } else if (ni->scratch) {
+            ni->loc = low_slab(lg, r, n->axes, NULL);
+        }
+    }
+}
+
+void emit_items(LowG *lg)
+{
+    Low *L = lg->L;
+    for (uint32_t i = 0; i < lg->item.n && !L->failed; i++) {
+        const Item *it = &lg->item.at[i];
+        Ref r = it->node.at[0];
+        bool rows = it->axes & AX(L->bx);
+        bool all = it->kind == NK_GRADIENT || (it->kind == NK_AXIS && !rows) || (it->kind == NK_SCATTER && !rows);
+        bool one = !rows && !all && it->kind != NK_SCAN && !L->serial;
+        L->pos++;
+        if ((all || one) && !L->serial)
+            lb_barrier(&L->b);
+        if (one)
+            begin_one_thread(L);
+        if (it->kind == NK_ROW)
+            emit_row_item(lg, it);
+        else if (it->kind == NK_GEMM)
+            emit_gemm(lg, r);
+        else if (it->kind == NK_GRADIENT)
+            emit_gradient(lg, r);
+        else if (it->kind == NK_AXIS)
+            emit_axis(lg, r);
+        else if (it->kind == NK_SCATTER)
+            emit_scatter(lg, r);
+        else if (it->kind == NK_TIME)
+            emit_time(lg, r);
+        else
+            emit_scan(lg, r);
+        if (one)
+            end_one_thread(L);
+        if ((all || one) && !L->serial)
+            lb_barrier(&L->b);
+    }
+}

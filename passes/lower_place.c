@@ -1,0 +1,192 @@
+/* Places: buffers, the address of a row, and the lifetimes that plan_memory reads. */
+#include "passes/lower_int.h"
+
+void low_fail(Low *L, const char *what)
+{
+    if (!L->failed)
+        diag_error(L->ctx, 999, (Span){ 0, 0 }, "lowering met what the graph passes should have removed: %s", what);
+    L->failed = true;
+}
+
+bool is_scalar(const Node *n)
+{
+    return node_features(n) == 1;
+}
+
+LElem elem_of(const Node *n)
+{
+    return n->dtype == DT_I ? LE_I32 : LE_F;
+}
+
+const char *low_name(Low *L, const Graph *g, Ref r)
+{
+    const Node *n = &g->node.at[r];
+    const char *s = n->name ? name_str(L->ctx, n->name) : op_info[n->op].text;
+    return arena_printf(L->arena, "%s_%u", s, ++L->nname);
+}
+
+/* One buffer of [axes, per_row], with one more slot along axis `slots`. */
+uint32_t low_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t index, uint32_t axes, int64_t per_row, uint32_t slots)
+{
+    LExtent x = { .n = 1 };
+    x.term[0] = (LMono){ per_row, axes };
+    if (slots) {
+        x.term[1] = (LMono){ per_row, axes & ~AX(slots) };
+        x.n = 2;
+    }
+    uint32_t k = lprogram_add_buf(L->p, name, role, e, index, x);
+    LBuf *b = &L->p->buf.at[k];
+    b->first = UINT32_MAX;
+    b->last = 0;
+    return k;
+}
+
+static int64_t padded(int64_t n)
+{
+    if (n == 1)
+        return 1;
+    n = (n + 15) / 16 * 16;
+    return n % 256 == 0 ? n + 16 : n; /* rows a power of two apart fall into the same cache sets */
+}
+
+static void dense_strides(Loc *l, const Node *n)
+{
+    int64_t s = 1;
+    for (int d = n->rank; d-- > 0;) {
+        l->fs[d] = s;
+        s *= n->dim[d];
+    }
+}
+
+/* Fresh memory of the lowering's own for a value with these axes. */
+Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what)
+{
+    Low *L = lg->L;
+    const Node *n = &lg->g->node.at[r];
+    Loc l = { .ok = true, .elem = (uint8_t)elem_of(n), .axes = axes };
+    l.ld = padded(node_features(n));
+    dense_strides(&l, n);
+    l.buf = low_buf(L, what ? what : low_name(L, lg->g, r), L->prepare ? LB_PACK : LB_SLAB, (LElem)l.elem, 0, axes, l.ld, 0);
+    return l;
+}
+
+void low_touch(Low *L, uint32_t buf)
+{
+    if (buf & LBUF_PARAM)
+        return;
+    LBuf *b = &L->p->buf.at[buf];
+    if (b->role != LB_SLAB)
+        return;
+    if (b->first == UINT32_MAX || L->pos < b->first)
+        b->first = L->pos;
+    if (L->pos > b->last)
+        b->last = L->pos;
+}
+
+uint32_t loop_begin(Low *L)
+{
+    VEC_PUSH(L->arena, L->loop) = (LoopRange){ L->pos, UINT32_MAX };
+    return L->loop.n - 1;
+}
+
+/* A buffer written in an iteration and read in a later one, or before or after the loop, lives through all of it. */
+void loop_finish(Low *L, uint32_t loop)
+{
+    L->loop.at[loop].end = L->pos;
+}
+
+static LV axis_steps(Low *L, uint32_t a)
+{
+    return lb_op(&L->b, LOP_DIM, 0, 0, 0, a);
+}
+
+bool low_is_fixed(const Low *L, const Loc *l)
+{
+    for (uint32_t a = 0; a < L->m->naxis; a++)
+        if ((l->axes & AX(a)) && l->at[a])
+            return true;
+    return false;
+}
+
+/* Row number of a place: indices of its time axes in ascending order, the row axis innermost. */
+LIdx low_row_at(Low *L, const Loc *l, LV row)
+{
+    LBuilder *b = &L->b;
+    LV r = 0;
+    for (uint32_t a = 0; a < L->m->naxis; a++) {
+        if (a == L->bx || !(l->axes & AX(a)))
+            continue;
+        LV i = l->at[a] ? l->at[a] : L->idx[a] ? L->idx[a] : lb_iconst(b, 0);
+        if (l->slots == a && l->shift && !l->at[a])
+            i = lb_op(b, LOP_IADD, i, lb_iconst(b, l->shift), 0, 0);
+        if (r) {
+            LV n = axis_steps(L, a);
+            if (l->slots == a)
+                n = lb_op(b, LOP_IADD, n, lb_iconst(b, 1), 0, 0);
+            r = lb_op(b, LOP_IMUL, r, n, 0, 0);
+            r = lb_op(b, LOP_IADD, r, i, 0, 0);
+        } else {
+            r = i;
+        }
+    }
+    if (l->axes & AX(L->bx)) {
+        if (r)
+            r = lb_op(b, LOP_IMUL, r, axis_steps(L, L->bx), 0, 0);
+        LIdx x = lidx(l->foff);
+        if (r)
+            x = lb_idx_term(b, x, r, l->ld);
+        return row ? lb_idx_term(b, x, row, l->ld) : x;
+    }
+    LIdx x = lidx(l->foff);
+    return r ? lb_idx_term(b, x, r, l->ld) : x;
+}
+
+LIdx low_row(Low *L, const Loc *l)
+{
+    return low_row_at(L, l, L->idx[L->bx]);
+}
+
+/* Place of shape operation r as a view of its operand's place; !ok when the operand has none or the view is not affine. */
+Loc low_view(LowG *lg, Ref r)
+{
+    const Graph *g = lg->g;
+    const Node *n = &g->node.at[r];
+    Loc x = low_loc(lg, n->in[0]), l = x;
+    const Node *o = &g->node.at[n->in[0]];
+    const uint32_t *w = n->op == OP_RESHAPE ? NULL : node_attr(g, r);
+    if (!x.ok)
+        return x;
+    memset(l.fs, 0, sizeof l.fs);
+    switch (n->op) {
+    case OP_SLICE:
+        memcpy(l.fs, x.fs, sizeof l.fs);
+        l.foff += x.fs[w[0]] * (int32_t)w[1];
+        break;
+    case OP_TRANSPOSE:
+        for (uint32_t d = 0; d < n->rank; d++)
+            l.fs[d] = x.fs[w[d]];
+        break;
+    case OP_EXPAND:
+        for (uint32_t d = 0; d < n->rank; d++)
+            l.fs[d] = (int32_t)w[d] >= 0 && o->dim[w[d]] > 1 ? x.fs[w[d]] : 0;
+        break;
+    default: { /* reshape: only of a dense row */
+        int64_t s = 1;
+        for (int d = o->rank; d-- > 0;) {
+            if (o->dim[d] > 1 && x.fs[d] != s)
+                l.ok = false;
+            s *= o->dim[d];
+        }
+        dense_strides(&l, n);
+        break;
+    }
+    }
+    return l;
+}
+
+/* Place of a value; !ok when it is not in memory. */
+Loc low_loc(LowG *lg, Ref r)
+{
+    const NodeInfo *ni = &lg->ni[r];
+    return ni->loc.ok || ni->kind != NK_ACCESS ? ni->loc : low_view(lg, r);
+}

@@ -1,0 +1,631 @@
+/* Row items: one loop over this thread's rows; in it vector loops over features, phase by phase, with scalars between them.
+   Sums over features use 16 lanes and one fixed tree whatever V is, so that results do not depend on V. */
+#include "passes/lower_int.h"
+
+#define LANES 16 /* of a reduction */
+
+void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    uint32_t open = 0;
+    uint32_t opened[MAX_AXES];
+    for (uint32_t a = 0; a < L->m->naxis; a++) {
+        if (a == L->bx || !(axes & AX(a)) || L->idx[a])
+            continue;
+        L->idx[a] = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, a), 1, false, 0, NULL, NULL);
+        opened[open++] = a;
+    }
+    bool rows = (axes & AX(L->bx)) && !L->idx[L->bx];
+    if (rows)
+        L->idx[L->bx] = lb_for(b, L->blo, L->bhi, 1, false, 0, NULL, NULL);
+    body(lg, arg);
+    if (rows) {
+        lb_end_for(b, 0, NULL, NULL);
+        L->idx[L->bx] = 0;
+    }
+    while (open-- > 0) {
+        lb_end_for(b, 0, NULL, NULL);
+        L->idx[opened[open]] = 0;
+    }
+}
+
+static Eval eval_make(LowG *lg, int lanes, uint32_t rank)
+{
+    Eval e = { .lg = lg, .lanes = lanes, .rank = rank };
+    e.memo = NEW_N(lg->L->arena, LV, lg->g->node.n + 1);
+    return e;
+}
+
+/* Loops over all but the last dimension; *e gets their indices. */
+static void open_outer(LowG *lg, Ix *ix, uint32_t rank, const int32_t *dim)
+{
+    LBuilder *b = &lg->L->b;
+    for (uint32_t d = 0; d + 1 < rank; d++) {
+        ix[d] = (Ix){ lidx(0), false };
+        if (dim[d] > 1)
+            ix[d].i = lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, dim[d]), 1, false, 0, NULL, NULL), 1);
+    }
+}
+
+static void close_outer(LowG *lg, uint32_t rank, const int32_t *dim)
+{
+    for (uint32_t d = 0; d + 1 < rank; d++)
+        if (dim[d] > 1)
+            lb_end_for(&lg->L->b, 0, NULL, NULL);
+}
+
+/* ---- a fused vector loop ------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    VEC(Ref) node; /* computed here */
+    VEC(Ref) reduce; /* full reductions accumulated here */
+    LV acc[32 * LANES];
+} Fused;
+
+static LV neutral(LBuilder *b, const Node *n)
+{
+    return lb_fconst(b, n->op == OP_SUM ? 0 : -HUGE_VAL);
+}
+
+static LV combine(LBuilder *b, const Node *n, LV x, LV y)
+{
+    if (n->op == OP_SUM)
+        return lb_op(b, LOP_ADD, x, y, 0, 0);
+    return lb_op(b, LOP_SEL, lb_op(b, LOP_LT, x, y, 0, 0), y, x, 0);
+}
+
+static void store_all(Eval *e, Ref r, LV v)
+{
+    const NodeInfo *ni = &e->lg->ni[r];
+    const Node *n = &e->lg->g->node.at[r];
+    if (ni->loc.ok)
+        store_value(e, &ni->loc, n, v);
+    for (uint32_t k = 0; k < ni->also.n; k++)
+        store_value(e, &ni->also.at[k], n, v);
+}
+
+/* The first `lanes` lanes of v, the neutral element in the others. */
+static LV mask_tail(Low *L, const Node *reduce, LV v, int lanes)
+{
+    LBuilder *b = &L->b;
+    if (lanes == L->p->V)
+        return v;
+    LV in = lb_op(b, LOP_VLT, lb_op(b, LOP_VIOTA, 0, 0, 0, 0), lb_op(b, LOP_VCONST, 0, 0, 0, lanes), 0, 0);
+    return lb_op(b, LOP_SEL, in, v, neutral(b, reduce), 0);
+}
+
+static void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes, LV *acc)
+{
+    Low *L = lg->L;
+    Eval e = eval_make(lg, lanes, rank);
+    for (uint32_t d = 0; d + 1 < rank; d++)
+        e.ix[d] = outer[d];
+    if (rank) {
+        LIdx i = lidx(offset);
+        e.ix[rank - 1] = (Ix){ at ? lb_idx_term(&L->b, i, at, 1) : i, true };
+    }
+    for (uint32_t k = 0; k < f->node.n; k++)
+        eval_node(&e, f->node.at[k]);
+    for (uint32_t k = 0; k < f->reduce.n; k++) {
+        const Node *n = &lg->g->node.at[f->reduce.at[k]];
+        LV v = mask_tail(L, n, eval_at(&e, n->in[0], 1, e.ix), lanes);
+        acc[k] = combine(&L->b, n, acc[k], v);
+    }
+    for (uint32_t k = 0; k < f->node.n; k++)
+        store_all(&e, f->node.at[k], e.memo[f->node.at[k]]);
+}
+
+/* Adds up the LANES accumulators of each reduction by halves: the tree of HSUM continued upwards. */
+static void finish_reductions(LowG *lg, Fused *f)
+{
+    Low *L = lg->L;
+    int per = LANES / L->p->V;
+    for (uint32_t k = 0; k < f->reduce.n; k++) {
+        const Node *n = &lg->g->node.at[f->reduce.at[k]];
+        LV *a = f->acc + k * LANES;
+        for (int w = per / 2; w > 0; w /= 2)
+            for (int i = 0; i < w; i++)
+                a[i] = combine(&L->b, n, a[i], a[i + w]);
+        lg->ni[f->reduce.at[k]].row = lb_op(&L->b, n->op == OP_SUM ? LOP_HSUM : LOP_HMAX, a[0], 0, 0, 0);
+    }
+}
+
+/* acc of reduction k, sub-block s is f->acc[k * LANES + s] */
+static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    int V = L->p->V, nr = (int)f->reduce.n, per = nr ? LANES / V : 1;
+    int64_t F = dim[rank - 1], block = (int64_t)per * V, full = F / block * block;
+    Ix outer[MAX_RANK] = { 0 };
+    LV col[32];
+    for (int k = 0; k < nr; k++)
+        for (int s = 0; s < per; s++)
+            f->acc[k * LANES + s] = neutral(b, &lg->g->node.at[f->reduce.at[k]]);
+    open_outer(lg, outer, rank, dim);
+    if (full) {
+        LV init[32 * LANES], inner[32 * LANES], next[32 * LANES], result[32 * LANES];
+        for (int k = 0; k < nr; k++)
+            for (int s = 0; s < per; s++)
+                init[k * per + s] = f->acc[k * LANES + s];
+        LV at = full == block ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), block, false, (uint32_t)(nr * per), init, inner);
+        if (!at)
+            memcpy(inner, init, sizeof init);
+        for (int s = 0; s < per; s++) {
+            for (int k = 0; k < nr; k++)
+                col[k] = inner[k * per + s];
+            fused_block(lg, f, outer, rank, at, (int64_t)s * V, V, col);
+            for (int k = 0; k < nr; k++)
+                next[k * per + s] = col[k];
+        }
+        if (at)
+            lb_end_for(b, (uint32_t)(nr * per), next, result);
+        for (int k = 0; k < nr; k++)
+            for (int s = 0; s < per; s++)
+                f->acc[k * LANES + s] = at ? result[k * per + s] : next[k * per + s];
+    }
+    for (int64_t s = 0; full + s * V < F; s++) {
+        int64_t left = F - full - s * V;
+        for (int k = 0; k < nr; k++)
+            col[k] = f->acc[k * LANES + s];
+        fused_block(lg, f, outer, rank, 0, full + s * V, (int)(left < V ? left : V), col);
+        for (int k = 0; k < nr; k++)
+            f->acc[k * LANES + s] = col[k];
+    }
+    close_outer(lg, rank, dim);
+    finish_reductions(lg, f);
+}
+
+/* ---- loops of one node ---------------------------------------------------------------------------------------------------- */
+
+/* sum or amax over some dimensions: loops over the kept ones; lanes over the last dimension, kept or summed. */
+typedef struct {
+    const Node *n, *o;
+    uint32_t mask, rank;
+    Ix ix[MAX_RANK];
+} Nest;
+
+static LV nest_value(LowG *lg, Nest *t, int lanes)
+{
+    Eval e = eval_make(lg, lanes, t->o->rank);
+    memcpy(e.ix, t->ix, sizeof e.ix);
+    return eval_at(&e, t->n->in[0], t->o->rank, e.ix);
+}
+
+/* Accumulates over the summed dimensions from d on, one chain a loop. */
+static LV nest_chain(LowG *lg, Nest *t, uint32_t d, int lanes, LV acc)
+{
+    LBuilder *b = &lg->L->b;
+    uint32_t end = t->o->rank - (lanes > 0); /* the lanes' own dimension has no loop here */
+    while (d < end && !(t->mask & 1u << d))
+        d++;
+    if (d >= end)
+        return combine(b, t->n, acc, nest_value(lg, t, lanes));
+    LV inner, next, result;
+    LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, t->o->dim[d]), 1, false, 1, &acc, &inner);
+    t->ix[d] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
+    next = nest_chain(lg, t, d + 1, lanes, inner);
+    lb_end_for(b, 1, &next, &result);
+    return result;
+}
+
+/* All of the last dimension is summed too: LANES accumulators a chain of the others. */
+static LV nest_row(LowG *lg, Nest *t)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    int V = L->p->V, per = LANES / V;
+    uint32_t last = t->o->rank - 1;
+    int64_t F = t->o->dim[last], full = F / LANES * LANES;
+    LV acc[LANES], inner[LANES], next[LANES];
+    uint32_t open = 0;
+    for (int s = 0; s < per; s++)
+        acc[s] = neutral(b, t->n);
+    for (uint32_t d = 0; d < last; d++) {
+        if (!(t->mask & 1u << d))
+            continue;
+        LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, t->o->dim[d]), 1, false, (uint32_t)per, acc, inner);
+        t->ix[d] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
+        memcpy(acc, inner, sizeof acc);
+        open++;
+    }
+    if (full) {
+        LV at = lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), LANES, false, (uint32_t)per, acc, inner);
+        for (int s = 0; s < per; s++) {
+            t->ix[last] = (Ix){ lb_idx_term(b, lidx((int64_t)s * V), at, 1), true };
+            next[s] = combine(b, t->n, inner[s], nest_value(lg, t, V));
+        }
+        lb_end_for(b, (uint32_t)per, next, acc);
+    }
+    for (int64_t s = 0; full + s * V < F; s++) {
+        int64_t left = F - full - s * V;
+        t->ix[last] = (Ix){ lidx(full + s * V), true };
+        acc[s] = combine(b, t->n, acc[s], mask_tail(L, t->n, nest_value(lg, t, (int)(left < V ? left : V)), (int)(left < V ? left : V)));
+    }
+    while (open-- > 0) {
+        LV result[LANES];
+        lb_end_for(b, (uint32_t)per, acc, result);
+        memcpy(acc, result, sizeof acc);
+    }
+    for (int w = per / 2; w > 0; w /= 2)
+        for (int i = 0; i < w; i++)
+            acc[i] = combine(b, t->n, acc[i], acc[i + w]);
+    return lb_op(b, t->n->op == OP_SUM ? LOP_HSUM : LOP_HMAX, acc[0], 0, 0, 0);
+}
+
+static void nest_store(LowG *lg, Ref r, Nest *t, LV v, int lanes)
+{
+    Eval e = eval_make(lg, lanes, t->n->rank);
+    uint32_t k = 0;
+    for (uint32_t d = 0; d < t->o->rank; d++)
+        if (!(t->mask & 1u << d))
+            e.ix[k++] = t->ix[d];
+    store_all(&e, r, v);
+    if (is_scalar(t->n))
+        lg->ni[r].row = v;
+}
+
+static void reduce_nest(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
+    Nest t = { .n = n, .o = o, .mask = node_attr(lg->g, r)[1], .rank = o->rank };
+    bool vector = contiguous(lg, n->in[0], o->rank, o->rank - 1u);
+    uint32_t last = o->rank - 1, open = 0;
+    bool sum_last = t.mask & 1u << last;
+    for (uint32_t d = 0; d < last + !vector; d++) {
+        t.ix[d] = (Ix){ lidx(0), false };
+        if (t.mask & 1u << d || o->dim[d] == 1)
+            continue;
+        t.ix[d].i = lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[d]), 1, false, 0, NULL, NULL), 1);
+        open++;
+    }
+    if (!vector) {
+        nest_store(lg, r, &t, nest_chain(lg, &t, 0, 0, neutral(b, n)), 0);
+    } else if (sum_last) {
+        nest_store(lg, r, &t, nest_row(lg, &t), 0);
+    } else {
+        int V = L->p->V;
+        int64_t F = o->dim[last], full = F / V * V;
+        if (full) {
+            LV at = full == V ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), V, false, 0, NULL, NULL);
+            t.ix[last] = (Ix){ at ? lb_idx_term(b, lidx(0), at, 1) : lidx(0), true };
+            nest_store(lg, r, &t, nest_chain(lg, &t, 0, V, neutral(b, n)), V);
+            if (at)
+                lb_end_for(b, 0, NULL, NULL);
+        }
+        if (F % V) {
+            t.ix[last] = (Ix){ lidx(full), true };
+            nest_store(lg, r, &t, nest_chain(lg, &t, 0, (int)(F % V), neutral(b, n)), (int)(F % V));
+        }
+    }
+    while (open-- > 0)
+        lb_end_for(b, 0, NULL, NULL);
+}
+
+/* One element at a time, for what no vector can read. */
+static void scalar_nest(LowG *lg, Ref r)
+{
+    LBuilder *b = &lg->L->b;
+    const Node *n = &lg->g->node.at[r];
+    Eval e = eval_make(lg, 0, n->rank);
+    for (uint32_t d = 0; d < n->rank; d++)
+        e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, n->dim[d]), 1, false, 0, NULL, NULL), 1), false };
+    store_all(&e, r, eval_node(&e, r));
+    for (uint32_t d = 0; d < n->rank; d++)
+        lb_end_for(b, 0, NULL, NULL);
+}
+
+static void argmax_nest(LowG *lg, Ref r)
+{
+    LBuilder *b = &lg->L->b;
+    const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
+    uint32_t dim = n->attr, k = 0;
+    Eval e = eval_make(lg, 0, o->rank), to = eval_make(lg, 0, n->rank);
+    for (uint32_t d = 0; d < o->rank; d++) {
+        if (d == dim)
+            continue;
+        e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[d]), 1, false, 0, NULL, NULL), 1), false };
+        to.ix[k++] = e.ix[d];
+    }
+    LV init[2] = { lb_fconst(b, -HUGE_VAL), lb_op(b, LOP_VCONST, 0, 0, 0, 0) }, in[2], next[2], out[2];
+    LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[dim]), 1, false, 2, init, in);
+    e.ix[dim] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
+    LV v = eval_at(&e, n->in[0], o->rank, e.ix), more = lb_op(b, LOP_LT, in[0], v, 0, 0);
+    next[0] = lb_op(b, LOP_SEL, more, v, in[0], 0);
+    next[1] = lb_op(b, LOP_VSEL, more, lb_op(b, LOP_VSPLAT, i, 0, 0, 0), in[1], 0);
+    lb_end_for(b, 2, next, out);
+    store_all(&to, r, out[1]);
+    if (is_scalar(n))
+        lg->ni[r].row = out[1];
+    for (uint32_t d = 0; d < o->rank; d++)
+        if (d != dim)
+            lb_end_for(b, 0, NULL, NULL);
+}
+
+/* Part k of a concat, at its offset in the concat's place. */
+static void copy_loops(LowG *lg, Ref r, const Loc *to);
+
+static void concat_nest(LowG *lg, Ref r)
+{
+    const Node *n = &lg->g->node.at[r];
+    uint32_t count, dim = n->attr;
+    const Ref *part = node_ext(lg->g, r, &count);
+    int64_t at = 0;
+    for (uint32_t k = 0; k < count; k++) {
+        Loc to = lg->ni[r].loc;
+        to.foff += at * to.fs[dim];
+        copy_loops(lg, part[k], &to);
+        for (uint32_t i = 0; i < lg->ni[r].also.n; i++) {
+            to = lg->ni[r].also.at[i];
+            to.foff += at * to.fs[dim];
+            copy_loops(lg, part[k], &to);
+        }
+        at += lg->g->node.at[part[k]].dim[dim];
+    }
+}
+
+/* Stores value r (computed or loaded) to a place, for the current row. */
+static void copy_block(LowG *lg, Ref r, const Loc *to, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes)
+{
+    Eval e = eval_make(lg, lanes, rank);
+    for (uint32_t d = 0; d + 1 < rank; d++)
+        e.ix[d] = outer[d];
+    if (rank) {
+        LIdx i = lidx(offset);
+        e.ix[rank - 1] = (Ix){ at ? lb_idx_term(&lg->L->b, i, at, 1) : i, lanes > 0 };
+    }
+    store_value(&e, to, &lg->g->node.at[r], eval_at(&e, r, rank, e.ix));
+}
+
+static bool copy_is_contiguous(LowG *lg, Ref r, const Loc *to)
+{
+    const Node *n = &lg->g->node.at[r];
+    if (to->fs[n->rank - 1] != 1)
+        return false;
+    if (lg->ni[r].kind == NK_ACCESS) {
+        const Node *c = &lg->g->node.at[n->in[0]];
+        Loc l = low_view(lg, r);
+        return is_scalar(c) || (l.ok && (l.fs[n->rank - 1] == 1 || l.fs[n->rank - 1] == 0));
+    }
+    return true;
+}
+
+static void copy_loops(LowG *lg, Ref r, const Loc *to)
+{
+    LBuilder *b = &lg->L->b;
+    const Node *n = &lg->g->node.at[r];
+    Ix outer[MAX_RANK] = { 0 };
+    if (is_scalar(n)) {
+        Ix zero[MAX_RANK];
+        for (uint32_t d = 0; d < n->rank; d++)
+            zero[d] = (Ix){ lidx(0), false };
+        copy_block(lg, r, to, zero, n->rank, 0, 0, 0);
+        return;
+    }
+    bool vector = copy_is_contiguous(lg, r, to);
+    int V = vector ? lg->L->p->V : 1;
+    int64_t F = n->dim[n->rank - 1], full = F / V * V;
+    open_outer(lg, outer, n->rank, n->dim);
+    if (full) {
+        LV at = full == V ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), V, false, 0, NULL, NULL);
+        copy_block(lg, r, to, outer, n->rank, at, 0, vector ? V : 0);
+        if (at)
+            lb_end_for(b, 0, NULL, NULL);
+    }
+    if (F % V)
+        copy_block(lg, r, to, outer, n->rank, 0, full, (int)(F % V));
+    close_outer(lg, n->rank, n->dim);
+}
+
+typedef struct {
+    Ref r;
+    const Loc *to;
+} Copy;
+static void copy_row(LowG *lg, void *arg)
+{
+    Copy *c = arg;
+    copy_loops(lg, c->r, c->to);
+}
+
+void emit_copy(LowG *lg, Ref r, const Loc *to)
+{
+    Copy c = { r, to };
+    uint32_t axes = to->axes;
+    for (uint32_t k = 0; k < lg->L->m->naxis; k++)
+        if (to->at[k])
+            axes &= ~AX(k);
+    emit_rows(lg, axes, copy_row, &c);
+}
+
+/* ---- an item ---------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t last_phase(const LowG *lg, const Item *it)
+{
+    uint32_t p = 0;
+    for (uint32_t k = 0; k < it->node.n; k++)
+        if (lg->ni[it->node.at[k]].phase > p)
+            p = lg->ni[it->node.at[k]].phase;
+    return p;
+}
+
+static bool in_vector_loop(const LowG *lg, Ref r)
+{
+    const NodeInfo *ni = &lg->ni[r];
+    return !ni->nest && !ni->scalar_loop && !is_scalar(&lg->g->node.at[r]);
+}
+
+static bool is_full_reduce(const LowG *lg, Ref r)
+{
+    int op = lg->g->node.at[r].op;
+    return (op == OP_SUM || op == OP_AMAX) && !lg->ni[r].nest;
+}
+
+static bool dims_equal(const Node *a, const Node *b)
+{
+    return a->rank == b->rank && memcmp(a->dim, b->dim, sizeof(int32_t) * a->rank) == 0;
+}
+
+/* All vector loops of a phase: nodes of equal dimensions share one. */
+static void emit_phase(LowG *lg, const Item *it, uint32_t phase)
+{
+    Arena *a = lg->L->arena;
+    bool *done = NEW_N(a, bool, it->node.n + 1);
+    for (uint32_t i = 0; i < it->node.n; i++) {
+        Ref r = it->node.at[i];
+        bool red = is_full_reduce(lg, r);
+        if (done[i] || (red ? lg->ni[r].loop_phase != phase : !in_vector_loop(lg, r) || lg->ni[r].phase != phase))
+            continue;
+        const Node *shape = red ? &lg->g->node.at[lg->g->node.at[r].in[0]] : &lg->g->node.at[r];
+        Fused *f = NEW(a, Fused);
+        for (uint32_t k = i; k < it->node.n; k++) {
+            Ref q = it->node.at[k];
+            if (done[k])
+                continue;
+            if (is_full_reduce(lg, q) && lg->ni[q].loop_phase == phase && f->reduce.n < 31 &&
+                dims_equal(&lg->g->node.at[lg->g->node.at[q].in[0]], shape)) {
+                VEC_PUSH(a, f->reduce) = q;
+                done[k] = true;
+            } else if (!is_full_reduce(lg, q) && in_vector_loop(lg, q) && lg->ni[q].phase == phase &&
+                       dims_equal(&lg->g->node.at[q], shape)) {
+                VEC_PUSH(a, f->node) = q;
+                done[k] = true;
+            }
+        }
+        fused_loop(lg, f, shape->rank, shape->dim);
+    }
+    for (uint32_t i = 0; i < it->node.n; i++) {
+        Ref r = it->node.at[i];
+        const NodeInfo *ni = &lg->ni[r];
+        if (ni->loop_phase != phase || !(ni->nest || ni->scalar_loop))
+            continue;
+        int op = lg->g->node.at[r].op;
+        if (op == OP_CONCAT)
+            concat_nest(lg, r);
+        else if (op == OP_ARGMAX)
+            argmax_nest(lg, r);
+        else if (ni->nest)
+            reduce_nest(lg, r);
+        else
+            scalar_nest(lg, r);
+    }
+}
+
+static void emit_scalars(LowG *lg, const Item *it, uint32_t phase)
+{
+    for (uint32_t k = 0; k < it->node.n; k++) {
+        Ref r = it->node.at[k];
+        const Node *n = &lg->g->node.at[r];
+        NodeInfo *ni = &lg->ni[r];
+        if (!is_scalar(n) || ni->nest || ni->scalar_loop || is_full_reduce(lg, r) || ni->phase != phase)
+            continue;
+        Eval e = eval_make(lg, 0, n->rank);
+        for (uint32_t d = 0; d < n->rank; d++)
+            e.ix[d] = (Ix){ lidx(0), false };
+        ni->row = eval_node(&e, r);
+        if (ni->scratch && !ni->mem)
+            store_all(&e, r, ni->row);
+    }
+}
+
+static void row_body(LowG *lg, void *arg)
+{
+    const Item *it = arg;
+    uint32_t last = last_phase(lg, it);
+    for (uint32_t k = 0; k < it->node.n; k++)
+        lg->ni[it->node.at[k]].row = 0;
+    for (uint32_t p = 0; p <= last; p++) {
+        emit_scalars(lg, it, p);
+        emit_phase(lg, it, p);
+    }
+    for (uint32_t k = 0; k < it->node.n; k++) { /* scalars last: a carry may be written where it was read */
+        Ref r = it->node.at[k];
+        NodeInfo *ni = &lg->ni[r];
+        if (!is_scalar(&lg->g->node.at[r]) || ni->nest || (ni->scratch && !ni->mem && !is_full_reduce(lg, r)))
+            continue;
+        Eval e = eval_make(lg, 0, lg->g->node.at[r].rank);
+        for (uint32_t d = 0; d < lg->g->node.at[r].rank; d++)
+            e.ix[d] = (Ix){ lidx(0), false };
+        store_all(&e, r, ni->row);
+    }
+    for (uint32_t k = 0; k < it->node.n; k++)
+        lg->ni[it->node.at[k]].row = 0;
+}
+
+/* ---- rows in the lanes -------------------------------------------------------------------------------------------------- */
+
+static bool lane_place(const LowG *lg, Ref r)
+{
+    Loc l = low_loc((LowG *)lg, r);
+    return !l.ok || !(l.axes & AX(lg->L->bx)) || l.ld == 1;
+}
+
+/* All values are scalars in memory without gaps: neighbouring rows go into neighbouring lanes. */
+static bool lanes_are_rows(LowG *lg, const Item *it)
+{
+    if (!(it->axes & AX(lg->L->bx)) || lg->L->idx[lg->L->bx])
+        return false;
+    for (uint32_t k = 0; k < it->node.n; k++) {
+        Ref r = it->node.at[k];
+        const Node *n = &lg->g->node.at[r];
+        const Ref *in;
+        uint32_t count = node_inputs(lg->g, r, &in);
+        if (!is_scalar(n) || lg->ni[r].nest || lg->ni[r].scalar_loop || is_full_reduce(lg, r) || n->op == OP_GATHER || !lane_place(lg, r))
+            return false;
+        for (uint32_t i = 0; i < lg->ni[r].also.n; i++)
+            if ((lg->ni[r].also.at[i].axes & AX(lg->L->bx)) && lg->ni[r].also.at[i].ld != 1)
+                return false;
+        for (uint32_t i = 0; i < count; i++)
+            if (!is_scalar(&lg->g->node.at[in[i]]) || !lane_place(lg, in[i]) || lg->ni[in[i]].kind == NK_ACCESS)
+                return false;
+    }
+    for (Ref r = 1; r < lg->g->node.n; r++) /* operands of inlined nodes */
+        if (lg->ni[r].kind == NK_INLINE && is_scalar(&lg->g->node.at[r])) {
+            const Ref *in;
+            uint32_t count = node_inputs(lg->g, r, &in);
+            for (uint32_t i = 0; i < count; i++)
+                if (!lane_place(lg, in[i]) || lg->ni[in[i]].kind == NK_ACCESS)
+                    return false;
+        }
+    return true;
+}
+
+static void lane_block(LowG *lg, const Item *it, int lanes)
+{
+    Eval e = eval_make(lg, lanes, 0);
+    e.lane_rows = true;
+    Ix zero[MAX_RANK];
+    for (uint32_t d = 0; d < MAX_RANK; d++)
+        e.ix[d] = zero[d] = (Ix){ lidx(0), false };
+    for (uint32_t k = 0; k < it->node.n; k++)
+        eval_node(&e, it->node.at[k]);
+    for (uint32_t k = 0; k < it->node.n; k++)
+        store_all(&e, it->node.at[k], e.memo[it->node.at[k]]);
+}
+
+static void lane_body(LowG *lg, void *arg)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    int V = L->p->V;
+    LV full = lb_op(b, LOP_ISUB, L->bhi, L->blo, 0, 0);
+    full = lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, full, lb_iconst(b, V), 0, 0), lb_iconst(b, V), 0, 0);
+    LV mid = lb_op(b, LOP_IADD, L->blo, full, 0, 0);
+    L->idx[L->bx] = lb_for(b, L->blo, mid, V, false, 0, NULL, NULL);
+    lane_block(lg, arg, V);
+    lb_end_for(b, 0, NULL, NULL);
+    L->idx[L->bx] = lb_for(b, mid, L->bhi, 1, false, 0, NULL, NULL);
+    lane_block(lg, arg, 0);
+    lb_end_for(b, 0, NULL, NULL);
+    L->idx[L->bx] = 0;
+}
+
+void emit_row_item(LowG *lg, const Item *it)
+{
+    if (lanes_are_rows(lg, it))
+        emit_rows(lg, it->axes & ~AX(lg->L->bx), lane_body, (void *)it);
+    else
+        emit_rows(lg, it->axes, row_body, (void *)it);
+}

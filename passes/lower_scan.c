@@ -1,0 +1,318 @@
+/* Scans: where carries and stacks stand, and the loop over steps.
+   A stacked carry has one slot more than there are steps: forward, slot 0 is the initial value and step t writes slot t + 1;
+   reverse, slot T is the initial value and step t writes slot t. "The carry before each step" is then a view. A carry that
+   nobody stacks has one place; its next value is written there directly when everything that reads it comes before. */
+#include "passes/lower_int.h"
+
+typedef struct {
+    Ref value;
+    Loc to;
+    bool carry;
+} Pending; /* copied at the end of each step */
+
+typedef struct {
+    LowG *lg, *bg;
+    ScanInfo s;
+    Ref scan;
+    Loc *carry; /* where the carry is read */
+    Loc *next; /* where its next value goes */
+    bool *slotted;
+    Loc *out; /* of each out root */
+    VEC(Pending) pending;
+} Scan;
+
+/* 0: user does not read the leaf; 1: at its own index; 2: at another */
+static int reads(const LowG *lg, Ref o, Ref leaf, bool mapped)
+{
+    if (o == leaf)
+        return mapped ? 2 : 1;
+    const NodeInfo *ni = &lg->ni[o];
+    if (ni->kind != NK_ACCESS && ni->kind != NK_INLINE && ni->kind != NK_CHAIN)
+        return 0;
+    const Ref *in;
+    uint32_t n = node_inputs(lg->g, o, &in);
+    int most = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        int x = reads(lg, in[k], leaf, mapped || ni->kind == NK_ACCESS);
+        most = x > most ? x : most;
+    }
+    return most;
+}
+
+static int user_reads(const LowG *lg, Ref u, Ref leaf)
+{
+    const Ref *in;
+    uint32_t n = node_inputs(lg->g, u, &in);
+    int most = 0;
+    for (uint32_t k = 0; k < n; k++) {
+        int x = reads(lg, in[k], leaf, false);
+        most = x > most ? x : most;
+    }
+    return most;
+}
+
+/* Whether the next value of a carry may be written over the carry: every reader comes before, or is the same vector loop. */
+static bool may_overwrite(const LowG *bg, Ref next, Ref leaf, uint32_t k)
+{
+    const NodeInfo *v = &bg->ni[next];
+    const Node *n = &bg->g->node.at[next];
+    if (v->kind != NK_ROW || v->nest || v->scalar_loop)
+        return false;
+    for (uint32_t i = 0; i < bg->g->root.n; i++) {
+        const Root *o = &bg->g->root.at[i];
+        if (o->ref && (o->ref == leaf || (o->ref != next && reads(bg, o->ref, leaf, false))))
+            return false;
+        if (i != k && o->ref == next && o->kind == ROOT_NEXT)
+            return false;
+    }
+    for (Ref u = 1; leaf && u < bg->g->node.n; u++) {
+        const NodeInfo *x = &bg->ni[u];
+        if (x->kind < NK_ROW)
+            continue;
+        int how = user_reads(bg, u, leaf);
+        if (!how || (x->item && x->item < v->item))
+            continue;
+        if (x->kind != NK_ROW || x->item != v->item)
+            return false;
+        if (is_scalar(n)) /* scalars are stored when the row is done */
+            continue;
+        if (x->loop_phase < v->phase)
+            continue;
+        if (x->loop_phase > v->phase || how == 2 || x->nest || x->scalar_loop)
+            return false;
+    }
+    return true;
+}
+
+static Ref carry_leaf(const Graph *g, uint32_t k)
+{
+    for (Ref r = 1; r < g->node.n; r++)
+        if (g->node.at[r].op == OP_CARRY && g->node.at[r].attr == k)
+            return r;
+    return 0;
+}
+
+static Loc slots_loc(LowG *bg, Ref v, uint32_t axis)
+{
+    Low *L = bg->L;
+    Loc l = low_slab(bg, v, bg->g->node.at[v].axes | AX(axis), NULL);
+    LBuf *b = &L->p->buf.at[l.buf];
+    b->extent.term[1] = (LMono){ l.ld, b->extent.term[0].dims & ~(uint64_t)AX(axis) };
+    b->extent.n = 2;
+    l.slots = axis;
+    return l;
+}
+
+static void place_carries(Scan *c)
+{
+    LowG *bg = c->bg;
+    const Graph *g = bg->g;
+    Low *L = bg->L;
+    uint32_t axis = c->s.axis;
+    bool shuffle = false; /* a carry moves into another: slots keep both */
+    for (uint32_t k = 0; k < c->s.ncarry; k++) {
+        Ref v = g->root.at[k].ref;
+        shuffle |= bg->ni[v].kind == NK_ACCESS || (g->node.at[v].op == OP_CARRY && g->node.at[v].attr != k);
+    }
+    for (uint32_t k = 0; k < c->s.ncarry; k++) {
+        Ref v = g->root.at[k].ref, leaf = carry_leaf(g, k);
+        c->slotted[k] = shuffle;
+        for (uint32_t i = c->s.ncarry; i < g->root.n; i++)
+            c->slotted[k] |= g->root.at[i].kind == ROOT_STACK && g->root.at[i].ref == v;
+        Ref type = leaf ? leaf : v;
+        Loc l = c->slotted[k] ? slots_loc(bg, type, axis) : low_slab(bg, type, g->node.at[type].axes, NULL);
+        l.bind = c->slotted[k] ? 1 + axis : 0;
+        c->carry[k] = c->next[k] = l;
+        c->carry[k].shift = c->slotted[k] && c->s.reverse;
+        c->next[k].shift = c->slotted[k] && !c->s.reverse;
+        if (leaf)
+            bg->ni[leaf].loc = c->carry[k];
+    }
+    for (uint32_t k = 0; k < c->s.ncarry; k++) {
+        Ref v = g->root.at[k].ref;
+        NodeInfo *ni = &bg->ni[v];
+        bool fits = g->node.at[v].axes == (c->next[k].axes & ~AX(axis)) && node_features(&g->node.at[v]) == node_features(&g->node.at[carry_leaf(g, k) ? carry_leaf(g, k) : v]);
+        if (g->node.at[v].op == OP_CARRY && g->node.at[v].attr == k && !c->slotted[k])
+            continue; /* stays as it is */
+        if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok && fits &&
+            (c->slotted[k] || may_overwrite(bg, v, carry_leaf(g, k), k))) {
+            ni->loc = c->next[k];
+            ni->mem = true;
+        } else {
+            VEC_PUSH(L->arena, c->pending) = (Pending){ v, c->next[k], true };
+        }
+    }
+}
+
+/* Place of the i-th out of the scan in the graph around it. */
+static Loc place_out(Scan *c, uint32_t i)
+{
+    LowG *bg = c->bg;
+    const Graph *g = bg->g;
+    Low *L = bg->L;
+    LBuilder *b = &L->b;
+    const Root *o = &g->root.at[c->s.ncarry + i];
+    uint32_t axis = c->s.axis;
+    if (o->kind == ROOT_LAST) {
+        Loc l = c->carry[o->index];
+        l.bind = 0;
+        if (c->slotted[o->index]) {
+            l.at[axis] = c->s.reverse ? lb_iconst(b, 0) : lb_op(b, LOP_DIM, 0, 0, 0, axis);
+            l.shift = 0;
+        }
+        return l;
+    }
+    for (uint32_t k = 0; k < c->s.ncarry; k++)
+        if (g->root.at[k].ref == o->ref && c->slotted[k])
+            return c->next[k];
+    for (uint32_t k = c->s.ncarry; k < c->s.ncarry + i; k++)
+        if (g->root.at[k].kind == ROOT_STACK && g->root.at[k].ref == o->ref)
+            return c->out[k - c->s.ncarry];
+    Loc l = low_slab(bg, o->ref, g->node.at[o->ref].axes | AX(axis), NULL);
+    l.bind = 1 + axis;
+    NodeInfo *ni = &bg->ni[o->ref];
+    if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok) {
+        ni->loc = l;
+        ni->mem = true;
+    } else if (ni->kind == NK_ROW && !ni->nest) {
+        VEC_PUSH(L->arena, ni->also) = l;
+    } else {
+        VEC_PUSH(L->arena, c->pending) = (Pending){ o->ref, l, false };
+    }
+    return l;
+}
+
+static void place_leaves(Scan *c)
+{
+    const Graph *g = c->bg->g;
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Node *n = &g->node.at[r];
+        NodeInfo *ni = &c->bg->ni[r];
+        if (n->op != OP_STEP && n->op != OP_CAPTURE)
+            continue;
+        Ref o = n->op == OP_STEP ? c->s.step[n->attr] : c->s.capture[n->attr];
+        ni->loc = low_loc(c->lg, o);
+        if (n->op == OP_STEP)
+            ni->loc.bind = 1 + c->s.axis;
+        ni->is_const = !ni->loc.ok && const_value(c->lg->g, o, &ni->value);
+        if (c->lg->ni[o].is_const) {
+            ni->is_const = true;
+            ni->value = c->lg->ni[o].value;
+        }
+    }
+}
+
+/* Buffers that one iteration writes and another reads live through the whole loop. */
+static void across(Scan *c, uint32_t loop)
+{
+    Low *L = c->lg->L;
+    for (uint32_t k = 0; k < c->s.ncarry; k++)
+        VEC_PUSH(L->arena, L->across) = (LoopBuf){ c->carry[k].buf, loop };
+    for (uint32_t i = 0; i + c->s.ncarry < c->bg->g->root.n; i++)
+        VEC_PUSH(L->arena, L->across) = (LoopBuf){ c->out[i].buf, loop };
+}
+
+static bool is_view_of(const Graph *g, Ref r, Ref scan)
+{
+    const Node *n = &g->node.at[r];
+    return n->op == OP_SHIFT && g->node.at[n->in[0]].op == OP_OUT && g->node.at[n->in[0]].in[0] == scan;
+}
+
+/* As a place of the whole axis, seen from outside. */
+static Loc unbound(Loc l)
+{
+    l.bind = 0;
+    return l;
+}
+
+static void bind(Scan *c, Loc *l)
+{
+    LBuilder *b = &c->bg->L->b;
+    uint32_t axis = c->s.axis;
+    if (!l->ok || l->bind != 1 + axis)
+        return;
+    l->bind = 0;
+    if (!(l->axes & AX(axis)) || l->at[axis])
+        return;
+    int shift = l->slots == axis ? l->shift : 0;
+    l->at[axis] = shift ? lb_op(b, LOP_IADD, c->bg->t, lb_iconst(b, shift), 0, 0) : c->bg->t;
+}
+
+/* The places of this step, now that its index has a name. */
+static void bind_places(Scan *c)
+{
+    for (Ref r = 1; r < c->bg->g->node.n; r++) {
+        NodeInfo *ni = &c->bg->ni[r];
+        bind(c, &ni->loc);
+        for (uint32_t k = 0; k < ni->also.n; k++)
+            bind(c, &ni->also.at[k]);
+    }
+    for (uint32_t k = 0; k < c->pending.n; k++)
+        bind(c, &c->pending.at[k].to);
+}
+
+static void place_users(Scan *c)
+{
+    const Graph *g = c->lg->g;
+    const Graph *body = c->bg->g;
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Node *n = &g->node.at[r];
+        NodeInfo *ni = &c->lg->ni[r];
+        if (n->op == OP_OUT && n->in[0] == c->scan)
+            ni->loc = unbound(c->out[n->attr]);
+        if (ni->kind != NK_FREE || !is_view_of(g, r, c->scan))
+            continue;
+        Ref v = body->root.at[c->s.ncarry + g->node.at[n->in[0]].attr].ref;
+        for (uint32_t k = 0; k < c->s.ncarry; k++)
+            if (body->root.at[k].ref == v && c->s.init[k] == n->in[1])
+                ni->loc = unbound(c->carry[k]);
+    }
+}
+
+
+void emit_scan(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    Scan c = { .lg = lg, .scan = r, .s = scan_info(lg->g, r) };
+    LowG *bg = NEW(L->arena, LowG);
+    bg->L = L;
+    bg->g = L->m->graph.at[c.s.body];
+    bg->up = lg;
+    bg->body = true;
+    bg->axis = c.s.axis;
+    c.bg = bg;
+    plan_graph(bg);
+    c.carry = NEW_N(L->arena, Loc, c.s.ncarry + 1);
+    c.next = NEW_N(L->arena, Loc, c.s.ncarry + 1);
+    c.slotted = NEW_N(L->arena, bool, c.s.ncarry + 1);
+    c.out = NEW_N(L->arena, Loc, bg->g->root.n + 1);
+    place_caller_leaves(bg);
+    place_leaves(&c);
+    place_carries(&c);
+    for (uint32_t i = 0; i + c.s.ncarry < bg->g->root.n; i++)
+        c.out[i] = place_out(&c, i);
+    place_users(&c);
+    give_places(bg);
+
+    LV T = lb_op(b, LOP_DIM, 0, 0, 0, c.s.axis);
+    for (uint32_t k = 0; k < c.s.ncarry; k++) {
+        Loc to = c.carry[k];
+        if (c.slotted[k]) {
+            to.at[c.s.axis] = c.s.reverse ? T : lb_iconst(b, 0);
+        }
+        emit_copy(lg, c.s.init[k], &to);
+    }
+    uint32_t loop = loop_begin(L);
+    bg->t = lb_for(b, lb_iconst(b, 0), T, 1, c.s.reverse, 0, NULL, NULL);
+    bind_places(&c);
+    emit_items(bg);
+    L->pos++;
+    for (int carries = 0; carries < 2; carries++) /* a stacked carry is read before its next value is written */
+        for (uint32_t k = 0; k < c.pending.n; k++)
+            if (c.pending.at[k].carry == carries)
+                emit_copy(bg, c.pending.at[k].value, &c.pending.at[k].to);
+    lb_end_for(b, 0, NULL, NULL);
+    loop_finish(L, loop);
+    across(&c, loop);
+}

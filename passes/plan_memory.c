@@ -1,0 +1,53 @@
+/* plan_memory: scratch buffers whose lifetimes do not meet share a slot.
+   before:  every SLAB buffer has a lifetime [first, last] in items
+   after:   LBuf.slot; a slot is as large as its largest member, slots lie one after another
+   relies on: a buffer that is live across iterations of a loop has a lifetime that covers the loop (lowering's loop ranges). */
+#include "passes/lower_int.h"
+
+static bool same_extent(const LExtent *a, const LExtent *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->term[i].dims != b->term[i].dims)
+            return false;
+    return true;
+}
+
+typedef struct {
+    uint32_t last;
+    const LBuf *of;
+} Slot;
+
+void plan_memory(LProgram *p, bool reuse)
+{
+    uint32_t n = p->buf.n, count = 0;
+    uint32_t *order = NEW_N(p->arena, uint32_t, n + 1);
+    Slot *slot = NEW_N(p->arena, Slot, n + 1);
+    uint32_t nslot = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (p->buf.at[i].role == LB_SLAB)
+            order[count++] = i;
+    for (uint32_t i = 1; i < count; i++) /* by start of life; stable */
+        for (uint32_t k = i; k > 0 && p->buf.at[order[k]].first < p->buf.at[order[k - 1]].first; k--) {
+            uint32_t t = order[k];
+            order[k] = order[k - 1];
+            order[k - 1] = t;
+        }
+    for (uint32_t i = 0; i < count; i++) {
+        LBuf *b = &p->buf.at[order[i]];
+        uint32_t s = nslot;
+        for (uint32_t k = 0; reuse && k < nslot && s == nslot; k++)
+            if (b->first != UINT32_MAX && slot[k].last < b->first && slot[k].of->elem == b->elem &&
+                same_extent(&slot[k].of->extent, &b->extent))
+                s = k;
+        if (s == nslot)
+            slot[nslot++].of = b;
+        slot[s].last = b->first == UINT32_MAX ? UINT32_MAX : b->last;
+        b->slot = s;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (p->buf.at[i].role == LB_PACK)
+            p->buf.at[i].slot = nslot++;
+    p->nslot = nslot;
+}

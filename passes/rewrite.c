@@ -1,0 +1,128 @@
+/* Builders and walks shared by the passes. */
+#include "passes/rewrite.h"
+
+#include "ir/build.h"
+
+Ref widen_dims(Graph *g, Ref v, const Node *type)
+{
+    static const int32_t none[MAX_RANK] = {-1, -1, -1};
+
+    if (!v || g->node.at[v].rank == type->rank) return v;
+    return g_expand(g, v, type->rank, type->dim, none, 0);
+}
+
+Ref widen(Graph *g, Ref v, const Node *type)
+{
+    uint32_t missing;
+
+    if (!v) return 0;
+    missing = type->axes & ~g->node.at[v].axes;
+    if (g->node.at[v].rank != type->rank) {
+        static const int32_t none[MAX_RANK] = {-1, -1, -1};
+        return g_expand(g, v, type->rank, type->dim, none, missing);
+    }
+    return missing ? g_expand_axes(g, v, missing) : v;
+}
+
+Ref splat(Graph *g, double v, const Node *type)
+{
+    return widen(g, g_const(g, v), type);
+}
+
+Ref leaf_like(Graph *g, Op op, uint32_t index, const Node *type, uint32_t less)
+{
+    return g_leaf_typed(g, op, index, (DType)type->dtype, type->rank, type->dim, type->axes & ~less);
+}
+
+void mark_live(const Graph *g, uint8_t *mark)
+{
+    for (uint32_t i = 0; i < g->root.n; i++)
+        if (g->root.at[i].ref) mark[g->root.at[i].ref] = 1;
+    for (Ref r = g->node.n - 1; r > 0; r--) {
+        const Ref *in;
+        uint32_t n;
+        if (!mark[r]) continue;
+        n = node_inputs(g, r, &in);
+        for (uint32_t i = 0; i < n; i++) mark[in[i]] = 1;
+    }
+}
+
+uint32_t next_count(const Graph *body)
+{
+    uint32_t n = 0;
+
+    while (n < body->root.n && body->root.at[n].kind == ROOT_NEXT) n++;
+    return n;
+}
+
+uint32_t body_out(Graph *body, RootKind kind, Ref ref, uint32_t index)
+{
+    uint32_t first = next_count(body);
+
+    for (uint32_t i = first; i < body->root.n; i++) {
+        const Root *r = &body->root.at[i];
+        if (r->kind == kind && r->ref == ref && r->index == index) return i - first;
+    }
+    graph_root(body, kind, 0, ref, index);
+    return body->root.n - 1 - first;
+}
+
+bool is_map(Op op)
+{
+    uint8_t c = op_info[op].cls;
+
+    return c == OPC_UNARY || c == OPC_BINARY || c == OPC_TERNARY || c == OPC_SHAPE;
+}
+
+bool is_cheap(const Graph *g, Ref r)
+{
+    Op op = (Op)g->node.at[r].op;
+
+    if (op == OP_DOT) return dot_classify(g, r).kind == DOT_OUTER;
+    return is_map(op) && op_info[op].cost < 4;
+}
+
+void replace_model(Module *m, Graph *dst, const Ref *map)
+{
+    Graph *src = m->graph.at[0];
+
+    for (uint32_t i = 0; i < src->root.n; i++) {
+        Root x = src->root.at[i];
+        graph_root(dst, (RootKind)x.kind, x.name, map[x.ref], x.index);
+    }
+    m->graph.at[0] = dst;
+    m->graph.at[dst->index] = src;
+    src->index = dst->index;
+    dst->index = 0;
+}
+
+static uint64_t graph_hash(const Module *m, const Graph *g)
+{
+    uint64_t h = g->node.n;
+
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Node *n = &g->node.at[r];
+        const Ref *in;
+        uint32_t count = node_inputs(g, r, &in), words = op_words((Op)n->op);
+        uint32_t key[8] = {n->op, n->dtype, n->rank, (uint32_t)n->dim[0], (uint32_t)n->dim[1], (uint32_t)n->dim[2], n->axes, count};
+        h = hash_bytes(h, key, sizeof key);
+        if (count) h = hash_bytes(h, in, count * sizeof *in);
+        if (n->op == OP_SCAN) {
+            ScanInfo s = scan_info(g, r);
+            uint64_t part[6] = {s.axis, s.reverse, s.ncarry, s.nstep, s.ncapture, graph_hash(m, m->graph.at[s.body])};
+            h = hash_bytes(h, part, sizeof part);
+        } else {
+            h = hash_bytes(h, node_attr(g, r), (words ? words : 1) * sizeof(uint32_t));
+        }
+    }
+    for (uint32_t i = 0; i < g->root.n; i++) {
+        uint32_t key[3] = {g->root.at[i].kind, g->root.at[i].ref, g->root.at[i].index};
+        h = hash_bytes(h, key, sizeof key);
+    }
+    return h;
+}
+
+uint64_t module_hash(const Module *m)
+{
+    return graph_hash(m, m->graph.at[0]);
+}

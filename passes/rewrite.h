@@ -1,0 +1,28 @@
+/* Private to passes/: small builders and walks that several passes use. */
+#ifndef RONDO_REWRITE_H
+#define RONDO_REWRITE_H
+
+#include "ir/graph.h"
+
+/* v with exactly the dims and leading axes of `type` (v may lack axes, or have rank 0). */
+Ref widen(Graph *g, Ref v, const Node *type);
+/* v with the dims of `type`; its axes stay. */
+Ref widen_dims(Graph *g, Ref v, const Node *type);
+/* A constant of the type's dims and axes. */
+Ref splat(Graph *g, double v, const Node *type);
+/* A leaf (carry, step, capture) of the type of `type` less the axes in `less`. */
+Ref leaf_like(Graph *g, Op op, uint32_t index, const Node *type, uint32_t less);
+/* Marks what the roots of g reach: mark[ref] != 0. */
+void mark_live(const Graph *g, uint8_t *mark);
+/* Number of NEXT roots (they come first), and the out with this kind, ref and index, added if new. */
+uint32_t next_count(const Graph *body);
+uint32_t body_out(Graph *body, RootKind kind, Ref ref, uint32_t index);
+/* Elementwise and shape operations: each element of the result needs one element of each operand. */
+bool is_map(Op op);
+bool is_cheap(const Graph *g, Ref r); /* a map, or an outer product, under 4 cycles per 8 floats */
+/* dst becomes graph[0]; the roots of the old one come along, their values mapped. */
+void replace_model(Module *m, Graph *dst, const Ref *map);
+/* Equal for modules that print alike but for the numbering of bodies; names and spans do not count. */
+uint64_t module_hash(const Module *m);
+
+#endif

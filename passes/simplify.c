@@ -1,0 +1,398 @@
+/* simplify: every graph is emitted again, so that folding and sharing apply, under these rules:
+     add(pad x, pad y), disjoint          -> concat(x, y)           (the adjoint of the slices of one value)
+     last(stack of next k)                -> last k;   sum of a sum -> one
+     carry k with next = carry            -> capture; two carries with one init and one next -> one
+     step or capture of an expand, const  -> of what it expands; the const itself
+     stack of a step, capture or const    -> the outer value
+   then dead code, needless operands and outs of scans (module_dce). Repeated until nothing changes.
+   relies on: graph_emit folds; a body refers to outer values only through its leaves. Each scan gets a body of its own. */
+#include <string.h>
+
+#include "ir/build.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+typedef VEC(Ref) RefVec;
+
+/* Where a leaf of an old body comes from in the new one. */
+typedef struct {
+    Op op; /* CARRY STEP CAPTURE CONST */
+    uint32_t index;
+    double value;
+    Node type; /* of the leaf in the new body */
+    bool expanded; /* then `map` leads to the old leaf's dims */
+    int32_t map[MAX_RANK];
+} Place;
+
+typedef struct {
+    Place *carry, *step, *capture;
+} Places;
+
+typedef struct {
+    Ref scan; /* in the new host */
+    Ref *direct; /* by out: the outer value that it equals, or 0 */
+    uint32_t *out; /* by out: its index in the new body */
+} NewScan;
+
+static void rebuild(Module *m, const Graph *src, Graph *dst, const Places *places, Ref *map);
+
+/* ---- local rules ---------------------------------------------------------------------------------------------------------- */
+
+/* A value that is zero outside of [start, stop) of one dim: a pad, or a concat that begins or ends with zeros. */
+typedef struct {
+    uint32_t dim;
+    int32_t start, stop, size;
+    Ref inner;
+} Padded;
+
+static bool padded(const Graph *g, Ref r, Padded *p)
+{
+    const Node *n = &g->node.at[r];
+    const uint32_t *w = node_attr(g, r);
+
+    if (n->op != OP_PAD) return false;
+    p->dim = w[0];
+    p->start = (int32_t)w[1];
+    p->size = n->dim[w[0]];
+    p->stop = p->size - (int32_t)w[2];
+    p->inner = n->in[0];
+    return true;
+}
+
+/* The sum of two disjoint pads, lower part first; 0 if they are not neighbours. */
+static Ref join_pads(Graph *g, Ref a, Ref b)
+{
+    Padded p, q;
+    Ref part[2], r;
+
+    if (!padded(g, a, &p) || !padded(g, b, &q) || p.dim != q.dim) return 0;
+    if (q.stop == p.start) {
+        Padded t = p;
+        p = q;
+        q = t;
+    }
+    if (p.stop != q.start) return 0;
+    part[0] = p.inner;
+    part[1] = q.inner;
+    r = g_concat(g, part, 2, p.dim);
+    return g_pad(g, r, p.dim, p.start, q.size - q.stop);
+}
+
+/* add chains: a pad finds its neighbour one or two levels down (adding zeros is exact, so the order is free). */
+static Ref simplify_add(Graph *g, Ref r)
+{
+    const Node n = g->node.at[r];
+    Ref v = join_pads(g, n.in[0], n.in[1]);
+
+    for (int i = 0; i < 2 && !v; i++) {
+        const Node c = g->node.at[n.in[i]];
+        if (c.op != OP_ADD) continue;
+        for (int k = 0; k < 2 && !v; k++) {
+            v = join_pads(g, c.in[k], n.in[1 - i]);
+            if (v) v = g_bin(g, OP_ADD, c.in[1 - k], v);
+        }
+    }
+    return v ? node_fit(g, v, &n) : 0;
+}
+
+/* concat of concats along the same dim */
+static Ref flatten_concat(Graph *g, Ref r)
+{
+    uint32_t n, dim = g->node.at[r].attr;
+    const Ref *in = node_ext(g, r, &n);
+    RefVec part = {0};
+    bool nested = false;
+
+    for (uint32_t i = 0; i < n; i++) {
+        const Node *x = &g->node.at[in[i]];
+        uint32_t k, count;
+        const Ref *inner;
+        if (x->op != OP_CONCAT || x->attr != dim) {
+            VEC_PUSH(g->module->arena, part) = in[i];
+            continue;
+        }
+        nested = true;
+        inner = node_ext(g, in[i], &count);
+        for (k = 0; k < count; k++) VEC_PUSH(g->module->arena, part) = inner[k];
+    }
+    return nested ? g_concat(g, part.at, part.n, dim) : 0;
+}
+
+static Ref last_of_stack(Graph *g, Ref r)
+{
+    const Node *n = &g->node.at[r], *out = &g->node.at[n->in[0]];
+    ScanInfo s;
+    Graph *body;
+    const Root *root;
+
+    if (out->op != OP_OUT) return 0;
+    s = scan_info(g, out->in[0]);
+    body = g->module->graph.at[s.body];
+    root = &body->root.at[s.ncarry + out->attr];
+    if (s.axis != n->attr || s.reverse || root->kind != ROOT_STACK) return 0;
+    for (uint32_t k = 0; k < s.ncarry; k++)
+        if (body->root.at[k].ref == root->ref) return g_out(g, out->in[0], body_out(body, ROOT_LAST, 0, k));
+    return 0;
+}
+
+/* A dot needs no broadcast along axes that it keeps. */
+static Ref narrow_dot(Graph *g, Ref r)
+{
+    Node n = g->node.at[r];
+    const uint32_t *w = node_attr(g, r);
+    uint8_t label[3][3];
+    bool changed = false;
+    uint32_t kept = w[9];
+    Ref in[2] = {n.in[0], n.in[1]};
+
+    for (int i = 0; i < 9; i++) label[i / 3][i % 3] = (uint8_t)w[i];
+    for (int i = 0; i < 2; i++) {
+        const Node *e = &g->node.at[in[i]];
+        if (e->op != OP_EXPAND || g->node.at[e->in[0]].rank != e->rank) continue;
+        if ((e->axes & ~g->node.at[e->in[0]].axes) & ~kept) continue;
+        in[i] = e->in[0];
+        changed = true;
+    }
+    if (!changed) return 0;
+    kept &= g->node.at[in[0]].axes | g->node.at[in[1]].axes;
+    return node_fit(g, g_dot(g, in[0], in[1], label[0], label[1], label[2], kept), &n);
+}
+
+/* sum of a sum: one */
+static Ref merge_sums(Graph *g, Ref r)
+{
+    const Node *n = &g->node.at[r], *a = &g->node.at[n->in[0]];
+    const uint32_t *w = node_attr(g, r), *v;
+    uint32_t dims, k = 0;
+
+    if (a->op != OP_SUM) return 0;
+    v = node_attr(g, n->in[0]);
+    dims = v[1];
+    for (uint32_t i = 0; i < MAX_RANK; i++) {
+        if (v[1] >> i & 1) continue;
+        if (w[1] >> k & 1) dims |= 1u << i;
+        k++;
+    }
+    return g_sum(g, a->in[0], w[0] | v[0], dims);
+}
+
+static Ref local(Graph *g, Ref r)
+{
+    Op op = (Op)g->node.at[r].op;
+    Ref v = 0;
+
+    if (op == OP_ADD) v = simplify_add(g, r);
+    else if (op == OP_CONCAT) v = flatten_concat(g, r);
+    else if (op == OP_LAST) v = last_of_stack(g, r);
+    else if (op == OP_DOT) v = narrow_dot(g, r);
+    else if (op == OP_SUM) v = merge_sums(g, r);
+    return v ? v : r;
+}
+
+/* ---- operands of a scan ------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    RefVec init, step, capture; /* of the new scan, in the new host */
+    uint32_t axis;
+} Operands;
+
+static uint32_t operand(Arena *a, RefVec *v, Ref r)
+{
+    for (uint32_t i = 0; i < v->n; i++)
+        if (v->at[i] == r) return i;
+    VEC_PUSH(a, *v) = r;
+    return v->n - 1;
+}
+
+/* A step input or capture r of the host, looked through its expand. */
+static Place place_value(Graph *host, Operands *o, Ref r, bool step)
+{
+    Place p = {.op = OP_CAPTURE};
+    Ref inner = r;
+
+    if (const_value(host, r, &p.value)) {
+        p.op = OP_CONST;
+        p.type = (Node){.dtype = host->node.at[r].dtype};
+        return p;
+    }
+    if (host->node.at[r].op == OP_EXPAND) {
+        const uint32_t *w = node_attr(host, r);
+        inner = host->node.at[r].in[0];
+        p.expanded = true;
+        for (int i = 0; i < MAX_RANK; i++) p.map[i] = (int32_t)w[i];
+    }
+    p.type = host->node.at[inner];
+    if (step && (p.type.axes & AX(o->axis))) p.op = OP_STEP;
+    p.index = operand(host->module->arena, p.op == OP_STEP ? &o->step : &o->capture, inner);
+    if (p.op == OP_STEP) p.type.axes &= ~AX(o->axis);
+    return p;
+}
+
+static Ref place_leaf(Graph *body, const Place *p, const Node *want)
+{
+    Ref r;
+
+    if (p->op == OP_CONST) {
+        r = want->dtype == DT_F ? g_const(body, p->value) : want->dtype == DT_I ? g_int(body, (int32_t)p->value)
+                                                                               : g_bool(body, p->value != 0);
+        return node_fit(body, r, want);
+    }
+    r = leaf_like(body, p->op, p->index, &p->type, 0);
+    return p->expanded ? g_expand(body, r, want->rank, want->dim, p->map, want->axes & ~p->type.axes) : r;
+}
+
+static bool is_carry(const Graph *body, Ref r, uint32_t k)
+{
+    return body->node.at[r].op == OP_CARRY && body->node.at[r].attr == k;
+}
+
+static void place_carries(Graph *host, Operands *o, const Graph *body, const ScanInfo *s, const Ref *map, Place *place)
+{
+    for (uint32_t k = 0; k < s->ncarry; k++) {
+        Ref init = map[s->init[k]], next = body->root.at[k].ref;
+        double a, b;
+        uint32_t twin = k;
+        if (is_carry(body, next, k)) {
+            place[k] = place_value(host, o, init, false);
+            continue;
+        }
+        if (const_value(host, init, &a) && const_value(body, next, &b) && a == b) {
+            place[k] = place_value(host, o, init, false);
+            continue;
+        }
+        for (uint32_t i = k; i-- > 0;)
+            if (map[s->init[i]] == init && body->root.at[i].ref == next) twin = i;
+        if (twin != k) {
+            place[k] = place[twin];
+            continue;
+        }
+        place[k] = (Place){.op = OP_CARRY, .index = o->init.n, .type = host->node.at[init]};
+        VEC_PUSH(host->module->arena, o->init) = init;
+    }
+}
+
+static Places place_operands(Graph *host, Operands *o, const Graph *body, const ScanInfo *s, const Ref *map)
+{
+    Arena *a = host->module->arena;
+    Places p = {NEW_N(a, Place, s->ncarry + 1), NEW_N(a, Place, s->nstep + 1), NEW_N(a, Place, s->ncapture + 1)};
+
+    place_carries(host, o, body, s, map, p.carry);
+    for (uint32_t i = 0; i < s->nstep; i++) p.step[i] = place_value(host, o, map[s->step[i]], true);
+    for (uint32_t i = 0; i < s->ncapture; i++) p.capture[i] = place_value(host, o, map[s->capture[i]], false);
+    return p;
+}
+
+/* ---- scans -------------------------------------------------------------------------------------------------------------------- */
+
+/* The outer value that an out equals, if no loop is needed for it. */
+static Ref direct_out(Graph *host, const Graph *body, const Root *root, const ScanInfo *s, const Places *p, const Ref *map)
+{
+    const Node *n;
+    double v;
+
+    if (root->kind == ROOT_LAST) return p->carry[root->index].op == OP_CARRY ? 0 : map[s->init[root->index]];
+    n = &body->node.at[root->ref];
+    if (const_value(body, root->ref, &v) && (root->kind == ROOT_STACK || v == 0)) {
+        Node type = *n;
+        Ref r = n->dtype == DT_F ? g_const(host, v) : n->dtype == DT_I ? g_int(host, (int32_t)v) : g_bool(host, v != 0);
+        if (root->kind == ROOT_STACK) type.axes |= AX(s->axis);
+        return node_fit(host, r, &type);
+    }
+    if (root->kind != ROOT_STACK) return 0;
+    if (n->op == OP_STEP) return map[s->step[n->attr]];
+    if (n->op == OP_CAPTURE) return g_expand_axes(host, map[s->capture[n->attr]], AX(s->axis));
+    if (n->op == OP_CARRY && p->carry[n->attr].op != OP_CARRY) return g_expand_axes(host, map[s->init[n->attr]], AX(s->axis));
+    return 0;
+}
+
+static NewScan *rebuild_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *map)
+{
+    Arena *a = m->arena;
+    ScanInfo s = scan_info(src, r);
+    const Graph *old = m->graph.at[s.body];
+    Operands o = {.axis = s.axis};
+    Places places = place_operands(dst, &o, old, &s, map);
+    NewScan *n = NEW(a, NewScan);
+    uint32_t nout = old->root.n - s.ncarry;
+    Graph *body = module_add_graph(m);
+    Ref *to = NEW_N(a, Ref, old->node.n);
+
+    rebuild(m, old, body, &places, to);
+    for (uint32_t k = 0; k < s.ncarry; k++) {
+        const Root *x = &old->root.at[k];
+        if (places.carry[k].op == OP_CARRY && places.carry[k].index == next_count(body))
+            graph_root(body, ROOT_NEXT, x->name, to[x->ref], places.carry[k].index);
+    }
+    n->direct = NEW_N(a, Ref, nout + 1);
+    n->out = NEW_N(a, uint32_t, nout + 1);
+    for (uint32_t i = 0; i < nout; i++) {
+        const Root *x = &old->root.at[s.ncarry + i];
+        n->direct[i] = direct_out(dst, old, x, &s, &places, map);
+        if (n->direct[i]) continue;
+        if (x->kind == ROOT_LAST) n->out[i] = body_out(body, ROOT_LAST, 0, places.carry[x->index].index);
+        else n->out[i] = body_out(body, (RootKind)x->kind, to[x->ref], 0);
+    }
+    n->scan = g_scan(dst, s.axis, s.reverse != 0, body->index, o.init.at, o.init.n, o.step.at, o.step.n, o.capture.at, o.capture.n);
+    return n;
+}
+
+/* ---- graphs ------------------------------------------------------------------------------------------------------------------- */
+
+static Ref rebuild_leaf(Graph *dst, const Graph *src, Ref r, const Places *places, const Ref *map)
+{
+    const Node *n = &src->node.at[r];
+    const Place *p;
+
+    if (n->op != OP_CARRY && n->op != OP_STEP && n->op != OP_CAPTURE) return graph_copy_node(dst, src, r, map);
+    p = n->op == OP_CARRY ? places->carry : n->op == OP_STEP ? places->step : places->capture;
+    return place_leaf(dst, &p[n->attr], n);
+}
+
+static void rebuild(Module *m, const Graph *src, Graph *dst, const Places *places, Ref *map)
+{
+    NewScan **scan = NEW_N(m->arena, NewScan *, src->node.n);
+    uint8_t *live = NEW_N(m->arena, uint8_t, src->node.n);
+
+    mark_live(src, live);
+    for (Ref r = 1; r < src->node.n; r++) {
+        const Node *n = &src->node.at[r];
+        if (!live[r]) continue;
+        dst->span = n->span;
+        dst->name = n->name;
+        if (n->op == OP_SCAN) {
+            scan[r] = rebuild_scan(m, src, dst, r, map);
+            map[r] = scan[r]->scan;
+        } else if (n->op == OP_OUT) {
+            const NewScan *s = scan[n->in[0]];
+            map[r] = s->direct[n->attr] ? s->direct[n->attr] : g_out(dst, s->scan, s->out[n->attr]);
+        } else if (op_info[n->op].cls == OPC_LEAF) {
+            map[r] = rebuild_leaf(dst, src, r, places, map);
+        } else {
+            map[r] = local(dst, graph_copy_node(dst, src, r, map));
+        }
+    }
+    dst->span = dst->name = 0;
+}
+
+static void round_once(Module *m)
+{
+    Graph *src = m->graph.at[0], *dst = module_add_graph(m);
+    Ref *map = NEW_N(m->arena, Ref, src->node.n);
+
+    rebuild(m, src, dst, NULL, map);
+    replace_model(m, dst, map);
+    module_dce(m);
+}
+
+bool pass_simplify(Module *m, const PassOptions *o)
+{
+    uint64_t before = module_hash(m), last = before, now;
+
+    (void)o;
+    for (int i = 0; i < 20; i++, last = now) {
+        round_once(m);
+        now = module_hash(m);
+        if (now == last) break;
+    }
+    return last != before;
+}
