@@ -1,0 +1,503 @@
+/* c_emit: the functions of a loop program as strict C99, one operation a line, in order.
+   before:  7 = fma 5 6 4
+   after:   const m_f v7 = m_op_fma(v5, v6, v4);
+   The operations are macros and functions of c_prelude.c. A loop's carry is one variable: what the program calls the carry
+   in the body and the result after the loop. Values nobody uses are not printed (compilers warn of them). */
+#include "codegen/c_emit.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+typedef struct {
+    Str *out;
+    const LProgram *p;
+    const CEmitOptions *o;
+    CUses uses;
+    bool *reached; /* by function: called from an entry */
+    bool **writes; /* by function: of each parameter, stored through */
+    /* of the function being printed */
+    const LFunc *f;
+    uint32_t fn;
+    bool *live;        /* by value */
+    bool *buf, *wrote; /* by buffer: used, stored through */
+    const char **text; /* of values */
+    bool env, dim;     /* used */
+    int depth;
+} CEmit;
+
+/* ---- what is used --------------------------------------------------------------------------------------------------- */
+
+static bool is_load(LOp op) { return op >= LOP_LD && op <= LOP_LDVB; }
+static bool is_store(LOp op) { return op >= LOP_ST && op <= LOP_STV1; }
+static bool is_pure(LOp op) { return op >= LOP_ICONST && !is_store(op); }
+
+static void mark_idx(CEmit *e, uint32_t idx) {
+    const LIdx *x = &e->f->idx.at[idx];
+    for (uint32_t k = 0; k < x->n; k++) e->live[x->v[k]] = true;
+}
+
+static void mark_buf(CEmit *e, uint32_t buf, bool store) {
+    if (buf & LBUF_PARAM) {
+        e->writes[e->fn][buf & ~LBUF_PARAM] |= store;
+        return;
+    }
+    e->buf[buf] = true;
+    e->wrote[buf] |= store;
+}
+
+static void mark_call(CEmit *e, const LInst *i) {
+    const LFunc *g = e->p->fn.at[i->imm];
+    for (uint32_t k = 0; k < g->param.n; k++) {
+        const uint32_t *arg = &e->f->ext.at[i->ext + 1 + 2 * k];
+        if (g->param.at[k].pointer) {
+            mark_buf(e, arg[0], e->writes[i->imm][k]);
+            mark_idx(e, arg[1]);
+        } else {
+            e->live[arg[0]] = true;
+        }
+    }
+}
+
+static void mark_operands(CEmit *e, const LInst *i) {
+    LOp op = (LOp)i->op;
+    const uint32_t *ext = e->f->ext.n > i->ext ? &e->f->ext.at[i->ext] : NULL;
+    if (op == LOP_CALL) {
+        mark_call(e, i);
+    } else if (op == LOP_YIELD) {
+        for (uint32_t k = 0; k < ext[0]; k++) e->live[ext[1 + k]] = true;
+    } else {
+        for (int k = 0; k < 3; k++) e->live[i->a[k]] = true;
+        if (op == LOP_FOR)
+            for (uint32_t k = 0; ext && k < ext[0]; k++) e->live[ext[1 + 3 * k]] = true;
+        if (is_load(op) || is_store(op)) {
+            mark_buf(e, i->buf, is_store(op));
+            mark_idx(e, i->idx);
+        }
+    }
+}
+
+static void note_uses(CEmit *e, const LInst *i) {
+    LOp op = (LOp)i->op;
+    CUses *u = &e->uses;
+    u->op[op] = true;
+    if (op == LOP_LIBM) u->fn[i->imm] = true;
+    if (op == LOP_LDT) u->ldt[i->imm] = true;
+    if (op == LOP_LDVT) u->ldvt[i->imm] = true;
+    if (op == LOP_STT) u->stt[i->imm] = true;
+    if (op == LOP_STVT) u->stvt[i->imm] = true;
+    if (op == LOP_TID || op == LOP_NT || op == LOP_BARRIER) e->env = true;
+    if (op == LOP_DIM) e->dim = true;
+}
+
+/* Enters a function: which values are used (one backward walk: uses follow definitions), which buffers, which operations. */
+static void begin_function(CEmit *e, uint32_t fn) {
+    Arena *a = e->out->arena;
+    e->fn = fn;
+    e->f = e->p->fn.at[fn];
+    e->live = NEW_N(a, bool, e->f->type.n);
+    e->text = NEW_N(a, const char *, e->f->type.n);
+    e->buf = NEW_N(a, bool, e->p->buf.n);
+    e->wrote = NEW_N(a, bool, e->p->buf.n);
+    e->env = e->dim = false;
+    e->depth = 1;
+    for (uint32_t k = e->f->inst.n; k-- > 0;) {
+        const LInst *i = &e->f->inst.at[k];
+        if (is_pure((LOp)i->op) && !e->live[i->dst]) continue;
+        mark_operands(e, i);
+        note_uses(e, i);
+    }
+}
+
+static void find_uses(CEmit *e) {
+    Arena *a = e->out->arena;
+    uint32_t n = e->p->fn.n;
+    e->reached = NEW_N(a, bool, n);
+    e->writes = NEW_N(a, bool *, n);
+    for (uint32_t k = n; k-- > 0;) {
+        const LFunc *f = e->p->fn.at[k];
+        e->reached[k] |= f->kind == LFUNC_ENTRY;
+        if (!e->reached[k]) continue;
+        for (uint32_t j = 0; j < f->inst.n; j++)
+            if (f->inst.at[j].op == LOP_CALL) e->reached[f->inst.at[j].imm] = true;
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        e->writes[k] = NEW_N(a, bool, e->p->fn.at[k]->param.n + 1);
+        if (e->reached[k]) begin_function(e, k);
+    }
+}
+
+/* ---- operands ------------------------------------------------------------------------------------------------------- */
+
+static const char *type_of(const CEmit *e, LV v) {
+    char t = e->f->type.at[v];
+    return t == 'i' ? "int64_t" : t == 'f' ? "$f" : t == 'v' ? "$v" : "$m";
+}
+
+static void put(CEmit *e, const char *text) { c_put(e->out, e->p, e->o->prefix, text); }
+
+static void line(CEmit *e) { str_printf(e->out, "%*s", 4 * e->depth, ""); }
+
+static const char *val(CEmit *e, LV v) {
+    if (!e->text[v]) e->text[v] = arena_printf(e->out->arena, "v%u", v);
+    return e->text[v];
+}
+
+static const char *int_text(CEmit *e, int64_t v) {
+    Arena *a = e->out->arena;
+    if (v == INT64_MIN) return "INT64_MIN";
+    if (v > INT32_MAX || v < -INT32_MAX) return arena_printf(a, v < 0 ? "(-INT64_C(%" PRId64 "))" : "INT64_C(%" PRId64 ")", v < 0 ? -v : v);
+    return arena_printf(a, v < 0 ? "(%" PRId64 ")" : "%" PRId64, v);
+}
+
+static const char *buf_text(CEmit *e, uint32_t buf) {
+    return arena_printf(e->out->arena, buf & LBUF_PARAM ? "p%u" : "b%u", buf & ~LBUF_PARAM);
+}
+
+/* b3 + (4 * v7 + v2 + 16) */
+static void put_address(CEmit *e, uint32_t buf, uint32_t idx) {
+    const LIdx *x = &e->f->idx.at[idx];
+    str_put(e->out, buf_text(e, buf));
+    const char *sep = " + (";
+    for (uint32_t k = 0; k < x->n; k++) {
+        if (x->c[k] == 0) continue;
+        str_put(e->out, sep);
+        sep = " + ";
+        if (x->c[k] != 1) str_printf(e->out, "%s * ", int_text(e, x->c[k]));
+        str_put(e->out, val(e, x->v[k]));
+    }
+    if (x->c0) {
+        str_put(e->out, sep);
+        sep = " + ";
+        str_put(e->out, int_text(e, x->c0));
+    }
+    if (sep[3] != '(') str_putc(e->out, ')');
+}
+
+/* A float constant by its exact value; f32 constants are hexadecimal. */
+static void put_float(CEmit *e, int64_t bits) {
+    double d;
+    memcpy(&d, &bits, sizeof d);
+    if (!e->p->f64) d = (double)(float)d;
+    if (isnan(d))
+        put(e, "($F)NAN");
+    else if (isinf(d))
+        put(e, d < 0 ? "(-($F)INFINITY)" : "($F)INFINITY");
+    else
+        str_printf(e->out, signbit(d) ? "(%a%s)" : "%a%s", d, e->p->f64 ? "" : "f");
+}
+
+/* A scalar expression of lops.def over a and b, with operands in their place. */
+static void put_int_expr(CEmit *e, const char *s, const LInst *i) {
+    for (; *s; s++) {
+        if (*s == 'a' || *s == 'b')
+            str_put(e->out, val(e, i->a[*s - 'a']));
+        else
+            str_putc(e->out, *s);
+    }
+}
+
+static const char *int_expr(LOp op) {
+    static const char *const text[LOP_COUNT] = {
+#define LOP(NAME, text, res, args, lane, llvm) #lane,
+#include "ir/lops.def"
+#undef LOP
+    };
+    return text[op];
+}
+
+/* ---- instructions --------------------------------------------------------------------------------------------------- */
+
+static void begin_value(CEmit *e, LV v) {
+    put(e, "const ");
+    put(e, type_of(e, v));
+    str_printf(e->out, " %s = ", val(e, v));
+}
+
+static void put_load(CEmit *e, const LInst *i) {
+    LOp op = (LOp)i->op;
+    if (op == LOP_LDB || op == LOP_LDVB) {
+        put(e, op == LOP_LDB ? "const $F " : "const int32_t ");
+        str_printf(e->out, "s%u = *(", i->dst);
+        put_address(e, i->buf, i->idx);
+        str_put(e->out, "); ");
+        begin_value(e, i->dst);
+        put(e, op == LOP_LDB ? "$P_splat(" : "$P_vsplat(");
+        str_printf(e->out, "s%u);\n", i->dst);
+        return;
+    }
+    begin_value(e, i->dst);
+    if (op == LOP_LDI)
+        str_put(e->out, "*");
+    else
+        str_printf(e->out, "%s_op_%s", e->o->prefix, lop_info[op].text);
+    if (op == LOP_LDT || op == LOP_LDVT) str_printf(e->out, "%" PRId64, i->imm);
+    str_putc(e->out, '(');
+    put_address(e, i->buf, i->idx);
+    str_put(e->out, ");\n");
+}
+
+static void put_store(CEmit *e, const LInst *i) {
+    LOp op = (LOp)i->op;
+    str_printf(e->out, "%s_op_%s", e->o->prefix, lop_info[op].text);
+    if (op == LOP_STT || op == LOP_STVT) str_printf(e->out, "%" PRId64, i->imm);
+    str_putc(e->out, '(');
+    put_address(e, i->buf, i->idx);
+    str_printf(e->out, ", %s);\n", val(e, i->a[0]));
+}
+
+/* Operations that are functions over pointers: r, a [, b]. */
+static void put_whole(CEmit *e, const LInst *i, const char *name, bool two) {
+    put(e, type_of(e, i->dst));
+    str_printf(e->out, " %s; %s_op_%s(&%s, &%s", val(e, i->dst), e->o->prefix, name, val(e, i->dst), val(e, i->a[0]));
+    if (two) str_printf(e->out, ", &%s", val(e, i->a[1]));
+    str_put(e->out, ");\n");
+}
+
+static void put_int(CEmit *e, const LInst *i) {
+    LOp op = (LOp)i->op;
+    begin_value(e, i->dst);
+    if (op == LOP_DIM)
+        str_printf(e->out, "dim[%" PRId64 "]", i->imm);
+    else if (op == LOP_TID)
+        str_put(e->out, e->o->env ? "env->tid" : "0");
+    else if (op == LOP_NT)
+        str_put(e->out, e->o->env ? "env->nt" : "1");
+    else
+        put_int_expr(e, int_expr(op), i);
+    str_put(e->out, ";\n");
+}
+
+static void put_pure(CEmit *e, const LInst *i) {
+    LOp op = (LOp)i->op;
+    if (op == LOP_ICONST) {
+        e->text[i->dst] = int_text(e, i->imm);
+        return;
+    }
+    line(e);
+    if (lop_info[op].result == 'i' && op != LOP_LDI) {
+        put_int(e, i);
+    } else if (is_load(op)) {
+        put_load(e, i);
+    } else if (op == LOP_HSUM || op == LOP_HMAX) {
+        put_whole(e, i, lop_info[op].text, false);
+    } else if (op == LOP_LIBM) {
+        put_whole(e, i, lfn_info[i->imm].cname, lfn_info[i->imm].args == 2);
+    } else if (op == LOP_FCONST) {
+        begin_value(e, i->dst);
+        put(e, "$P_splat(");
+        put_float(e, i->imm);
+        str_put(e->out, ");\n");
+    } else {
+        begin_value(e, i->dst);
+        str_printf(e->out, "%s_op_%s(", e->o->prefix, lop_info[op].text);
+        size_t n = strlen(lop_info[op].args);
+        for (size_t k = 0; k < n; k++) str_printf(e->out, "%s%s", k ? ", " : "", val(e, i->a[k]));
+        if (op == LOP_VSHL || op == LOP_VSHR) str_printf(e->out, ", %d", (int)i->imm);
+        if (op == LOP_VCONST) str_put(e->out, int_text(e, (int32_t)i->imm));
+        str_put(e->out, ");\n");
+    }
+}
+
+/* ---- control -------------------------------------------------------------------------------------------------------- */
+
+static void put_for(CEmit *e, const LInst *i) {
+    const uint32_t *ext = &e->f->ext.at[i->ext];
+    for (uint32_t k = 0; k < ext[0]; k++) {
+        LV init = ext[1 + 3 * k], inner = ext[2 + 3 * k], result = ext[3 + 3 * k];
+        line(e);
+        put(e, type_of(e, result));
+        e->text[inner] = val(e, result);
+        str_printf(e->out, " %s = %s;\n", val(e, result), val(e, init));
+    }
+    const char *v = val(e, i->dst), *lo = val(e, i->a[0]), *hi = val(e, i->a[1]), *step = int_text(e, i->imm);
+    line(e);
+    if (!(i->flags & LF_DOWN))
+        str_printf(e->out, "for (int64_t %s = %s; %s < %s; %s += %s) {\n", v, lo, v, hi, v, step);
+    else if (i->imm == 1)
+        str_printf(e->out, "for (int64_t %s = %s - 1; %s >= %s; %s--) {\n", v, hi, v, lo, v);
+    else
+        str_printf(e->out, "for (int64_t %s = %s + (%s - %s + %s - 1) / %s * %s - %s; %s >= %s; %s -= %s) {\n", v, lo, hi, lo,
+                   step, step, step, step, v, lo, v, step);
+    e->depth++;
+}
+
+/* The carries' next values, all at once: by way of temporaries where one is assigned before it is read. */
+static void put_yield(CEmit *e, const LInst *i, const LInst *loop) {
+    const uint32_t *y = &e->f->ext.at[i->ext], *c = &e->f->ext.at[loop->ext];
+    bool clash = false;
+    for (uint32_t k = 0; k < y[0]; k++)
+        for (uint32_t j = k + 1; j < y[0]; j++) clash |= val(e, y[1 + j]) == val(e, c[3 + 3 * k]);
+    for (uint32_t k = 0; clash && k < y[0]; k++) {
+        line(e);
+        put(e, "const ");
+        put(e, type_of(e, y[1 + k]));
+        str_printf(e->out, " n%u = %s;\n", c[3 + 3 * k], val(e, y[1 + k]));
+    }
+    for (uint32_t k = 0; k < y[0]; k++) {
+        const char *to = val(e, c[3 + 3 * k]), *from = val(e, y[1 + k]);
+        if (to == from) continue;
+        line(e);
+        if (clash)
+            str_printf(e->out, "%s = n%u;\n", to, c[3 + 3 * k]);
+        else
+            str_printf(e->out, "%s = %s;\n", to, from);
+    }
+}
+
+static void put_end(CEmit *e, const LInst *open) {
+    e->depth--;
+    line(e);
+    str_put(e->out, "}\n");
+    if (open->op != LOP_FOR) return;
+    const uint32_t *ext = &e->f->ext.at[open->ext];
+    for (uint32_t k = 0; k < ext[0]; k++) {
+        if (e->live[ext[2 + 3 * k]] || e->live[ext[3 + 3 * k]]) continue;
+        line(e);
+        str_printf(e->out, "(void)%s;\n", val(e, ext[3 + 3 * k]));
+    }
+}
+
+static void put_call(CEmit *e, const LInst *i) {
+    const LFunc *g = e->p->fn.at[i->imm];
+    line(e);
+    str_printf(e->out, "%s_", e->o->prefix);
+    str_put(e->out, name_str(e->p->ctx, g->name));
+    str_putc(e->out, '(');
+    for (uint32_t k = 0; k < g->param.n; k++) {
+        const uint32_t *arg = &e->f->ext.at[i->ext + 1 + 2 * k];
+        if (k) str_put(e->out, ", ");
+        if (g->param.at[k].pointer)
+            put_address(e, arg[0], arg[1]);
+        else
+            str_put(e->out, val(e, arg[0]));
+    }
+    str_put(e->out, ");\n");
+}
+
+static void put_body(CEmit *e) {
+    VEC(const LInst *) open = {0};
+    for (uint32_t k = 0; k < e->f->inst.n; k++) {
+        const LInst *i = &e->f->inst.at[k];
+        LOp op = (LOp)i->op;
+        if (is_pure(op)) {
+            if (e->live[i->dst]) put_pure(e, i);
+        } else if (is_store(op)) {
+            line(e);
+            put_store(e, i);
+        } else if (op == LOP_FOR) {
+            VEC_PUSH(e->out->arena, open) = i;
+            put_for(e, i);
+        } else if (op == LOP_IF) {
+            VEC_PUSH(e->out->arena, open) = i;
+            line(e);
+            str_printf(e->out, "if (%s < %s) {\n", val(e, i->a[0]), val(e, i->a[1]));
+            e->depth++;
+        } else if (op == LOP_YIELD) {
+            put_yield(e, i, open.at[open.n - 1]);
+        } else if (op == LOP_END) {
+            put_end(e, open.at[--open.n]);
+        } else if (op == LOP_CALL) {
+            put_call(e, i);
+        } else if (op == LOP_BARRIER && e->o->env) {
+            line(e);
+            str_put(e->out, "env->barrier(env->arg);\n");
+        }
+    }
+}
+
+/* ---- functions ------------------------------------------------------------------------------------------------------ */
+
+static const char *elem_type(uint8_t elem) { return elem == LE_F ? "$F" : "int32_t"; }
+
+static void put_helper_head(CEmit *e) {
+    str_printf(e->out, "\nstatic %svoid %s_%s(", e->f->inline_hint ? "inline " : "", e->o->prefix, name_str(e->p->ctx, e->f->name));
+    if (!e->f->param.n) str_put(e->out, "void");
+    for (uint32_t k = 0; k < e->f->param.n; k++) {
+        const LParam *q = &e->f->param.at[k];
+        if (k) str_put(e->out, ", ");
+        if (q->pointer) {
+            if (!e->writes[e->fn][k]) str_put(e->out, "const ");
+            put(e, elem_type(q->elem));
+            str_printf(e->out, " *p%u", k);
+        } else {
+            str_printf(e->out, "int64_t v%u", q->value);
+        }
+    }
+    str_put(e->out, ") {\n");
+    for (uint32_t k = 0; k < e->f->param.n; k++) {
+        const LParam *q = &e->f->param.at[k];
+        if (q->pointer)
+            str_printf(e->out, "    (void)p%u;", k);
+        else if (!e->live[q->value])
+            str_printf(e->out, "    (void)v%u;", q->value);
+        else
+            continue;
+        str_printf(e->out, " /* %s */\n", name_str(e->p->ctx, q->name));
+    }
+}
+
+static void put_entry_head(CEmit *e) {
+    str_put(e->out, e->o->exported ? "\n" : "\nstatic ");
+    put(e, "void $P_");
+    str_put(e->out, name_str(e->p->ctx, e->f->name));
+    put(e, e->o->env ? "(void *const *buf, const int64_t *dim, const $P_env *env) {\n" : "(void *const *buf, const int64_t *dim) {\n");
+    bool any = false;
+    for (uint32_t k = 0; k < e->p->buf.n; k++) {
+        const LBuf *b = &e->p->buf.at[k];
+        if (!e->buf[k] || b->role == LB_LOCAL) continue;
+        any = true;
+        str_put(e->out, e->wrote[k] ? "    " : "    const ");
+        put(e, elem_type(b->elem));
+        str_printf(e->out, " *const b%u = buf[%u]; /* %s */\n", k, k, name_str(e->p->ctx, b->name));
+    }
+    if (!any) str_put(e->out, "    (void)buf;\n");
+    if (!e->dim) str_put(e->out, "    (void)dim;\n");
+    if (e->o->env && !e->env) str_put(e->out, "    (void)env;\n");
+}
+
+static void put_function(CEmit *e) {
+    if (e->f->kind == LFUNC_ENTRY)
+        put_entry_head(e);
+    else
+        put_helper_head(e);
+    for (uint32_t k = 0; k < e->p->buf.n; k++) {
+        const LBuf *b = &e->p->buf.at[k];
+        if (b->role != LB_LOCAL || !e->buf[k]) continue;
+        int64_t n = lextent_eval(&b->extent, NULL);
+        put(e, "    $P_ALIGNED ");
+        put(e, elem_type(b->elem));
+        str_printf(e->out, " b%u[%" PRId64 "]; /* %s */\n", k, n > 0 ? n : 1, name_str(e->p->ctx, b->name));
+    }
+    put_body(e);
+    str_put(e->out, "}\n");
+}
+
+/* Entries' declarations before their definitions: -Wmissing-prototypes is common. */
+static void put_prototypes(CEmit *e) {
+    for (uint32_t k = 0; e->o->exported && k < e->p->fn.n; k++) {
+        const LFunc *f = e->p->fn.at[k];
+        if (f->kind != LFUNC_ENTRY) continue;
+        put(e, "void $P_");
+        str_put(e->out, name_str(e->p->ctx, f->name));
+        put(e, e->o->env ? "(void *const *buf, const int64_t *dim, const $P_env *env);\n" : "(void *const *buf, const int64_t *dim);\n");
+    }
+}
+
+bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o) {
+    CEmit e;
+    memset(&e, 0, sizeof e);
+    e.out = out;
+    e.p = p;
+    e.o = o;
+    find_uses(&e);
+    c_prelude(out, p, o, &e.uses);
+    put_prototypes(&e);
+    for (uint32_t k = 0; k < p->fn.n; k++) {
+        if (!e.reached[k]) continue;
+        begin_function(&e, k);
+        put_function(&e);
+    }
+    return true;
+}

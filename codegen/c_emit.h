@@ -1,0 +1,22 @@
+/* c_emit: private to the C emitter: c_emit.c prints functions, c_prelude.c the types and operations they are written in. */
+#ifndef RONDO_C_EMIT_H
+#define RONDO_C_EMIT_H
+
+#include "codegen/codegen.h"
+
+/* What the live instructions of the functions to print need. */
+typedef struct {
+    bool op[LOP_COUNT];
+    bool fn[LFN_COUNT];
+    bool ldt[17], ldvt[17], stt[17], stvt[17]; /* by number of lanes */
+    bool env; /* tid, nt or barrier */
+} CUses;
+
+/* Types, and every used operation three times over: GNU vectors, plain structs of lanes, or (V = 1) scalars. */
+void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *u);
+
+/* Copies text with $name replaced: $f $v $m $u $w the lane types, $F $I the C types of a float lane and of a mask lane,
+   $P the prefix, $E the suffix of <math.h> names. */
+void c_put(Str *out, const LProgram *p, const char *prefix, const char *text);
+
+#endif

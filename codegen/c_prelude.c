@@ -1,0 +1,502 @@
+/* c_prelude: the types and operations of emitted C. The functions below them are one text for every compiler; what an
+   operation is comes from lops.def's lane expressions (scalars and plain structs) or from the table of GNU vector
+   expressions here. GNU vectors never appear in a function's signature: their ABI depends on the target's options. */
+#include "codegen/c_emit.h"
+
+#include <string.h>
+
+static const char *const lane_text[LOP_COUNT] = {
+#define LOP(NAME, text, res, args, lane, llvm) #lane,
+#include "ir/lops.def"
+#undef LOP
+};
+
+typedef struct {
+    Str *out;
+    const LProgram *p;
+    const CEmitOptions *o;
+    const CUses *u;
+    int V;
+} Prelude;
+
+void c_put(Str *out, const LProgram *p, const char *prefix, const char *text) {
+    for (const char *s = text; *s; s++) {
+        if (*s != '$' || !s[1]) {
+            str_putc(out, *s);
+            continue;
+        }
+        char c = *++s;
+        if (c == 'P')
+            str_put(out, prefix);
+        else if (c == 'F')
+            str_put(out, p->f64 ? "double" : "float");
+        else if (c == 'I')
+            str_put(out, p->f64 ? "int64_t" : "int32_t");
+        else if (c == 'E')
+            str_put(out, p->f64 ? "" : "f");
+        else
+            str_printf(out, "%s_%c", prefix, c);
+    }
+}
+
+static void put(Prelude *e, const char *text) { c_put(e->out, e->p, e->o->prefix, text); }
+
+/* `each` once for a lane with # replaced by its number, separated by commas */
+static void put_lanes(Prelude *e, int n, const char *each) {
+    for (int k = 0; k < n; k++) {
+        if (k)
+            str_put(e->out, ", ");
+        const char *s = each, *hash;
+        while ((hash = strchr(s, '#')) != NULL) {
+            char *part = arena_strndup(e->out->arena, s, (size_t)(hash - s));
+            put(e, part);
+            str_printf(e->out, "%d", k);
+            s = hash + 1;
+        }
+        put(e, s);
+    }
+}
+
+static bool starts(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
+
+/* A lane expression of lops.def in C: F(fma) is the prefix's fma1, F(name) a function of <math.h>. */
+static void put_lane_text(Prelude *e, const char *s) {
+    while (*s) {
+        if (starts(s, "F(fma)")) {
+            put(e, "$P_fma1");
+            s += 6;
+        } else if (starts(s, "F(")) {
+            for (s += 2; *s != ')'; s++)
+                str_putc(e->out, *s);
+            put(e, "$E");
+            s++;
+        } else if (starts(s, "FLOAT")) {
+            put(e, "$F");
+            s += 5;
+        } else {
+            str_putc(e->out, *s++);
+        }
+    }
+}
+
+static const char *lane_expr(LOp op) {
+    if (op == LOP_BITS)
+        return "bits1(a)";
+    if (op == LOP_FROMBITS)
+        return "frombits1(a)";
+    return lane_text[op];
+}
+
+static const char *lane_type(char t) { return t == 'f' ? "$F" : t == 'v' ? "int32_t" : t == 'm' ? "int" : "int64_t"; }
+
+/* A pure operation over lanes, printed as $P_op_<text>(operands): not the scalars, memory or what has its own function. */
+static bool is_lane_op(LOp op) {
+    char r = lop_info[op].result;
+    if (r != 'f' && r != 'v' && r != 'm')
+        return false;
+    return strcmp(lane_expr(op), "0") != 0;
+}
+
+static bool has_imm(LOp op) { return op == LOP_VSHL || op == LOP_VSHR || op == LOP_VCONST; }
+
+/* ---- GNU vectors --------------------------------------------------------------------------------------------------- */
+
+/* NULL: by lanes, or not a lane operation. */
+static const char *gnu_expr(LOp op, bool f64) {
+    static const char *const text[LOP_COUNT] = {
+        [LOP_ADD] = "((a) + (b))",
+        [LOP_SUB] = "((a) - (b))",
+        [LOP_MUL] = "((a) * (b))",
+        [LOP_DIV] = "((a) / (b))",
+        [LOP_NEG] = "(-(a))",
+        [LOP_LT] = "(($m)((a) < (b)))",
+        [LOP_LE] = "(($m)((a) <= (b)))",
+        [LOP_EQ] = "(($m)((a) == (b)))",
+        [LOP_SEL] = "(($f)(((a) & ($m)(b)) | (~(a) & ($m)(c))))",
+        [LOP_VADD] = "(($v)(($u)(a) + ($u)(b)))",
+        [LOP_VSUB] = "(($v)(($u)(a) - ($u)(b)))",
+        [LOP_VMUL] = "(($v)(($u)(a) * ($u)(b)))",
+        [LOP_VMULHI] = "(($v)__builtin_convertvector((__builtin_convertvector(($u)(a), $w) * __builtin_convertvector(($u)(b), $w)) >> 32, $u))",
+        [LOP_VAND] = "((a) & (b))",
+        [LOP_VOR] = "((a) | (b))",
+        [LOP_VXOR] = "((a) ^ (b))",
+        [LOP_VSHL] = "(($v)(($u)(a) << (imm)))",
+        [LOP_VSHR] = "(($v)(($u)(a) >> (imm)))",
+        [LOP_BITS] = "(($v)(a))",
+        [LOP_FROMBITS] = "(($f)(a))",
+        [LOP_VTOF] = "__builtin_convertvector((a), $f)",
+        [LOP_UTOF] = "__builtin_convertvector(($u)(a), $f)",
+        [LOP_FTOV] = "__builtin_convertvector((a), $v)",
+        [LOP_MAND] = "((a) & (b))",
+        [LOP_MOR] = "((a) | (b))",
+        [LOP_MNOT] = "(~(a))",
+        [LOP_VCONST] = "$P_vsplat(imm)",
+        [LOP_VSPLAT] = "$P_vsplat((int32_t)(a))",
+    };
+    /* where the lanes of floats and integers differ in size, masks are as wide as floats */
+    static const char *const f64_text[LOP_COUNT] = {
+        [LOP_ABS] = "(($f)(($m)(a) & INT64_C(0x7fffffffffffffff)))",
+        [LOP_VLT] = "__builtin_convertvector((a) < (b), $m)",
+        [LOP_VEQ] = "__builtin_convertvector((a) == (b), $m)",
+        [LOP_VSEL] = "((__builtin_convertvector((a), $v) & (b)) | (~__builtin_convertvector((a), $v) & (c)))",
+    };
+    static const char *const f32_text[LOP_COUNT] = {
+        [LOP_ABS] = "(($f)(($m)(a) & 0x7fffffff))",
+        [LOP_VLT] = "(($m)((a) < (b)))",
+        [LOP_VEQ] = "(($m)((a) == (b)))",
+        [LOP_VSEL] = "(((a) & (b)) | (~(a) & (c)))",
+    };
+    if (text[op])
+        return text[op];
+    return f64 ? f64_text[op] : f32_text[op];
+}
+
+static void put_macro_head(Prelude *e, LOp op) {
+    size_t n = strlen(lop_info[op].args);
+    c_put(e->out, e->p, e->o->prefix, "#define $P_op_");
+    str_put(e->out, lop_info[op].text);
+    str_putc(e->out, '(');
+    for (size_t k = 0; k < n; k++)
+        str_printf(e->out, "%s%c", k ? ", " : "", (int)('a' + k));
+    if (has_imm(op))
+        str_put(e->out, n ? ", imm" : "imm");
+    str_put(e->out, ") ");
+}
+
+static void gnu_types(Prelude *e) {
+    int fs = e->p->f64 ? 8 : 4;
+    put(e, "typedef $F $f __attribute__((vector_size(");
+    str_printf(e->out, "%d)));\n", e->V * fs);
+    put(e, "typedef $F $P_fu __attribute__((vector_size(");
+    str_printf(e->out, "%d), aligned(%d), may_alias));\n", e->V * fs, fs);
+    put(e, "typedef $I $m __attribute__((vector_size(");
+    str_printf(e->out, "%d)));\n", e->V * fs);
+    put(e, "typedef int32_t $v __attribute__((vector_size(");
+    str_printf(e->out, "%d)));\n", e->V * 4);
+    put(e, "typedef int32_t $P_vu __attribute__((vector_size(");
+    str_printf(e->out, "%d), aligned(4), may_alias));\n", e->V * 4);
+    put(e, "typedef uint32_t $u __attribute__((vector_size(");
+    str_printf(e->out, "%d)));\n", e->V * 4);
+    if (e->u->op[LOP_VMULHI]) {
+        put(e, "typedef uint64_t $w __attribute__((vector_size(");
+        str_printf(e->out, "%d)));\n", e->V * 8);
+    }
+    put(e, "#define $P_lane(x, k) ((x)[k])\n#define $P_splat(s) (($f){");
+    put_lanes(e, e->V, "(s)");
+    put(e, "})\n#define $P_vsplat(s) (($v){");
+    put_lanes(e, e->V, "(s)");
+    put(e, "})\n");
+}
+
+static void gnu_ops(Prelude *e) {
+    for (int k = 0; k < LOP_COUNT; k++) {
+        LOp op = (LOp)k;
+        if (!e->u->op[op])
+            continue;
+        if (op == LOP_FMA) {
+            put(e, "#if defined($P_FUSED)\n#define $P_op_fma(a, b, c) (($f){");
+            put_lanes(e, e->V, "$P_fma1((a)[#], (b)[#], (c)[#])");
+            put(e, "})\n#else\n#define $P_op_fma(a, b, c) ((a) * (b) + (c))\n#endif\n");
+        } else if (op == LOP_SQRT || op == LOP_FLOOR) {
+            put_macro_head(e, op);
+            put(e, "(($f){");
+            put_lanes(e, e->V, op == LOP_SQRT ? "sqrt$E((a)[#])" : "floor$E((a)[#])");
+            put(e, "})\n");
+        } else if (op == LOP_VIOTA) {
+            put(e, "#define $P_op_viota() (($v){");
+            put_lanes(e, e->V, "#");
+            put(e, "})\n");
+        } else if (is_lane_op(op) && gnu_expr(op, e->p->f64)) {
+            put_macro_head(e, op);
+            put(e, gnu_expr(op, e->p->f64));
+            put(e, "\n");
+        }
+    }
+}
+
+static void gnu_memory(Prelude *e) {
+    const bool *op = e->u->op;
+    if (op[LOP_LD])
+        put(e, "#define $P_op_ld(p) (*(const $P_fu *)(const void *)(p))\n");
+    if (op[LOP_LDV])
+        put(e, "#define $P_op_ldv(p) (*(const $P_vu *)(const void *)(p))\n");
+    if (op[LOP_ST])
+        put(e, "#define $P_op_st(p, a) (*($P_fu *)(void *)(p) = (a))\n");
+    if (op[LOP_STV])
+        put(e, "#define $P_op_stv(p, a) (*($P_vu *)(void *)(p) = (a))\n");
+    for (int n = 0; n <= e->V; n++) {
+        if (e->u->ldt[n]) {
+            put(e, "#define $P_op_ldt");
+            str_printf(e->out, "%d(p) ", n);
+            put(e, "(($f){");
+            put_lanes(e, n ? n : 1, n ? "(p)[#]" : "0");
+            put(e, "})\n");
+        }
+        if (e->u->ldvt[n]) {
+            put(e, "#define $P_op_ldvt");
+            str_printf(e->out, "%d(p) ", n);
+            put(e, "(($v){");
+            put_lanes(e, n ? n : 1, n ? "(p)[#]" : "0");
+            put(e, "})\n");
+        }
+        if (e->u->stt[n]) {
+            put(e, "#define $P_op_stt");
+            str_printf(e->out, "%d(p, a) ", n);
+            put(e, "do { const $f t_ = (a); memcpy((p), &t_, ");
+            str_printf(e->out, "%d * sizeof *(p)); } while (0)\n", n);
+        }
+        if (e->u->stvt[n]) {
+            put(e, "#define $P_op_stvt");
+            str_printf(e->out, "%d(p, a) ", n);
+            put(e, "do { const $v t_ = (a); memcpy((p), &t_, ");
+            str_printf(e->out, "%d * sizeof *(p)); } while (0)\n", n);
+        }
+    }
+}
+
+/* ---- plain C: structs of lanes, or scalars -------------------------------------------------------------------------- */
+
+static void plain_types(Prelude *e) {
+    if (e->V == 1) {
+        put(e, "typedef $F $f;\ntypedef int $m;\ntypedef int32_t $v;\n#define $P_lane(x, k) (x)\n"
+               "#define $P_splat(s) (s)\n#define $P_vsplat(s) (s)\n");
+        return;
+    }
+    put(e, "typedef struct { $F x[");
+    str_printf(e->out, "%d]; } ", e->V);
+    put(e, "$f;\ntypedef struct { int x[");
+    str_printf(e->out, "%d]; } ", e->V);
+    put(e, "$m;\ntypedef struct { int32_t x[");
+    str_printf(e->out, "%d]; } ", e->V);
+    put(e, "$v;\n#define $P_lane(r, k) ((r).x[k])\n");
+    const CUses *u = e->u;
+    if (u->op[LOP_LDB] || u->op[LOP_FCONST] || u->op[LOP_HSUM] || u->op[LOP_HMAX]) {
+        put(e, "static inline $f $P_splat($F s)\n{\n    const $f r = {{");
+        put_lanes(e, e->V, "s");
+        put(e, "}};\n    return r;\n}\n");
+    }
+    if (u->op[LOP_LDVB]) {
+        put(e, "static inline $v $P_vsplat(int32_t s)\n{\n    const $v r = {{");
+        put_lanes(e, e->V, "s");
+        put(e, "}};\n    return r;\n}\n");
+    }
+}
+
+static void plain_params(Prelude *e, LOp op, bool lanes) {
+    const char *args = lop_info[op].args;
+    for (size_t k = 0; args[k]; k++) {
+        str_put(e->out, k ? ", " : "");
+        if (lanes && args[k] != 'i') {
+            str_printf(e->out, "%s_%c %c_", e->o->prefix, args[k], (int)('a' + k));
+        } else {
+            put(e, lane_type(args[k]));
+            str_printf(e->out, " %c", (int)('a' + k));
+        }
+    }
+    if (has_imm(op))
+        str_put(e->out, args[0] ? ", int32_t imm" : "int32_t imm");
+}
+
+/* static inline T op(T a, T b) { return a + b; }, or the same in a loop over the lanes */
+static void plain_op(Prelude *e, LOp op) {
+    const char *args = lop_info[op].args;
+    const char *result = lop_info[op].result == 'f' ? "$f" : lop_info[op].result == 'v' ? "$v" : "$m";
+    put(e, "static inline ");
+    put(e, result);
+    put(e, " $P_op_");
+    str_printf(e->out, "%s(", lop_info[op].text);
+    plain_params(e, op, e->V > 1);
+    str_put(e->out, ")\n{\n");
+    bool own = op == LOP_BITS || op == LOP_FROMBITS;
+    if (e->V == 1) {
+        str_put(e->out, "    return ");
+        if (own)
+            put(e, "$P_");
+        put_lane_text(e, lane_expr(op));
+        str_put(e->out, ";\n}\n");
+        return;
+    }
+    put(e, "    ");
+    put(e, result);
+    str_printf(e->out, " r_;\n    int k_;\n    for (k_ = 0; k_ < %d; k_++) {\n", e->V);
+    for (size_t k = 0; args[k]; k++) {
+        if (args[k] == 'i')
+            continue;
+        put(e, "        const ");
+        put(e, lane_type(args[k]));
+        str_printf(e->out, " %c = %c_.x[k_];\n", (int)('a' + k), (int)('a' + k));
+    }
+    str_put(e->out, "        r_.x[k_] = ");
+    if (own)
+        put(e, "$P_");
+    put_lane_text(e, lane_expr(op));
+    str_put(e->out, ";\n    }\n    return r_;\n}\n");
+}
+
+static void plain_ops(Prelude *e) {
+    if (e->u->op[LOP_BITS])
+        put(e, "static inline int32_t $P_bits1($F a)\n{\n    int32_t r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
+    if (e->u->op[LOP_FROMBITS])
+        put(e, "static inline $F $P_frombits1(int32_t a)\n{\n    $F r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
+    for (int k = 0; k < LOP_COUNT; k++)
+        if (e->u->op[k] && is_lane_op((LOp)k))
+            plain_op(e, (LOp)k);
+    if (e->u->op[LOP_VIOTA]) {
+        if (e->V == 1) {
+            put(e, "#define $P_op_viota() 0\n");
+            return;
+        }
+        put(e, "static inline $v $P_op_viota(void)\n{\n    const $v r = {{");
+        put_lanes(e, e->V, "#");
+        put(e, "}};\n    return r;\n}\n");
+    }
+}
+
+static void plain_access(Prelude *e, const char *load, const char *store, const char *lanes, const char *lane) {
+    if (load && e->V == 1) {
+        str_printf(e->out, "#define %s_op_%s(p) (*(p))\n", e->o->prefix, load);
+    } else if (load) {
+        str_printf(e->out, "static inline %s_%s %s_op_%s(const ", e->o->prefix, lanes, e->o->prefix, load);
+        put(e, lane);
+        str_printf(e->out, " *p)\n{\n    %s_%s r;\n    memcpy(&r, p, sizeof r);\n    return r;\n}\n", e->o->prefix, lanes);
+    }
+    if (store && e->V == 1) {
+        str_printf(e->out, "#define %s_op_%s(p, a) (*(p) = (a))\n", e->o->prefix, store);
+    } else if (store) {
+        str_printf(e->out, "static inline void %s_op_%s(", e->o->prefix, store);
+        put(e, lane);
+        str_printf(e->out, " *p, %s_%s a)\n{\n    memcpy(p, &a, sizeof a);\n}\n", e->o->prefix, lanes);
+    }
+}
+
+/* loads and stores of the first n lanes */
+static void plain_tails(Prelude *e, const bool *used, bool store, const char *name, const char *lanes, const char *lane) {
+    const char *P = e->o->prefix;
+    for (int n = 0; n <= e->V; n++) {
+        if (!used[n])
+            continue;
+        if (e->V == 1 && store) {
+            str_printf(e->out, "#define %s_op_%s%d(p, a) ((void)(%d ? (*(p) = (a)) : (a)))\n", P, name, n, n);
+        } else if (e->V == 1) {
+            str_printf(e->out, "#define %s_op_%s%d(p) %s\n", P, name, n, n ? "(*(p))" : "0");
+        } else if (store) {
+            str_printf(e->out, "static inline void %s_op_%s%d(", P, name, n);
+            put(e, lane);
+            str_printf(e->out, " *p, %s_%s a)\n{\n    memcpy(p, &a, %d * sizeof *p);\n}\n", P, lanes, n);
+        } else {
+            str_printf(e->out, "static inline %s_%s %s_op_%s%d(const ", P, lanes, P, name, n);
+            put(e, lane);
+            str_printf(e->out, " *p)\n{\n    %s_%s r = {{0}};\n    memcpy(&r, p, %d * sizeof *p);\n    return r;\n}\n", P, lanes, n);
+        }
+    }
+}
+
+static void plain_memory(Prelude *e) {
+    const CUses *u = e->u;
+    plain_access(e, u->op[LOP_LD] ? "ld" : NULL, u->op[LOP_ST] ? "st" : NULL, "f", "$F");
+    plain_access(e, u->op[LOP_LDV] ? "ldv" : NULL, u->op[LOP_STV] ? "stv" : NULL, "v", "int32_t");
+    plain_tails(e, u->ldt, false, "ldt", "f", "$F");
+    plain_tails(e, u->ldvt, false, "ldvt", "v", "int32_t");
+    plain_tails(e, u->stt, true, "stt", "f", "$F");
+    plain_tails(e, u->stvt, true, "stvt", "v", "int32_t");
+}
+
+/* ---- functions over whole vectors: the same text for every kind of lanes --------------------------------------------- */
+
+/* The tree of lops.def: t[i] = x[i] and x[i + n/2] together, and so on; the result in every lane. */
+static void put_tree(Prelude *e, const char *name, bool max) {
+    put(e, "static inline void $P_op_");
+    str_put(e->out, name);
+    put(e, "($f *r, const $f *a)\n{\n");
+    if (e->V == 1) {
+        str_put(e->out, "    *r = *a;\n}\n");
+        return;
+    }
+    for (int k = 0; k < e->V; k++) {
+        put(e, "    const $F ");
+        str_printf(e->out, "t%d = ", k);
+        put(e, "$P_lane(*a, ");
+        str_printf(e->out, "%d);\n", k);
+    }
+    int base = 0, next = e->V;
+    for (int n = e->V / 2; n >= 1; n /= 2) {
+        for (int k = 0; k < n; k++) {
+            int x = base + k, y = base + k + n;
+            put(e, "    const $F ");
+            if (max)
+                str_printf(e->out, "t%d = t%d < t%d ? t%d : t%d;\n", next + k, x, y, y, x);
+            else
+                str_printf(e->out, "t%d = t%d + t%d;\n", next + k, x, y);
+        }
+        base = next;
+        next += n;
+    }
+    put(e, "    *r = $P_splat(");
+    str_printf(e->out, "t%d);\n}\n", base);
+}
+
+static void put_libm(Prelude *e, LFn fn) {
+    bool two = lfn_info[fn].args == 2;
+    put(e, "static inline void $P_op_");
+    str_put(e->out, lfn_info[fn].cname);
+    put(e, two ? "($f *r, const $f *a, const $f *b)\n{\n" : "($f *r, const $f *a)\n{\n");
+    str_put(e->out, e->V == 1 ? "    " : "    int k;\n");
+    if (e->V > 1)
+        str_printf(e->out, "    for (k = 0; k < %d; k++)\n        ", e->V);
+    put(e, "$P_lane(*r, k) = ");
+    str_put(e->out, lfn_info[fn].cname);
+    put(e, two ? "$E($P_lane(*a, k), $P_lane(*b, k));\n}\n" : "$E($P_lane(*a, k));\n}\n");
+}
+
+/* ---- all of it ------------------------------------------------------------------------------------------------------ */
+
+static void put_head(Prelude *e) {
+    put(e, "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n\n");
+    put(e, "/* Nothing is contracted but what is written as fma. */\n"
+           "#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize(\"fp-contract=off\", \"no-math-errno\")\n"
+           "#else\n#pragma STDC FP_CONTRACT OFF\n#endif\n");
+    if (e->u->op[LOP_FMA]) {
+        put(e, e->p->f64 ? "#if defined(FP_FAST_FMA)" : "#if defined(FP_FAST_FMAF)");
+        put(e, " || defined(__FMA__) || defined(__ARM_FEATURE_FMA)\n#define $P_FUSED\n"
+               "#define $P_fma1(a, b, c) fma$E((a), (b), (c))\n#else\n#define $P_fma1(a, b, c) ((a) * (b) + (c))\n#endif\n");
+    }
+    if (e->o->env)
+        put(e, "typedef struct {\n    int64_t tid, nt;\n    void (*barrier)(void *arg);\n    void *arg;\n} $P_env;\n");
+}
+
+static bool has_locals(const LProgram *p) {
+    for (uint32_t k = 0; k < p->buf.n; k++)
+        if (p->buf.at[k].role == LB_LOCAL)
+            return true;
+    return false;
+}
+
+void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *u) {
+    Prelude e = {out, p, o, u, p->V};
+    put_head(&e);
+    if (has_locals(p))
+        put(&e, "#if defined(__GNUC__)\n#define $P_ALIGNED __attribute__((aligned(64)))\n#else\n#define $P_ALIGNED\n#endif\n");
+    if (e.V > 1) {
+        put(&e, "\n#if !defined(RONDO_PLAIN_C) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9))\n");
+        gnu_types(&e);
+        gnu_ops(&e);
+        gnu_memory(&e);
+        put(&e, "\n#else\n");
+    }
+    plain_types(&e);
+    plain_ops(&e);
+    plain_memory(&e);
+    if (e.V > 1)
+        put(&e, "#endif\n\n");
+    if (u->op[LOP_ST1])
+        put(&e, "#define $P_op_st1(p, a) (*(p) = $P_lane(a, 0))\n");
+    if (u->op[LOP_STV1])
+        put(&e, "#define $P_op_stv1(p, a) (*(p) = $P_lane(a, 0))\n");
+    if (u->op[LOP_HSUM])
+        put_tree(&e, "hsum", false);
+    if (u->op[LOP_HMAX])
+        put_tree(&e, "hmax", true);
+    for (int k = 0; k < LFN_COUNT; k++)
+        if (u->fn[k])
+            put_libm(&e, (LFn)k);
+}

@@ -1,0 +1,92 @@
+/* cache: images by key, one file each. Files appear by rename and carry a checksum, so concurrent processes, full disks and
+   damage cost a compilation at most. Nothing here reports an error: without a cache everything still works. */
+#include "codegen/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { CACHE_FILE_MAX = 256 << 20 };
+
+static void make_folders(char *path) {
+    for (char *s = path + 1; *s; s++) {
+        if (*s != '/') continue;
+        *s = 0;
+        mkdir(path, 0700);
+        *s = '/';
+    }
+    mkdir(path, 0700);
+}
+
+const char *cache_folder(Arena *a, const char *wanted) {
+    char *path = NULL;
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (wanted && !*wanted) return NULL;
+    if (wanted)
+        path = arena_strdup(a, wanted);
+    else if (xdg && xdg[0] == '/')
+        path = arena_printf(a, "%s/rondo", xdg);
+    else if (home && home[0] == '/')
+        path = arena_printf(a, "%s/.cache/rondo", home);
+    if (!path) return NULL;
+    make_folders(path);
+    return path;
+}
+
+static char *file_of(Arena *a, const char *folder, const uint64_t key[2]) {
+    return arena_printf(a, "%s/%016" PRIx64 "%016" PRIx64 ".img", folder, key[0], key[1]);
+}
+
+static bool read_all(int fd, char *at, size_t n) {
+    while (n) {
+        ssize_t got = read(fd, at, n);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0) return false;
+        at += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
+static bool write_all(int fd, const char *at, size_t n) {
+    while (n) {
+        ssize_t put = write(fd, at, n);
+        if (put < 0 && errno == EINTR) continue;
+        if (put <= 0) return false;
+        at += put;
+        n -= (size_t)put;
+    }
+    return true;
+}
+
+/* What others could have written is not run. */
+static bool trusted(const struct stat *s) {
+    return S_ISREG(s->st_mode) && s->st_uid == geteuid() && !(s->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_t *n) {
+    int fd = open(file_of(a, folder, key), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct stat s;
+    char *image = NULL;
+    if (fd < 0) return NULL;
+    if (fstat(fd, &s) == 0 && trusted(&s) && s.st_size >= (off_t)sizeof(ImageHeader) && s.st_size <= CACHE_FILE_MAX) {
+        *n = (size_t)s.st_size;
+        image = NEW_N(a, char, *n);
+        if (!read_all(fd, image, *n) || !image_valid(image, *n, key)) image = NULL;
+    }
+    close(fd);
+    return image;
+}
+
+void cache_put(Arena *a, const char *folder, const uint64_t key[2], const char *image, size_t n) {
+    char *temp = arena_printf(a, "%s/new-XXXXXX", folder);
+    int fd = mkstemp(temp);
+    if (fd < 0) return;
+    bool ok = write_all(fd, image, n);
+    ok = close(fd) == 0 && ok;
+    if (!ok || rename(temp, file_of(a, folder, key)) != 0) unlink(temp);
+}

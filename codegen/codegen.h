@@ -1,0 +1,63 @@
+/* codegen: loop programs become machine code or portable C. Nothing here knows the tensor graph. */
+#ifndef RONDO_CODEGEN_H
+#define RONDO_CODEGEN_H
+
+#include "ir/loop.h"
+
+/* ---- engines: one kernel ABI (KernelFn), whoever made the kernel ------------------------------------------------------- */
+
+typedef enum { ENGINE_JIT, ENGINE_C, ENGINE_LOOPS } EngineKind;
+
+typedef struct {
+    EngineKind kind;
+    const char *cc; /* C: compiler command with flags; NULL: "cc -O2" with what the host offers (-march=native) */
+    const char *cache_dir; /* JIT: object cache; NULL: $XDG_CACHE_HOME/rondo; "": none */
+    const char *cpu, *features; /* JIT: NULL: the host's */
+    bool shadow; /* LOOPS: shadow memory */
+    bool debug_symbols; /* JIT: register objects with gdb and perf */
+} EngineOptions;
+
+typedef struct {
+    double seconds; /* spent making the kernels */
+    bool from_cache;
+    uint32_t llvm_instructions, llvm_instructions_shared; /* besides helpers; of helpers (tiles, mathematics) */
+} EngineStats;
+
+typedef struct Engine Engine;
+/* NULL with a diagnostic (codes 800-899). The program must outlive the engine (LOOPS interprets it). */
+Engine *engine_make(Ctx *ctx, const LProgram *p, const EngineOptions *o);
+/* Calls entry `fn` (index in LProgram.fn) on the calling thread. False with a diagnostic only for LOOPS with shadow. */
+bool engine_call(Engine *e, uint32_t fn, void *const *buf, const int64_t *dim, const KEnv *env);
+KernelFn *engine_kernel(Engine *e, uint32_t fn); /* NULL for LOOPS */
+EngineStats engine_stats(const Engine *e);
+void engine_destroy(Engine *e);
+
+/* What the host offers: lanes of f32 and f64 in its widest useful vectors, number of vector registers, a name to print.
+   Found without loading LLVM. */
+typedef struct {
+    int lanes_f32, lanes_f64, registers;
+    bool fma;
+    char name[64];
+} HostInfo;
+HostInfo host_info(void);
+
+/* ---- C ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *prefix; /* of every symbol */
+    bool exported; /* entries are extern; else static */
+    bool env; /* entries take KEnv (threads, barriers); else they are for one thread: (buf, dim) */
+} CEmitOptions;
+/* The program's functions as strict C99: GNU vector types where the compiler has them, plain C elsewhere, the same bits. */
+bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o);
+
+/* ---- files from LLVM --------------------------------------------------------------------------------------------------- */
+
+typedef enum { EMIT_OBJ, EMIT_ASM, EMIT_LLVM, EMIT_SO } EmitKind;
+typedef struct {
+    const char *triple, *cpu, *features; /* NULL: the host's */
+} EmitTarget;
+/* Writes the kernels of p (KernelFn ABI, names <prefix>_<entry>) to a file. False with a diagnostic. */
+bool emit_llvm_file(Ctx *ctx, const LProgram *p, EmitKind kind, const EmitTarget *t, const char *prefix, const char *path);
+
+#endif

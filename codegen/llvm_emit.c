@@ -1,0 +1,254 @@
+/* llvm_emit: functions and control of a loop program as LLVM IR. A FOR is a guarded loop with its test at the end:
+       before: br (lo < hi), body, after
+       body:   i = phi [lo, before], [i + step, latch]   carry = phi [init, before], [next, latch]
+       latch:  br (i + step < hi), body, after
+       after:  result = phi [init, before], [next, latch]
+   The guard is left out where the bounds are constants. */
+#include "codegen/llvm_emit.h"
+
+#include <string.h>
+
+static void add_attribute(LlvmFunc *C, LLVMValueRef fn, const char *name) {
+    unsigned kind = LLVMGetEnumAttributeKindForName(name, strlen(name));
+    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, LLVMCreateEnumAttribute(C->ctx, kind, 0));
+}
+
+static void add_string(LlvmFunc *C, LLVMValueRef fn, const char *name, const char *value) {
+    LLVMAttributeRef a =
+        LLVMCreateStringAttribute(C->ctx, name, (unsigned)strlen(name), value, (unsigned)strlen(value));
+    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, a);
+}
+
+static void declare(LlvmFunc *C, uint32_t fn) {
+    const LFunc *f = C->p->fn.at[fn];
+    bool entry = f->kind == LFUNC_ENTRY;
+    unsigned n = entry ? 3 : f->param.n;
+    LLVMTypeRef *t = NEW_N(C->arena, LLVMTypeRef, n + 1);
+    for (unsigned k = 0; k < n; k++) t[k] = entry || f->param.at[k].pointer ? C->ptr : C->i64;
+    C->fn_type[fn] = LLVMFunctionType(LLVMVoidTypeInContext(C->ctx), t, n, 0);
+    const char *name = name_str(C->p->ctx, f->name);
+    if (entry && C->job->prefix[0]) name = arena_printf(C->arena, "%s_%s", C->job->prefix, name);
+    C->fn[fn] = LLVMAddFunction(C->mod, name, C->fn_type[fn]);
+    LLVMSetLinkage(C->fn[fn], entry ? LLVMExternalLinkage : LLVMInternalLinkage);
+    add_attribute(C, C->fn[fn], "nounwind");
+    if (f->inline_hint && !entry) add_attribute(C, C->fn[fn], "alwaysinline");
+    if (C->cpu[0]) add_string(C, C->fn[fn], "target-cpu", C->cpu);
+    if (C->features[0]) add_string(C, C->fn[fn], "target-features", C->features);
+}
+
+/* ---- the start of a function ----------------------------------------------------------------------------------------- */
+
+static LLVMValueRef load_at(LlvmFunc *C, LLVMTypeRef t, LLVMValueRef base, uint32_t k) {
+    LLVMValueRef index = LLVMConstInt(C->i64, k, 0);
+    return LLVMBuildLoad2(C->B, t, LLVMBuildGEP2(C->B, t, base, &index, 1, ""), "");
+}
+
+static LLVMTypeRef env_type(LlvmFunc *C) {
+    LLVMTypeRef t[4] = {C->i64, C->i64, C->ptr, C->ptr};
+    return LLVMStructTypeInContext(C->ctx, t, 4, 0);
+}
+
+static LLVMValueRef env_field(LlvmFunc *C, unsigned k) {
+    LLVMTypeRef t = env_type(C);
+    return LLVMBuildLoad2(C->B, LLVMStructGetTypeAtIndex(t, k), LLVMBuildStructGEP2(C->B, t, C->env, k, ""), "");
+}
+
+static void local_buffer(LlvmFunc *C, uint32_t k) {
+    const LBuf *b = &C->p->buf.at[k];
+    int64_t n = lextent_eval(&b->extent, NULL);
+    LLVMTypeRef t = LLVMArrayType2(b->elem == LE_F ? C->scalar : C->i32, n > 0 ? (uint64_t)n : 1);
+    C->buf[k] = LLVMBuildAlloca(C->B, t, "");
+    LLVMSetAlignment(C->buf[k], 64);
+}
+
+static void need_buffer(LlvmFunc *C, uint32_t k) {
+    if (k & LBUF_PARAM || C->buf[k]) return;
+    if (C->p->buf.at[k].role == LB_LOCAL)
+        local_buffer(C, k);
+    else
+        C->buf[k] = load_at(C, C->ptr, LLVMGetParam(C->self, 0), k);
+}
+
+/* Buffers' addresses, dims and the thread's number are loaded once, before anything is stored. */
+static void load_environment(LlvmFunc *C) {
+    const LFunc *f = C->func;
+    for (uint32_t k = 0; k < f->inst.n; k++) {
+        const LInst *i = &f->inst.at[k];
+        LOp op = (LOp)i->op;
+        if (op >= LOP_LD && op <= LOP_STV1) need_buffer(C, i->buf);
+        if (op == LOP_DIM && !C->dim[i->imm]) C->dim[i->imm] = load_at(C, C->i64, LLVMGetParam(C->self, 1), (uint32_t)i->imm);
+        if (op == LOP_TID && !C->tid) C->tid = env_field(C, 0);
+        if (op == LOP_NT && !C->nt) C->nt = env_field(C, 1);
+        if (op != LOP_CALL) continue;
+        const LFunc *g = C->p->fn.at[i->imm];
+        for (uint32_t j = 0; j < g->param.n; j++)
+            if (g->param.at[j].pointer) need_buffer(C, f->ext.at[i->ext + 1 + 2 * j]);
+    }
+}
+
+/* ---- control --------------------------------------------------------------------------------------------------------- */
+
+static LLVMBasicBlockRef new_block(LlvmFunc *C, const char *name) { return LLVMAppendBasicBlockInContext(C->ctx, C->self, name); }
+
+/* Branches to body when a < b, else to after. False if a constant condition leaves one way only: always the body. */
+static bool guard(LlvmFunc *C, LLVMValueRef cond, LLVMBasicBlockRef body, LLVMBasicBlockRef after) {
+    if (LLVMIsAConstantInt(cond) && LLVMConstIntGetZExtValue(cond)) {
+        LLVMBuildBr(C->B, body);
+        return false;
+    }
+    LLVMBuildCondBr(C->B, cond, body, after);
+    return true;
+}
+
+static void begin_for(LlvmFunc *C, const LInst *i) {
+    LLVMBuilderRef B = C->B;
+    const uint32_t *ext = &C->func->ext.at[i->ext];
+    LLVMValueRef lo = C->val[i->a[0]], hi = C->val[i->a[1]], first = lo;
+    LlvmBlock *b = &VEC_PUSH(C->arena, C->open);
+    b->inst = i;
+    b->before = LLVMGetInsertBlock(B);
+    b->body = new_block(C, "for");
+    b->after = new_block(C, "end");
+    b->carry = NEW_N(C->arena, LLVMValueRef, ext[0] + 1);
+    b->next = NEW_N(C->arena, LLVMValueRef, ext[0] + 1);
+    if (i->flags & LF_DOWN) {
+        LLVMValueRef step = LLVMConstInt(C->i64, (unsigned long long)i->imm, 1), one = LLVMConstInt(C->i64, 1, 1);
+        LLVMValueRef n = LLVMBuildSDiv(B, LLVMBuildSub(B, LLVMBuildSub(B, hi, lo, ""), one, ""), step, "");
+        first = LLVMBuildAdd(B, lo, LLVMBuildMul(B, n, step, ""), "");
+    }
+    b->guarded = guard(C, LLVMBuildICmp(B, LLVMIntSLT, lo, hi, ""), b->body, b->after);
+    LLVMPositionBuilderAtEnd(B, b->body);
+    b->index = LLVMBuildPhi(B, C->i64, "");
+    LLVMAddIncoming(b->index, &first, &b->before, 1);
+    C->val[i->dst] = b->index;
+    for (uint32_t k = 0; k < ext[0]; k++) {
+        LLVMValueRef init = C->val[ext[1 + 3 * k]];
+        b->carry[k] = LLVMBuildPhi(B, LLVMTypeOf(init), "");
+        LLVMAddIncoming(b->carry[k], &init, &b->before, 1);
+        C->val[ext[2 + 3 * k]] = b->carry[k];
+    }
+}
+
+static void end_for(LlvmFunc *C, LlvmBlock *b) {
+    LLVMBuilderRef B = C->B;
+    const LInst *i = b->inst;
+    const uint32_t *ext = &C->func->ext.at[i->ext];
+    LLVMBasicBlockRef latch = LLVMGetInsertBlock(B);
+    LLVMValueRef step = LLVMConstInt(C->i64, (unsigned long long)i->imm, 1), next, more;
+    if (i->flags & LF_DOWN) {
+        next = LLVMBuildNSWSub(B, b->index, step, "");
+        more = LLVMBuildICmp(B, LLVMIntSGE, next, C->val[i->a[0]], "");
+    } else {
+        next = LLVMBuildNSWAdd(B, b->index, step, "");
+        more = LLVMBuildICmp(B, LLVMIntSLT, next, C->val[i->a[1]], "");
+    }
+    LLVMBuildCondBr(B, more, b->body, b->after);
+    LLVMAddIncoming(b->index, &next, &latch, 1);
+    LLVMPositionBuilderAtEnd(B, b->after);
+    for (uint32_t k = 0; k < ext[0]; k++) {
+        LLVMAddIncoming(b->carry[k], &b->next[k], &latch, 1);
+        LLVMValueRef result = LLVMBuildPhi(B, LLVMTypeOf(b->carry[k]), "");
+        if (b->guarded) LLVMAddIncoming(result, &C->val[ext[1 + 3 * k]], &b->before, 1);
+        LLVMAddIncoming(result, &b->next[k], &latch, 1);
+        C->val[ext[3 + 3 * k]] = result;
+    }
+}
+
+static void begin_if(LlvmFunc *C, const LInst *i) {
+    LlvmBlock *b = &VEC_PUSH(C->arena, C->open);
+    b->inst = i;
+    b->body = new_block(C, "if");
+    b->after = new_block(C, "end");
+    guard(C, LLVMBuildICmp(C->B, LLVMIntSLT, C->val[i->a[0]], C->val[i->a[1]], ""), b->body, b->after);
+    LLVMPositionBuilderAtEnd(C->B, b->body);
+}
+
+static void end_block(LlvmFunc *C) {
+    LlvmBlock b = C->open.at[--C->open.n];
+    if (b.inst->op == LOP_FOR) {
+        end_for(C, &b);
+        return;
+    }
+    LLVMBuildBr(C->B, b.after);
+    LLVMPositionBuilderAtEnd(C->B, b.after);
+}
+
+static void yield(LlvmFunc *C, const LInst *i) {
+    const uint32_t *y = &C->func->ext.at[i->ext];
+    for (uint32_t k = 0; k < y[0]; k++) C->open.at[C->open.n - 1].next[k] = C->val[y[1 + k]];
+}
+
+static void call(LlvmFunc *C, const LInst *i) {
+    const LFunc *g = C->p->fn.at[i->imm];
+    LLVMValueRef *arg = NEW_N(C->arena, LLVMValueRef, g->param.n + 1);
+    for (uint32_t k = 0; k < g->param.n; k++) {
+        const uint32_t *x = &C->func->ext.at[i->ext + 1 + 2 * k];
+        arg[k] = g->param.at[k].pointer ? llvm_address(C, x[0], x[1]) : C->val[x[0]];
+    }
+    LLVMBuildCall2(C->B, C->fn_type[i->imm], C->fn[i->imm], arg, g->param.n, "");
+}
+
+static void barrier(LlvmFunc *C) {
+    LLVMTypeRef type = LLVMFunctionType(LLVMVoidTypeInContext(C->ctx), &C->ptr, 1, 0);
+    LLVMValueRef fn = env_field(C, 2), arg = env_field(C, 3);
+    LLVMBuildCall2(C->B, type, fn, &arg, 1, "");
+}
+
+/* ---- functions ------------------------------------------------------------------------------------------------------- */
+
+static void instruction(LlvmFunc *C, const LInst *i) {
+    LOp op = (LOp)i->op;
+    if (op == LOP_FOR)
+        begin_for(C, i);
+    else if (op == LOP_IF)
+        begin_if(C, i);
+    else if (op == LOP_YIELD)
+        yield(C, i);
+    else if (op == LOP_END)
+        end_block(C);
+    else if (op == LOP_CALL)
+        call(C, i);
+    else if (op == LOP_BARRIER)
+        barrier(C);
+    else if (op >= LOP_LD && op <= LOP_LDVB)
+        C->val[i->dst] = llvm_load(C, i);
+    else if (op >= LOP_ST && op <= LOP_STV1)
+        llvm_store(C, i);
+    else if (op != LOP_NONE)
+        C->val[i->dst] = llvm_pure(C, i);
+}
+
+static void define(LlvmFunc *C, uint32_t fn) {
+    const LFunc *f = C->p->fn.at[fn];
+    C->func = f;
+    C->self = C->fn[fn];
+    C->val = NEW_N(C->arena, LLVMValueRef, f->type.n);
+    C->buf = NEW_N(C->arena, LLVMValueRef, C->p->buf.n);
+    C->param = NEW_N(C->arena, LLVMValueRef, f->param.n + 1);
+    memset(C->dim, 0, sizeof C->dim);
+    C->tid = C->nt = NULL;
+    C->open.n = 0;
+    LLVMPositionBuilderAtEnd(C->B, new_block(C, ""));
+    C->env = f->kind == LFUNC_ENTRY ? LLVMGetParam(C->self, 2) : NULL;
+    for (uint32_t k = 0; k < f->param.n; k++) {
+        C->param[k] = LLVMGetParam(C->self, k);
+        if (!f->param.at[k].pointer) C->val[f->param.at[k].value] = C->param[k];
+    }
+    load_environment(C);
+    for (uint32_t k = 0; k < f->inst.n; k++) instruction(C, &f->inst.at[k]);
+    LLVMBuildRetVoid(C->B);
+}
+
+LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
+    uint32_t n = C->p->fn.n;
+    C->V = C->p->V;
+    C->mod = LLVMModuleCreateWithNameInContext(name_str(C->p->ctx, C->p->name), C->ctx);
+    C->B = LLVMCreateBuilderInContext(C->ctx);
+    C->fn = NEW_N(C->arena, LLVMValueRef, n + 1);
+    C->fn_type = NEW_N(C->arena, LLVMTypeRef, n + 1);
+    llvm_types(C);
+    for (uint32_t k = 0; k < n; k++) declare(C, k);
+    for (uint32_t k = 0; k < n; k++) define(C, k);
+    LLVMDisposeBuilder(C->B);
+    return C->mod;
+}

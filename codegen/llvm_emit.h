@@ -1,0 +1,58 @@
+/* llvm_emit: private to the LLVM back end. A loop program becomes one module; nothing is decided here. */
+#ifndef RONDO_LLVM_EMIT_H
+#define RONDO_LLVM_EMIT_H
+
+#include "codegen/plugin.h"
+
+#include <llvm-c/Core.h>
+#include <llvm-c/TargetMachine.h>
+
+typedef struct {
+    const LInst *inst;
+    LLVMBasicBlockRef before, body, after;
+    LLVMValueRef index;
+    LLVMValueRef *carry, *next; /* phis in the body; values of the latch */
+    bool guarded; /* the block can be skipped */
+} LlvmBlock;
+
+typedef struct {
+    Arena *arena;
+    const LProgram *p;
+    const LlvmJob *job;
+    const char *cpu, *features;
+    bool fma;   /* the target fuses; else multiply and add */
+    bool sleef; /* SLEEF's functions; else <math.h> lane by lane */
+    int V, vector_bits; /* the target's widest registers */
+    LLVMContextRef ctx;
+    LLVMModuleRef mod;
+    LLVMBuilderRef B;
+    LLVMTypeRef i1, i32, i64, ptr, scalar; /* scalar: float or double */
+    LLVMTypeRef f, v, m;                   /* lanes; the scalar itself when V = 1 */
+    LLVMValueRef *fn;
+    LLVMTypeRef *fn_type;
+    /* of the function being built */
+    const LFunc *func;
+    LLVMValueRef self;
+    LLVMValueRef *val;   /* by LV */
+    LLVMValueRef *buf;   /* addresses by buffer */
+    LLVMValueRef *param; /* by parameter */
+    LLVMValueRef dim[LDIM_COUNT], tid, nt, env;
+    VEC(LlvmBlock) open;
+} LlvmFunc;
+
+/* The module of p, to be disposed of by the caller. */
+LLVMModuleRef llvm_emit_module(LlvmFunc *C);
+
+/* llvm_ops.c: a pure operation by its row of lops.def (or written out, where the row has none) */
+LLVMValueRef llvm_pure(LlvmFunc *C, const LInst *i);
+void llvm_types(LlvmFunc *C);
+LLVMTypeRef llvm_type(LlvmFunc *C, char t);
+LLVMValueRef llvm_splat(LlvmFunc *C, LLVMValueRef scalar);
+LLVMValueRef llvm_lane0(LlvmFunc *C, LLVMValueRef lanes);
+
+/* llvm_memory.c: addresses, loads and stores */
+LLVMValueRef llvm_address(LlvmFunc *C, uint32_t buf, uint32_t idx);
+LLVMValueRef llvm_load(LlvmFunc *C, const LInst *i);
+void llvm_store(LlvmFunc *C, const LInst *i);
+
+#endif

@@ -1,0 +1,237 @@
+/* llvm_plugin: librondo_llvm.so. Emits the module, runs a fixed pipeline, writes an object, assembly or LLVM's own text.
+   Loop strength reduction is off and nothing is unrolled: lowering has done both (kernels.md, "Compiling"). */
+#include "codegen/llvm_emit.h"
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/ErrorHandling.h>
+#include <llvm-c/Support.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* loop-mssa() around licm is a must: without it LLVM aborts. */
+static const char pipeline[] = "always-inline,function(early-cse,loop-mssa(licm),instsimplify)";
+
+/* ---- LLVM's fatal errors --------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    jmp_buf at;
+    char text[256];
+    bool armed;
+} Fatal;
+
+static _Thread_local Fatal fatal;
+
+/* LLVM ends the process when this returns. What it had allocated is lost; the process goes on. */
+static void on_fatal(const char *reason) {
+    snprintf(fatal.text, sizeof fatal.text, "%s", reason);
+    if (fatal.armed) longjmp(fatal.at, 1);
+}
+
+static void start_llvm(void) {
+    static const char *const args[] = {"rondo", "-disable-lsr"};
+    LLVMInstallFatalErrorHandler(on_fatal);
+    LLVMParseCommandLineOptions(2, args, NULL);
+    LLVMInitializeNativeTarget();
+    LLVMInitializeNativeAsmPrinter();
+}
+
+static void start_targets(void) {
+    LLVMInitializeAllTargetInfos();
+    LLVMInitializeAllTargets();
+    LLVMInitializeAllTargetMCs();
+    LLVMInitializeAllAsmPrinters();
+}
+
+/* ---- one compilation --------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Ctx *ctx;
+    const LlvmJob *job;
+    Str *out;
+    LlvmCounts *counts;
+    LlvmFunc C;
+    char *triple, *cpu, *features; /* LLVM's strings */
+    LLVMTargetMachineRef tm;
+    LLVMMemoryBufferRef buffer;
+} Compile;
+
+static bool fail(Compile *x, const char *what, char *message) {
+    diag_error(x->ctx, 802, (Span){0, 0}, "LLVM: %s%s%s", what, message ? ": " : "", message ? message : "");
+    if (message) LLVMDisposeMessage(message);
+    return false;
+}
+
+static bool has_feature(const char *features, const char *name) {
+    size_t n = strlen(name);
+    for (const char *s = features; (s = strstr(s, name)) != NULL; s += n)
+        if (s > features && s[-1] == '+' && (s[n] == ',' || !s[n])) return true;
+    return false;
+}
+
+static bool make_target(Compile *x) {
+    const LlvmJob *j = x->job;
+    bool host = !j->triple;
+    char *host_triple = LLVMGetDefaultTargetTriple();
+    x->triple = LLVMNormalizeTargetTriple(host ? host_triple : j->triple);
+    LLVMDisposeMessage(host_triple);
+    x->cpu = j->cpu || !host ? LLVMCreateMessage(j->cpu ? j->cpu : "") : LLVMGetHostCPUName();
+    x->features = j->features || j->cpu || !host ? LLVMCreateMessage(j->features ? j->features : "") : LLVMGetHostCPUFeatures();
+    LLVMTargetRef target;
+    char *message = NULL;
+    if (LLVMGetTargetFromTriple(x->triple, &target, &message)) return fail(x, "no such target", message);
+    x->tm = LLVMCreateTargetMachine(target, x->triple, x->cpu, x->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                    LLVMCodeModelSmall);
+    if (!x->tm) return fail(x, "no code generator for the target", NULL);
+    return true;
+}
+
+/* Whether the target has a fused multiply-add, found by compiling one: what a CPU's name stands for LLVM alone knows. */
+static bool probe_fma(Compile *x) {
+    LLVMContextRef ctx = LLVMContextCreate();
+    LLVMModuleRef mod = LLVMModuleCreateWithNameInContext("probe", ctx);
+    LLVMBuilderRef B = LLVMCreateBuilderInContext(ctx);
+    LLVMTypeRef t = x->C.p->f64 ? LLVMDoubleTypeInContext(ctx) : LLVMFloatTypeInContext(ctx), three[3] = {t, t, t};
+    LLVMValueRef fn = LLVMAddFunction(mod, "probe", LLVMFunctionType(t, three, 3, 0)), arg[3];
+    LLVMGetParams(fn, arg);
+    LLVMPositionBuilderAtEnd(B, LLVMAppendBasicBlockInContext(ctx, fn, ""));
+    unsigned id = LLVMLookupIntrinsicID("llvm.fma", 8);
+    LLVMValueRef fma = LLVMGetIntrinsicDeclaration(mod, id, &t, 1);
+    LLVMBuildRet(B, LLVMBuildCall2(B, LLVMIntrinsicGetType(ctx, id, &t, 1), fma, arg, 3, ""));
+    LLVMDisposeBuilder(B);
+    char *message = NULL;
+    LLVMMemoryBufferRef text = NULL;
+    bool fused = false;
+    if (LLVMTargetMachineEmitToMemoryBuffer(x->tm, mod, LLVMAssemblyFile, &message, &text))
+        LLVMDisposeMessage(message);
+    else {
+        Str s = str_make(x->C.arena);
+        str_putn(&s, LLVMGetBufferStart(text), LLVMGetBufferSize(text));
+        fused = !strstr(s.at, x->C.p->f64 ? "fma\n" : "fmaf") && !strstr(s.at, "fma@") && !strstr(s.at, "fma(");
+        LLVMDisposeMemoryBuffer(text);
+    }
+    LLVMDisposeModule(mod);
+    LLVMContextDispose(ctx);
+    return fused;
+}
+
+/* What the code may use. SLEEF only where its ABI is known: x86-64, whose vector registers decide the width of a call. */
+static void describe_target(Compile *x) {
+    bool x86 = strncmp(x->triple, "x86_64", 6) == 0, named = x->job->cpu || x->job->triple;
+    x->C.cpu = x->cpu;
+    x->C.features = x->features;
+    x->C.vector_bits = has_feature(x->features, "avx512f") ? 512 : has_feature(x->features, "avx2") ? 256 : 128;
+    x->C.sleef = x86 && !x->job->triple;
+    x->C.fma = x86 && !named ? has_feature(x->features, "fma") : probe_fma(x);
+}
+
+static uint32_t count(LLVMValueRef fn) {
+    uint32_t n = 0;
+    for (LLVMBasicBlockRef b = LLVMGetFirstBasicBlock(fn); b; b = LLVMGetNextBasicBlock(b))
+        for (LLVMValueRef i = LLVMGetFirstInstruction(b); i; i = LLVMGetNextInstruction(i)) n++;
+    return n;
+}
+
+static void count_all(Compile *x) {
+    memset(x->counts, 0, sizeof *x->counts);
+    for (LLVMValueRef f = LLVMGetFirstFunction(x->C.mod); f; f = LLVMGetNextFunction(f)) {
+        if (LLVMGetLinkage(f) == LLVMInternalLinkage)
+            x->counts->instructions_shared += count(f);
+        else
+            x->counts->instructions += count(f);
+    }
+}
+
+static bool run_passes(Compile *x) {
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef error = LLVMRunPasses(x->C.mod, pipeline, x->tm, options);
+    LLVMDisposePassBuilderOptions(options);
+    if (!error) return true;
+    char *text = LLVMGetErrorMessage(error);
+    diag_error(x->ctx, 802, (Span){0, 0}, "LLVM: %s", text);
+    LLVMDisposeErrorMessage(text);
+    return false;
+}
+
+static bool write_out(Compile *x) {
+    char *message = NULL;
+    if (x->job->kind == EMIT_LLVM) {
+        char *text = LLVMPrintModuleToString(x->C.mod);
+        str_put(x->out, text);
+        LLVMDisposeMessage(text);
+        return true;
+    }
+    LLVMCodeGenFileType type = x->job->kind == EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile;
+    if (type == LLVMAssemblyFile) LLVMSetTargetMachineAsmVerbosity(x->tm, 1);
+    if (LLVMTargetMachineEmitToMemoryBuffer(x->tm, x->C.mod, type, &message, &x->buffer))
+        return fail(x, "no code was made", message);
+    str_putn(x->out, LLVMGetBufferStart(x->buffer), LLVMGetBufferSize(x->buffer));
+    return true;
+}
+
+static bool compile_steps(Compile *x) {
+    if (!make_target(x)) return false;
+    describe_target(x);
+    x->C.ctx = LLVMContextCreate();
+    llvm_emit_module(&x->C);
+    LLVMSetTarget(x->C.mod, x->triple);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(x->tm);
+    LLVMSetModuleDataLayout(x->C.mod, layout);
+    LLVMDisposeTargetData(layout);
+    char *message = NULL;
+    if (LLVMVerifyModule(x->C.mod, LLVMReturnStatusAction, &message)) return fail(x, "the module is invalid", message);
+    LLVMDisposeMessage(message);
+    if (!run_passes(x)) return false;
+    count_all(x);
+    return write_out(x);
+}
+
+static void release(Compile *x) {
+    if (x->buffer) LLVMDisposeMemoryBuffer(x->buffer);
+    if (x->C.mod) LLVMDisposeModule(x->C.mod);
+    if (x->C.ctx) LLVMContextDispose(x->C.ctx);
+    if (x->tm) LLVMDisposeTargetMachine(x->tm);
+    if (x->triple) LLVMDisposeMessage(x->triple);
+    if (x->cpu) LLVMDisposeMessage(x->cpu);
+    if (x->features) LLVMDisposeMessage(x->features);
+}
+
+static pthread_once_t started = PTHREAD_ONCE_INIT, all_targets = PTHREAD_ONCE_INIT;
+
+static bool compile(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, LlvmCounts *counts) {
+    Compile x; /* set before setjmp and changed by callees only: defined after a longjmp through &x */
+    volatile bool ok = false;
+    CtxFrame frame;
+    memset(&x, 0, sizeof x);
+    pthread_once(&started, start_llvm);
+    if (job->triple) pthread_once(&all_targets, start_targets);
+    x.ctx = ctx;
+    x.job = job;
+    x.out = out;
+    x.counts = counts;
+    x.C.arena = out->arena;
+    x.C.p = p;
+    x.C.job = job;
+    bool memory = CTX_TRY(ctx, &frame);
+    if (memory) {
+        if (setjmp(fatal.at) == 0) {
+            fatal.armed = true;
+            ok = compile_steps(&x);
+            release(&x);
+        } else {
+            diag_error(ctx, 802, (Span){0, 0}, "LLVM: %s", fatal.text);
+        }
+        CTX_END(ctx);
+    } else {
+        release(&x);
+    }
+    fatal.armed = false;
+    if (!memory) ctx_out_of_memory(ctx);
+    return ok;
+}
+
+PORT_EXPORT extern const LlvmPlugin rondo_llvm_plugin;
+const LlvmPlugin rondo_llvm_plugin = {RONDO_EMITTER_VERSION, RONDO_VERSION, compile};

@@ -1,0 +1,38 @@
+/* plugin: what librondo_llvm.so offers. It is opened only when something has to be compiled by LLVM: libLLVM takes 11 to 160 ms
+   to load. The plugin holds copies of base/ and ir/; both work on the caller's Ctx and arenas. */
+#ifndef RONDO_CODEGEN_PLUGIN_H
+#define RONDO_CODEGEN_PLUGIN_H
+
+#include "codegen/codegen.h"
+
+/* Raised whenever the machine code made of a program, the shape of LlvmJob or of an image changes. */
+enum { RONDO_EMITTER_VERSION = 1 };
+
+typedef struct {
+    EmitKind kind; /* OBJ, ASM or LLVM */
+    const char *triple, *cpu, *features; /* NULL: the host's */
+    const char *prefix; /* of the entries' names; "": none */
+} LlvmJob;
+
+typedef struct {
+    uint32_t instructions, instructions_shared; /* entries; helpers */
+} LlvmCounts;
+
+typedef struct {
+    uint32_t version; /* RONDO_EMITTER_VERSION */
+    const char *rondo; /* RONDO_VERSION */
+    /* Appends the file to out. False with a diagnostic. Thread-safe for different contexts. */
+    bool (*compile)(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, LlvmCounts *counts);
+} LlvmPlugin;
+
+#define RONDO_LLVM_SYMBOL "rondo_llvm_plugin"
+#if defined(__APPLE__)
+#define RONDO_LLVM_FILE "librondo_llvm.dylib"
+#else
+#define RONDO_LLVM_FILE "librondo_llvm.so"
+#endif
+
+/* Opens the plugin once a process. NULL with a diagnostic. */
+const LlvmPlugin *llvm_plugin(Ctx *ctx);
+
+#endif
