@@ -1,0 +1,266 @@
+/* Loading: the user's file, its imports, std; which declaration a name means. */
+#include "frontend/sema.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- declarations ----------------------------------------------------------------------------------------------------- */
+
+bool decl_is_callable(const Decl *d)
+{
+    return d->ast->kind == AST_CELL || d->ast->kind == AST_FN || d->ast->kind == AST_INIT;
+}
+
+const char *decl_kind_name(const AstDecl *d)
+{
+    switch (d->kind) {
+    case AST_CELL: return "cell";
+    case AST_FN: return "function";
+    case AST_MODEL: return "model";
+    case AST_DEF_METRIC: return "metric";
+    case AST_OPTIMIZER: return "optimizer";
+    case AST_INIT: return "initialiser";
+    case AST_IMPORT: case AST_IMPORT_C: return "import";
+    case AST_DEF_TRAIN: return "train block";
+    case AST_DEF_DATA: return "data block";
+    }
+    return "declaration";
+}
+
+static bool is_named(const AstDecl *d)
+{
+    return d->kind != AST_IMPORT && d->kind != AST_IMPORT_C && d->kind != AST_DEF_TRAIN && d->kind != AST_DEF_DATA;
+}
+
+Decl *unit_find_own(Unit *u, Name name, bool model)
+{
+    for (uint32_t i = 0; i < u->decl.n; i++)
+        if (u->decl.at[i]->name == name && (u->decl.at[i]->ast->kind == AST_MODEL) == model) return u->decl.at[i];
+    return NULL;
+}
+
+Decl *unit_find(Program *p, Unit *u, Name name)
+{
+    Decl *d = unit_find_own(u, name, false);
+
+    for (uint32_t i = 0; !d && i < u->import.n; i++)
+        if (!u->import.at[i].as) d = unit_find_own(u->import.at[i].unit, name, false);
+    for (uint32_t i = 0; !d && i < p->unit.n; i++)
+        if (p->unit.at[i]->std) d = unit_find_own(p->unit.at[i], name, false);
+    return d;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------------ */
+
+static Unit *unit_load(Program *p, const char *path, bool std);
+
+static const char *beside(Program *p, const char *path, const char *name)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (name[0] == '/' || !slash) return name;
+    return arena_printf(p->arena, "%.*s/%s", (int)(slash - path), path, name);
+}
+
+static bool exists(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+
+    if (f) fclose(f);
+    return f != NULL;
+}
+
+static void unit_import(Program *p, Unit *u, const AstDecl *d)
+{
+    const char *name = name_str(p->ctx, d->path), *near = beside(p, u->path, name), *std = NULL;
+    const char *path = near;
+    Unit *v;
+
+    if (!exists(near) && p->opt.std_dir) {
+        std = arena_printf(p->arena, "%s/%s", p->opt.std_dir, name);
+        if (exists(std)) path = std;
+    }
+    if (!exists(path)) {
+        diag_error(p->ctx, 214, d->path_span, "no file `%s`", name);
+        diag_note(p->ctx, (Span){0, 0}, std ? "looked for `%s` and `%s`" : "looked for `%s`", near, std);
+        return;
+    }
+    v = unit_load(p, path, false);
+    if (v) VEC_PUSH(p->arena, u->import) = (Import){d->name, v, d->span, false};
+}
+
+static void unit_declare(Program *p, Unit *u, AstDecl *ast)
+{
+    Decl *d;
+
+    for (uint32_t i = 0; i < u->decl.n; i++)
+        if (u->decl.at[i]->name == ast->name && (u->decl.at[i]->ast->kind == AST_MODEL) == (ast->kind == AST_MODEL)) {
+            diag_error(p->ctx, 201, ast->name_span, "`%s` is declared twice", name_str(p->ctx, ast->name));
+            diag_note(p->ctx, u->decl.at[i]->ast->name_span, "first here");
+            return;
+        }
+    d = NEW(p->arena, Decl);
+    d->ast = ast;
+    d->unit = u;
+    d->name = ast->name;
+    VEC_PUSH(p->arena, u->decl) = d;
+}
+
+static Unit *unit_load(Program *p, const char *path, bool std)
+{
+    const Source *src;
+    Unit *u;
+
+    for (uint32_t i = 0; i < p->unit.n; i++)
+        if (!strcmp(p->unit.at[i]->path, path)) return p->unit.at[i];
+    src = source_read(p->ctx, path);
+    if (!src) return NULL;
+    u = NEW(p->arena, Unit);
+    u->path = arena_strdup(p->arena, path);
+    u->std = std;
+    VEC_PUSH(p->arena, p->unit) = u;
+    u->ast = parse_file(p->ctx, p->arena, src);
+    for (uint32_t i = 0; i < u->ast->decls.n; i++) {
+        AstDecl *d = u->ast->decls.at[i];
+        if (is_named(d)) unit_declare(p, u, d);
+        else if (d->kind == AST_IMPORT) unit_import(p, u, d);
+        else if (d->kind == AST_IMPORT_C) diag_error(p->ctx, 215, d->span, "importing functions of C is not available in this version");
+    }
+    return u;
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* Every .rondo file of the folder, in the order of their names. */
+static void load_std(Program *p)
+{
+    VEC(const char *) path = {0};
+    struct dirent *f;
+    DIR *dir;
+
+    if (!p->opt.std_dir) return;
+    dir = opendir(p->opt.std_dir);
+    if (!dir) {
+        diag_error(p->ctx, 1, (Span){0, 0}, "%s: the standard library cannot be read", p->opt.std_dir);
+        return;
+    }
+    while ((f = readdir(dir)) != NULL) {
+        size_t n = strlen(f->d_name);
+        if (n > 6 && !strcmp(f->d_name + n - 6, ".rondo")) VEC_PUSH(p->arena, path) = arena_printf(p->arena, "%s/%s", p->opt.std_dir, f->d_name);
+    }
+    closedir(dir);
+    if (path.n) qsort(path.at, path.n, sizeof *path.at, by_text);
+    for (uint32_t i = 0; i < path.n; i++) unit_load(p, path.at[i], true);
+}
+
+static void warn_hidden(Program *p)
+{
+    Unit *u = p->unit.at[0];
+
+    for (uint32_t i = 0; i < u->decl.n; i++)
+        for (uint32_t k = 1; k < p->unit.n; k++) {
+            Decl *d = p->unit.at[k]->std ? unit_find_own(p->unit.at[k], u->decl.at[i]->name, false) : NULL;
+            if (!d || u->decl.at[i]->ast->kind == AST_MODEL) continue;
+            diag_warning(p->ctx, 211, u->decl.at[i]->ast->name_span, "`%s` hides the one of the standard library", name_str(p->ctx, d->name));
+            diag_note(p->ctx, d->ast->name_span, "this one");
+        }
+}
+
+/* ---- the model -------------------------------------------------------------------------------------------------------- */
+
+static bool pick_model(Program *p)
+{
+    VEC(const char *) names = {0};
+    Unit *u = p->unit.at[0];
+    const char *near;
+
+    for (uint32_t i = 0; i < u->decl.n; i++) {
+        Decl *d = u->decl.at[i];
+        if (d->ast->kind != AST_MODEL) continue;
+        VEC_PUSH(p->arena, p->model_name) = d->name;
+        VEC_PUSH(p->arena, names) = name_str(p->ctx, d->name);
+        if (!p->opt.model || !strcmp(name_str(p->ctx, d->name), p->opt.model)) p->model = d;
+    }
+    for (uint32_t i = 0; i < u->ast->decls.n; i++) {
+        AstDecl *d = u->ast->decls.at[i];
+        if ((d->kind != AST_DEF_TRAIN && d->kind != AST_DEF_DATA) || unit_find_own(u, d->name, true)) continue;
+        diag_error(p->ctx, 503, d->name_span, "no model `%s` for this %s", name_str(p->ctx, d->name), decl_kind_name(d));
+        near = nearest_name(name_str(p->ctx, d->name), names.at, names.n);
+        if (near) diag_help(p->ctx, (Span){0, 0}, "did you mean `%s`?", near);
+    }
+    if (p->opt.model && !p->model) {
+        diag_error(p->ctx, 407, (Span){0, 0}, "%s has no model `%s`", u->path, p->opt.model);
+        near = nearest_name(p->opt.model, names.at, names.n);
+        if (near) diag_help(p->ctx, (Span){0, 0}, "did you mean `%s`?", near);
+        return false;
+    }
+    return true;
+}
+
+static void describe(Program *p, const Module *m)
+{
+    ModelDesc *d = &p->desc;
+    uint64_t h = 0;
+
+    d->name = p->model->name;
+    d->span = p->model->ast->head;
+    d->theta_size = m->theta_size;
+    for (uint32_t i = 0; i < m->param.n; i++) {
+        const Param *q = &m->param.at[i];
+        ParamDesc r = {.name = q->name, .rank = q->rank, .count = 1, .is_const = q->is_const, .span = {q->span, q->span}};
+        const char *n = name_str(p->ctx, q->name);
+        memcpy(r.dim, q->dim, sizeof r.dim);
+        for (int k = 0; k < q->rank; k++) r.count *= q->dim[k];
+        VEC_PUSH(p->arena, d->param) = r;
+        h = hash_bytes(h, n, strlen(n));
+        h = hash_bytes(h + q->rank, q->dim, sizeof q->dim);
+    }
+    for (uint32_t i = 0; i < m->state.n; i++) {
+        const State *q = &m->state.at[i];
+        StateDesc r = {.name = q->name, .rank = q->rank};
+        memcpy(r.dim, q->dim, sizeof r.dim);
+        VEC_PUSH(p->arena, d->state) = r;
+    }
+    d->hash = h;
+}
+
+Program *frontend_load(Ctx *ctx, Arena *a, const char *path, const FrontendOptions *o)
+{
+    Program *p = NEW(a, Program);
+    uint32_t errors = diag_error_count(ctx);
+    BuildOptions check = {.training = true};
+
+    p->ctx = ctx;
+    p->arena = a;
+    if (o) p->opt = *o;
+    if (!unit_load(p, path, false)) return NULL;
+    load_std(p);
+    warn_hidden(p);
+    if (!pick_model(p)) return NULL;
+    if (diag_error_count(ctx) == errors || p->unit.at[0]->ast->ok) elab_check_cells(p);
+    if (p->model) {
+        Elab *e = elab_model(p, a, &check, &p->desc);
+        if (e && diag_error_count(ctx) == errors) describe(p, e->m);
+        for (uint32_t i = 0; diag_error_count(ctx) == errors && i < p->metric.n; i++) frontend_metric(p, a, i);
+    }
+    return diag_error_count(ctx) == errors ? p : NULL;
+}
+
+const ModelDesc *frontend_desc(const Program *p)
+{
+    return &p->desc;
+}
+
+uint32_t frontend_model_count(const Program *p)
+{
+    return p->model_name.n;
+}
+
+const char *frontend_model_name(const Program *p, uint32_t i)
+{
+    return name_str(p->ctx, p->model_name.at[i]);
+}

@@ -1,0 +1,161 @@
+/* Random draws and initial values: initialisers are expressions over fan_in, fan_out, row and col, drawn for each element of a
+   parameter, in a graph of their own. */
+#include "frontend/sema.h"
+
+#include <string.h>
+
+/* ---- draws ------------------------------------------------------------------------------------------------------------ */
+
+static Ref draw_noise(Scope *s, NoiseKind k)
+{
+    const Node *d = s->draw;
+
+    return g_noise(s->level->g, k, s->stream + (*s->ndraw)++, s->counter, d->rank, d->dim, d->axes);
+}
+
+static const Val *draw_orthogonal(Scope *s, Span span)
+{
+    if (!s->level->init || s->draw->rank != 2) {
+        if (sema_error(s->e, 315, span, "`orthogonal` is for matrices of parameters, not for %s", dims_text(s->e, s->draw->rank, s->draw->dim, NULL)))
+            diag_help(s->e->ctx, (Span){0, 0}, "vectors and scalars start from a number or `normal(0, sd)`");
+        return &val_poison;
+    }
+    return val_of(s, draw_noise(s, NOISE_ORTHOGONAL), span);
+}
+
+static const Val *late_draw(Scope *s, const Builtin *b, const Val *lo, const Val *hi, Span span)
+{
+    Val *v = val_new(s->e, V_INIT, span);
+
+    v->builtin = b;
+    v->lo = lo;
+    v->hi = hi;
+    return v;
+}
+
+const Val *draw_builtin(Scope *s, const Builtin *b, const Val *lo, const Val *hi, Span span)
+{
+    const char *n = builtin_name(b);
+    Graph *g = s->level->g;
+    const Val *u;
+
+    if (!s->draw) return late_draw(s, b, lo, hi, span);
+    if (!strcmp(n, "orthogonal")) return draw_orthogonal(s, span);
+    if (!lo) {
+        sema_error(s->e, 207, span, "`%s` needs its arguments: `%s`", n, !strcmp(n, "uniform") ? "uniform(lo, hi)" : !strcmp(n, "normal") ? "normal(mean, sd)" : "bernoulli(p)");
+        return &val_poison;
+    }
+    lo = val_float(s, lo, n);
+    if (lo->kind == V_POISON) return lo;
+    if (!strcmp(n, "bernoulli")) {
+        u = val_of(s, draw_noise(s, NOISE_UNIFORM), span);
+        if (!broadcast_pair(s, span, "and", &u, &lo)) return &val_poison;
+        return val_of(s, g_bin(g, OP_LT, u->ref, lo->ref), span);
+    }
+    hi = val_float(s, hi, n);
+    if (hi->kind == V_POISON) return hi;
+    if (val_type(lo).rank || val_type(hi).rank) {
+        sema_error(s->e, 315, span, "the arguments of `%s` are scalars", n);
+        return &val_poison;
+    }
+    if (!strcmp(n, "normal"))
+        return val_of(s, g_bin(g, OP_ADD, lo->ref, g_bin(g, OP_MUL, hi->ref, draw_noise(s, NOISE_NORMAL))), span);
+    return val_of(s, g_bin(g, OP_ADD, lo->ref, g_bin(g, OP_MUL, g_bin(g, OP_SUB, hi->ref, lo->ref), draw_noise(s, NOISE_UNIFORM))), span);
+}
+
+/* ---- initialisers ----------------------------------------------------------------------------------------------------- */
+
+static const Val *position(Scope *s, uint32_t dim, Span span)
+{
+    const Node *d = s->draw;
+    int32_t map[3] = {-1, -1, -1};
+    Ref r;
+
+    if (!d->rank) return val_of(s, g_const(s->level->g, 0), span);
+    map[dim] = 0;
+    r = g_cast(s->level->g, g_iota(s->level->g, d->dim[dim]), DT_F);
+    return val_of(s, g_expand(s->level->g, r, d->rank, d->dim, map, 0), span);
+}
+
+static void bind_fans(Scope *c)
+{
+    Ctx *x = c->e->ctx;
+    const Node *d = c->draw;
+    Span at = {0, 0};
+    double in = d->rank ? d->dim[d->rank - 1] : 1, out = d->rank ? d->dim[0] : 1;
+
+    scope_bind(c, intern(x, "fan_in"), val_num(c->e, in, true, at), at);
+    scope_bind(c, intern(x, "fan_out"), val_num(c->e, out, true, at), at);
+    scope_bind(c, intern(x, "row"), position(c, 0, at), at);
+    scope_bind(c, intern(x, "col"), position(c, d->rank ? d->rank - 1u : 0, at), at);
+}
+
+const Val *draw_init(Scope *s, const Val *init, Span span)
+{
+    const Bound *bound = init->bound;
+    uint32_t n = init->nbound;
+    const Val *v;
+    Scope *c;
+
+    if (!init->fn) return draw_builtin(s, init->builtin, init->lo, init->hi, span);
+    if (s->e->depth >= CALL_DEPTH_MAX) {
+        sema_error(s->e, 213, span, "`%s` uses itself without end", name_str(s->e->ctx, init->fn->name));
+        return &val_poison;
+    }
+    c = scope_make(s->e, SC_FN, init->fn->unit);
+    c->decl = init->fn;
+    c->level = s->level;
+    c->draw = s->draw;
+    c->stream = s->stream;
+    c->counter = s->counter;
+    c->ndraw = s->ndraw;
+    if (bound)
+        for (uint32_t i = 0; i < n; i++) scope_bind(c, bound[i].name, bound[i].val, span);
+    else if (!bind_brackets(s, c, init->fn, NULL, span, &bound, &n)) return &val_poison;
+    bind_fans(c);
+    s->e->depth++;
+    v = val_tensor(c, eval(c, init->fn->ast->value));
+    s->e->depth--;
+    return v;
+}
+
+/* ---- values of the model as initial values ----------------------------------------------------------------------------- */
+
+static Ref copy_node(Scope *s, Level *from, Ref r, Ref *map, int depth)
+{
+    const Graph *src = from->g;
+    Module *m = s->e->m;
+    const Ref *in;
+    uint32_t n;
+    Node node = src->node.at[r];
+
+    if (map[r] || depth > 2000) return map[r];
+    if (node.op == OP_PARAM) return map[r] = m->param.at[node.attr].init;
+    if (node.op == OP_CAPTURE) {
+        Ref *up = NEW_N(s->e->a, Ref, from->up->g->node.n);
+        return map[r] = copy_node(s, from->up, from->outer.at[node.attr], up, depth + 1);
+    }
+    if (!(op_info[node.op].flags & OPF_ROW) && node.op != OP_SUM && node.op != OP_AMAX && node.op != OP_DOT) return 0;
+    if (node.axes || node.op == OP_INPUT || node.op == OP_NOISE || node.op == OP_CARRY || node.op == OP_STEP || node.op == OP_LENGTH) return 0;
+    n = node_inputs(src, r, &in);
+    for (uint32_t i = 0; i < n; i++)
+        if (!copy_node(s, from, in[i], map, depth + 1)) return 0;
+    return map[r] = graph_copy_node(s->level->g, src, r, map);
+}
+
+const Val *init_copy(Scope *s, const Val *v)
+{
+    Ref *map = NEW_N(s->e->a, Ref, v->level->g->node.n);
+    Ref r = copy_node(s, v->level, v->ref, map, 0);
+    Val *w;
+
+    if (!r) {
+        if (sema_error(s->e, 402, v->span, "an initial value can use only sizes, params and consts") && v->decl.lo)
+            diag_note(s->e->ctx, v->decl, "declared here");
+        return &val_poison;
+    }
+    w = val_copy(s->e, v);
+    w->level = s->level;
+    w->ref = r;
+    return w;
+}
