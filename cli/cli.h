@@ -1,0 +1,92 @@
+/* cli: the rondo command. One file a subcommand; cli/main.c has the table of commands, cli/options.def that of options.
+   A command returns an exit code; what went wrong is in the context's diagnostics, which main renders on standard error. */
+#ifndef RONDO_CLI_H
+#define RONDO_CLI_H
+
+#include "runtime/runtime.h"
+
+typedef enum { CLI_OK = 0, CLI_INPUT = 1, CLI_USAGE = 2, CLI_INTERNAL = 3 } CliExit;
+
+typedef enum {
+#define OPT(ID, name, letter, arg, help) OPT_##ID,
+#include "cli/options.def"
+#undef OPT
+    OPT_COUNT
+} Opt;
+
+typedef struct {
+    Opt opt;
+    const char *value;
+} OptUse;
+
+typedef struct Command Command;
+typedef struct Cli {
+    Ctx *ctx;
+    const Command *command;
+    VEC(OptUse) use; /* in the order given */
+    char **arg; /* what is left after the options */
+    int narg;
+    char usage[200]; /* why the command line is wrong */
+    Str trace, times; /* what the passes wrote; printed on standard error at the end */
+} Cli;
+
+struct Command {
+    const char *name, *args, *summary;
+    CliExit (*run)(Cli *c);
+    int min_args, max_args;
+    uint64_t options; /* mask of 1 << Opt */
+};
+
+/* The last value given, or NULL. Flags have the value "". */
+const char *cli_get(const Cli *c, Opt o);
+bool cli_has(const Cli *c, Opt o);
+/* The i-th value of a repeatable option; NULL past the end. */
+const char *cli_nth(const Cli *c, Opt o, uint32_t i);
+/* These set c->usage and return false when the value is wrong; without the option *out stays. */
+bool cli_int(Cli *c, Opt o, int64_t min, int64_t max, int64_t *out);
+/* word: NULL-terminated; *out is the index. */
+bool cli_choice(Cli *c, Opt o, const char *const *word, int *out);
+CliExit cli_usage(Cli *c, const char *fmt, ...) PORT_PRINTF(2, 3);
+/* The exit code the diagnostics ask for: CLI_OK without errors. */
+CliExit cli_status(const Cli *c);
+/* Text to a file (NULL or "-": standard output). False with a diagnostic. */
+bool cli_write(Cli *c, const char *path, const char *text, size_t n);
+double cli_now(void); /* seconds, monotonic */
+
+/* The model named by `path` with what the options say. NULL: *rc is the exit code. Close it with model_close. */
+Model *cli_model(Cli *c, const char *path, CliExit *rc);
+bool cli_model_options(Cli *c, ModelOptions *o);
+/* --weights into the model, else the initial values of the seed. */
+bool cli_weights(Cli *c, Model *m, bool needed, CliExit *rc);
+/* A status of rondo.h: its message as a diagnostic when the context has none, and the exit code. */
+CliExit cli_result(Cli *c, Model *m, rondo_status s);
+
+/* Multiplications and additions of a module at given sizes of its axes. */
+typedef struct {
+    double product; /* of products (dot): 2 for each pair */
+    double other; /* one for each element that an elementwise operation or a reduction makes */
+} Flops;
+Flops module_flops(const Module *m, const int64_t *axis);
+/* Sizes of the axes for a batch of B and sequences of T steps. */
+void cli_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis);
+/* Fused multiply-adds in registers, in flop/s: the best of many bursts on one core. 0 with a diagnostic. */
+double fma_peak(Ctx *ctx, bool f64, double seconds);
+
+/* A JSON text: "..." with escapes. */
+void put_json_string(Str *s, const char *text);
+void put_json_number(Str *s, double v); /* null when not finite */
+
+CliExit cmd_check(Cli *c);
+CliExit cmd_fmt(Cli *c);
+CliExit cmd_train(Cli *c);
+CliExit cmd_eval(Cli *c);
+CliExit cmd_predict(Cli *c);
+CliExit cmd_run(Cli *c);
+CliExit cmd_gradcheck(Cli *c);
+CliExit cmd_emit(Cli *c);
+CliExit cmd_ir(Cli *c);
+CliExit cmd_opt(Cli *c);
+CliExit cmd_explain(Cli *c);
+CliExit cmd_bench(Cli *c);
+
+#endif

@@ -1,0 +1,100 @@
+/* rondo explain: what the compiler did to a model and why, and what a call costs. */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void put_lines(Str *out, const char *text, bool json) {
+    bool first = true;
+    while (text && *text) {
+        size_t n = strcspn(text, "\n");
+        char *line = arena_strndup(out->arena, text, n);
+        if (json) {
+            if (!first) str_put(out, ", ");
+            put_json_string(out, line);
+        } else {
+            str_printf(out, "  %s\n", line);
+        }
+        first = false;
+        text += n;
+        if (*text) text++;
+    }
+}
+
+static void put_bytes(Str *s, const char *what, int64_t bytes) {
+    if (bytes < 10000)
+        str_printf(s, "  %-12s %" PRId64 " bytes\n", what, bytes);
+    else if (bytes < 10000000)
+        str_printf(s, "  %-12s %.1f KiB\n", what, (double)bytes / 1024);
+    else
+        str_printf(s, "  %-12s %.1f MiB\n", what, (double)bytes / 1048576);
+}
+
+static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int64_t steps, Str *s) {
+    bool json = cli_has(c, OPT_JSON);
+    const Module *module = model_module(m, kind, false);
+    if (!module) return false;
+    ExecOptions o = *model_exec_options(m);
+    o.engine = EXEC_LOOPS;
+    o.batch = batch;
+    o.steps = steps;
+    o.grad = kind == MODULE_TRAIN;
+    Str lines = str_make(ctx_arena(c->ctx));
+    Exec *e = exec_make(c->ctx, module, &o, &lines);
+    if (!e) return false;
+    int64_t axis[MAX_AXES];
+    cli_axes(exec_module(e), batch, steps, axis);
+    bool ok = exec_dims(e, axis);
+    ExecStats t = exec_stats(e);
+    Flops f = module_flops(exec_module(e), axis);
+    const char *name = kind == MODULE_TRAIN ? "train" : kind == MODULE_STEP ? "step" : "forward";
+    if (json) {
+        str_printf(s, "\"%s\": {\"notes\": [", name);
+        put_lines(s, lines.at, true);
+        str_put(s, "], \"product_flops\": ");
+        put_json_number(s, f.product);
+        str_put(s, ", \"other_flops\": ");
+        put_json_number(s, f.other);
+        str_printf(s, ", \"array_bytes\": %" PRId64 ", \"slab_bytes\": %" PRId64 ", \"pack_bytes\": %" PRId64 "}", t.array_bytes,
+                   t.slab_bytes, t.pack_bytes);
+    } else {
+        str_printf(s, "%s, batch %" PRId64 ", %" PRId64 " steps:\n", name, batch, steps);
+        put_lines(s, lines.at, false);
+        str_printf(s, "  %-12s %.4g Mflop in products, %.4g M elementwise\n", "work", f.product * 1e-6, f.other * 1e-6);
+        put_bytes(s, "arrays", t.array_bytes);
+        put_bytes(s, "scratch", t.slab_bytes);
+        put_bytes(s, "packed", t.pack_bytes);
+        put_bytes(s, "peak", t.array_bytes + t.slab_bytes + t.pack_bytes);
+    }
+    exec_destroy(e);
+    return ok;
+}
+
+CliExit cmd_explain(Cli *c) {
+    static const char *const mode[] = {"forward", "train", "step", NULL};
+    int64_t batch = 32, steps = 100;
+    int which = -1;
+    CliExit rc;
+    if (!cli_int(c, OPT_BATCH, 1, INT32_MAX, &batch) || !cli_int(c, OPT_STEPS, 1, INT32_MAX, &steps) ||
+        !cli_choice(c, OPT_MODE, mode, &which))
+        return CLI_USAGE;
+    Model *m = cli_model(c, c->arg[0], &rc);
+    if (!m) return rc;
+    static const ModuleKind kind[] = {MODULE_PREDICT, MODULE_TRAIN, MODULE_STEP};
+    bool json = cli_has(c, OPT_JSON), ok = true;
+    Str s = str_make(ctx_arena(c->ctx));
+    if (json) {
+        str_put(&s, "{\"model\": ");
+        put_json_string(&s, rondo_name(m));
+        str_printf(&s, ", \"batch\": %" PRId64 ", \"steps\": %" PRId64 ", ", batch, steps);
+    }
+    for (int i = 0, n = 0; i < 3 && ok; i++) {
+        if (which >= 0 ? i != which : kind[i] == MODULE_STEP) continue;
+        if (json && n++) str_put(&s, ", ");
+        ok = explain_module(c, m, kind[i], batch, steps, &s);
+    }
+    if (json) str_put(&s, "}\n");
+    rc = ok && cli_write(c, NULL, s.at, s.n) ? CLI_OK : CLI_INPUT;
+    model_close(m);
+    return rc;
+}

@@ -1,0 +1,106 @@
+/* From the command line's options to a model with weights. */
+#include "cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* $RONDO_STD, ../share/rondo/std beside the executable, or the folder of the source tree that this was built from. */
+static const char *std_dir(Cli *c) {
+    const char *given = getenv("RONDO_STD");
+    if (given && *given) return given;
+    char exe[4096];
+    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
+    if (n > 0) {
+        exe[n] = 0;
+        char *slash = strrchr(exe, '/');
+        if (slash) *slash = 0;
+        const char *path = arena_printf(ctx_arena(c->ctx), "%s/../share/rondo/std", exe);
+        if (access(path, R_OK) == 0) return path;
+    }
+    return RONDO_BUILD_STD;
+}
+
+static const char **all_values(Cli *c, Opt o, size_t *n) {
+    *n = 0;
+    const char **list = NEW_N(ctx_arena(c->ctx), const char *, c->use.n + 1);
+    for (const char *v; (v = cli_nth(c, o, (uint32_t)*n)); ++*n) list[*n] = v;
+    return list;
+}
+
+static void pass_options(Cli *c, PassOptions *o) {
+    size_t n;
+    memset(o, 0, sizeof *o);
+    o->print_after = cli_get(c, OPT_PRINT_AFTER);
+    o->stop_after = cli_get(c, OPT_STOP_AFTER);
+    o->disable = all_values(c, OPT_DISABLE_PASS, &n);
+    if (o->print_after) o->print = &c->trace;
+    if (cli_has(c, OPT_TIME_PASSES)) o->times = &c->times;
+}
+
+bool cli_model_options(Cli *c, ModelOptions *o) {
+    static const char *const engine[] = {"jit", "c", "loops", "eval", NULL};
+    static const char *const dtype[] = {"f32", "f64", NULL};
+    static const char *const math[] = {"fast", "precise", "sleef", NULL};
+    static const char *const place[] = {"auto", "step", "chunk", "whole", NULL};
+    static const char *const lanes[] = {"1", "4", "8", "16", NULL};
+    int v = -1, e = EXEC_JIT, f64 = 0, tier = MATH_FAST, where = PLACE_AUTO;
+    int64_t threads = 0;
+    memset(o, 0, sizeof *o);
+    if (!cli_choice(c, OPT_ENGINE, engine, &e) || !cli_choice(c, OPT_DTYPE, dtype, &f64) ||
+        !cli_choice(c, OPT_MATH, math, &tier) || !cli_choice(c, OPT_PLACE, place, &where) || !cli_choice(c, OPT_LANES, lanes, &v) ||
+        !cli_int(c, OPT_THREADS, 1, 1024, &threads) || !cli_int(c, OPT_BATCH, 1, INT32_MAX, &o->exec.batch) ||
+        !cli_int(c, OPT_STEPS, 1, INT32_MAX, &o->exec.steps))
+        return false;
+    o->model = cli_get(c, OPT_MODEL);
+    size_t n;
+    o->set = all_values(c, OPT_SET, &n);
+    o->nset = n;
+    for (size_t i = 0; i < n; i++)
+        if (!strchr(o->set[i], '=')) return cli_usage(c, "--set takes KEY=VALUE, not '%.60s'", o->set[i]), false;
+    int64_t seed = 0;
+    if (!cli_int(c, OPT_SEED, 0, INT64_MAX, &seed)) return false;
+    o->std_dir = std_dir(c);
+    o->unroll = cli_has(c, OPT_UNROLL);
+    o->exec.engine = (ExecEngine)e;
+    o->exec.f64 = f64 == 1 || o->exec.engine == EXEC_EVAL;
+    o->exec.math = (MathTier)tier;
+    o->exec.place = (Place)where;
+    o->exec.threads = (int)threads;
+    if (v >= 0) {
+        o->exec.V = (int[]){1, 4, 8, 16}[v];
+        o->exec.registers = o->exec.V == 16 ? 32 : 16;
+    }
+    PassOptions *p = NEW(ctx_arena(c->ctx), PassOptions);
+    pass_options(c, p);
+    o->exec.passes = p;
+    return true;
+}
+
+Model *cli_model(Cli *c, const char *path, CliExit *rc) {
+    ModelOptions o;
+    *rc = CLI_USAGE;
+    if (!cli_model_options(c, &o)) return NULL;
+    *rc = CLI_INPUT;
+    return model_open(c->ctx, path, &o);
+}
+
+bool cli_weights(Cli *c, Model *m, bool needed, CliExit *rc) {
+    const char *path = cli_get(c, OPT_WEIGHTS);
+    int64_t seed = 0;
+    if (!cli_int(c, OPT_SEED, 0, INT64_MAX, &seed)) return *rc = CLI_USAGE, false;
+    *rc = CLI_INPUT;
+    if (path) {
+        size_t n;
+        const char **rename = all_values(c, OPT_RENAME, &n);
+        return weights_load(m, path, rename, n);
+    }
+    if (needed) return *rc = cli_usage(c, "-w W.safetensors is missing: the weights that `rondo train` wrote"), false;
+    return weights_init(m, (uint64_t)seed);
+}
+
+CliExit cli_result(Cli *c, Model *m, rondo_status s) {
+    if (s == RONDO_OK || s == RONDO_STOPPED) return CLI_OK;
+    if (diag_error_count(c->ctx) == 0) fputs(rondo_message(m), stderr);
+    return s == RONDO_INTERNAL || s == RONDO_NO_MEMORY ? CLI_INTERNAL : CLI_INPUT;
+}

@@ -1,0 +1,102 @@
+/* rondo predict: outputs as CSV. For a model with a data block: one row a forecast, in order of the series, and with --future
+   rows past its end. For arrays (--data X.npz): one row a step of an example. */
+#include "cli/cli.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static void put_cell(Str *s, const char *text) {
+    if (!strpbrk(text, ",\"\n\r")) {
+        str_put(s, text);
+        return;
+    }
+    str_putc(s, '"');
+    for (; *text; text++) {
+        if (*text == '"') str_putc(s, '"');
+        str_putc(s, *text);
+    }
+    str_putc(s, '"');
+}
+
+static bool predict_series(Cli *c, Model *m, int64_t future, Str *s) {
+    Arena *a = ctx_arena(c->ctx);
+    Series series;
+    if (!series_load(m, cli_get(c, OPT_DATA), a, &series)) return false;
+    int64_t n = series.set.n, first = series.window + series.horizon - 1, seen = series.set.train + series.set.valid;
+    double *value = NEW_N(a, double, n + 1), *next = NEW_N(a, double, future + 1);
+    if (!series_forecast(m, &series, 0, n, value) || (future && !series_future(m, &series, future, next))) return false;
+    str_printf(s, "%s,truth,forecast,part\n", series.date ? "date" : "row");
+    for (int64_t k = 0; k < n; k++) {
+        int64_t row = first + k;
+        if (series.date)
+            put_cell(s, series.date[row]);
+        else
+            str_printf(s, "%" PRId64, row);
+        str_putc(s, ',');
+        str_double(s, series.value[row]);
+        str_putc(s, ',');
+        str_double(s, value[k]);
+        str_printf(s, ",%s\n", k < series.set.train ? "train" : k < seen ? "valid" : "test");
+    }
+    for (int64_t k = 1; k <= future; k++) {
+        const char *date;
+        if (series.date) {
+            if (!series_next_date(c->ctx, a, &series, k, &date)) return false;
+            put_cell(s, date);
+        } else {
+            str_printf(s, "%" PRId64, series.nrow + k - 1);
+        }
+        str_put(s, ",,");
+        str_double(s, next[k - 1]);
+        str_put(s, ",future\n");
+    }
+    return true;
+}
+
+/* Outputs [B, rest..]: rows are (example) or (example, step), columns the outputs' elements. */
+static bool predict_arrays(Cli *c, Model *m, const char *path, Str *s) {
+    Arena *a = ctx_arena(c->ctx);
+    Arrays in = {0}, out = {0};
+    if (!npz_read(c->ctx, a, path, &in) || !run_arrays(m, &(RunOptions){0}, &in, a, &out)) return false;
+    for (uint32_t k = 0; k < out.array.n; k++) {
+        const Array *v = &out.array.at[k];
+        if (strncmp(v->name, "output/", 7)) continue;
+        int lead = v->rank > 1 ? 2 : v->rank;
+        int64_t rows = 1, columns = 1;
+        for (int i = 0; i < v->rank; i++) *(i < lead ? &rows : &columns) *= v->dim[i];
+        str_printf(s, "output,example%s", lead == 2 ? ",step" : "");
+        for (int64_t j = 0; j < columns; j++) str_printf(s, ",%" PRId64, j);
+        str_putc(s, '\n');
+        for (int64_t r = 0; r < rows; r++) {
+            put_cell(s, v->name + 7);
+            if (lead == 2)
+                str_printf(s, ",%" PRId64 ",%" PRId64, r / v->dim[1], r % v->dim[1]);
+            else
+                str_printf(s, ",%" PRId64, r);
+            for (int64_t j = 0; j < columns; j++) {
+                str_putc(s, ',');
+                str_double(s, array_get(v, r * columns + j));
+            }
+            str_putc(s, '\n');
+        }
+    }
+    return true;
+}
+
+CliExit cmd_predict(Cli *c) {
+    CliExit rc;
+    int64_t future = 0;
+    if (!cli_int(c, OPT_FUTURE, 0, 10000000, &future)) return CLI_USAGE;
+    const char *data = cli_get(c, OPT_DATA), *dot = data ? strrchr(data, '.') : NULL;
+    bool arrays = dot && !strcmp(dot, ".npz");
+    if (arrays && future) return cli_usage(c, "--future goes on a series (.csv): arrays have no next row");
+    Model *m = cli_model(c, c->arg[0], &rc);
+    if (!m) return rc;
+    if (cli_weights(c, m, true, &rc)) {
+        Str s = str_make(ctx_arena(c->ctx));
+        bool ok = arrays ? predict_arrays(c, m, data, &s) : predict_series(c, m, future, &s);
+        rc = ok && cli_write(c, cli_get(c, OPT_OUT), s.at, s.n) ? CLI_OK : CLI_INPUT;
+    }
+    model_close(m);
+    return rc;
+}

@@ -1,0 +1,116 @@
+/* What the subcommands share: option values, output, JSON text. */
+#include "cli/cli.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+static const char *const opt_name[OPT_COUNT] = {
+#define OPT(ID, name, letter, arg, help) name,
+#include "cli/options.def"
+#undef OPT
+};
+
+const char *cli_get(const Cli *c, Opt o) {
+    for (uint32_t i = c->use.n; i-- > 0;)
+        if (c->use.at[i].opt == o) return c->use.at[i].value;
+    return NULL;
+}
+
+bool cli_has(const Cli *c, Opt o) { return cli_get(c, o) != NULL; }
+
+const char *cli_nth(const Cli *c, Opt o, uint32_t i) {
+    for (uint32_t k = 0; k < c->use.n; k++)
+        if (c->use.at[k].opt == o && i-- == 0) return c->use.at[k].value;
+    return NULL;
+}
+
+CliExit cli_usage(Cli *c, const char *fmt, ...) {
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(c->usage, sizeof c->usage, fmt, ap);
+    va_end(ap);
+    return CLI_USAGE;
+}
+
+bool cli_int(Cli *c, Opt o, int64_t min, int64_t max, int64_t *out) {
+    const char *text = cli_get(c, o);
+    if (!text) return true;
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (errno || end == text || *end || v < min || v > max) {
+        if (max == INT64_MAX)
+            cli_usage(c, "--%s takes a whole number from %lld, not '%.60s'", opt_name[o], (long long)min, text);
+        else
+            cli_usage(c, "--%s takes a whole number from %lld to %lld, not '%.60s'", opt_name[o], (long long)min, (long long)max,
+                      text);
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
+bool cli_choice(Cli *c, Opt o, const char *const *word, int *out) {
+    const char *text = cli_get(c, o);
+    if (!text) return true;
+    Str list = str_make(ctx_arena(c->ctx));
+    for (int i = 0; word[i]; i++) {
+        if (!strcmp(text, word[i])) {
+            *out = i;
+            return true;
+        }
+        str_printf(&list, "%s%s", i == 0 ? "" : word[i + 1] ? ", " : " or ", word[i]);
+    }
+    cli_usage(c, "--%s takes %s, not '%.60s'", opt_name[o], list.at, text);
+    return false;
+}
+
+CliExit cli_status(const Cli *c) {
+    CliExit worst = CLI_OK;
+    for (uint32_t i = 0; i < diag_count(c->ctx); i++) {
+        const Diag *d = diag_at(c->ctx, i);
+        if (d->kind != DIAG_ERROR) continue;
+        if (d->code == 999) return CLI_INTERNAL;
+        worst = CLI_INPUT;
+    }
+    return worst;
+}
+
+bool cli_write(Cli *c, const char *path, const char *text, size_t n) {
+    if (path && strcmp(path, "-")) return file_write(c->ctx, path, text, n);
+    if (fwrite(text, 1, n, stdout) == n && fflush(stdout) == 0) return true;
+    diag_error(c->ctx, 1, (Span){0, 0}, "cannot write to standard output: %s", strerror(errno));
+    return false;
+}
+
+double cli_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void put_json_string(Str *s, const char *text) {
+    str_putc(s, '"');
+    for (; *text; text++) {
+        unsigned char ch = (unsigned char)*text;
+        if (ch == '"' || ch == '\\') {
+            str_putc(s, '\\');
+            str_putc(s, *text);
+        } else if (ch < 0x20) {
+            str_printf(s, "\\u%04x", ch);
+        } else {
+            str_putc(s, *text);
+        }
+    }
+    str_putc(s, '"');
+}
+
+void put_json_number(Str *s, double v) {
+    if (isfinite(v))
+        str_double(s, v);
+    else
+        str_put(s, "null");
+}

@@ -1,0 +1,384 @@
+/* api: rondo.h over the rest. Each call clears the old message, runs guarded against running out of memory, and turns the
+   diagnostics into a status. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/internal.h"
+
+#ifndef RONDO_VERSION
+#define RONDO_VERSION "0"
+#endif
+
+const char *rondo_version(void) {
+    return RONDO_VERSION;
+}
+
+const char *rondo_status_text(rondo_status s) {
+    switch (s) {
+    case RONDO_OK: return "ok";
+    case RONDO_BAD_INPUT: return "bad input";
+    case RONDO_BAD_USAGE: return "wrong usage";
+    case RONDO_INTERNAL: return "internal inconsistency";
+    case RONDO_NO_MEMORY: return "out of memory";
+    case RONDO_STOPPED: return "stopped";
+    }
+    return "unknown status";
+}
+
+/* ---- calls and messages ------------------------------------------------------------------------------------------------- */
+
+/* One line a warning to the log hook; errors stay for rondo_message. */
+static void log_warnings(Model *m) {
+    for (uint32_t i = 0; m->log_fn && i < diag_count(m->ctx); i++)
+        if (diag_at(m->ctx, i)->kind != DIAG_ERROR) m->log_fn(m->log_arg, diag_at(m->ctx, i)->text);
+}
+
+static rondo_status status_of(Model *m, int got) {
+    if (m->own_ctx) log_warnings(m);
+    if (got > 0) return RONDO_OK;
+    rondo_status s = got < 0 ? RONDO_NO_MEMORY : RONDO_BAD_INPUT;
+    for (uint32_t i = 0; i < diag_count(m->ctx); i++) {
+        uint16_t code = diag_at(m->ctx, i)->kind == DIAG_ERROR ? diag_at(m->ctx, i)->code : 0;
+        if (code == 999) return RONDO_INTERNAL;
+        if (code == 900 || code == 902) s = RONDO_NO_MEMORY;
+        if (code == 556) s = RONDO_BAD_USAGE;
+    }
+    return s;
+}
+
+typedef struct {
+    Model *m;
+    const char *path, *name, *kind, *target;
+    const char *const *text;
+    size_t n, n2, *count, *first;
+    uint64_t seed;
+    const Array *in;
+    Array *out;
+    float *value;
+    const float *given;
+    double *loss, *metric, *truth;
+    int64_t *row;
+    const rondo_train_options *train;
+    rondo_train_result *result;
+    bool stopped;
+} Call;
+
+static rondo_status call(Model *m, bool (*fn)(void *), Call *c) {
+    if (!m || !m->desc || !m->desc->name) return RONDO_BAD_USAGE;
+    if (m->own_ctx) diag_clear(m->ctx);
+    arena_free(&m->result);
+    c->m = m;
+    return status_of(m, guard_call(m->ctx, fn, c));
+}
+
+static bool usage(Model *m, const char *text, const char *name) {
+    diag_error(m->ctx, 556, NOWHERE, "%s%s%s", text, name ? " " : "", name ? name : "");
+    return false;
+}
+
+static bool render(void *arg) {
+    Model *m = arg;
+    Str s = str_make(&m->text);
+    diag_render(m->ctx, &s, false);
+    m->message = s.at ? s.at : "";
+    return true;
+}
+
+const char *rondo_message(const rondo_model *m) {
+    if (!m) return "there is no model: memory ran out when it was opened\n";
+    Model *w = (Model *)m;
+    arena_free(&w->text);
+    return guard_call(w->ctx, render, w) > 0 ? w->message : "error: out of memory\n";
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    Ctx *ctx;
+    Model *m;
+} Making;
+
+static bool make_model(void *arg) {
+    Making *k = arg;
+    k->m = model_make(k->ctx);
+    return true;
+}
+
+static Model *empty_model(const rondo_options *o) {
+    Allocator a = {o->realloc_fn, o->realloc_arg};
+    Making k = {ctx_make(o->realloc_fn ? &a : NULL), NULL};
+    if (!k.ctx) return NULL;
+    if (guard_call(k.ctx, make_model, &k) <= 0) {
+        ctx_destroy(k.ctx);
+        return NULL;
+    }
+    k.m->own_ctx = true;
+    k.m->log_fn = o->log_fn;
+    k.m->log_arg = o->log_arg;
+    return k.m;
+}
+
+static rondo_status open_with(rondo_model **out, const char *path, const char *text, size_t n, const rondo_options *given) {
+    rondo_options o = RONDO_OPTIONS_INIT;
+    if (!out) return RONDO_BAD_USAGE;
+    *out = NULL;
+    if (given) memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
+    Model *m = *out = empty_model(&o);
+    if (!m) return RONDO_NO_MEMORY;
+    if (!path) {
+        usage(m, "a model needs a path", NULL);
+        return RONDO_BAD_USAGE;
+    }
+    ModelOptions mo = {.model = o.model, .set = o.set, .nset = o.nset, .std_dir = o.std_dir};
+    mo.exec = (ExecOptions){.engine = (ExecEngine)o.engine, .f64 = o.f64 != 0, .threads = o.threads, .memory_limit = o.memory_limit};
+    return status_of(m, model_load(&(Opening){m, path, &mo, text, n}));
+}
+
+rondo_status rondo_open(rondo_model **m, const char *path, const rondo_options *o) {
+    return open_with(m, path, NULL, 0, o);
+}
+rondo_status rondo_open_text(rondo_model **m, const char *name, const char *text, size_t n, const rondo_options *o) {
+    return text ? open_with(m, name, text, n, o) : RONDO_BAD_USAGE;
+}
+void rondo_close(rondo_model *m) {
+    model_close(m);
+}
+
+/* ---- weights ------------------------------------------------------------------------------------------------------------ */
+
+static bool do_init(void *arg) {
+    Call *c = arg;
+    return weights_init(c->m, c->seed);
+}
+static bool do_load(void *arg) {
+    Call *c = arg;
+    return c->path ? weights_load(c->m, c->path, c->text, c->n) : usage(c->m, "a file needs a path", NULL);
+}
+static bool do_save(void *arg) {
+    Call *c = arg;
+    return c->path ? weights_save(c->m, c->path) : usage(c->m, "a file needs a path", NULL);
+}
+
+rondo_status rondo_init_weights(rondo_model *m, uint64_t seed) {
+    return call(m, do_init, &(Call){.seed = seed});
+}
+rondo_status rondo_load_weights(rondo_model *m, const char *path, const char *const *rename, size_t nrename) {
+    return call(m, do_load, &(Call){.path = path, .text = rename, .n = nrename});
+}
+rondo_status rondo_save_weights(rondo_model *m, const char *path) {
+    return call(m, do_save, &(Call){.path = path});
+}
+
+static bool do_weight(void *arg) {
+    Call *c = arg;
+    Model *m = c->m;
+    int64_t offset = 0;
+    if (!c->name || (!c->value && !c->given)) return usage(m, "a name and memory for its values are needed", NULL);
+    if (c->value && !model_need_weights(m)) return false;
+    for (uint32_t i = 0; i < m->desc->param.n; offset += m->desc->param.at[i].count, i++) {
+        const ParamDesc *p = &m->desc->param.at[i];
+        if (strcmp(name_str(m->ctx, p->name), c->name) != 0) continue;
+        if ((int64_t)c->n != p->count) return usage(m, "the number of values is not that of the weight", c->name);
+        for (int64_t k = 0; k < p->count; k++)
+            if (c->value) c->value[k] = (float)model_theta_get(m, offset + k);
+            else model_theta_set(m, offset + k, c->given[k]);
+        return true;
+    }
+    return usage(m, "the model has no weight", c->name);
+}
+
+rondo_status rondo_get_weight(rondo_model *m, const char *name, float *value, size_t n) {
+    return call(m, do_weight, &(Call){.name = name, .value = value, .n = n});
+}
+rondo_status rondo_set_weight(rondo_model *m, const char *name, const float *value, size_t n) {
+    return call(m, do_weight, &(Call){.name = name, .given = value, .n = n});
+}
+
+/* ---- arrays in, arrays out ---------------------------------------------------------------------------------------------- */
+
+static bool take_inputs(Call *c, Arrays *in) {
+    for (size_t i = 0; i < c->n; i++) {
+        if (!c->in[i].name || (!c->in[i].data && array_count(&c->in[i]) != 0)) return usage(c->m, "an array lacks its name or its data", NULL);
+        if (array_count(&c->in[i]) < 0) return usage(c->m, "the shape is no shape: array", c->in[i].name);
+        VEC_PUSH(&c->m->result, in->array) = c->in[i];
+    }
+    return true;
+}
+
+/* Hands result x to the caller: in memory of the model, or converted into the caller's. */
+static bool give(Model *m, const Array *x, Array *want) {
+    if (want->data) {
+        bool same = want->rank == x->rank && memcmp(want->dim, x->dim, (size_t)x->rank * sizeof *x->dim) == 0;
+        if (!same) return usage(m, "the memory given has not the shape of", want->name);
+    } else {
+        Arrays keep = {0};
+        Array *y = arrays_add(&m->result, &keep, want->name, want->type, x->rank, x->dim);
+        if (!y) return usage(m, "too large:", want->name);
+        const char *name = want->name;
+        *want = *y;
+        want->name = name;
+    }
+    int64_t n = array_count(x);
+    for (int64_t i = 0; i < n; i++) array_set(want, i, array_get(x, i));
+    return true;
+}
+
+static bool has_init(const Arrays *in) {
+    for (uint32_t i = 0; i < in->array.n; i++)
+        if (strncmp(in->array.at[i].name, "init/", 5) == 0) return true;
+    return false;
+}
+
+static bool do_predict(void *arg) {
+    Call *c = arg;
+    Model *m = c->m;
+    Arrays in = {0};
+    if (!take_inputs(c, &in)) return false;
+    bool outside = has_init(&in);
+    Exec *e = model_exec(m, outside ? MODULE_STEP : MODULE_PREDICT, arrays_ragged(&in));
+    int64_t axis[MAX_AXES];
+    if (!e || !model_need_weights(m) || !exec_axes_from(exec_module(e), &in, axis) || !exec_dims(e, axis) ||
+        !exec_set_inputs(e, &in, 1u << INPUT_DATA) || (outside && !exec_set_starts(m, e, &in)) ||
+        !exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, NULL))
+        return false;
+    const Module *mod = exec_module(e);
+    for (size_t i = 0; i < c->n2; i++) {
+        const char *name = c->out[i].name ? c->out[i].name : "";
+        bool final = strncmp(name, "final/", 6) == 0, output = strncmp(name, "output/", 7) == 0;
+        int64_t root = -1;
+        for (uint32_t k = 0; final && k < mod->state.n; k++)
+            if (strcmp(name_str(m->ctx, mod->state.at[k].name), name + 6) == 0) root = exec_root(e, ROOT_FINAL, k, 0);
+        if (!final) root = exec_root(e, ROOT_OUTPUT, 0, intern(m->ctx, output ? name + 7 : name));
+        Array x;
+        if (root < 0) return usage(m, "the model has no output", name);
+        if (!exec_get(e, &m->result, (uint32_t)root, &x) || !give(m, &x, &c->out[i])) return false;
+    }
+    return true;
+}
+
+rondo_status rondo_predict(rondo_model *m, const rondo_array *in, size_t nin, rondo_array *out, size_t nout) {
+    return call(m, do_predict, &(Call){.in = in, .n = nin, .out = out, .n2 = nout});
+}
+
+static bool do_gradient(void *arg) {
+    Call *c = arg;
+    Model *m = c->m;
+    Arrays in = {0}, out = {0};
+    if (!take_inputs(c, &in) || !model_need_weights(m)) return false;
+    if (!run_arrays(m, &(RunOptions){.grad = true, .update = c->seed}, &in, &m->result, &out)) return false;
+    const Array *loss = arrays_find(&out, "loss");
+    if (c->loss && loss) *c->loss = array_get(loss, 0);
+    for (size_t i = 0; i < c->n2; i++) {
+        const char *name = c->out[i].name ? c->out[i].name : "";
+        const Array *x = arrays_find(&out, arena_printf(&m->result, "grad/%s", name));
+        if (!x) return usage(m, "there is no gradient of", name);
+        if (!give(m, x, &c->out[i])) return false;
+    }
+    return true;
+}
+
+rondo_status rondo_gradient(rondo_model *m, const rondo_array *in, size_t nin, uint64_t update, double *loss, rondo_array *grad,
+                            size_t ngrad) {
+    return call(m, do_gradient, &(Call){.in = in, .n = nin, .seed = update, .loss = loss, .out = grad, .n2 = ngrad});
+}
+
+/* ---- training and evaluation -------------------------------------------------------------------------------------------- */
+
+static bool set_from(Call *c, const Array *in, size_t n, Dataset *d) {
+    Call k = {.m = c->m, .in = in, .n = n};
+    *d = (Dataset){0};
+    return take_inputs(&k, &d->array) && dataset_count(c->m, d);
+}
+
+static bool do_train(void *arg) {
+    Call *c = arg;
+    Model *m = c->m;
+    rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
+    Dataset d, valid;
+    if (c->train) memcpy(&o, c->train, c->train->size < sizeof o ? c->train->size : sizeof o);
+    bool ok = o.arrays ? set_from(c, o.arrays, o.narrays, &d) : dataset_load(m, o.data_file, &m->result, &d);
+    if (ok && o.arrays && !o.valid) ok = dataset_holdback(m, &d);
+    if (!ok || (o.valid && !set_from(c, o.valid, o.nvalid, &valid))) return false;
+    const char *file = o.valid ? NULL : validation_file(m);
+    if (file && !dataset_load(m, model_beside(m, &m->result, file), &m->result, &valid)) return false;
+    return train_set(m, &d, o.valid || file ? &valid : NULL, &o, c->result, &c->stopped);
+}
+
+rondo_status rondo_train(rondo_model *m, const rondo_train_options *o, rondo_train_result *result) {
+    Call c = {.train = o, .result = result};
+    rondo_status s = call(m, do_train, &c);
+    return s == RONDO_OK && c.stopped ? RONDO_STOPPED : s;
+}
+
+static bool do_evaluate(void *arg) {
+    Call *c = arg;
+    Model *m = c->m;
+    Dataset d;
+    if (c->n ? !set_from(c, c->in, c->n, &d) : !dataset_load(m, c->path, &m->result, &d)) return false;
+    int64_t from = c->n ? 0 : d.train + d.valid;
+    if (from == d.n) from = 0; /* nothing was held back: all of it */
+    double *all = c->metric ? NEW_N(&m->result, double, m->desc->metric.n + 1) : NULL;
+    if (!evaluate_set(m, &d, from, d.n, c->loss, all)) return false;
+    for (size_t i = 0; c->metric && i < c->n2; i++) c->metric[i] = i < m->desc->metric.n ? all[i] : NAN;
+    return true;
+}
+
+rondo_status rondo_evaluate(rondo_model *m, const char *data_file, const rondo_array *in, size_t nin, double *loss, double *metric,
+                            size_t nmetric) {
+    return call(m, do_evaluate, &(Call){.path = data_file, .in = in, .n = nin, .loss = loss, .metric = metric, .n2 = nmetric});
+}
+
+static bool do_forecast(void *arg) {
+    Call *c = arg;
+    Series s;
+    if (!series_load(c->m, c->path, &c->m->result, &s)) return false;
+    int64_t n = (int64_t)c->n < s.set.n ? (int64_t)c->n : s.set.n;
+    if (c->count) *c->count = (size_t)s.set.n;
+    if (c->first) *c->first = (size_t)(s.set.train + s.set.valid);
+    for (int64_t k = 0; k < n; k++) {
+        if (c->row) c->row[k] = series_row(&s, k);
+        if (c->truth) c->truth[k] = s.value[series_row(&s, k)];
+    }
+    return !c->loss || series_forecast(c->m, &s, 0, n, c->loss);
+}
+
+rondo_status rondo_forecast(rondo_model *m, const char *data_file, size_t n, double *prediction, double *truth, int64_t *row,
+                            size_t *count, size_t *first_test) {
+    return call(m, do_forecast, &(Call){.path = data_file, .n = n, .loss = prediction, .truth = truth, .row = row, .count = count,
+                                        .first = first_test});
+}
+
+static bool do_future(void *arg) {
+    Call *c = arg;
+    Series s;
+    return series_load(c->m, c->path, &c->m->result, &s) && series_future(c->m, &s, (int64_t)c->n, c->loss);
+}
+
+rondo_status rondo_forecast_future(rondo_model *m, const char *data_file, size_t n, double *future) {
+    return call(m, do_future, &(Call){.path = data_file, .n = n, .loss = future});
+}
+
+/* ---- streams and emission ----------------------------------------------------------------------------------------------- */
+
+rondo_status rondo_stream_open(rondo_model *m, int64_t batch, rondo_stream **s) {
+    if (!m || !m->desc || !s) return RONDO_BAD_USAGE;
+    *s = NULL;
+    if (m->own_ctx) diag_clear(m->ctx);
+    if (batch < 1) {
+        usage(m, "a stream needs at least one example", NULL);
+        return RONDO_BAD_USAGE;
+    }
+    int got;
+    *s = stream_make(m, batch, &got);
+    return status_of(m, got);
+}
+
+static bool do_emit(void *arg) {
+    Call *c = arg;
+    if (!c->kind || !c->path) return usage(c->m, "emit needs a kind and a folder", NULL);
+    return model_need_weights(c->m) && emit_model(c->m, c->kind, c->target, c->path);
+}
+
+rondo_status rondo_emit(rondo_model *m, const char *kind, const char *target, const char *dir) {
+    return call(m, do_emit, &(Call){.kind = kind, .target = target, .path = dir});
+}

@@ -1,0 +1,121 @@
+/* checkpoint: a training set aside. A safetensors file with
+     theta, state/NAME            parameters; states of the optimizer
+     best_theta                   with early stopping: the parameters to go back to
+     position [8] i64             epoch, batches done, update, epochs waited, seed, examples, batch size, version
+     sums [5] f64                 loss sum and weight of the epoch, best, last and validation loss
+     __metadata__                 model, hash of names and shapes, optimizer, checksum of all data
+   What a resumed run needs beyond that (order, masks) is a function of seed and position. */
+#include <string.h>
+
+#include "runtime/train.h"
+
+enum { VERSION = 1, NPOSITION = 8, NSUM = 5 };
+
+static uint64_t checksum(const Arrays *s) {
+    uint64_t h = VERSION;
+    for (uint32_t i = 0; i < s->array.n; i++) {
+        const Array *x = &s->array.at[i];
+        h = hash_bytes(h, x->name, strlen(x->name));
+        h = hash_bytes(h, x->data, (size_t)array_count(x) * rondo_type_size(x->type));
+    }
+    return h;
+}
+
+/* The arrays of the file in its order, standing over the memory of the training. */
+static void list_arrays(Training *t, Arena *a, int64_t *position, double *sums, Arrays *out) {
+    rondo_type f = t->m->f64 ? RONDO_F64 : RONDO_F32;
+    CellRun *c = &t->opt.cell;
+    VEC_PUSH(a, out->array) = (Array){.name = "theta", .type = f, .rank = 1, .dim = {t->m->desc->theta_size}, .data = t->m->theta};
+    for (uint32_t k = 0; k < c->n; k++) {
+        const char *name = name_str(t->m->ctx, c->mod->state.at[k].name);
+        bool is_int;
+        exec_input_data(c->exec, c->in[k], &is_int);
+        VEC_PUSH(a, out->array) = (Array){.name = arena_printf(a, "state/%s", name), .type = is_int ? RONDO_I32 : f, .rank = 1,
+                                          .dim = {c->count[k]}, .data = c->now[k]};
+    }
+    if (t->keep)
+        VEC_PUSH(a, out->array) = (Array){.name = "best_theta", .type = f, .rank = 1, .dim = {t->m->desc->theta_size}, .data = t->keep};
+    VEC_PUSH(a, out->array) = (Array){.name = "position", .type = RONDO_I64, .rank = 1, .dim = {NPOSITION}, .data = position};
+    VEC_PUSH(a, out->array) = (Array){.name = "sums", .type = RONDO_F64, .rank = 1, .dim = {NSUM}, .data = sums};
+}
+
+static void put_meta(Arena *a, Safetensors *s, const char *key, const char *value) {
+    VEC_PUSH(a, s->meta) = key;
+    VEC_PUSH(a, s->meta) = value;
+}
+
+bool checkpoint_save(Training *t, const char *path) {
+    Ctx *ctx = t->m->ctx;
+    Arena tmp = arena_make(ctx);
+    Safetensors s = {0};
+    int64_t position[NPOSITION] = {t->epoch, t->at, t->update, t->waited, (int64_t)t->seed, t->n, t->batch, VERSION};
+    double sums[NSUM] = {t->loss_sum, t->loss_weight, t->best, t->last_loss, t->valid_loss};
+    list_arrays(t, &tmp, position, sums, &s.tensor);
+    put_meta(&tmp, &s, "rondo.model", name_str(ctx, t->m->desc->name));
+    put_meta(&tmp, &s, "rondo.hash", arena_printf(&tmp, "%016llx", (unsigned long long)t->m->desc->hash));
+    put_meta(&tmp, &s, "rondo.optimizer", name_str(ctx, t->opt.cell.mod->name));
+    put_meta(&tmp, &s, "rondo.checksum", arena_printf(&tmp, "%016llx", (unsigned long long)checksum(&s.tensor)));
+    bool ok = safetensors_write(ctx, path, &s);
+    arena_free(&tmp);
+    return ok;
+}
+
+static const char *get_meta(const Safetensors *s, const char *key) {
+    for (uint32_t i = 0; i + 1 < s->meta.n; i += 2)
+        if (strcmp(s->meta.at[i], key) == 0) return s->meta.at[i + 1];
+    return "";
+}
+
+static bool refuse(Training *t, const char *path, const char *why) {
+    diag_error(t->m->ctx, 615, NOWHERE, "%s cannot be resumed from: %s", path, why);
+    return false;
+}
+
+static bool take(Training *t, Arena *tmp, const char *path, const Safetensors *s) {
+    int64_t position[NPOSITION];
+    double sums[NSUM];
+    Arrays want = {0};
+    char hex[32];
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)checksum(&s->tensor));
+    if (!*get_meta(s, "rondo.checksum")) return refuse(t, path, "it is no checkpoint");
+    if (strcmp(hex, get_meta(s, "rondo.checksum")) != 0) return refuse(t, path, "it is damaged: its checksum is wrong");
+    snprintf(hex, sizeof hex, "%016llx", (unsigned long long)t->m->desc->hash);
+    if (strcmp(hex, get_meta(s, "rondo.hash")) != 0) return refuse(t, path, "its model has other names or shapes of weights");
+    if (strcmp(name_str(t->m->ctx, t->opt.cell.mod->name), get_meta(s, "rondo.optimizer")) != 0)
+        return refuse(t, path, "it was made with another optimizer");
+    list_arrays(t, tmp, position, sums, &want);
+    for (uint32_t i = 0; i < want.array.n; i++) {
+        const Array *w = &want.array.at[i], *x = arrays_find(&s->tensor, w->name);
+        if (!x || x->type != w->type || array_count(x) != array_count(w)) return refuse(t, path, "its arrays have another type or size");
+    }
+    const Array *p = arrays_find(&s->tensor, "position");
+    if (array_get(p, NPOSITION - 1) != VERSION) return refuse(t, path, "it was written by another version of Rondo");
+    if (array_get(p, 5) != (double)t->n || array_get(p, 6) != (double)t->batch)
+        return refuse(t, path, "the number of examples or the batch size has changed");
+    for (uint32_t i = 0; i < want.array.n; i++) {
+        const Array *w = &want.array.at[i], *x = arrays_find(&s->tensor, w->name);
+        memcpy(w->data, x->data, (size_t)array_count(x) * rondo_type_size(x->type));
+    }
+    t->epoch = position[0];
+    t->at = position[1];
+    t->update = position[2];
+    t->waited = position[3];
+    t->seed = (uint64_t)position[4];
+    t->loss_sum = sums[0];
+    t->loss_weight = sums[1];
+    t->best = sums[2];
+    t->last_loss = sums[3];
+    t->valid_loss = sums[4];
+    if (t->epoch < 0 || t->at < 0 || t->at >= t->batches || t->update < 0) return refuse(t, path, "its position makes no sense");
+    t->m->theta_version++;
+    t->m->ready = true;
+    return true;
+}
+
+bool checkpoint_load(Training *t, const char *path) {
+    Arena tmp = arena_make(t->m->ctx);
+    Safetensors s;
+    bool ok = safetensors_read(t->m->ctx, &tmp, path, &s) && take(t, &tmp, path, &s);
+    arena_free(&tmp);
+    return ok;
+}

@@ -1,0 +1,103 @@
+/* emit_text: names, numbers and shapes of emitted C. */
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/emit_c.h"
+
+/* Words that a parameter or field of the user's cannot be called: C's and C++'s, and those of our own functions. */
+static bool is_taken(const char *s) {
+    static const char *const word[] = {
+        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for",
+        "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct",
+        "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "and", "or", "not", "new", "class", "this", "bool",
+        "true", "false", "delete", "public", "private", "template", "operator", "namespace", "try", "throw", "catch", "using",
+        "virtual", "friend", "explicit", "export", "mutable", "typename", "xor", "compl", "s", "w", "n", "t", "k", "at", "buf",
+        "dim", "work", "scratch", "steps", "batch", "theta", "grad", "moments", "seed", "update", "size_t", "asm"};
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
+        if (strcmp(s, word[i]) == 0) return true;
+    return false;
+}
+
+const char *c_ident(Arena *a, const char *s, bool upper) {
+    size_t n = strlen(s);
+    char *id = arena_strndup(a, s, n);
+    for (size_t i = 0; i < n; i++) {
+        unsigned char ch = (unsigned char)s[i];
+        bool ok = ch < 128 && (isalpha(ch) || ch == '_' || (isdigit(ch) && i));
+        id[i] = !ok ? '_' : upper ? (char)toupper(ch) : (char)ch;
+    }
+    return !upper && is_taken(id) ? arena_printf(a, "%s_", id) : id;
+}
+
+const char *c_type(const CModel *c, uint8_t dtype) {
+    return dtype == DT_F ? c->real : "int32_t";
+}
+
+const char *c_number(CModel *c, double v) {
+    bool f64 = c->m->f64;
+    Str s = str_make(c->a);
+    if (isnan(v)) return f64 ? "(double)NAN" : "NAN";
+    if (isinf(v)) return arena_printf(c->a, "%s%s", v < 0 ? "-" : "", f64 ? "(double)INFINITY" : "INFINITY");
+    if (f64) str_double(&s, v);
+    else str_float(&s, (float)v);
+    if (!strpbrk(s.at, ".eE")) str_put(&s, ".0");
+    if (!f64) str_putc(&s, 'f');
+    return s.at;
+}
+
+void c_array(CModel *c, Str *s, const char *type, const char *name, const double *v, int64_t n, bool is_int) {
+    str_printf(s, "static const %s %s[%lld] = {", type, name, (long long)(n > 0 ? n : 1));
+    Arena *keep = c->a, tmp = arena_make(c->ctx);
+    c->a = &tmp;
+    size_t column = 120;
+    for (int64_t i = 0; i < (n > 0 ? n : 1); i++) {
+        const char *x = n <= 0 ? "0" : is_int ? arena_printf(&tmp, "%lld", (long long)v[i]) : c_number(c, v[i]);
+        size_t len = strlen(x) + 2;
+        if (column + len > 118) {
+            str_put(s, "\n    ");
+            column = 3;
+        } else str_putc(s, ' ');
+        str_printf(s, "%s,", x);
+        column += len;
+        if (tmp.used > 1 << 20) arena_free(&tmp);
+    }
+    c->a = keep;
+    arena_free(&tmp);
+    str_put(s, "\n};\n");
+}
+
+/* ---- sizes -------------------------------------------------------------------------------------------------------------- */
+
+static const char *axis_param(CModel *c, const Module *m, uint32_t k) {
+    uint32_t n = 0;
+    for (uint32_t i = 1; i < m->naxis; i++) n += m->axis[i].kind == AXIS_TIME;
+    return n == 1 ? "steps" : arena_printf(c->a, "steps_%s", c_ident(c->a, name_str(c->ctx, m->axis[k].name), true));
+}
+
+const char *c_size_params(CModel *c, const CProgram *p, bool types) {
+    Str s = str_make(c->a);
+    for (uint32_t k = 1; k < p->m->naxis; k++)
+        if (p->m->axis[k].kind == AXIS_TIME) str_printf(&s, "%s%s, ", types ? "int " : "", axis_param(c, p->m, k));
+    str_printf(&s, "%sbatch", types ? "int " : "");
+    return s.at;
+}
+
+const char *c_shape(CModel *c, const CProgram *p, const CPort *x) {
+    Str s = str_make(c->a);
+    if (x->axes & AX(AXIS_B)) str_put(&s, "[batch]");
+    for (uint32_t k = 1; k < p->m->naxis; k++) {
+        const Axis *axis = &p->m->axis[k];
+        if (!(x->axes & AX(k))) continue;
+        if (axis->kind == AXIS_COUNT) str_printf(&s, "[%d]", axis->count);
+        else if (axis->kind == AXIS_JOIN) str_printf(&s, "[%s + %s]", axis_param(c, p->m, axis->a), axis_param(c, p->m, axis->b));
+        else str_printf(&s, "[%s]", axis_param(c, p->m, k));
+    }
+    for (int k = 0; k < x->rank; k++) str_printf(&s, "[%d]", x->dim[k]);
+    return s.n ? s.at : "[1]";
+}
+
+void c_function(CModel *c, const char *comment, const char *head) {
+    str_printf(&c->h, "\n/* %s */\n%s;\n", comment, head);
+    str_printf(&c->c, "\n%s\n{\n", head);
+}

@@ -1,0 +1,585 @@
+/* exec: a module made ready for one engine. Memory of a set of dims:
+     slab    one block; slots one after another, aligned to 64 bytes; a slot is as large as its largest buffer
+     packs   one block of the same kind, filled by "prepare" when theta has changed
+     arrays  one block: inputs and results in canonical layout, unless the caller binds memory of its own
+   A block grows when larger dims come and is never cut, so alternating batches (a short last one) allocate nothing. */
+#include <math.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/internal.h"
+
+typedef struct {
+    char *raw, *at; /* at: aligned to 64 */
+    size_t size;
+} Block;
+
+typedef struct {
+    Border border;
+    El el;
+    size_t offset; /* in the block of arrays */
+    void *own, *bound;
+    bool used; /* an input that the graph reads */
+} Slot;
+
+struct Exec {
+    Ctx *ctx;
+    Arena arena;
+    ExecOptions opt;
+    bool f64;
+    Module *m;
+    LProgram *p; /* NULL: EXEC_EVAL */
+    Engine *engine;
+    Pool *pool;
+    bool own_pool;
+    int64_t run, prepare; /* entries; -1: none */
+    bool dims_set, packed;
+    uint64_t theta_version;
+    int64_t dim[LDIM_COUNT];
+    void **buf;
+    size_t *slot_size, *slot_at; /* [nslot + 1] */
+    Slot *input, *root; /* by Module.input, by root of graph[0] */
+    int32_t *example;
+    int64_t example_cap;
+    Block slab, packs, arrays;
+    ExecStats stats;
+    /* EXEC_EVAL */
+    Arena eval_arena;
+    double *theta64;
+    const double **param, **in, **out;
+    int64_t *example64;
+    /* one call */
+    int64_t call_fn;
+    atomic_bool call_failed;
+};
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- making ------------------------------------------------------------------------------------------------------------- */
+
+static bool make_program(Exec *e, Str *explain) {
+    HostInfo host = host_info();
+    const ExecOptions *o = &e->opt;
+    int lanes = e->f64 ? host.lanes_f64 : host.lanes_f32;
+    LowerOptions lo = {.f64 = e->f64, .V = o->V ? o->V : lanes, .registers = o->registers ? o->registers : host.registers,
+                       .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps};
+    double t0 = now();
+    e->p = lower_module(e->ctx, &e->arena, e->m, &lo, explain);
+    e->stats.lower_seconds = now() - t0;
+    if (!e->p) return false;
+    EngineOptions eo = {.cc = o->cc, .cache_dir = o->cache_dir, .shadow = o->shadow, .debug_symbols = o->debug_symbols};
+    switch (o->engine) {
+    case EXEC_JIT: eo.kind = ENGINE_JIT; break;
+    case EXEC_C: eo.kind = ENGINE_C; break;
+    case EXEC_LOOPS:
+    case EXEC_EVAL: eo.kind = ENGINE_LOOPS; break;
+    }
+    t0 = now();
+    e->engine = engine_make(e->ctx, e->p, &eo);
+    e->stats.engine_seconds = now() - t0;
+    if (!e->engine) return false;
+    EngineStats es = engine_stats(e->engine);
+    e->stats.from_cache = es.from_cache;
+    e->stats.llvm_instructions = es.llvm_instructions;
+    e->stats.llvm_instructions_shared = es.llvm_instructions_shared;
+    for (uint32_t i = 0; i < e->p->fn.n; i++) {
+        const LFunc *f = e->p->fn.at[i];
+        if (f->kind != LFUNC_ENTRY) continue;
+        if (strcmp(name_str(e->ctx, f->name), "run") == 0) e->run = i;
+        if (strcmp(name_str(e->ctx, f->name), "prepare") == 0) e->prepare = i;
+    }
+    if (e->run < 0) {
+        diag_error(e->ctx, 999, NOWHERE, "the loop program of '%s' has no entry 'run'", name_str(e->ctx, e->m->name));
+        return false;
+    }
+    e->buf = NEW_N(&e->arena, void *, e->p->buf.n + 1);
+    e->slot_size = NEW_N(&e->arena, size_t, e->p->nslot + 1);
+    e->slot_at = NEW_N(&e->arena, size_t, e->p->nslot + 1);
+    return true;
+}
+
+/* Element types at the border: the program's word where it has a buffer, else by the type. */
+static void make_slots(Exec *e) {
+    const Graph *g = e->m->graph.at[0];
+    El f = e->f64 ? EL_F64 : EL_F32;
+    bool eval = !e->p;
+    e->input = NEW_N(&e->arena, Slot, e->m->input.n + 1);
+    e->root = NEW_N(&e->arena, Slot, g->root.n + 1);
+    for (uint32_t i = 0; i < e->m->input.n; i++)
+        e->input[i].el = eval ? EL_F64 : e->m->input.at[i].dtype == DT_F ? f : EL_I32;
+    for (uint32_t r = 0; r < g->root.n; r++)
+        e->root[r].el = eval ? EL_F64 : g->node.at[g->root.at[r].ref].dtype == DT_F ? f : EL_I32;
+    for (Ref r = 1; r < g->node.n; r++)
+        if (g->node.at[r].op == OP_INPUT) e->input[g->node.at[r].attr].used = true;
+    for (uint32_t k = 1; k < e->m->naxis; k++) /* lengths are read by every operation over their axis */
+        if (e->m->axis[k].length) e->input[e->m->axis[k].length - 1].used = true;
+    for (uint32_t k = 0; e->p && k < e->p->buf.n; k++) {
+        const LBuf *b = &e->p->buf.at[k];
+        El el = b->elem == LE_F ? f : EL_I32;
+        if (b->role == LB_INPUT && b->index < e->m->input.n) e->input[b->index].el = el;
+        if (b->role == LB_OUTPUT && b->index < g->root.n) e->root[b->index].el = el;
+    }
+}
+
+typedef struct {
+    Exec *e;
+    const Module *m;
+    Str *explain;
+} Making;
+
+static bool make(void *arg) {
+    const Making *k = arg;
+    Exec *e = k->e;
+    PassOptions po = {0};
+    if (e->opt.passes) po = *e->opt.passes;
+    po.grad = e->opt.grad;
+    po.want_input = e->opt.want_input;
+    double t0 = now();
+    e->m = module_copy(k->m, &e->arena);
+    if (!e->m || !passes_run(e->m, &po)) return false;
+    e->stats.pass_seconds = now() - t0;
+    if (e->opt.engine == EXEC_EVAL) {
+        e->theta64 = NEW_N(&e->arena, double, e->m->theta_size + 1);
+        e->param = NEW_N(&e->arena, const double *, e->m->param.n + 1);
+        e->in = NEW_N(&e->arena, const double *, e->m->input.n + 1);
+        e->out = NEW_N(&e->arena, const double *, e->m->graph.at[0]->root.n + 1);
+        for (uint32_t i = 0; i < e->m->param.n; i++) e->param[i] = e->theta64 + e->m->param.at[i].offset;
+    } else if (!make_program(e, k->explain)) return false;
+    make_slots(e);
+    int threads = e->opt.engine == EXEC_EVAL ? 1 : e->opt.threads > 0 ? e->opt.threads : 1;
+    e->pool = e->opt.pool;
+    if (!e->pool) {
+        e->pool = pool_make(e->ctx, threads);
+        e->own_pool = true;
+    }
+    return e->pool != NULL;
+}
+
+Exec *exec_make(Ctx *ctx, const Module *m, const ExecOptions *o, Str *explain) {
+    Exec *e = ctx_alloc(ctx, sizeof *e);
+    e->ctx = ctx;
+    e->arena = arena_make(ctx);
+    e->eval_arena = arena_make(ctx);
+    e->opt = *o;
+    e->f64 = o->f64 || o->engine == EXEC_EVAL;
+    e->run = e->prepare = -1;
+    Making k = {e, m, explain};
+    int got = guard_call(ctx, make, &k);
+    if (got > 0) return e;
+    exec_destroy(e);
+    if (got < 0) ctx_out_of_memory(ctx);
+    return NULL;
+}
+
+void exec_destroy(Exec *e) {
+    if (!e) return;
+    if (e->engine) engine_destroy(e->engine);
+    if (e->own_pool) pool_destroy(e->pool);
+    ctx_free(e->ctx, e->slab.raw);
+    ctx_free(e->ctx, e->packs.raw);
+    ctx_free(e->ctx, e->arrays.raw);
+    ctx_free(e->ctx, e->example);
+    ctx_free(e->ctx, e->example64);
+    arena_free(&e->eval_arena);
+    arena_free(&e->arena);
+    ctx_free(e->ctx, e);
+}
+
+const Module *exec_module(const Exec *e) {
+    return e->m;
+}
+const LProgram *exec_program(const Exec *e) {
+    return e->p;
+}
+ExecStats exec_stats(const Exec *e) {
+    return e->stats;
+}
+bool exec_f64(const Exec *e) {
+    return e->f64;
+}
+int64_t exec_batch(const Exec *e) {
+    return e->dim[AXIS_B];
+}
+
+/* ---- memory ------------------------------------------------------------------------------------------------------------- */
+
+static bool block_reserve(Exec *e, Block *b, size_t size) {
+    if (size <= b->size && b->at) return false;
+    ctx_free(e->ctx, b->raw);
+    *b = (Block){0};
+    b->raw = ctx_alloc(e->ctx, size + 128);
+    b->at = b->raw + (64 - (uintptr_t)b->raw % 64) % 64;
+    b->size = size;
+    return true;
+}
+
+static bool too_large(Exec *e, const char *what) {
+    diag_error(e->ctx, 902, NOWHERE, "the %s of '%s' would be larger than any memory", what, name_str(e->ctx, e->m->name));
+    return false;
+}
+
+static bool add_aligned(size_t *total, int64_t bytes) {
+    int64_t n;
+    if (bytes < 0 || !checked_add((int64_t)*total, bytes, &n) || !checked_add(n, 63, &n)) return false;
+    *total = (size_t)(n / 64 * 64);
+    return true;
+}
+
+/* Offsets of the slots of one role; *total = bytes of the block. */
+static bool plan_slots(Exec *e, LBufRole role, size_t *total) {
+    *total = 0;
+    memset(e->slot_size, 0, (e->p->nslot + 1) * sizeof *e->slot_size);
+    for (uint32_t k = 0; k < e->p->buf.n; k++) {
+        const LBuf *b = &e->p->buf.at[k];
+        if (b->role != role) continue;
+        int64_t n = lextent_eval(&b->extent, e->dim), bytes;
+        if (n < 0 || !checked_mul(n, b->elem == LE_F && e->f64 ? 8 : 4, &bytes)) return false;
+        if ((size_t)bytes > e->slot_size[b->slot]) e->slot_size[b->slot] = (size_t)bytes;
+    }
+    for (uint32_t s = 0; s < e->p->nslot; s++) {
+        e->slot_at[s] = *total;
+        if (!add_aligned(total, (int64_t)e->slot_size[s])) return false;
+    }
+    return true;
+}
+
+static void bind_slots(Exec *e, LBufRole role, const Block *block) {
+    for (uint32_t k = 0; k < e->p->buf.n; k++)
+        if (e->p->buf.at[k].role == role) e->buf[k] = block->at + e->slot_at[e->p->buf.at[k].slot];
+}
+
+static bool plan_slot(Exec *e, Slot *s, uint32_t axes, int rank, const int32_t *dim, size_t *total) {
+    if (!border_make(axes, rank, dim, e->dim, &s->border)) return false;
+    s->offset = *total;
+    s->bound = NULL;
+    return add_aligned(total, s->border.B * s->border.X * s->border.F * (int64_t)el_size(s->el));
+}
+
+static bool plan_arrays(Exec *e, size_t *total) {
+    const Graph *g = e->m->graph.at[0];
+    *total = 0;
+    for (uint32_t i = 0; i < e->m->input.n; i++) {
+        const Input *in = &e->m->input.at[i];
+        if (!plan_slot(e, &e->input[i], in->axes, in->rank, in->dim, total)) return false;
+    }
+    for (uint32_t r = 0; r < g->root.n; r++) {
+        const Node *n = &g->node.at[g->root.at[r].ref];
+        if (g->root.at[r].kind == ROOT_GRAD_PARAM) continue;
+        if (!plan_slot(e, &e->root[r], n->axes, n->rank, n->dim, total)) return false;
+    }
+    return true;
+}
+
+static void bind_arrays(Exec *e) {
+    for (uint32_t i = 0; i < e->m->input.n; i++) e->input[i].own = e->arrays.at + e->input[i].offset;
+    for (uint32_t r = 0; r < e->m->graph.at[0]->root.n; r++) e->root[r].own = e->arrays.at + e->root[r].offset;
+}
+
+static bool check_axes(Exec *e, const int64_t *axis) {
+    for (uint32_t k = 0; k < e->m->naxis; k++) {
+        const Axis *x = &e->m->axis[k];
+        int64_t n = axis[k];
+        if (x->kind == AXIS_COUNT) n = x->count;
+        else if (x->kind == AXIS_JOIN && !checked_add(e->dim[x->a], e->dim[x->b], &n)) n = -1;
+        if (n < 1 || n > INT32_MAX) {
+            diag_error(e->ctx, 613, NOWHERE, "axis '%s' of '%s' cannot have %lld steps", k ? name_str(e->ctx, x->name) : "B",
+                       name_str(e->ctx, e->m->name), (long long)n);
+            return false;
+        }
+        e->dim[k] = n;
+    }
+    return true;
+}
+
+static void reserve_examples(Exec *e) {
+    int64_t B = e->dim[AXIS_B];
+    if (B <= e->example_cap) return;
+    ctx_free(e->ctx, e->example);
+    ctx_free(e->ctx, e->example64);
+    e->example = NULL;
+    e->example64 = NULL;
+    e->example_cap = 0;
+    e->example = ctx_alloc(e->ctx, (size_t)B * sizeof *e->example);
+    e->example64 = ctx_alloc(e->ctx, (size_t)B * sizeof *e->example64);
+    e->example_cap = B;
+}
+
+bool exec_dims(Exec *e, const int64_t *axis) {
+    bool same = e->dims_set;
+    for (uint32_t k = 0; same && k < e->m->naxis; k++)
+        if (e->m->axis[k].kind != AXIS_COUNT && e->m->axis[k].kind != AXIS_JOIN) same = e->dim[k] == axis[k];
+    if (same) return true;
+    e->dims_set = false;
+    if (!check_axes(e, axis)) return false;
+    e->dim[LDIM_NT] = pool_threads(e->pool);
+    size_t slab = 0, packs = 0, arrays = 0, limit = e->opt.memory_limit ? e->opt.memory_limit : DEFAULT_MEMORY_LIMIT;
+    if (!plan_arrays(e, &arrays)) return too_large(e, "arrays");
+    if (e->p && (!plan_slots(e, LB_PACK, &packs) || !plan_slots(e, LB_SLAB, &slab))) return too_large(e, "memory");
+    if (slab > limit || packs > limit || arrays > limit || slab + packs + arrays > limit) {
+        diag_error(e->ctx, 902, NOWHERE, "'%s' needs %.1f MiB at batch %lld; the limit is %.1f MiB", name_str(e->ctx, e->m->name),
+                   ((double)slab + (double)packs + (double)arrays) / 1048576, (long long)e->dim[0], (double)limit / 1048576);
+        diag_help(e->ctx, NOWHERE, "use a smaller batch or shorter sequences");
+        return false;
+    }
+    block_reserve(e, &e->arrays, arrays + 64);
+    bind_arrays(e);
+    if (e->p) {
+        block_reserve(e, &e->slab, slab + 64);
+        bind_slots(e, LB_SLAB, &e->slab);
+        plan_slots(e, LB_PACK, &packs);
+        block_reserve(e, &e->packs, packs + 64);
+        bind_slots(e, LB_PACK, &e->packs);
+    }
+    reserve_examples(e);
+    e->packed = false;
+    e->stats.slab_bytes = (int64_t)slab;
+    e->stats.pack_bytes = (int64_t)packs;
+    e->stats.array_bytes = (int64_t)arrays;
+    e->dims_set = true;
+    for (uint32_t i = 0; i < e->m->input.n; i++) exec_set_input(e, i, NULL, NULL);
+    return true;
+}
+
+/* ---- inputs and results ------------------------------------------------------------------------------------------------- */
+
+static void *slot_data(const Slot *s) {
+    return s->bound ? s->bound : s->own;
+}
+
+void *exec_input_data(Exec *e, uint32_t i, bool *is_int) {
+    if (is_int) *is_int = e->input[i].el == EL_I32;
+    return slot_data(&e->input[i]);
+}
+void exec_bind_input(Exec *e, uint32_t i, void *data) {
+    e->input[i].bound = data;
+}
+const void *exec_root_data(const Exec *e, uint32_t r, bool *is_int) {
+    if (is_int) *is_int = e->root[r].el == EL_I32;
+    return slot_data(&e->root[r]);
+}
+void exec_bind_root(Exec *e, uint32_t r, void *data) {
+    e->root[r].bound = data;
+}
+
+void *exec_buffer(const Exec *e, uint32_t k) {
+    return e->buf[k];
+}
+
+bool exec_uses_input(const Exec *e, uint32_t i) {
+    return e->input[i].used;
+}
+
+static double slot_get(const Slot *s, int64_t i) {
+    const void *p = slot_data(s);
+    switch (s->el) {
+    case EL_F32: return ((const float *)p)[i];
+    case EL_F64: return ((const double *)p)[i];
+    case EL_I32: return ((const int32_t *)p)[i];
+    }
+    return 0;
+}
+
+static void slot_fill(Slot *s, double v) {
+    int64_t n = s->border.B * s->border.X * s->border.F;
+    void *p = slot_data(s);
+    for (int64_t i = 0; i < n; i++) switch (s->el) {
+        case EL_F32: ((float *)p)[i] = (float)v; break;
+        case EL_F64: ((double *)p)[i] = v; break;
+        case EL_I32: ((int32_t *)p)[i] = (int32_t)v; break;
+        }
+}
+
+void exec_set_scalar(Exec *e, uint32_t i, double v) {
+    slot_fill(&e->input[i], v);
+}
+
+double exec_get_scalar(const Exec *e, uint32_t r) {
+    return slot_get(&e->root[r], 0);
+}
+
+/* Real steps of example b along axis k. */
+int64_t exec_axis_length(const Exec *e, uint32_t k, int64_t b) {
+    const Axis *x = &e->m->axis[k];
+    if (x->kind == AXIS_JOIN && x->ragged) return exec_axis_length(e, x->a, b) + exec_axis_length(e, x->b, b);
+    if (x->kind != AXIS_TIME || !x->ragged || !x->length) return e->dim[k];
+    return (int64_t)slot_get(&e->input[x->length - 1], b);
+}
+
+/* Is the position (b, x) of a value padding? x counts the other axes row-major. */
+static bool is_padding(const Exec *e, const Border *border, int64_t b, int64_t x) {
+    for (uint32_t k = border->nlead; k-- > 0;) {
+        uint32_t axis = border->axis[k];
+        if (axis == AXIS_B) continue;
+        int64_t t = x % border->dim[k];
+        x /= border->dim[k];
+        if (t >= exec_axis_length(e, axis, border->batch ? b : 0)) return true;
+    }
+    return false;
+}
+
+static bool any_ragged(const Exec *e, const Border *b) {
+    for (uint32_t k = 0; k < b->nlead; k++)
+        if (b->axis[k] != AXIS_B && e->m->axis[b->axis[k]].ragged) return true;
+    return false;
+}
+
+static void zero_padding(Exec *e, Slot *s) {
+    const Border *b = &s->border;
+    size_t row = (size_t)b->F * el_size(s->el);
+    if (!any_ragged(e, b)) return;
+    for (int64_t x = 0; x < b->X; x++)
+        for (int64_t k = 0; k < b->B; k++)
+            if (is_padding(e, b, k, x)) memset((char *)slot_data(s) + (size_t)(x * b->B + k) * row, 0, row);
+}
+
+static bool check_range(Exec *e, uint32_t i, double lo, double hi, const char *what) {
+    const Slot *s = &e->input[i];
+    const Border *b = &s->border;
+    for (int64_t x = 0; x < b->X; x++)
+        for (int64_t k = 0; k < b->B; k++)
+            for (int64_t f = 0; f < b->F; f++) {
+                double v = slot_get(s, (x * b->B + k) * b->F + f);
+                if (v >= lo && v <= hi && v == floor(v)) continue;
+                diag_error(e->ctx, 609, NOWHERE, "%s '%s' of example %lld is %g; it must be a whole number from %g to %g", what,
+                           name_str(e->ctx, e->m->input.at[i].name), (long long)k, v, lo, hi);
+                return false;
+            }
+    return true;
+}
+
+static bool fits(const Exec *e, uint32_t i, const Array *a, const int64_t *example) {
+    const Border *b = &e->input[i].border;
+    int64_t n = array_count(a);
+    if (b->F == 1 || a->rank == b->rank) {
+        bool ok = a->rank >= (int)b->nlead && n >= 0;
+        for (int k = 0; ok && k < a->rank; k++) {
+            int64_t want = k < b->rank ? b->dim[k] : 1;
+            ok = a->dim[k] == want || (k == 0 && b->batch && example);
+        }
+        if (ok && (a->rank == b->rank || b->F == 1)) return true;
+    }
+    Str s = str_make(&((Exec *)e)->arena);
+    str_putc(&s, '[');
+    for (int k = 0; k < a->rank; k++) str_printf(&s, "%s%lld", k ? ", " : "", (long long)a->dim[k]);
+    str_put(&s, "] where [");
+    for (int k = 0; k < b->rank; k++) str_printf(&s, "%s%lld", k ? ", " : "", (long long)b->dim[k]);
+    diag_error(e->ctx, 606, NOWHERE, "the array for '%s' has the shape %s] is needed", name_str(e->ctx, e->m->input.at[i].name), s.at);
+    return false;
+}
+
+bool exec_set_input(Exec *e, uint32_t i, const Array *a, const int64_t *example) {
+    const Input *in = &e->m->input.at[i];
+    Slot *s = &e->input[i];
+    s->bound = NULL;
+    if (!a) {
+        double v = 0;
+        if (in->kind == INPUT_SCALAR) v = in->value;
+        for (uint32_t k = 1; in->kind == INPUT_LENGTH && k < e->m->naxis; k++)
+            if (e->m->axis[k].length == i + 1) v = (double)e->dim[k];
+        slot_fill(s, v);
+        return true;
+    }
+    if (!fits(e, i, a, example)) return false;
+    border_in(&s->border, a, example, s->el, s->own);
+    if (in->kind == INPUT_LENGTH) {
+        for (uint32_t k = 1; k < e->m->naxis; k++)
+            if (e->m->axis[k].length == i + 1) return check_range(e, i, 1, (double)e->dim[k], "the length");
+        return true;
+    }
+    if (in->dtype == DT_F) return true;
+    zero_padding(e, s);
+    if (in->vocab) return check_range(e, i, 0, in->vocab - 1, "token");
+    return in->dtype != DT_B || check_range(e, i, 0, 1, "bool");
+}
+
+bool exec_get(Exec *e, Arena *a, uint32_t r, Array *out) {
+    const Graph *g = e->m->graph.at[0];
+    const Node *n = &g->node.at[g->root.at[r].ref];
+    Slot *s = &e->root[r];
+    rondo_type t = n->dtype == DT_F ? (e->f64 ? RONDO_F64 : RONDO_F32) : n->dtype == DT_I ? RONDO_I32 : RONDO_U8;
+    Arrays tmp = {0};
+    Array *x = arrays_add(a, &tmp, name_str(e->ctx, g->root.at[r].name), t, s->border.rank, s->border.dim);
+    if (!x) return too_large(e, "results");
+    zero_padding(e, s);
+    border_out(&s->border, s->el, slot_data(s), x);
+    *out = *x;
+    return true;
+}
+
+int64_t exec_root(const Exec *e, RootKind kind, uint32_t index, Name name) {
+    const Graph *g = e->m->graph.at[0];
+    for (uint32_t r = 0; r < g->root.n; r++) {
+        const Root *x = &g->root.at[r];
+        if (x->kind == kind && (name ? x->name == name : x->index == index)) return r;
+    }
+    return -1;
+}
+
+/* ---- running ------------------------------------------------------------------------------------------------------------ */
+
+static void thread_call(void *arg, const KEnv *env) {
+    Exec *e = arg;
+    if (!engine_call(e->engine, (uint32_t)e->call_fn, e->buf, e->dim, env)) atomic_store(&e->call_failed, true);
+}
+
+static bool call_entry(Exec *e, int64_t fn) {
+    e->call_fn = fn;
+    atomic_store(&e->call_failed, false);
+    pool_run(e->pool, thread_call, e);
+    return !atomic_load(&e->call_failed);
+}
+
+static bool run_eval(Exec *e, const double *theta, double *grad, uint64_t seed, uint64_t update) {
+    const Graph *g = e->m->graph.at[0];
+    memcpy(e->theta64, theta, (size_t)e->m->theta_size * sizeof *theta);
+    for (uint32_t i = 0; i < e->m->input.n; i++) e->in[i] = slot_data(&e->input[i]);
+    EvalIn in = {.param = e->param, .input = e->in, .seed = seed, .update = update, .example = e->example64};
+    memcpy(in.axis, e->dim, sizeof in.axis);
+    arena_free(&e->eval_arena);
+    if (!module_eval(e->m, &e->eval_arena, &in, e->out)) return false;
+    for (uint32_t r = 0; r < g->root.n; r++) {
+        const Root *x = &g->root.at[r];
+        if (x->kind == ROOT_GRAD_PARAM) {
+            const Param *p = &e->m->param.at[x->index];
+            int64_t n = 1;
+            for (int k = 0; k < p->rank; k++) n *= p->dim[k];
+            if (grad) memcpy(grad + p->offset, e->out[r], (size_t)n * sizeof *grad);
+        } else {
+            const Border *b = &e->root[r].border;
+            memcpy(slot_data(&e->root[r]), e->out[r], (size_t)(b->B * b->X * b->F) * sizeof(double));
+        }
+    }
+    arena_free(&e->eval_arena);
+    return true;
+}
+
+bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update,
+              const int64_t *example) {
+    for (int64_t b = 0; b < e->dim[0]; b++) {
+        e->example64[b] = example ? example[b] : b;
+        e->example[b] = (int32_t)e->example64[b];
+    }
+    if (!e->p) return run_eval(e, theta, grad, seed, update);
+    for (uint32_t k = 0; k < e->p->buf.n; k++) {
+        const LBuf *b = &e->p->buf.at[k];
+        if (b->role == LB_THETA) e->buf[k] = (void *)theta;
+        else if (b->role == LB_GRAD) e->buf[k] = grad;
+        else if (b->role == LB_INPUT) e->buf[k] = slot_data(&e->input[b->index]);
+        else if (b->role == LB_OUTPUT) e->buf[k] = slot_data(&e->root[b->index]);
+        else if (b->role == LB_EXAMPLE) e->buf[k] = e->example;
+    }
+    e->dim[LDIM_SEED_LO] = (int64_t)(seed & UINT32_MAX);
+    e->dim[LDIM_SEED_HI] = (int64_t)(seed >> 32);
+    e->dim[LDIM_UPDATE] = (int64_t)update;
+    if (e->prepare >= 0 && (!e->packed || e->theta_version != theta_version)) {
+        if (!call_entry(e, e->prepare)) return false;
+        e->packed = true;
+        e->theta_version = theta_version;
+    }
+    return call_entry(e, e->run);
+}

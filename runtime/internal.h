@@ -1,0 +1,157 @@
+/* internal: what the files of runtime/ share. */
+#ifndef RONDO_RUNTIME_INTERNAL_H
+#define RONDO_RUNTIME_INTERNAL_H
+
+#include <stdlib.h>
+
+#include "runtime/runtime.h"
+
+enum { NO_CODE = 0 };
+#define NOWHERE ((Span){0, 0})
+#define DEFAULT_MEMORY_LIMIT ((size_t)16 << 30)
+
+/* Calls fn(arg) where running out of memory comes back: 1 true, 0 false, -1 out of memory (already reported). */
+int guard_call(Ctx *ctx, bool (*fn)(void *arg), void *arg);
+
+/* ---- bytes ------------------------------------------------------------------------------------------------------------- */
+
+uint64_t load_le(const unsigned char *p, int bytes);
+void store_le(unsigned char *p, uint64_t v, int bytes);
+unsigned char *pack_elements(unsigned char *p, const Array *x); /* little-endian; returns the end */
+bool safetensors_pack(Ctx *ctx, Arena *a, const Safetensors *s, char **data, size_t *n);
+
+/* ---- border: batch-first arrays and canonical ones --------------------------------------------------------------------- */
+
+/* A value as a user sees it: [B] first if it has B, the other axes ascending, then features. */
+typedef struct {
+    bool batch; /* has B */
+    int64_t B, X, F; /* X: product of the other leading axes; 1s where absent */
+    int rank;
+    int64_t dim[RONDO_MAX_RANK];
+    uint32_t axis[RONDO_MAX_RANK]; /* of each leading dim; UINT32_MAX for features */
+    uint32_t nlead;
+} Border;
+bool border_make(uint32_t axes, int rank, const int32_t *dim, const int64_t *size, Border *out);
+typedef enum { EL_F32, EL_F64, EL_I32 } El;
+void border_in(const Border *b, const Array *src, const int64_t *example, El el, void *dst);
+void border_out(const Border *b, El el, const void *src, Array *dst);
+size_t el_size(El e);
+
+/* ---- models ------------------------------------------------------------------------------------------------------------ */
+
+enum { RAGGED = 2 };
+struct rondo_model {
+    Ctx *ctx;
+    bool own_ctx;
+    Arena arena; /* as long as the model */
+    Arena result; /* arrays handed to the caller of rondo.h, until the next call */
+    Program *program;
+    const ModelDesc *desc;
+    ModelOptions opt;
+    const char *path; /* of the model's file */
+    uint64_t seed;
+    void *theta; /* f32 or f64 */
+    bool f64, ready; /* ready: weights were drawn or loaded */
+    uint64_t theta_version;
+    Pool *pool;
+    Module *module[MODULE_COUNT][RAGGED];
+    Exec *exec[MODULE_COUNT][RAGGED];
+    struct CellRun *metric; /* by ModelDesc.metric; NULL until needed */
+    Arena text; /* of rondo_message */
+    const char *message;
+    void (*log_fn)(void *arg, const char *line);
+    void *log_arg;
+};
+
+typedef struct {
+    Model *m;
+    const char *path;
+    const ModelOptions *o;
+    const char *text; /* NULL: read the path */
+    size_t n;
+} Opening;
+Model *model_make(Ctx *ctx); /* an empty one */
+int model_load(const Opening *k); /* as guard_call */
+Exec *model_exec(Model *m, ModuleKind kind, bool ragged); /* made at first use */
+bool model_need_weights(Model *m);
+/* A copy of a module built with external_states in which every state that is not given starts from its own INIT root. */
+Module *bind_states(const Module *m, Arena *a, const bool *given);
+/* Lengths among the arrays? Then the module has to be built ragged. */
+bool arrays_ragged(const Arrays *in);
+/* Sets every input of e from the arrays (axes must be set). need: mask of 1 << InputKind that must be present. */
+bool exec_set_inputs(Exec *e, const Arrays *in, uint32_t need);
+/* exec_axes_from, exec_dims, exec_set_inputs; then a run on the model's weights. */
+bool run_exec(Model *m, Exec *e, const Arrays *in, uint32_t need, uint64_t update, void *grad);
+Exec *model_exec_for(Model *m, Module *built, bool grad, const bool *want_input, bool f64);
+
+/* Sets the states that `in` does not give (NULL: none) to their own starts, for an Exec of MODULE_STEP whose dims are set. */
+bool exec_set_starts(Model *m, Exec *e, const Arrays *in);
+
+rondo_stream *stream_make(Model *m, int64_t batch, int *got);
+bool emit_model(Model *m, const char *kind, const char *target, const char *dir);
+
+/* ---- cells over a slab or a data set: optimizers and metrics ------------------------------------------------------------ */
+
+typedef struct CellRun {
+    Model *m;
+    Module *mod; /* before passes */
+    Exec *exec;
+    uint32_t n; /* states */
+    uint32_t *in, *root; /* of each: index in Module.input, FINAL root of exec's module */
+    int64_t *count; /* elements */
+    void **now, **next; /* memory of each, swapped by a step */
+} CellRun;
+bool cell_make(CellRun *c, Model *m, Module *mod, int64_t elements); /* elements: of axis 1 */
+bool cell_reset(CellRun *c, int64_t elements); /* every state to its start */
+void cell_free(CellRun *c);
+/* One step of elements [first, first + elements) of axis 1; then, when all are done, the states' blocks swap. The caller binds
+   the other inputs before (after cell_dims has been made true by the same number of elements). */
+bool cell_run(CellRun *c, int64_t first, int64_t elements);
+void cell_swap(CellRun *c);
+
+typedef struct {
+    int64_t offset, n; /* floats of theta */
+    double lr_scale, decay;
+    bool no_decay; /* of the optimizer's own */
+} Segment;
+typedef struct {
+    CellRun cell;
+    Model *m;
+    uint32_t in_p, in_g, root_p;
+    int64_t in_lr, in_decay; /* -1: the optimizer has no argument lr, decay */
+    double lr, own_decay;
+    VEC(Segment) segment; /* what is trained; the rest of theta stays */
+    void *other; /* where the new theta goes before the swap */
+} Optimizer;
+bool optimizer_make(Optimizer *o, Model *m, const char *name, const Setting *given);
+bool optimizer_step(Optimizer *o, void *grad, double lr_factor); /* L2 decay is added to grad */
+void optimizer_free(Optimizer *o);
+
+/* ---- settings of the train and data blocks ------------------------------------------------------------------------------ */
+
+double train_number(const Model *m, const char *key);
+/* The value that a pattern list of the train block gives to a weight: lr_scale = ["emb.*": 0.1], freeze = ["emb.*"] (1). */
+double train_pattern(const Model *m, const char *key, const char *weight, double otherwise);
+bool train_bool(const Model *m, const char *key);
+const Setting *train_setting(const Model *m, const char *key); /* NULL: not written */
+double data_number(const Model *m, const char *key); /* NAN: neither written nor defaulted */
+const char *data_string(const Model *m, const char *key);
+const char *model_beside(Model *m, Arena *a, const char *path); /* a path relative to the model's file */
+
+/* How much a batch counts in a mean of losses: its real steps if the loss is per step and lengths differ, else its examples. */
+double batch_weight(const Model *m, const Exec *e);
+void *exec_buffer(const Exec *e, uint32_t k); /* memory of LProgram.buf[k] after a run */
+/* NULL if a module with external states can run one step at a time; else what stands in the way. */
+const char *stream_obstacle(const Module *mod);
+int64_t exec_axis_length(const Exec *e, uint32_t axis, int64_t b); /* real steps of example b */
+
+/* ---- arrays of a batch -------------------------------------------------------------------------------------------------- */
+
+const char *validation_file(Model *m); /* validation = "FILE"; NULL: none */
+bool dataset_holdback(Model *m, Dataset *d); /* validation = 0.2 of what trains */
+bool dataset_count(Model *m, Dataset *d); /* n from the arrays' first dims; all of it trains */
+/* Axis sizes of a data set's arrays for batches of B examples. */
+bool dataset_axes(const Module *m, const Dataset *d, int64_t B, int64_t *axis);
+bool exec_set_batch(Exec *e, const Dataset *d, int64_t B, const int64_t *example);
+
+#endif

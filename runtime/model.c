@@ -1,0 +1,451 @@
+/* model: opening a model, its modules and executables, and its weights in memory: one slab, theta, in declared layout. */
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/internal.h"
+
+/* ---- opening ------------------------------------------------------------------------------------------------------------ */
+
+static const char *find_std(const ModelOptions *o) {
+    if (o->std_dir) return o->std_dir;
+    const char *env = getenv("RONDO_STD");
+    if (env && *env) return env;
+#ifdef RONDO_STD_DIR
+    if (access(RONDO_STD_DIR, R_OK) == 0) return RONDO_STD_DIR;
+#endif
+#ifdef RONDO_BUILD_STD
+    return RONDO_BUILD_STD;
+#else
+    return NULL;
+#endif
+}
+
+/* Which table knows the key of "key=value"; 0: neither, so it is a bracket argument. */
+static bool key_block(const char *assignment, KeyBlock *block) {
+    size_t n = strcspn(assignment, "=");
+    for (uint32_t i = 0; i < key_row_count; i++) {
+        if (strncmp(key_rows[i].key, assignment, n) != 0 || key_rows[i].key[n]) continue;
+        *block = strcmp(key_rows[i].block, "data") == 0 ? KEYS_DATA : KEYS_TRAIN;
+        return true;
+    }
+    return false;
+}
+
+static bool apply_settings(Model *m) {
+    for (size_t i = 0; i < m->opt.nset; i++) {
+        KeyBlock block;
+        if (key_block(m->opt.set[i], &block) && !settings_override(m->program, block, m->opt.set[i])) return false;
+    }
+    return true;
+}
+
+static void copy_options(Model *m, const ModelOptions *o) {
+    m->opt = *o;
+    const char **set = NEW_N(&m->arena, const char *, o->nset + 1);
+    for (size_t i = 0; i < o->nset; i++) set[i] = arena_strdup(&m->arena, o->set[i]);
+    m->opt.set = set;
+    if (o->model) m->opt.model = arena_strdup(&m->arena, o->model);
+    const char *std = find_std(o);
+    m->opt.std_dir = std ? arena_strdup(&m->arena, std) : NULL;
+    m->f64 = o->exec.f64 || o->exec.engine == EXEC_EVAL;
+}
+
+static bool open_model(void *arg) {
+    const Opening *k = arg;
+    Model *m = k->m;
+    copy_options(m, k->o);
+    m->path = arena_strdup(&m->arena, k->path);
+    const char **set = NEW_N(&m->arena, const char *, m->opt.nset + 1);
+    uint32_t nset = 0;
+    KeyBlock block;
+    for (size_t i = 0; i < m->opt.nset; i++)
+        if (!key_block(m->opt.set[i], &block)) set[nset++] = m->opt.set[i];
+    if (k->text) {
+        diag_error(m->ctx, 550, NOWHERE, "opening a model from text is not available in this version");
+        return false;
+    }
+    FrontendOptions fo = {.std_dir = m->opt.std_dir, .set = set, .nset = nset, .model = m->opt.model};
+    m->program = frontend_load(m->ctx, &m->arena, k->path, &fo);
+    if (!m->program) return false;
+    m->desc = frontend_desc(m->program);
+    if (!m->desc->name) {
+        diag_error(m->ctx, 550, NOWHERE, "%s contains no model", k->path);
+        return false;
+    }
+    if (!apply_settings(m)) return false;
+    size_t bytes = (size_t)m->desc->theta_size * (m->f64 ? 8 : 4), limit = m->opt.exec.memory_limit;
+    if (m->desc->theta_size < 0 || bytes > (limit ? limit : DEFAULT_MEMORY_LIMIT)) {
+        diag_error(m->ctx, 902, NOWHERE, "the weights of '%s' are larger than the memory limit", name_str(m->ctx, m->desc->name));
+        return false;
+    }
+    m->theta = ctx_alloc(m->ctx, bytes + 128);
+    m->pool = pool_make(m->ctx, m->opt.exec.threads > 0 ? m->opt.exec.threads : 1);
+    return m->pool != NULL;
+}
+
+Model *model_make(Ctx *ctx) {
+    Model *m = ctx_alloc(ctx, sizeof *m);
+    m->ctx = ctx;
+    m->arena = arena_make(ctx);
+    m->result = arena_make(ctx);
+    m->text = arena_make(ctx);
+    return m;
+}
+
+Model *model_open_text(Ctx *ctx, const char *name, const char *text, size_t n, const ModelOptions *o) {
+    static const ModelOptions none = {0};
+    Model *m = model_make(ctx);
+    int got = model_load(&(Opening){m, name, o ? o : &none, text, n});
+    if (got > 0) return m;
+    model_close(m);
+    if (got < 0) ctx_out_of_memory(ctx);
+    return NULL;
+}
+
+int model_load(const Opening *k) {
+    return guard_call(k->m->ctx, open_model, (void *)k);
+}
+
+Model *model_open(Ctx *ctx, const char *path, const ModelOptions *o) {
+    static const ModelOptions none = {0};
+    Model *m = model_make(ctx);
+    int got = model_load(&(Opening){m, path, o ? o : &none, NULL, 0});
+    if (got > 0) return m;
+    model_close(m);
+    if (got < 0) ctx_out_of_memory(ctx);
+    return NULL;
+}
+
+void model_close(Model *m) {
+    if (!m) return;
+    Ctx *ctx = m->ctx;
+    for (int k = 0; k < MODULE_COUNT; k++)
+        for (int r = 0; r < RAGGED; r++) exec_destroy(m->exec[k][r]);
+    for (uint32_t i = 0; m->metric && i < m->desc->metric.n; i++) cell_free(&m->metric[i]);
+    pool_destroy(m->pool);
+    ctx_free(ctx, m->theta);
+    arena_free(&m->result);
+    arena_free(&m->text);
+    arena_free(&m->arena);
+    bool own = m->own_ctx;
+    ctx_free(ctx, m);
+    if (own) ctx_destroy(ctx);
+}
+
+Ctx *model_ctx(Model *m) {
+    return m->ctx;
+}
+ExecOptions *model_exec_options(Model *m) {
+    return &m->opt.exec;
+}
+const ModelDesc *model_desc(const Model *m) {
+    return m->desc;
+}
+Program *model_program(Model *m) {
+    return m->program;
+}
+
+const char *model_beside(Model *m, Arena *a, const char *path) {
+    const char *slash = strrchr(m->path, '/');
+    if (path[0] == '/' || !slash) return arena_strdup(a, path);
+    return arena_printf(a, "%.*s%s", (int)(slash - m->path) + 1, m->path, path);
+}
+
+/* ---- modules ------------------------------------------------------------------------------------------------------------ */
+
+#define ROOT(k) (UINT32_C(1) << (k))
+
+const Module *model_module(Model *m, ModuleKind kind, bool ragged) {
+    Module **at = &m->module[kind][ragged];
+    if (*at) return *at;
+    BuildOptions o = {.ragged = ragged};
+    uint32_t roots = 0;
+    switch (kind) {
+    case MODULE_PREDICT: roots = ROOT(ROOT_OUTPUT) | ROOT(ROOT_FINAL); break;
+    case MODULE_FORWARD: roots = ROOT(ROOT_OUTPUT) | ROOT(ROOT_FINAL) | ROOT(ROOT_LOSS) | ROOT(ROOT_METRIC); break;
+    case MODULE_TRAIN:
+        roots = ROOT(ROOT_LOSS);
+        o.training = true;
+        break;
+    case MODULE_STEP:
+        roots = ROOT(ROOT_OUTPUT) | ROOT(ROOT_FINAL);
+        o.external_states = true;
+        break;
+    case MODULE_START:
+        roots = ROOT(ROOT_INIT);
+        o.external_states = true;
+        break;
+    case MODULE_COUNT: return NULL;
+    }
+    Module *built = frontend_model(m->program, &m->arena, &o);
+    if (!built) return NULL;
+    module_keep_roots(built, roots);
+    *at = built;
+    return built;
+}
+
+Exec *model_exec(Model *m, ModuleKind kind, bool ragged) {
+    Exec **at = &m->exec[kind][ragged];
+    if (*at) return *at;
+    const Module *mod = model_module(m, kind, ragged);
+    if (!mod) return NULL;
+    ExecOptions o = m->opt.exec;
+    o.pool = m->pool;
+    o.grad = kind == MODULE_TRAIN;
+    *at = exec_make(m->ctx, mod, &o, NULL);
+    return *at;
+}
+
+/* The copy of one module: refs in post-order, an initial state that is not given standing for its INIT root. */
+typedef struct {
+    Graph *src, *dst;
+    Ref *map;
+    const Ref *start; /* by Module.input: INIT root that replaces the input; 0: none */
+    uint8_t *seen; /* 1: waiting for its operands, 2: copied */
+    VEC(Ref) stack;
+} Binding;
+
+static void bind_push(Binding *b, Ref r) {
+    if (r && !b->seen[r]) VEC_PUSH(b->dst->module->arena, b->stack) = r;
+}
+
+static void bind_finish(Binding *b, Ref r, Ref start) {
+    const Node *n = &b->src->node.at[r];
+    if (start && b->seen[start] == 2) {
+        Ref v = g_broadcast(b->dst, b->map[start], n->rank, n->dim);
+        uint32_t missing = v ? n->axes & ~b->dst->node.at[v].axes : 0;
+        b->map[r] = missing ? g_expand_axes(b->dst, v, missing) : v;
+    } else b->map[r] = graph_copy_node(b->dst, b->src, r, b->map);
+    b->seen[r] = 2;
+}
+
+static void bind_copy(Binding *b, Ref root) {
+    bind_push(b, root);
+    while (b->stack.n) {
+        Ref r = b->stack.at[b->stack.n - 1];
+        const Node *n = &b->src->node.at[r];
+        Ref start = n->op == OP_INPUT ? b->start[n->attr] : 0;
+        if (b->seen[r]) {
+            b->stack.n--;
+            if (b->seen[r] == 1) bind_finish(b, r, start);
+            continue;
+        }
+        b->seen[r] = 1;
+        bind_push(b, start);
+        const Ref *in;
+        uint32_t count = node_inputs(b->src, r, &in);
+        for (uint32_t i = 0; i < count; i++) bind_push(b, in[i]);
+    }
+}
+
+Module *bind_states(const Module *m, Arena *a, const bool *given) {
+    Module *c = module_copy(m, a);
+    Graph *src = c->graph.at[0], *dst = module_add_graph(c);
+    Ref *start = NEW_N(a, Ref, c->input.n + 1);
+    for (uint32_t r = 0; r < src->root.n; r++) {
+        const Root *x = &src->root.at[r];
+        if (x->kind != ROOT_INIT || given[x->index] || !c->state.at[x->index].input) continue;
+        start[c->state.at[x->index].input - 1] = x->ref;
+        c->state.at[x->index].input = 0;
+    }
+    Binding b = {.src = src, .dst = dst, .start = start};
+    b.map = NEW_N(a, Ref, src->node.n + 1);
+    b.seen = NEW_N(a, uint8_t, src->node.n + 1);
+    for (uint32_t r = 0; r < src->root.n; r++) {
+        const Root *x = &src->root.at[r];
+        bind_copy(&b, x->ref);
+        graph_root(dst, (RootKind)x->kind, x->name, b.map[x->ref], x->index);
+    }
+    c->graph.n--;
+    c->graph.at[0] = dst;
+    dst->index = 0;
+    module_dce(c);
+    return c;
+}
+
+/* ---- weights in memory -------------------------------------------------------------------------------------------------- */
+
+int64_t model_theta_size(const Model *m) {
+    return m->desc->theta_size;
+}
+double model_theta_get(const Model *m, int64_t i) {
+    return m->f64 ? ((const double *)m->theta)[i] : (double)((const float *)m->theta)[i];
+}
+void model_theta_set(Model *m, int64_t i, double v) {
+    if (m->f64) ((double *)m->theta)[i] = v;
+    else ((float *)m->theta)[i] = (float)v;
+    m->theta_version++;
+}
+
+bool model_need_weights(Model *m) {
+    if (m->ready) return true;
+    diag_error(m->ctx, 608, NOWHERE, "'%s' has no weights yet: initialise them or load a file", name_str(m->ctx, m->desc->name));
+    return false;
+}
+
+bool weights_init(Model *m, uint64_t seed) {
+    const Module *mod = model_module(m, MODULE_PREDICT, false);
+    if (!mod) return false;
+    Arena tmp = arena_make(m->ctx);
+    double *v = NEW_N(&tmp, double, m->desc->theta_size + 1);
+    bool ok = module_eval_init(mod, &tmp, seed, v);
+    for (int64_t i = 0; ok && i < m->desc->theta_size; i++) model_theta_set(m, i, v[i]);
+    arena_free(&tmp);
+    m->ready = m->ready || ok;
+    m->seed = seed;
+    return ok;
+}
+
+static Array param_shape(const Model *m, const ParamDesc *p) {
+    Array x = {.name = name_str(m->ctx, p->name), .type = m->f64 ? RONDO_F64 : RONDO_F32, .rank = p->rank};
+    for (int k = 0; k < p->rank; k++) x.dim[k] = p->dim[k];
+    return x;
+}
+
+static bool shape_is(const Array *a, const Array *b) {
+    if (a->rank != b->rank) return false;
+    for (int k = 0; k < a->rank; k++)
+        if (a->dim[k] != b->dim[k]) return false;
+    return true;
+}
+
+static void put_shape(Str *s, const Array *a) {
+    str_putc(s, '[');
+    for (int k = 0; k < a->rank; k++) str_printf(s, "%s%lld", k ? ", " : "", (long long)a->dim[k]);
+    str_putc(s, ']');
+}
+
+static bool wrong_shape(const Model *m, const char *what, const Array *got, const Array *want) {
+    Str s = str_make(ctx_arena(m->ctx));
+    put_shape(&s, got);
+    str_put(&s, " where the model has ");
+    put_shape(&s, want);
+    diag_error(m->ctx, 606, NOWHERE, "%s: '%s' has the shape %s", what, want->name, s.at);
+    return false;
+}
+
+static void take_values(Model *m, int64_t offset, const Array *x) {
+    int64_t n = array_count(x);
+    for (int64_t i = 0; i < n; i++) model_theta_set(m, offset + i, array_get(x, i));
+}
+
+/* ---- weights in files --------------------------------------------------------------------------------------------------- */
+
+bool weights_save(Model *m, const char *path) {
+    if (!model_need_weights(m)) return false;
+    Arena tmp = arena_make(m->ctx);
+    Safetensors s = {0};
+    VEC_PUSH(&tmp, s.meta) = "rondo.model";
+    VEC_PUSH(&tmp, s.meta) = name_str(m->ctx, m->desc->name);
+    VEC_PUSH(&tmp, s.meta) = "rondo.hash";
+    VEC_PUSH(&tmp, s.meta) = arena_printf(&tmp, "%016llx", (unsigned long long)m->desc->hash);
+    int64_t offset = 0;
+    for (uint32_t i = 0; i < m->desc->param.n; i++) {
+        const ParamDesc *p = &m->desc->param.at[i];
+        Array x = param_shape(m, p);
+        x.data = (char *)m->theta + offset * (m->f64 ? 8 : 4);
+        VEC_PUSH(&tmp, s.tensor.array) = x;
+        offset += p->count;
+    }
+    bool ok = safetensors_write(m->ctx, path, &s);
+    arena_free(&tmp);
+    return ok;
+}
+
+static bool apply_renames(Model *m, Arena *tmp, const char *path, const char *const *rename, size_t n, Safetensors *s) {
+    for (size_t k = 0; k < n; k++) {
+        const char *eq = strchr(rename[k], '=');
+        if (!eq || eq == rename[k] || !eq[1]) {
+            diag_error(m->ctx, 607, NOWHERE, "'%s' is not of the form old=new", rename[k]);
+            return false;
+        }
+        Array *x = arrays_find(&s->tensor, arena_strndup(tmp, rename[k], (size_t)(eq - rename[k])));
+        if (!x) {
+            diag_error(m->ctx, 607, NOWHERE, "%s has no tensor '%.*s' to rename", path, (int)(eq - rename[k]), rename[k]);
+            return false;
+        }
+        x->name = arena_strdup(tmp, eq + 1);
+    }
+    return true;
+}
+
+/* Says what is missing and what is left over, each with its nearest counterpart. */
+static bool check_names(Model *m, Arena *tmp, const char *path, const Safetensors *s) {
+    bool ok = true;
+    const char **have = NEW_N(tmp, const char *, s->tensor.array.n + 1), **want = NEW_N(tmp, const char *, m->desc->param.n + 1);
+    for (uint32_t i = 0; i < s->tensor.array.n; i++) have[i] = s->tensor.array.at[i].name;
+    for (uint32_t i = 0; i < m->desc->param.n; i++) want[i] = name_str(m->ctx, m->desc->param.at[i].name);
+    for (uint32_t i = 0; i < m->desc->param.n; i++) {
+        if (arrays_find(&s->tensor, want[i])) continue;
+        diag_error(m->ctx, 605, m->desc->param.at[i].span, "%s has no tensor '%s'", path, want[i]);
+        const char *near = nearest_name(want[i], have, s->tensor.array.n);
+        if (near) diag_help(m->ctx, NOWHERE, "it has '%s'; --rename %s=%s takes that", near, near, want[i]);
+        ok = false;
+    }
+    for (uint32_t i = 0; i < s->tensor.array.n; i++) {
+        bool known = false;
+        for (uint32_t k = 0; k < m->desc->param.n; k++) known = known || strcmp(want[k], have[i]) == 0;
+        if (known) continue;
+        diag_error(m->ctx, 607, NOWHERE, "%s: '%s' has no weight '%s'", path, name_str(m->ctx, m->desc->name), have[i]);
+        const char *near = nearest_name(have[i], want, m->desc->param.n);
+        if (near) diag_help(m->ctx, NOWHERE, "did you mean '%s'?", near);
+        ok = false;
+    }
+    for (uint32_t i = 0; !ok && i + 1 < s->meta.n; i += 2)
+        if (strcmp(s->meta.at[i], "rondo.model") == 0) diag_note(m->ctx, NOWHERE, "the file was saved from model '%s'", s->meta.at[i + 1]);
+    return ok;
+}
+
+static bool take_file(Model *m, Arena *tmp, const char *path, const Safetensors *s) {
+    if (!check_names(m, tmp, path, s)) return false;
+    bool ok = true;
+    for (uint32_t i = 0; i < m->desc->param.n; i++) {
+        Array want = param_shape(m, &m->desc->param.at[i]);
+        const Array *x = arrays_find(&s->tensor, want.name);
+        if (!shape_is(x, &want)) ok = wrong_shape(m, path, x, &want);
+        else if (x->type != RONDO_F32 && x->type != RONDO_F64) {
+            diag_error(m->ctx, 604, NOWHERE, "%s: '%s' holds %s, not floats", path, want.name, rondo_type_name(x->type));
+            ok = false;
+        }
+    }
+    int64_t offset = 0;
+    for (uint32_t i = 0; ok && i < m->desc->param.n; i++) {
+        take_values(m, offset, arrays_find(&s->tensor, name_str(m->ctx, m->desc->param.at[i].name)));
+        offset += m->desc->param.at[i].count;
+    }
+    return ok;
+}
+
+bool weights_load(Model *m, const char *path, const char *const *rename, size_t nrename) {
+    Arena tmp = arena_make(m->ctx);
+    Safetensors s;
+    bool ok = safetensors_read(m->ctx, &tmp, path, &s) && apply_renames(m, &tmp, path, rename, nrename, &s) &&
+              take_file(m, &tmp, path, &s);
+    arena_free(&tmp);
+    m->ready = m->ready || ok;
+    return ok;
+}
+
+bool weights_from_arrays(Model *m, const Arrays *s, bool all) {
+    Arena tmp = arena_make(m->ctx);
+    int64_t offset = 0;
+    bool ok = true;
+    for (int pass = 0; ok && pass < 2; pass++) { /* check everything, then take it */
+        offset = 0;
+        for (uint32_t i = 0; i < m->desc->param.n; i++) {
+            const ParamDesc *p = &m->desc->param.at[i];
+            Array want = param_shape(m, p);
+            const Array *x = arrays_find(s, arena_printf(&tmp, "param/%s", want.name));
+            if (!x) x = arrays_find(s, arena_printf(&tmp, "const/%s", want.name));
+            if (!x && all) {
+                diag_error(m->ctx, 605, p->span, "the arrays have no '%s/%s'", p->is_const ? "const" : "param", want.name);
+                ok = false;
+            } else if (x && !shape_is(x, &want)) ok = wrong_shape(m, "the arrays", x, &want);
+            else if (x && pass) take_values(m, offset, x);
+            offset += p->count;
+        }
+    }
+    arena_free(&tmp);
+    m->ready = m->ready || (ok && all);
+    return ok;
+}

@@ -1,0 +1,254 @@
+/* rondo.h: the public C API of Rondo, a compiler for recurrent neural networks.
+
+   A model is opened from a `.rondo` file or from text, compiled for this machine, and then trained, asked for predictions,
+   or run step by step as a stream:
+
+       rondo_model *m;
+       if (rondo_open(&m, "sunspots.rondo", NULL) != RONDO_OK) { fputs(rondo_message(m), stderr); rondo_close(m); return 1; }
+       rondo_init_weights(m, 42);
+       rondo_train(m, NULL, NULL);                          (the model's own `train` and `data` blocks)
+       rondo_save_weights(m, "sunspots.safetensors");
+       rondo_close(m);
+
+   Handles. A handle is opaque. Different handles may be used by different threads at the same time; one handle by one thread
+   at a time. There is no global state. A stream belongs to its model and must be closed before it.
+
+   Errors. Every function that can fail returns a status; rondo_message gives the text of the last failed call on the handle:
+   the same diagnostics, with places and hints, that the command prints. The library never prints, exits or aborts.
+   A failed call leaves weights, states and files as they were, unless its comment says otherwise.
+
+   Arrays are batch first: a sequence is [B, T, features..], a value of each example [B, features..], a weight [out, in].
+   B is the number of examples, T the number of steps; both are found from the arrays given. Data is row-major without
+   gaps, in the caller's memory, and is not kept after the call. Numbers have no unit but the model's own (the scaling of a
+   `data` block is undone before anything is returned by rondo_forecast). Any element type is accepted for any array;
+   values are converted and checked (a token must be an integer in [0, V)).
+
+   Strings are UTF-8. Numbers in files are read and written in the C locale whatever the process's locale is. */
+#ifndef RONDO_H
+#define RONDO_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(RONDO_BUILDING) && (defined(__GNUC__) || defined(__clang__))
+#define RONDO_API __attribute__((visibility("default")))
+#else
+#define RONDO_API
+#endif
+
+typedef enum {
+    RONDO_OK = 0,
+    RONDO_BAD_INPUT = 1, /* a model, weights, data or arrays are wrong; or a file cannot be read or written */
+    RONDO_BAD_USAGE = 2, /* the call is wrong: an unknown name, NULL where an object is needed, a wrong order of calls */
+    RONDO_INTERNAL = 3, /* Rondo found itself inconsistent; please report it */
+    RONDO_NO_MEMORY = 4, /* an allocation failed or a size limit would be passed */
+    RONDO_STOPPED = 5 /* the progress callback asked to stop; what was done so far is kept */
+} rondo_status;
+
+typedef struct rondo_model rondo_model;
+typedef struct rondo_stream rondo_stream;
+
+RONDO_API const char *rondo_version(void); /* "0.1.0" */
+RONDO_API const char *rondo_status_text(rondo_status s); /* "bad input"; never NULL */
+
+/* ---- opening ---------------------------------------------------------------------------------------------------------- */
+
+typedef enum {
+    RONDO_ENGINE_JIT = 0, /* LLVM at run time, cached on disk */
+    RONDO_ENGINE_C = 1, /* through the C compiler `cc` */
+    RONDO_ENGINE_LOOPS = 2, /* interpreter of the loop program: slow, the same bits */
+    RONDO_ENGINE_EVAL = 3 /* the oracle: naive, always float64 */
+} rondo_engine;
+
+typedef struct {
+    size_t size; /* sizeof(rondo_options), so that later versions can add fields; RONDO_OPTIONS_INIT sets it */
+    const char *model; /* which model of the file; NULL: the only one, or the last */
+    rondo_engine engine;
+    int f64; /* compute in float64 instead of float32 */
+    int threads; /* kernel threads; 0: one. No result depends on it */
+    const char *const *set; /* "key=value" or "H=64": overrides of the train and data blocks and of bracket arguments */
+    size_t nset;
+    const char *std_dir; /* the standard library's folder; NULL: the installed one, or $RONDO_STD */
+    size_t memory_limit; /* bytes of arrays and scratch; 0: 16 GiB. Past it: RONDO_NO_MEMORY, nothing allocated */
+    /* realloc semantics: p == NULL allocates, n == 0 frees and returns NULL. NULL: malloc. LLVM, libzip and the JSON
+       reader use malloc on their own. */
+    void *(*realloc_fn)(void *arg, void *p, size_t n);
+    void *realloc_arg;
+    /* Called with one line, without newline, for warnings and notes; NULL: they are dropped. */
+    void (*log_fn)(void *arg, const char *line);
+    void *log_arg;
+} rondo_options;
+#define RONDO_OPTIONS_INIT {sizeof(rondo_options), NULL, RONDO_ENGINE_JIT, 0, 0, NULL, 0, NULL, 0, NULL, NULL, NULL, NULL}
+
+/* Reads, checks and keeps a model; kernels are made at their first use. *m is set to a handle even on failure (then only
+   rondo_message and rondo_close work on it), and to NULL only when memory ran out at once. o may be NULL. */
+RONDO_API rondo_status rondo_open(rondo_model **m, const char *path, const rondo_options *o);
+/* The same from memory; `name` stands in for the path in messages, imports are found beside it. n = length of text. */
+RONDO_API rondo_status rondo_open_text(rondo_model **m, const char *name, const char *text, size_t n, const rondo_options *o);
+RONDO_API void rondo_close(rondo_model *m); /* NULL is allowed */
+
+/* The last failed call's message: UTF-8, lines end in '\n'; "" if none. Valid until the next call on the handle. m == NULL:
+   a message that says so. */
+RONDO_API const char *rondo_message(const rondo_model *m);
+
+/* ---- describing ------------------------------------------------------------------------------------------------------- */
+
+typedef enum {
+    RONDO_INPUT, /* "x" */
+    RONDO_TARGET,
+    RONDO_LENGTH, /* number of real steps of each example [B]; named after the axis */
+    RONDO_OUTPUT,
+    RONDO_PARAM, /* trained weights, in declaration order: "h.Wi" */
+    RONDO_CONST, /* saved with the weights, not trained */
+    RONDO_STATE, /* "h.c" */
+    RONDO_METRIC
+} rondo_kind;
+
+typedef enum { RONDO_F32, RONDO_F64, RONDO_I32, RONDO_I64, RONDO_U8 /* also bool: 0 or 1 */ } rondo_type;
+
+#define RONDO_MAX_RANK 8
+#define RONDO_ANY (-1) /* a size that the arrays of a call decide */
+
+typedef struct {
+    const char *name; /* owned by the model */
+    rondo_kind kind;
+    rondo_type type; /* the natural one: F32 (F64 in an f64 build), I32 for tokens and lengths, U8 for bools */
+    int rank; /* of the whole array, leading axes included */
+    int64_t dim[RONDO_MAX_RANK]; /* RONDO_ANY where the call decides */
+    const char *axis[RONDO_MAX_RANK]; /* "B", "T", .. for leading axes; NULL for features */
+    int64_t vocabulary; /* of a token: V; else 0 */
+} rondo_info;
+
+RONDO_API const char *rondo_name(const rondo_model *m); /* the model's name */
+RONDO_API size_t rondo_count(const rondo_model *m, rondo_kind kind);
+RONDO_API rondo_status rondo_describe(rondo_model *m, rondo_kind kind, size_t i, rondo_info *info);
+RONDO_API int64_t rondo_weight_count(const rondo_model *m); /* numbers in all params and consts together */
+
+/* ---- weights ---------------------------------------------------------------------------------------------------------- */
+
+/* Draws every param and const by its initialiser. The same seed gives the same weights everywhere. A const without a value
+   ("from the weights file") becomes 0. Must be called, or weights loaded, before anything that computes. */
+RONDO_API rondo_status rondo_init_weights(rondo_model *m, uint64_t seed);
+
+/* safetensors. `rename`: "old=new" pairs, old as in the file; may be NULL. Nothing is changed unless every name and shape
+   fits; the message names the nearest name for one that does not. F32 and F64 are read (and F16, BF16, widened). */
+RONDO_API rondo_status rondo_load_weights(rondo_model *m, const char *path, const char *const *rename, size_t nrename);
+/* F32, or F64 in an f64 build; written to a temporary file, synced and renamed. */
+RONDO_API rondo_status rondo_save_weights(rondo_model *m, const char *path);
+
+/* Copies one weight (or const) out or in; n = number of elements, must match. */
+RONDO_API rondo_status rondo_get_weight(rondo_model *m, const char *name, float *value, size_t n);
+RONDO_API rondo_status rondo_set_weight(rondo_model *m, const char *name, const float *value, size_t n);
+
+/* ---- arrays in, arrays out -------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *name;
+    rondo_type type;
+    int rank;
+    int64_t dim[RONDO_MAX_RANK];
+    void *data; /* not changed where the array is an input */
+} rondo_array;
+
+/* Runs the model forward. `in`: its inputs by name; optionally "length/T" [B] int and "init/h.c" (initial states,
+   [B, features] or [features]). `out`: outputs by name, or "final/h.c". For each of `out` either
+   - data == NULL: the library sets rank, dim, type (if the caller left RONDO_F32, that is F32) and data, which belongs to the
+     model and lives until the next call on the handle; or
+   - data != NULL: rank and dim must be exactly those of the result, which is converted to `type`. */
+RONDO_API rondo_status rondo_predict(rondo_model *m, const rondo_array *in, size_t nin, rondo_array *out, size_t nout);
+
+/* Loss over a batch, and gradients. `in` as above, with the targets by name as well (where an input has the same name:
+   "target/y"). loss may be NULL. `grad`: "param/h.Wi", "init/h.c", "input/x", with data as for `out` above. The dropout
+   mask is that of `update` (0 at first). */
+RONDO_API rondo_status rondo_gradient(rondo_model *m, const rondo_array *in, size_t nin, uint64_t update, double *loss,
+                                      rondo_array *grad, size_t ngrad);
+
+/* ---- training --------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t size; /* of this struct, as filled in by the library */
+    int epoch, epochs; /* epoch from 1 */
+    int64_t batch, batches; /* within the epoch; batch == batches: the epoch is complete */
+    int64_t update; /* updates done since the start, over all epochs */
+    double loss; /* mean over the epoch's examples so far */
+    double valid_loss; /* NaN when there is no validation part or the epoch is not complete */
+    double examples_per_second;
+    double seconds; /* since training began */
+    size_t nmetric; /* filled when the epoch is complete: the model's metrics, on the validation part if there is one */
+    const char *const *metric_name;
+    const double *metric;
+} rondo_progress;
+
+typedef struct {
+    size_t size; /* sizeof(rondo_train_options); RONDO_TRAIN_OPTIONS_INIT sets it */
+    const char *data_file; /* CSV; NULL: the file of the model's data block (relative to the model) */
+    const rondo_array *arrays; /* all examples, inputs and targets by name, instead of a data file; NULL: use the file */
+    size_t narrays;
+    const rondo_array *valid; /* validation examples; NULL: what the train block says */
+    size_t nvalid;
+    const char *checkpoint; /* written after each epoch and at a stop; NULL: none */
+    const char *resume; /* a checkpoint to go on from, to the same bits; NULL: start with the present weights */
+    /* Called after every batch. Nonzero asks to stop: the checkpoint is written and RONDO_STOPPED returned. */
+    int (*progress)(void *arg, const rondo_progress *p);
+    void *progress_arg;
+} rondo_train_options;
+#define RONDO_TRAIN_OPTIONS_INIT {sizeof(rondo_train_options), NULL, NULL, 0, NULL, 0, NULL, NULL, NULL, NULL}
+
+typedef struct {
+    int epochs; /* completed */
+    int64_t updates;
+    double loss, valid_loss; /* of the last complete epoch */
+    double seconds;
+} rondo_train_result;
+
+/* Trains in place, by the model's `train` block. A loss that is not a number stops with RONDO_BAD_INPUT and says at which
+   update; the weights are then those before it. o and result may be NULL. */
+RONDO_API rondo_status rondo_train(rondo_model *m, const rondo_train_options *o, rondo_train_result *result);
+
+/* Loss and metrics over arrays (inputs and targets) or, with nin == 0, over the test part of the data block's file (or of
+   data_file when it is not NULL). metric[i] for i < nmetric, in the order of RONDO_METRIC; may be NULL. */
+RONDO_API rondo_status rondo_evaluate(rondo_model *m, const char *data_file, const rondo_array *in, size_t nin, double *loss,
+                                      double *metric, size_t nmetric);
+
+/* One-step forecasts over the whole series of the data block (data_file NULL: its own file), scaling undone. prediction[k],
+   truth[k] and row[k] (0-based row of the CSV that is forecast) for up to `n` samples, in order; *count = how many there
+   are, *first_test = index of the first sample that training did not see. prediction, truth, row may be NULL. */
+RONDO_API rondo_status rondo_forecast(rondo_model *m, const char *data_file, size_t n, double *prediction, double *truth,
+                                      int64_t *row, size_t *count, size_t *first_test);
+/* Goes on past the last row, feeding each forecast back: future[0..n-1], scaling undone. */
+RONDO_API rondo_status rondo_forecast_future(rondo_model *m, const char *data_file, size_t n, double *future);
+
+/* ---- streams: step by step, with the state kept ------------------------------------------------------------------------- */
+
+/* A stream of `batch` examples side by side, at their initial states. Refused (RONDO_BAD_INPUT) when an output needs the
+   whole sequence, as with `reverse`. `x.last` and other summaries give their value at the step just made. */
+RONDO_API rondo_status rondo_stream_open(rondo_model *m, int64_t batch, rondo_stream **s);
+RONDO_API void rondo_stream_close(rondo_stream *s); /* NULL is allowed */
+/* Input and output sizes of one step, in floats: the sum over all inputs, and over all outputs, of batch * features. */
+RONDO_API size_t rondo_stream_inputs(const rondo_stream *s);
+RONDO_API size_t rondo_stream_outputs(const rondo_stream *s);
+/* One step. x: every input in declaration order, [batch, features] each; y: every output likewise. Steps give the same bits
+   as one call over the sequence. Allocates nothing. */
+RONDO_API rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y);
+/* `steps` steps at once: x [steps, as for one step], y likewise. */
+RONDO_API rondo_status rondo_stream_run(rondo_stream *s, int64_t steps, const float *x, float *y);
+RONDO_API rondo_status rondo_stream_reset(rondo_stream *s); /* back to the initial states */
+/* One state by name, [batch, features]; n = number of floats, must match. */
+RONDO_API rondo_status rondo_stream_get(rondo_stream *s, const char *state, float *value, size_t n);
+RONDO_API rondo_status rondo_stream_set(rondo_stream *s, const char *state, const float *value, size_t n);
+
+/* ---- emitting --------------------------------------------------------------------------------------------------------- */
+
+/* Writes the model with its present weights as files into the folder `dir` (made if absent). kind: "c", "obj", "so", "asm"
+   or "llvm". target: NULL, the host for machine code and portable for C; else a triple or a machine's name. The files
+   belong to you. */
+RONDO_API rondo_status rondo_emit(rondo_model *m, const char *kind, const char *target, const char *dir);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

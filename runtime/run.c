@@ -1,0 +1,158 @@
+/* run: arrays in, arrays out, under the names of `rondo run`. */
+#include <string.h>
+
+#include "runtime/internal.h"
+
+typedef struct {
+    Model *m;
+    const RunOptions *o;
+    const Arrays *in;
+    Arena *a;
+    Arrays *out;
+    Module *built;
+    Exec *exec;
+    Optimizer opt;
+    void *grad, *saved;
+} Run;
+
+static bool has_targets(const Module *m, const Arrays *in) {
+    for (uint32_t i = 0; i < m->input.n; i++)
+        if (m->input.at[i].kind == INPUT_TARGET && !exec_find_input(m, i, in)) return false;
+    return true;
+}
+
+/* The module of this run: lengths if some are given, states from outside if they are given, gradients of all that is given. */
+static bool run_build(Run *r) {
+    Model *m = r->m;
+    bool grad = r->o->grad || r->o->adam;
+    BuildOptions bo = {.training = grad, .external_states = true, .ragged = arrays_ragged(r->in)};
+    Module *all = frontend_model(m->program, r->a, &bo);
+    if (!all) return false;
+    bool *given = NEW_N(r->a, bool, all->state.n + 1), *want = NEW_N(r->a, bool, all->input.n + 1);
+    for (uint32_t k = 0; k < all->state.n; k++) {
+        uint32_t input = all->state.at[k].input;
+        given[k] = input && exec_find_input(all, input - 1, r->in);
+        if (input) want[input - 1] = given[k];
+    }
+    for (uint32_t i = 0; i < all->input.n; i++)
+        if (all->input.at[i].kind == INPUT_DATA) want[i] = all->input.at[i].dtype == DT_F;
+    r->built = bind_states(all, r->a, given);
+    uint32_t roots = 1u << ROOT_OUTPUT | 1u << ROOT_FINAL;
+    if (grad || has_targets(r->built, r->in)) roots |= 1u << ROOT_LOSS;
+    module_keep_roots(r->built, roots);
+    ExecOptions o = m->opt.exec;
+    o.pool = m->pool;
+    o.grad = grad;
+    o.want_input = r->o->grad ? want : NULL;
+    r->exec = exec_make(m->ctx, r->built, &o, NULL);
+    return r->exec != NULL;
+}
+
+static bool put(Run *r, uint32_t root, const char *prefix, Name name) {
+    Array x;
+    if (!exec_get(r->exec, r->a, root, &x)) return false;
+    x.name = arena_printf(r->a, "%s%s", prefix, name ? name_str(r->m->ctx, name) : "");
+    VEC_PUSH(r->a, r->out->array) = x;
+    return true;
+}
+
+static void put_params(Run *r, const char *prefix, const void *slab) {
+    Model *m = r->m;
+    int64_t offset = 0;
+    for (uint32_t i = 0; i < m->desc->param.n; i++) {
+        const ParamDesc *p = &m->desc->param.at[i];
+        int64_t dim[MAX_RANK];
+        for (int k = 0; k < p->rank; k++) dim[k] = p->dim[k];
+        if (!p->is_const) {
+            Array *x = arrays_add(r->a, r->out, arena_printf(r->a, "%s%s", prefix, name_str(m->ctx, p->name)),
+                                  m->f64 ? RONDO_F64 : RONDO_F32, p->rank, dim);
+            size_t size = m->f64 ? 8 : 4;
+            if (x) memcpy(x->data, (const char *)slab + (size_t)offset * size, (size_t)p->count * size);
+        }
+        offset += p->count;
+    }
+}
+
+static bool run_results(Run *r) {
+    const Module *mod = exec_module(r->exec);
+    const Graph *g = mod->graph.at[0];
+    for (uint32_t k = 0; k < g->root.n; k++) {
+        const Root *x = &g->root.at[k];
+        bool ok = true;
+        if (x->kind == ROOT_OUTPUT) ok = put(r, k, "output/", x->name);
+        else if (x->kind == ROOT_FINAL) ok = put(r, k, "final/", mod->state.at[x->index].name);
+        else if (x->kind == ROOT_LOSS) ok = put(r, k, "loss", 0);
+        else if (x->kind == ROOT_GRAD_INPUT && r->o->grad)
+            ok = put(r, k, mod->input.at[x->index].kind == INPUT_STATE ? "grad/init/" : "grad/input/", mod->input.at[x->index].name);
+        if (!ok) return false;
+    }
+    if (r->o->grad) put_params(r, "grad/param/", r->grad);
+    return true;
+}
+
+/* Five full-batch steps of Adam: lr 1e-2, b1 .9, b2 .999, eps 1e-7, whatever the train block says. */
+static bool run_adam(Run *r) {
+    enum { STEPS = 5 };
+    static const struct {
+        const char *name;
+        double value;
+    } setting[] = {{"lr", 1e-2}, {"b1", 0.9}, {"b2", 0.999}, {"eps", 1e-7}};
+    Model *m = r->m;
+    Setting *item = NEW_N(r->a, Setting, 4);
+    Name *arg = NEW_N(r->a, Name, 4);
+    for (int k = 0; k < 4; k++) {
+        item[k] = (Setting){.kind = SET_NUMBER, .number = setting[k].value};
+        arg[k] = intern(m->ctx, setting[k].name);
+    }
+    Setting given = {.kind = SET_CALL, .name = intern(m->ctx, "adam"), .n = 4, .item = item, .arg = arg};
+    int64_t dim = STEPS + 1, root = exec_root(r->exec, ROOT_LOSS, 0, 0);
+    Array *loss = arrays_add(r->a, r->out, "adam/loss", m->f64 ? RONDO_F64 : RONDO_F32, 1, &dim);
+    if (!loss || !optimizer_make(&r->opt, m, "adam", &given)) return false;
+    r->opt.lr = 1e-2;
+    /* the train block's decay, freeze and lr_scale do not count here */
+    r->opt.segment.n = 0;
+    int64_t offset = 0;
+    for (uint32_t i = 0; i < m->desc->param.n; offset += m->desc->param.at[i].count, i++)
+        if (!m->desc->param.at[i].is_const)
+            VEC_PUSH(r->a, r->opt.segment) = (Segment){.offset = offset, .n = m->desc->param.at[i].count, .lr_scale = 1};
+    for (int k = 0; k <= STEPS; k++) {
+        if (!exec_run(r->exec, m->theta, m->theta_version, r->grad, m->seed, (uint64_t)k, NULL)) return false;
+        array_set(loss, k, exec_get_scalar(r->exec, (uint32_t)root));
+        if (k < STEPS && !optimizer_step(&r->opt, r->grad, 1)) return false;
+    }
+    put_params(r, "adam/param/", m->theta);
+    return true;
+}
+
+static bool run_all(void *arg) {
+    Run *r = arg;
+    Model *m = r->m;
+    bool grad = r->o->grad || r->o->adam;
+    size_t bytes = (size_t)m->desc->theta_size * (m->f64 ? 8 : 4);
+    if (!weights_from_arrays(m, r->in, !m->ready) || !run_build(r)) return false;
+    if (grad && !m->desc->loss.n) {
+        diag_error(m->ctx, 551, m->desc->span, "'%s' has no loss, so there are no gradients", name_str(m->ctx, m->desc->name));
+        return false;
+    }
+    r->grad = ctx_alloc(m->ctx, bytes + 128);
+    uint32_t need = 1u << INPUT_DATA | (grad ? 1u << INPUT_TARGET : 0);
+    if (!run_exec(m, r->exec, r->in, need, r->o->update, r->grad) || !run_results(r)) return false;
+    if (!r->o->adam) return true;
+    r->saved = ctx_alloc(m->ctx, bytes + 1);
+    memcpy(r->saved, m->theta, bytes);
+    bool ok = run_adam(r);
+    memcpy(m->theta, r->saved, bytes);
+    m->theta_version++;
+    return ok;
+}
+
+bool run_arrays(Model *m, const RunOptions *o, const Arrays *in, Arena *a, Arrays *out) {
+    Run r = {.m = m, .o = o, .in = in, .a = a, .out = out};
+    int got = guard_call(m->ctx, run_all, &r);
+    optimizer_free(&r.opt);
+    exec_destroy(r.exec);
+    ctx_free(m->ctx, r.grad);
+    ctx_free(m->ctx, r.saved);
+    if (got < 0) ctx_out_of_memory(m->ctx);
+    return got;
+}

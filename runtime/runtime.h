@@ -1,0 +1,253 @@
+/* runtime: models, weights, data, execution, training. rondo.h is the public face; this is the contract for cli/ and tests.
+
+   A Model is a rondo_model: every rondo_x function works on it as well (cli/ may mix both). What follows differs in that it
+   reports through the Ctx (diagnostics with codes 500-699) and in what can be chosen. Unless said otherwise functions return
+   false (or NULL) with a diagnostic, and may unwind to the caller's CTX_TRY when memory runs out. */
+#ifndef RONDO_RUNTIME_H
+#define RONDO_RUNTIME_H
+
+#include "codegen/codegen.h"
+#include "frontend/frontend.h"
+#include "ir/graph.h"
+#include "ir/loop.h"
+#include "passes/lower.h"
+#include "passes/passes.h"
+#include "runtime/rondo.h"
+
+typedef rondo_model Model;
+typedef rondo_array Array; /* batch first, row-major */
+typedef struct {
+    VEC(Array) array;
+} Arrays;
+
+/* ---- arrays ------------------------------------------------------------------------------------------------------------ */
+
+Array *arrays_find(const Arrays *s, const char *name); /* NULL if absent */
+Array *arrays_add(Arena *a, Arrays *s, const char *name, rondo_type type, int rank, const int64_t *dim); /* zeroed; NULL on overflow */
+int64_t array_count(const Array *a); /* elements; -1 on overflow or a negative dim */
+double array_get(const Array *a, int64_t i); /* element i as a double */
+void array_set(Array *a, int64_t i, double v);
+size_t rondo_type_size(rondo_type t);
+const char *rondo_type_name(rondo_type t); /* "f32", .. */
+/* max |a - b| / max |b| (max |a - b| where b is all 0; infinite where shapes differ or one has a NaN that the other has not).
+   mask: NULL, or one byte an element: 0 = not compared. */
+double array_difference(const Array *a, const Array *b, const uint8_t *mask);
+
+/* ---- files ------------------------------------------------------------------------------------------------------------- */
+
+/* .npz (and a bare .npy, whose array is called ""): names without ".npy". */
+bool npz_read(Ctx *ctx, Arena *a, const char *path, Arrays *out);
+bool npz_write(Ctx *ctx, const char *path, const Arrays *s);
+bool npy_parse(Ctx *ctx, Arena *a, const char *what, const void *data, size_t n, Array *out); /* data is not copied if usable */
+
+typedef struct {
+    Arrays tensor; /* in file order */
+    VEC(const char *) meta; /* pairs: key, value */
+} Safetensors;
+bool safetensors_read(Ctx *ctx, Arena *a, const char *path, Safetensors *out);
+bool safetensors_parse(Ctx *ctx, Arena *a, const char *what, const char *data, size_t n, Safetensors *out);
+bool safetensors_write(Ctx *ctx, const char *path, const Safetensors *s);
+
+/* CSV as RFC 4180 has it; a first row without any number is a header. Numbers in the C locale. */
+typedef struct {
+    const char *path;
+    uint32_t nrow, ncol;
+    const char **header; /* [ncol]; NULL if the file has none */
+    const char **cell; /* [nrow, ncol] */
+    uint32_t *line; /* [nrow] line of the file, from 1 */
+} Csv;
+bool csv_read(Ctx *ctx, Arena *a, const char *path, Csv *out);
+bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, Csv *out);
+int64_t csv_column(Ctx *ctx, const Csv *c, const char *name); /* by header, or "0", "1", ..; -1 with a diagnostic */
+bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out); /* [nrow]; an error names file, line, column */
+
+/* ---- threads ----------------------------------------------------------------------------------------------------------- */
+
+/* Workers that wait between calls; the caller is thread 0. */
+typedef struct Pool Pool;
+Pool *pool_make(Ctx *ctx, int threads); /* NULL with a diagnostic */
+void pool_destroy(Pool *p);
+int pool_threads(const Pool *p);
+void pool_run(Pool *p, void (*fn)(void *arg, const KEnv *env), void *arg); /* fn on every thread; returns when all have */
+
+/* ---- models ------------------------------------------------------------------------------------------------------------ */
+
+typedef enum { EXEC_JIT, EXEC_C, EXEC_LOOPS, EXEC_EVAL } ExecEngine; /* as rondo_engine */
+
+typedef struct {
+    ExecEngine engine; /* EXEC_EVAL is always f64 */
+    bool f64;
+    MathTier math;
+    Place place;
+    int V; /* 0: the host's widest */
+    int registers; /* 0: the host's */
+    int threads; /* 0: 1 */
+    int64_t batch, steps; /* what the schedule is costed for; 0: unknown. No bit depends on it */
+    bool no_reuse, shadow, debug_symbols;
+    const char *cc, *cache_dir; /* see EngineOptions */
+    const PassOptions *passes; /* watching and disabling; NULL: every pass, nothing printed. Its grad, want_input are not read */
+    size_t memory_limit; /* bytes; 0: 16 GiB */
+    Pool *pool; /* shared workers; NULL: `threads` of its own */
+    bool grad; /* autodiff, as in PassOptions */
+    const bool *want_input; /* by Module.input; may be NULL */
+} ExecOptions;
+
+typedef struct {
+    const char *model; /* NULL: the only one, or the last */
+    const char *const *set; /* "key=value" */
+    size_t nset;
+    const char *std_dir; /* NULL: $RONDO_STD, else beside the executable or library, else the built-in place */
+    bool unroll; /* --unroll: needs a fixed T, see frontend.h */
+    ExecOptions exec;
+} ModelOptions;
+
+Model *model_open(Ctx *ctx, const char *path, const ModelOptions *o); /* the Ctx must outlive it */
+Model *model_open_text(Ctx *ctx, const char *name, const char *text, size_t n, const ModelOptions *o);
+void model_close(Model *m);
+Ctx *model_ctx(Model *m);
+ExecOptions *model_exec_options(Model *m); /* may be changed before the first use of each kind of Exec */
+
+/* The modules that the front end builds, before passes; made once, owned by the model. NULL with diagnostics. */
+typedef enum {
+    MODULE_PREDICT, /* training = false: roots OUTPUT and FINAL */
+    MODULE_FORWARD, /* training = false: OUTPUT, FINAL, LOSS, METRIC */
+    MODULE_TRAIN, /* training = true: LOSS; ready for autodiff */
+    MODULE_STEP, /* training = false, every state from outside: OUTPUT and FINAL (streams) */
+    MODULE_START, /* every state from outside: INIT, the states' own starts */
+    MODULE_COUNT
+} ModuleKind;
+/* ragged: with an input of lengths for each time axis of inputs and targets. */
+const Module *model_module(Model *m, ModuleKind kind, bool ragged);
+const ModelDesc *model_desc(const Model *m); /* never NULL */
+Program *model_program(Model *m);
+/* Parameters and constants: their flat slab in declared layout, f32 or f64 as the model was opened. */
+int64_t model_theta_size(const Model *m);
+double model_theta_get(const Model *m, int64_t i);
+void model_theta_set(Model *m, int64_t i, double v);
+
+bool weights_init(Model *m, uint64_t seed);
+bool weights_load(Model *m, const char *path, const char *const *rename, size_t nrename);
+bool weights_save(Model *m, const char *path);
+/* Takes "param/N" and "const/N" of a set of arrays; `all`: each must be there. */
+bool weights_from_arrays(Model *m, const Arrays *s, bool all);
+
+/* ---- execution --------------------------------------------------------------------------------------------------------- */
+
+/* A module made ready for one engine. Kernels are made by exec_make; memory by exec_dims, once for every set of dims; a run
+   allocates nothing. */
+typedef struct Exec Exec;
+typedef struct {
+    double pass_seconds, lower_seconds, engine_seconds;
+    bool from_cache;
+    uint32_t llvm_instructions, llvm_instructions_shared;
+    int64_t slab_bytes, pack_bytes, array_bytes; /* of the present dims */
+} ExecStats;
+
+/* The module is copied. explain (may be NULL) gets what the passes and the lowering did. */
+Exec *exec_make(Ctx *ctx, const Module *m, const ExecOptions *o, Str *explain);
+void exec_destroy(Exec *e);
+const Module *exec_module(const Exec *e); /* after the passes */
+const LProgram *exec_program(const Exec *e); /* NULL for EXEC_EVAL */
+ExecStats exec_stats(const Exec *e);
+
+/* axis[k] = steps of Module.axis[k], [0] = B; COUNT and JOIN axes are computed. */
+bool exec_dims(Exec *e, const int64_t *axis);
+/* Fills input i from a batch-first array whose example k is row example[k] (NULL: k) of `a`. Token ranges and lengths checked.
+   a == NULL: zeros; for a length its axis's steps; for a scalar its default. */
+bool exec_set_input(Exec *e, uint32_t i, const Array *a, const int64_t *example);
+bool exec_uses_input(const Exec *e, uint32_t i); /* does the module, after the passes, read it? */
+void exec_set_scalar(Exec *e, uint32_t i, double v);
+/* Runs on theta (f32 or f64 as exec_f64 says; theta_version changes whenever theta does). grad (theta's type and size) is
+   written where the module has GRAD_PARAM roots; NULL otherwise. */
+bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update, const int64_t *example);
+bool exec_f64(const Exec *e);
+int64_t exec_batch(const Exec *e); /* B of the present dims */
+/* Result of root r of graph[0], as a batch-first array in `out` (allocated in a; padded steps are 0). */
+bool exec_get(Exec *e, Arena *a, uint32_t r, Array *out);
+double exec_get_scalar(const Exec *e, uint32_t r);
+/* For loops that must not copy: the memory of input i or root r in canonical layout. Element type: exec_f64, or int32 for ints
+   and bools (EXEC_EVAL: always double). exec_bind_input lets the caller's memory stand in until the next exec_dims. */
+void *exec_input_data(Exec *e, uint32_t i, bool *is_int);
+void exec_bind_input(Exec *e, uint32_t i, void *data);
+const void *exec_root_data(const Exec *e, uint32_t r, bool *is_int);
+void exec_bind_root(Exec *e, uint32_t r, void *data);
+int64_t exec_root(const Exec *e, RootKind kind, uint32_t index, Name name); /* index of a root in graph[0]; name 0: any. -1 */
+/* Axis sizes from named arrays: "input/X" or "X", "target/..", "init/..". */
+bool exec_axes_from(const Module *m, const Arrays *in, int64_t *axis);
+const Array *exec_find_input(const Module *m, uint32_t i, const Arrays *in); /* the array meant for input i; NULL if absent */
+
+/* ---- the commands ------------------------------------------------------------------------------------------------------ */
+
+/* rondo run. `in`: param/ const/ init/ input/ length/ target/ (param and const: those present replace the model's weights);
+   `out`: output/ final/ loss, and with grad: grad/param/ grad/init/ grad/input/; with adam: adam/param/ adam/loss. */
+typedef struct {
+    bool grad, adam;
+    uint64_t update; /* of the noise */
+} RunOptions;
+bool run_arrays(Model *m, const RunOptions *o, const Arrays *in, Arena *a, Arrays *out);
+
+typedef struct {
+    const char *name;
+    double error, bar; /* max |a - b| / max |b| */
+    bool ok;
+} Comparison;
+/* Every expected array of `file` (output/ final/ loss grad/ adam/) against `out`; padded steps of outputs are not compared.
+   f64: 1e-10. f32: 20 x the noise that NAME.json beside NAME.npz states ("float32_noise"; npz_path may be NULL), at least
+   1e-5 for outputs and loss and 1e-4 for gradients and adam. NULL with a diagnostic. */
+Comparison *compare_arrays(Model *m, Arena *a, const Arrays *out, const Arrays *file, const char *npz_path, uint32_t *n);
+
+typedef struct {
+    const char *name; /* "param/h.Wi", "init/h.c", "input/x" */
+    double error; /* worst |analytic - numeric| / max(1e-3 * largest numeric of the tensor .. , |numeric|) over elements */
+    int64_t elements, checked; /* at most `limit` elements of each tensor, evenly spread */
+} GradCheck;
+typedef struct {
+    int64_t batch, steps, limit; /* 0: 2, 3, 200 */
+    uint64_t seed;
+    const Arrays *in; /* NULL: random arrays of these sizes */
+} GradCheckOptions;
+GradCheck *grad_check(Model *m, const GradCheckOptions *o, Arena *a, uint32_t *n); /* analytic by the model's engine in f64 */
+
+/* ---- data -------------------------------------------------------------------------------------------------------------- */
+
+/* Examples in memory: inputs and targets, batch first, the first dimension is the example. */
+typedef struct {
+    Arrays array; /* by input name; targets as "target/y" */
+    int64_t n, train, valid; /* examples: [0, train) train, [train, train + valid) validate, the rest tests */
+} Dataset;
+
+/* A series cut by the model's data block. */
+typedef struct {
+    const double *value; /* [nrow], unscaled */
+    double shift, scale; /* scaled = (value - shift) / scale */
+} Column;
+typedef struct {
+    Dataset set;
+    const char *path;
+    int64_t nrow, window, horizon, stride;
+    uint32_t nx, ny;
+    Column *x, *y; /* columns of the input's and of the target's features */
+    int64_t target_features; /* of one step of the target */
+    const double *value; /* = y[0].value, what forecasts are of */
+    const char **date; /* [nrow] text of the date column; NULL if none */
+} Series;
+/* Examples from a file (NULL: the one the data block names): .npz by names, or a series. */
+bool dataset_load(Model *m, const char *path, Arena *a, Dataset *out);
+bool series_load(Model *m, const char *path, Arena *a, Series *out); /* path NULL: the data block's */
+int64_t series_row(const Series *s, int64_t k); /* the row that sample k forecasts: k * stride + window + horizon - 1 */
+/* One-step forecasts of the first target column for samples [from, to), unscaled: out[i] is of row series_row(s, from + i). */
+bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double *out);
+/* n values past the last row; each forecast becomes the newest value of the window. */
+bool series_future(Model *m, const Series *s, int64_t n, double *out);
+bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out); /* date of the k-th row past the end, k >= 1 */
+
+/* Order of the examples of an epoch: a permutation of 0..n-1, a function of seed and epoch alone. */
+void shuffle_order(uint64_t seed, uint64_t epoch, int64_t n, int64_t *order);
+
+/* Evaluation of examples [from, to): mean loss and metrics (the order of RONDO_METRIC). */
+bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *loss, double *metric);
+/* rondo_train for a Dataset that exists already (cli/ uses rondo_train, or this after series_load). */
+bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_train_options *o, rondo_train_result *result,
+               bool *stopped); /* valid: NULL, or examples of their own to validate on */
+
+#endif

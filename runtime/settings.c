@@ -1,0 +1,53 @@
+/* settings: reading the train and data blocks. */
+#include <fnmatch.h>
+#include <math.h>
+#include <string.h>
+
+#include "runtime/internal.h"
+
+static bool has_row(KeyBlock b, const char *key) {
+    for (uint32_t i = 0; i < key_row_count; i++)
+        if (strcmp(key_rows[i].key, key) == 0 && strcmp(key_rows[i].block, b == KEYS_DATA ? "data" : "train") == 0) return true;
+    return false;
+}
+
+double train_number(const Model *m, const char *key) {
+    return has_row(KEYS_TRAIN, key) ? settings_number(m->ctx, &m->desc->train, KEYS_TRAIN, key) : NAN;
+}
+
+bool train_bool(const Model *m, const char *key) {
+    return has_row(KEYS_TRAIN, key) && settings_bool(m->ctx, &m->desc->train, KEYS_TRAIN, key);
+}
+
+const Setting *train_setting(const Model *m, const char *key) {
+    return settings_find(&m->desc->train, intern(m->ctx, key));
+}
+
+double data_number(const Model *m, const char *key) {
+    return has_row(KEYS_DATA, key) ? settings_number(m->ctx, &m->desc->data, KEYS_DATA, key) : NAN;
+}
+
+const char *data_string(const Model *m, const char *key) {
+    return has_row(KEYS_DATA, key) ? settings_string(m->ctx, &m->desc->data, KEYS_DATA, key) : NULL;
+}
+
+/* Does one item, "pattern" or ["pattern": value], speak of the weight? */
+static bool item_matches(const Model *m, const Setting *s, const char *weight, double *value) {
+    const Setting *name = s->kind == SET_PAIR ? &s->item[0] : s;
+    if (name->kind != SET_STRING && name->kind != SET_NAME) return false;
+    if (fnmatch(name_str(m->ctx, name->name), weight, 0) != 0) return false;
+    *value = s->kind == SET_PAIR ? s->item[1].number : 1;
+    return true;
+}
+
+double train_pattern(const Model *m, const char *key, const char *weight, double otherwise) {
+    const Setting *s = train_setting(m, key);
+    double value = otherwise;
+    if (!s) return value;
+    if (s->kind != SET_LIST) {
+        item_matches(m, s, weight, &value);
+        return value;
+    }
+    for (uint32_t i = 0; i < s->n; i++) item_matches(m, &s->item[i], weight, &value); /* the last one that matches */
+    return value;
+}

@@ -1,0 +1,318 @@
+/* stream: a model step by step. The module has every state as an input and as a final value; a step runs it with T = 1 and
+   swaps the two. What needs more of a sequence than one step (reverse, sums over time, attention over all steps) is refused. */
+#include <string.h>
+
+#include "runtime/internal.h"
+
+struct rondo_stream {
+    Model *m;
+    Exec *exec;
+    int64_t B;
+    size_t nx, ny; /* floats of one step */
+    CellRun state; /* blocks of the states; its exec is this one */
+};
+
+/* ---- what can be streamed ----------------------------------------------------------------------------------------------- */
+
+/* The state before each step of a sequence: shift by 1 of a scan's stacked carry, filled with the scan's own start. */
+static bool is_state_shift(const Graph *g, const Node *n) {
+    const Node *x = &g->node.at[n->in[0]];
+    if (node_attr(g, (Ref)(n - g->node.at))[1] != 1 || x->op != OP_OUT) return false;
+    ScanInfo s = scan_info(g, x->in[0]);
+    const Graph *body = g->module->graph.at[s.body];
+    for (uint32_t k = 0; k < s.ncarry; k++) {
+        if (s.init[k] != n->in[1]) continue;
+        const Root *stacked = &body->root.at[s.ncarry + x->attr];
+        if (stacked->kind == ROOT_STACK && stacked->ref == body->root.at[k].ref) return true;
+    }
+    return false;
+}
+
+static bool scan_streams(const Graph *g, Ref r, uint32_t time) {
+    ScanInfo s = scan_info(g, r);
+    if (!(AX(s.axis) & time)) return true;
+    const Graph *body = g->module->graph.at[s.body];
+    for (uint32_t k = 0; k < s.ncapture; k++)
+        if (g->node.at[s.capture[k]].axes & AX(s.axis)) return false;
+    for (uint32_t k = 0; k < body->root.n; k++)
+        if (body->root.at[k].kind == ROOT_SUM) return false;
+    return !s.reverse;
+}
+
+/* NULL if node r can be made from one step at a time; else what stands in the way. */
+static const char *obstacle(const Graph *g, Ref r, uint32_t time) {
+    const Node *n = &g->node.at[r];
+    const uint32_t *w = op_words((Op)n->op) || n->op == OP_REVERSE ? node_attr(g, r) : NULL;
+    if (n->op == OP_REVERSE) return AX(w[0]) & time ? "reverse" : NULL;
+    if (n->op == OP_JOIN) return "then";
+    if (n->op == OP_SHIFT) return !(AX(w[0]) & time) || is_state_shift(g, n) ? NULL : "shift";
+    if (n->op == OP_SUM || n->op == OP_AMAX) return w[0] & time ? "a sum, mean or max over time" : NULL;
+    if (n->op == OP_DOT) {
+        uint32_t all = g->node.at[n->in[0]].axes | g->node.at[n->in[1]].axes;
+        return all & ~n->axes & time ? "a sum over time" : NULL;
+    }
+    if (n->op == OP_SCAN) return scan_streams(g, r, time) ? NULL : "a scan that sees the whole sequence or runs backwards";
+    return NULL;
+}
+
+static const char *find_obstacle(const Module *mod, uint32_t *span) {
+    const Graph *g = mod->graph.at[0];
+    uint32_t time = 0;
+    for (uint32_t k = 1; k < mod->naxis; k++)
+        if (mod->axis[k].kind == AXIS_TIME) time |= AX(k);
+    for (Ref r = 1; r < g->node.n; r++) {
+        const char *why = obstacle(g, r, time);
+        *span = g->node.at[r].span;
+        if (why) return why;
+    }
+    return NULL;
+}
+
+const char *stream_obstacle(const Module *mod) {
+    uint32_t span;
+    return find_obstacle(mod, &span);
+}
+
+static bool can_stream(Model *m, const Module *mod) {
+    uint32_t at;
+    const char *why = find_obstacle(mod, &at);
+    if (why)
+        diag_error(m->ctx, 557, (Span){at, at}, "'%s' cannot run step by step: it needs the whole sequence (%s)",
+                   name_str(m->ctx, mod->name), why);
+    return !why;
+}
+
+/* ---- starts ------------------------------------------------------------------------------------------------------------- */
+
+bool exec_set_starts(Model *m, Exec *e, const Arrays *in) {
+    const Module *mod = model_module(m, MODULE_START, false);
+    if (!mod) return false;
+    const Graph *g = mod->graph.at[0];
+    for (Ref r = 1; r < g->node.n; r++)
+        if (g->node.at[r].op == OP_INPUT) {
+            diag_error(m->ctx, 557, NOWHERE, "a state of '%s' starts from a value that depends on the inputs", name_str(m->ctx, mod->name));
+            return false;
+        }
+    Arena tmp = arena_make(m->ctx);
+    EvalIn ev = {.param = NEW_N(&tmp, const double *, mod->param.n + 1), .input = NEW_N(&tmp, const double *, mod->input.n + 1)};
+    double *theta = NEW_N(&tmp, double, m->desc->theta_size + 1);
+    const double **out = NEW_N(&tmp, const double *, g->root.n + 1);
+    for (int64_t i = 0; i < m->desc->theta_size; i++) theta[i] = model_theta_get(m, i);
+    for (uint32_t i = 0; i < mod->param.n; i++) ev.param[i] = theta + mod->param.at[i].offset;
+    for (uint32_t k = 0; k < mod->naxis; k++) ev.axis[k] = 1;
+    ev.axis[AXIS_B] = exec_batch(e);
+    bool ok = module_eval(mod, &tmp, &ev, out);
+    for (uint32_t r = 0; ok && r < g->root.n; r++) {
+        const State *s = &exec_module(e)->state.at[g->root.at[r].index];
+        const Node *n = &g->node.at[g->root.at[r].ref];
+        if (!s->input || (in && exec_find_input(exec_module(e), s->input - 1, in))) continue;
+        Array x = {.name = name_str(m->ctx, s->name), .type = RONDO_F64, .data = (void *)out[r], .rank = 1, .dim = {ev.axis[0]}};
+        bool batched = n->axes & AX(AXIS_B);
+        int64_t *zero = NEW_N(&tmp, int64_t, ev.axis[0] + 1);
+        double *full = NEW_N(&tmp, double, n->rank == s->rank ? 1 : ev.axis[0] * node_features(n) + 1);
+        x.rank = 1 + s->rank;
+        for (int k = 0; k < s->rank; k++) x.dim[1 + k] = s->dim[k];
+        if (n->rank != s->rank) { /* a scalar start of a larger state: the value in every element */
+            int64_t count = array_count(&x);
+            full = NEW_N(&tmp, double, count + 1);
+            int64_t per = count / ev.axis[0];
+            for (int64_t i = 0; i < count; i++) full[i] = out[r][batched ? i / per : 0];
+            x.data = full;
+            batched = true;
+        }
+        if (!batched) x.dim[0] = 1;
+        ok = exec_set_input(e, s->input - 1, &x, batched ? NULL : zero);
+    }
+    arena_free(&tmp);
+    return ok;
+}
+
+/* ---- streams ------------------------------------------------------------------------------------------------------------ */
+
+static size_t state_bytes(const rondo_stream *s, uint32_t k) {
+    return (size_t)s->state.count[k] * (exec_f64(s->exec) ? 8 : 4);
+}
+
+static bool stream_states(rondo_stream *s) {
+    const Module *mod = exec_module(s->exec);
+    CellRun *c = &s->state;
+    Arena *a = &s->m->arena;
+    c->m = s->m;
+    c->n = mod->state.n;
+    c->in = NEW_N(a, uint32_t, c->n + 1);
+    c->root = NEW_N(a, uint32_t, c->n + 1);
+    c->count = NEW_N(a, int64_t, c->n + 1);
+    c->now = NEW_N(a, void *, c->n + 1);
+    c->next = NEW_N(a, void *, c->n + 1);
+    for (uint32_t k = 0; k < c->n; k++) {
+        const State *x = &mod->state.at[k];
+        int64_t root = exec_root(s->exec, ROOT_FINAL, k, 0);
+        if (!x->input || root < 0 || x->dtype != DT_F) {
+            diag_error(s->m->ctx, 557, NOWHERE, "the state '%s' cannot be kept from step to step", name_str(s->m->ctx, x->name));
+            return false;
+        }
+        c->in[k] = x->input - 1;
+        c->root[k] = (uint32_t)root;
+        c->count[k] = s->B;
+        for (int d = 0; d < x->rank; d++) c->count[k] *= x->dim[d];
+        c->now[k] = ctx_alloc(s->m->ctx, state_bytes(s, k) + 128);
+        c->next[k] = ctx_alloc(s->m->ctx, state_bytes(s, k) + 128);
+    }
+    return true;
+}
+
+static int64_t input_count(const Module *mod, uint32_t i, const int64_t *axis) {
+    Border b;
+    const Input *p = &mod->input.at[i];
+    return border_make(p->axes, p->rank, p->dim, axis, &b) ? b.B * b.X * b.F : 0;
+}
+
+static bool stream_open(void *arg) {
+    rondo_stream *s = arg;
+    Model *m = s->m;
+    const Module *mod = model_module(m, MODULE_STEP, false);
+    if (!mod || !model_need_weights(m) || !can_stream(m, mod)) return false;
+    ExecOptions o = m->opt.exec;
+    o.pool = m->pool;
+    s->exec = exec_make(m->ctx, mod, &o, NULL);
+    if (!s->exec) return false;
+    int64_t axis[MAX_AXES] = {0};
+    mod = exec_module(s->exec);
+    for (uint32_t k = 0; k < mod->naxis; k++) axis[k] = mod->axis[k].kind == AXIS_COUNT ? mod->axis[k].count : 1;
+    axis[AXIS_B] = s->B;
+    if (!exec_dims(s->exec, axis) || !stream_states(s)) return false;
+    for (uint32_t i = 0; i < mod->input.n; i++)
+        if (mod->input.at[i].kind == INPUT_DATA) s->nx += (size_t)input_count(mod, i, axis);
+    const Graph *g = mod->graph.at[0];
+    for (uint32_t r = 0; r < g->root.n; r++)
+        if (g->root.at[r].kind == ROOT_OUTPUT) s->ny += (size_t)value_size(mod, &g->node.at[g->root.at[r].ref], axis);
+    return rondo_stream_reset(s) == RONDO_OK;
+}
+
+rondo_stream *stream_make(Model *m, int64_t batch, int *got) {
+    rondo_stream *s = ctx_alloc(m->ctx, sizeof *s);
+    s->m = m;
+    s->B = batch;
+    *got = guard_call(m->ctx, stream_open, s);
+    if (*got > 0) return s;
+    rondo_stream_close(s);
+    return NULL;
+}
+
+void rondo_stream_close(rondo_stream *s) {
+    if (!s) return;
+    for (uint32_t k = 0; k < s->state.n && s->state.now; k++) {
+        ctx_free(s->m->ctx, s->state.now[k]);
+        ctx_free(s->m->ctx, s->state.next[k]);
+    }
+    exec_destroy(s->exec);
+    ctx_free(s->m->ctx, s);
+}
+
+static bool stream_reset(void *arg) {
+    rondo_stream *s = arg;
+    if (!exec_set_starts(s->m, s->exec, NULL)) return false;
+    for (uint32_t k = 0; k < s->state.n; k++)
+        memcpy(s->state.now[k], exec_input_data(s->exec, s->state.in[k], NULL), state_bytes(s, k));
+    return true;
+}
+
+rondo_status rondo_stream_reset(rondo_stream *s) {
+    if (!s) return RONDO_BAD_USAGE;
+    int got = guard_call(s->m->ctx, stream_reset, s);
+    return got > 0 ? RONDO_OK : got < 0 ? RONDO_NO_MEMORY : RONDO_BAD_INPUT;
+}
+
+size_t rondo_stream_inputs(const rondo_stream *s) {
+    return s ? s->nx : 0;
+}
+size_t rondo_stream_outputs(const rondo_stream *s) {
+    return s ? s->ny : 0;
+}
+
+static bool step_inputs(rondo_stream *s, const float *x) {
+    const Module *mod = exec_module(s->exec);
+    for (uint32_t i = 0; i < mod->input.n; i++) {
+        const Input *p = &mod->input.at[i];
+        if (p->kind != INPUT_DATA) continue;
+        Array a = {.name = "x", .type = RONDO_F32, .data = (void *)x};
+        if (p->axes & AX(AXIS_B)) a.dim[a.rank++] = s->B;
+        for (uint32_t k = 1; k < mod->naxis; k++)
+            if (p->axes & AX(k)) a.dim[a.rank++] = mod->axis[k].kind == AXIS_COUNT ? mod->axis[k].count : 1;
+        for (int k = 0; k < p->rank; k++) a.dim[a.rank++] = p->dim[k];
+        if (!exec_set_input(s->exec, i, &a, NULL)) return false;
+        x += array_count(&a);
+    }
+    return true;
+}
+
+static void step_outputs(rondo_stream *s, float *y) {
+    const Module *mod = exec_module(s->exec);
+    const Graph *g = mod->graph.at[0];
+    int64_t axis[MAX_AXES] = {0};
+    for (uint32_t k = 0; k < mod->naxis; k++) axis[k] = mod->axis[k].kind == AXIS_COUNT ? mod->axis[k].count : 1;
+    axis[AXIS_B] = s->B;
+    for (uint32_t r = 0; r < g->root.n; r++) {
+        const Node *n = &g->node.at[g->root.at[r].ref];
+        Border b;
+        bool is_int;
+        if (g->root.at[r].kind != ROOT_OUTPUT || !border_make(n->axes, n->rank, n->dim, axis, &b)) continue;
+        const void *v = exec_root_data(s->exec, r, &is_int);
+        Array out = {.name = "y", .type = RONDO_F32, .data = y};
+        border_out(&b, is_int ? EL_I32 : exec_f64(s->exec) ? EL_F64 : EL_F32, v, &out);
+        y += b.B * b.X * b.F;
+    }
+}
+
+rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y) {
+    if (!s || (!x && s->nx) || (!y && s->ny)) return RONDO_BAD_USAGE;
+    CellRun *c = &s->state;
+    if (!step_inputs(s, x)) return RONDO_BAD_INPUT;
+    for (uint32_t k = 0; k < c->n; k++) {
+        exec_bind_input(s->exec, c->in[k], c->now[k]);
+        exec_bind_root(s->exec, c->root[k], c->next[k]);
+    }
+    if (!exec_run(s->exec, s->m->theta, s->m->theta_version, NULL, s->m->seed, 0, NULL)) return RONDO_INTERNAL;
+    cell_swap(c);
+    step_outputs(s, y);
+    return RONDO_OK;
+}
+
+rondo_status rondo_stream_run(rondo_stream *s, int64_t steps, const float *x, float *y) {
+    for (int64_t t = 0; t < steps; t++) {
+        rondo_status st = rondo_stream_step(s, x + (size_t)t * rondo_stream_inputs(s), y + (size_t)t * rondo_stream_outputs(s));
+        if (st != RONDO_OK) return st;
+    }
+    return s ? RONDO_OK : RONDO_BAD_USAGE;
+}
+
+/* ---- states of a stream ------------------------------------------------------------------------------------------------- */
+
+static int64_t find_state(rondo_stream *s, const char *name, size_t n) {
+    const Module *mod = exec_module(s->exec);
+    for (uint32_t k = 0; name && k < mod->state.n; k++)
+        if (strcmp(name_str(s->m->ctx, mod->state.at[k].name), name) == 0) {
+            if ((int64_t)n == s->state.count[k]) return k;
+            diag_error(s->m->ctx, 556, NOWHERE, "the state '%s' has %lld numbers, not %zu", name, (long long)s->state.count[k], n);
+            return -1;
+        }
+    diag_error(s->m->ctx, 556, NOWHERE, "'%s' has no state '%s'", name_str(s->m->ctx, mod->name), name ? name : "(null)");
+    return -1;
+}
+
+rondo_status rondo_stream_get(rondo_stream *s, const char *state, float *value, size_t n) {
+    if (!s || !value) return RONDO_BAD_USAGE;
+    int64_t k = find_state(s, state, n);
+    for (size_t i = 0; k >= 0 && i < n; i++)
+        value[i] = exec_f64(s->exec) ? (float)((double *)s->state.now[k])[i] : ((float *)s->state.now[k])[i];
+    return k < 0 ? RONDO_BAD_USAGE : RONDO_OK;
+}
+
+rondo_status rondo_stream_set(rondo_stream *s, const char *state, const float *value, size_t n) {
+    if (!s || !value) return RONDO_BAD_USAGE;
+    int64_t k = find_state(s, state, n);
+    for (size_t i = 0; k >= 0 && i < n; i++)
+        if (exec_f64(s->exec)) ((double *)s->state.now[k])[i] = value[i];
+        else ((float *)s->state.now[k])[i] = value[i];
+    return k < 0 ? RONDO_BAD_USAGE : RONDO_OK;
+}

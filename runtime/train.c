@@ -1,0 +1,250 @@
+/* train: epochs of batches. One update is: run the training module (loss and gradient slab), clip, one step of the optimizer
+   over the parameter slab. The order of the examples is a function of (seed, epoch), the dropout mask of (seed, update,
+   example): position and seed are all the random state there is, so a checkpoint resumes to the same bits. */
+#include <math.h>
+#include <string.h>
+#include <time.h>
+
+#include "runtime/train.h"
+
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- settings ----------------------------------------------------------------------------------------------------------- */
+
+static bool whole(Model *m, const char *key, double otherwise, double lo, int64_t *out) {
+    double v = train_number(m, key);
+    if (isnan(v)) v = otherwise;
+    if (v < lo || v > 1e15 || v != floor(v)) {
+        const Setting *s = train_setting(m, key);
+        diag_error(m->ctx, 551, s ? s->span : m->desc->train.span, "train: '%s' is %g; it must be a whole number of at least %g", key, v,
+                   lo);
+        return false;
+    }
+    *out = (int64_t)v;
+    return true;
+}
+
+static bool refuse_unknown(Model *m) {
+    static const char *const later[] = {"schedule", "bptt", "stateful", "class_weights", "sample_weights"};
+    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
+        const Setting *s = train_setting(m, later[i]);
+        if (!s || (s->kind == SET_NAME && strcmp(name_str(m->ctx, s->name), "constant") == 0) || (s->kind == SET_BOOL && s->number == 0) || (s->kind == SET_NUMBER && s->number == 0)) continue;
+        diag_error(m->ctx, 551, s->span, "train: '%s' is not supported yet", later[i]);
+        return false;
+    }
+    const Setting *monitor = train_setting(m, "monitor");
+    if (!monitor || strcmp(name_str(m->ctx, monitor->name), "loss") == 0) return true;
+    diag_error(m->ctx, 551, monitor->span, "train: only the loss can be monitored yet");
+    return false;
+}
+
+static bool read_settings(Training *t) {
+    Model *m = t->m;
+    const Setting *opt = train_setting(m, "optimizer");
+    const Setting *seed = train_setting(m, "seed");
+    if (!refuse_unknown(m) || !whole(m, "epochs", 10, 0, &t->epochs) || !whole(m, "batch", 32, 1, &t->batch) ||
+        !whole(m, "early_stopping", 0, 0, &t->patience))
+        return false;
+    t->seed = seed ? (uint64_t)(int64_t)seed->number : m->seed;
+    t->min_delta = fmax(0, train_number(m, "min_delta"));
+    t->shuffle = train_setting(m, "shuffle") == NULL || train_bool(m, "shuffle");
+    t->clip_norm = train_number(m, "clip_norm");
+    t->clip_value = train_number(m, "clip_value");
+    const char *name = opt && (opt->kind == SET_CALL || opt->kind == SET_NAME) ? name_str(m->ctx, opt->name) : "adam";
+    return optimizer_make(&t->opt, m, name, opt && opt->kind == SET_CALL ? opt : NULL);
+}
+
+static bool prepare(Training *t) {
+    Model *m = t->m;
+    t->n = t->d->train;
+    if (t->n < 1) {
+        diag_error(m->ctx, 554, NOWHERE, "there are no examples to train on");
+        return false;
+    }
+    if (!m->desc->loss.n) {
+        diag_error(m->ctx, 551, m->desc->span, "'%s' has no loss to train on", name_str(m->ctx, m->desc->name));
+        return false;
+    }
+    bool resume = t->options && t->options->resume;
+    if ((!resume && !model_need_weights(m)) || !read_settings(t)) return false;
+    if (t->batch > t->n) t->batch = t->n;
+    t->batches = (t->n + t->batch - 1) / t->batch;
+    t->exec = model_exec(m, MODULE_TRAIN, arrays_ragged(&t->d->array));
+    if (!t->exec) return false;
+    t->loss_root = exec_root(t->exec, ROOT_LOSS, 0, 0);
+    t->order = ctx_alloc(m->ctx, (size_t)t->n * sizeof *t->order);
+    t->grad = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128);
+    if (t->patience && (!train_setting(m, "restore_best") || train_bool(m, "restore_best")))
+        t->keep = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 1);
+    t->metric = NEW_N(&m->arena, double, m->desc->metric.n + 1);
+    t->metric_name = NEW_N(&m->arena, const char *, m->desc->metric.n + 1);
+    for (uint32_t i = 0; i < m->desc->metric.n; i++) t->metric_name[i] = name_str(m->ctx, m->desc->metric.at[i].name);
+    t->valid_loss = t->best = t->last_loss = NAN;
+    return true;
+}
+
+/* ---- one update --------------------------------------------------------------------------------------------------------- */
+
+static double grad_at(const Training *t, int64_t i) {
+    return t->m->f64 ? ((const double *)t->grad)[i] : (double)((const float *)t->grad)[i];
+}
+
+static void grad_scale(Training *t, double f) {
+    int64_t n = t->m->desc->theta_size;
+    for (int64_t i = 0; i < n; i++)
+        if (t->m->f64) ((double *)t->grad)[i] *= f;
+        else ((float *)t->grad)[i] *= (float)f;
+}
+
+/* Clips; false if the gradient is not finite. The norm is summed in double, in one order. */
+static bool grad_clip(Training *t) {
+    int64_t n = t->m->desc->theta_size;
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double g = grad_at(t, i);
+        sum += g * g;
+    }
+    if (!isfinite(sum)) return false;
+    if (t->clip_value > 0)
+        for (int64_t i = 0; i < n; i++) {
+            double g = grad_at(t, i), c = fmax(-t->clip_value, fmin(t->clip_value, g));
+            if (t->m->f64) ((double *)t->grad)[i] = c;
+            else ((float *)t->grad)[i] = (float)c;
+        }
+    double norm = sqrt(sum);
+    if (t->clip_norm > 0 && norm > t->clip_norm) grad_scale(t, t->clip_norm / norm);
+    return true;
+}
+
+static bool not_finite(Training *t, const char *what) {
+    diag_error(t->m->ctx, 555, NOWHERE, "the %s is not a number at update %lld (epoch %lld, batch %lld)", what,
+               (long long)t->update + 1, (long long)t->epoch + 1, (long long)t->at + 1);
+    diag_help(t->m->ctx, NOWHERE, "a smaller learning rate or clip_norm often helps; the weights are those before this update");
+    return false;
+}
+
+static bool one_update(Training *t) {
+    int64_t from = t->at * t->batch, B = t->n - from < t->batch ? t->n - from : t->batch;
+    const int64_t *example = t->order + from;
+    Model *m = t->m;
+    if (!exec_set_batch(t->exec, t->d, B, example)) return false;
+    if (!exec_run(t->exec, m->theta, m->theta_version, t->grad, t->seed, (uint64_t)t->update, example)) return false;
+    double loss = exec_get_scalar(t->exec, (uint32_t)t->loss_root);
+    if (!isfinite(loss)) return not_finite(t, "loss");
+    if (!grad_clip(t)) return not_finite(t, "gradient");
+    if (!optimizer_step(&t->opt, t->grad, 1)) return false;
+    double w = batch_weight(m, t->exec);
+    t->loss_sum += w * loss;
+    t->loss_weight += w;
+    t->update++;
+    t->at++;
+    t->examples += B;
+    return true;
+}
+
+/* ---- epochs ------------------------------------------------------------------------------------------------------------- */
+
+static bool report(Training *t) {
+    const rondo_train_options *o = t->options;
+    if (!o || !o->progress) return true;
+    bool complete = t->at == t->batches;
+    double s = now() - t->start;
+    rondo_progress p = {.size = sizeof p,
+                        .epoch = (int)t->epoch + 1,
+                        .epochs = (int)t->epochs,
+                        .batch = t->at,
+                        .batches = t->batches,
+                        .update = t->update,
+                        .loss = t->loss_weight > 0 ? t->loss_sum / t->loss_weight : NAN,
+                        .valid_loss = complete ? t->valid_loss : NAN,
+                        .examples_per_second = s > 0 ? (double)t->examples / s : 0,
+                        .seconds = s,
+                        .nmetric = complete && t->have_metrics ? t->m->desc->metric.n : 0,
+                        .metric_name = t->metric_name,
+                        .metric = t->metric};
+    return o->progress(o->progress_arg, &p) == 0;
+}
+
+/* Validation and metrics at the end of an epoch; metrics on the training part when there is nothing to validate on. */
+static bool validate(Training *t) {
+    Model *m = t->m;
+    const Dataset *d = t->valid ? t->valid : t->d;
+    int64_t from = t->valid ? 0 : t->d->train, to = t->valid ? t->valid->n : t->d->train + t->d->valid;
+    t->have_metrics = m->desc->metric.n > 0;
+    if (to > from) return evaluate_set(m, d, from, to, &t->valid_loss, t->have_metrics ? t->metric : NULL);
+    if (!t->have_metrics) return true;
+    return evaluate_set(m, t->d, 0, t->d->train, NULL, t->metric);
+}
+
+/* Early stopping: true when the loss (of validation if there is one) has not fallen for `patience` epochs. */
+static bool out_of_patience(Training *t) {
+    double v = isnan(t->valid_loss) ? t->last_loss : t->valid_loss;
+    if (isnan(t->best) || v < t->best - t->min_delta) {
+        t->best = v;
+        t->waited = 0;
+        if (t->keep) memcpy(t->keep, t->m->theta, (size_t)t->m->desc->theta_size * (t->m->f64 ? 8 : 4));
+        return false;
+    }
+    return ++t->waited >= t->patience && t->patience > 0;
+}
+
+static bool save(Training *t) {
+    return !t->options || !t->options->checkpoint || checkpoint_save(t, t->options->checkpoint);
+}
+
+static bool one_epoch(Training *t, bool *stopped) {
+    if (t->shuffle) shuffle_order(t->seed, (uint64_t)t->epoch, t->n, t->order);
+    else
+        for (int64_t i = 0; i < t->n; i++) t->order[i] = i;
+    while (t->at < t->batches) {
+        if (!one_update(t)) return false;
+        if (t->at == t->batches) break;
+        if (!report(t)) {
+            *stopped = true;
+            return save(t);
+        }
+    }
+    t->last_loss = t->loss_weight > 0 ? t->loss_sum / t->loss_weight : NAN;
+    if (!validate(t)) return false;
+    bool go_on = report(t);
+    bool enough = out_of_patience(t);
+    t->epoch++;
+    t->at = 0;
+    t->loss_sum = t->loss_weight = 0;
+    *stopped = !go_on;
+    if (enough) {
+        t->epochs = t->epoch;
+        if (t->keep) memcpy(t->m->theta, t->keep, (size_t)t->m->desc->theta_size * (t->m->f64 ? 8 : 4));
+        t->m->theta_version++;
+    }
+    return save(t);
+}
+
+static bool training_run(void *arg) {
+    Training *t = arg;
+    if (!prepare(t)) return false;
+    if (t->options && t->options->resume && !checkpoint_load(t, t->options->resume)) return false;
+    t->start = now();
+    while (t->epoch < t->epochs && !t->stopped)
+        if (!one_epoch(t, &t->stopped)) return false;
+    return true;
+}
+
+bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_train_options *o, rondo_train_result *result,
+               bool *stopped) {
+    Training t = {.m = m, .d = d, .valid = valid, .options = o};
+    int got = guard_call(m->ctx, training_run, &t);
+    if (result)
+        *result = (rondo_train_result){(int)t.epoch, t.update, t.last_loss, t.valid_loss, t.start > 0 ? now() - t.start : 0};
+    if (stopped) *stopped = t.stopped;
+    ctx_free(m->ctx, t.order);
+    ctx_free(m->ctx, t.grad);
+    ctx_free(m->ctx, t.keep);
+    optimizer_free(&t.opt);
+    if (got < 0) ctx_out_of_memory(m->ctx);
+    return got;
+}
