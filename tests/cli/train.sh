@@ -1,0 +1,47 @@
+# train, eval, predict and emit on the example; logs, checkpoints, Ctrl-C.
+. "$SRC/tests/lib.sh"
+M=$SRC/examples/sunspots.rondo
+
+expect 0 "$RONDO" train "$M" -o w.safetensors --set epochs=3 --seed 7 --log log.csv
+says out '3 epochs'
+says err '^epoch 3/3  loss '
+[ -s w.safetensors ] || fail "no weights"
+[ "$(wc -l <log.csv)" = 4 ] || fail "log.csv has not one line an epoch"
+expect 0 "$RONDO" train "$M" -o again.safetensors --set epochs=3 --seed 7 --log log.jsonl -q --json --threads 2
+silent err
+says out '"epochs": 3'
+[ "$(wc -l <log.jsonl)" = 3 ] || fail "log.jsonl has not one line an epoch"
+cmp -s w.safetensors again.safetensors || fail "the same seed gave other weights"
+
+# a run that was cut in two ends with the same bits
+expect 0 "$RONDO" train "$M" -o half.safetensors --set epochs=2 --seed 7 -q --checkpoint state
+expect 0 "$RONDO" train "$M" -o whole.safetensors --set epochs=3 --seed 7 -q --resume state
+cmp -s w.safetensors whole.safetensors || fail "a resumed run differs"
+
+expect 0 "$RONDO" eval "$M" -w w.safetensors
+says out '^loss [0-9]'
+expect 0 "$RONDO" eval "$M" -w w.safetensors --json
+says out '^{"loss": [0-9]'
+
+expect 0 "$RONDO" predict "$M" -w w.safetensors --future 3 -o p.csv
+[ "$(wc -l <p.csv)" = 303 ] || fail "p.csv: $(wc -l <p.csv) lines, not 1 + 299 + 3"
+says p.csv '^date,truth,forecast,part$'
+says p.csv '^1710,[0-9.]*,[-0-9.]*,train$'
+says p.csv '^2008,2.9,[-0-9.]*,test$'
+says p.csv '^2011,,[-0-9.]*,future$'
+expect 2 "$RONDO" predict "$M"
+says err 'W.safetensors is missing'
+
+# Ctrl-C: the weights so far are kept, and the process ends by the signal
+"$RONDO" train "$M" -o stopped.safetensors --set epochs=1000000 >out 2>err &
+pid=$!
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    grep -q 'epoch 1/' err && break
+    sleep 0.5
+done
+kill -TERM $pid
+rc=0
+wait $pid || rc=$?
+[ $rc = 143 ] || fail "exit $rc after SIGTERM"
+says out '^stopped: '
+[ -s stopped.safetensors ] || fail "nothing saved"

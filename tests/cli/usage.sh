@@ -1,0 +1,59 @@
+# Exit codes 0 and 2, and where the words go.
+. "$SRC/tests/lib.sh"
+
+expect 2 "$RONDO"
+says err 'usage: rondo'
+silent out
+expect 0 "$RONDO" --help
+says out 'usage: rondo'
+silent err
+expect 0 "$RONDO" --version
+says out '^rondo [0-9][0-9.]*$'
+expect 2 "$RONDO" chekc
+says err "did you mean 'check'"
+expect 2 "$RONDO" --nope
+says err "no option '--nope'"
+
+for c in $commands; do
+    expect 0 "$RONDO" "$c" --help
+    says out "^usage: rondo $c "
+    silent err
+    expect 0 "$RONDO" help "$c"
+    says out "^usage: rondo $c "
+    expect 2 "$RONDO" "$c"
+    says err missing
+    silent out
+    expect 2 "$RONDO" "$c" --no-such-option x
+    says err 'unknown option'
+    # each command's help fits a terminal and names every option once
+    "$RONDO" "$c" --help | awk 'length > 120 { exit 1 }' || fail "$c --help is too wide"
+    [ -z "$("$RONDO" "$c" --help | grep -o -e '--[a-z-]*' | sort | uniq -d | grep -v -e '^--future$' -e '^--data$' -e '^--in$' -e '^--pass$' -e '^--batch$' -e '^--steps$')" ] ||
+        fail "$c --help repeats an option"
+done
+
+expect 2 "$RONDO" train x.rondo --thraeds 3
+says err 'did you mean --threads'
+expect 2 "$RONDO" train x.rondo --seed
+says err 'needs a value'
+expect 2 "$RONDO" train x.rondo --seed x
+says err 'whole number'
+expect 2 "$RONDO" train x.rondo --set novalue
+says err 'KEY=VALUE'
+expect 2 "$RONDO" train x.rondo --engine turbo
+says err 'jit, c, loops or eval'
+expect 2 "$RONDO" check a.rondo b.rondo
+says err 'one argument too many'
+expect 2 "$RONDO" emit java x.rondo -o d
+says err 'not .java'
+expect 2 "$RONDO" emit c x.rondo
+says err 'DIR is missing'
+expect 2 "$RONDO" run x.rondo
+says err 'X.npz is missing'
+expect 2 "$RONDO" predict x.rondo --data x.npz --future 3
+expect 0 "$RONDO" help E0001
+says out '^E0001: '
+expect 0 "$RONDO" help 999
+expect 2 "$RONDO" help E9998
+says err 'no error'
+expect 2 "$RONDO" help trian
+says err "did you mean 'train'"

@@ -1,0 +1,141 @@
+/* Lowering: random modules, forward and gradients, through the loop interpreter with shadow memory against the evaluator.
+   usage: test_lower [first seed] [count] [-v]: prints the module and the program of a failure */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/passes.h"
+#include "tests/unit/engines.h"
+#include "tests/unit/gen.h"
+
+static int passed, failed;
+static bool verbose;
+
+static void report(Ctx *ctx, Arena *a, uint64_t seed, const char *what, const Module *m, const LProgram *p)
+{
+    Str s = str_make(a);
+    failed++;
+    diag_render(ctx, &s, false);
+    printf("seed %llu: %s\n%s", (unsigned long long)seed, what, s.n ? s.at : "");
+    if (verbose) {
+        s = str_make(a);
+        module_print(&s, m);
+        if (p)
+            lprogram_print(&s, p);
+        puts(s.at);
+    }
+}
+
+static bool compare(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LProgram *p, const EvalIn *in, int nt, double bar)
+{
+    const Graph *g = m->graph.at[0];
+    const double **x = NEW_N(a, const double *, g->root.n + 1), **y = NEW_N(a, const double *, g->root.n + 1);
+    if (!module_eval(m, a, in, y)) {
+        report(ctx, a, seed, "the evaluator failed", m, NULL);
+        return false;
+    }
+    if (!program_run(m, p, NULL, a, in, nt, x)) {
+        report(ctx, a, seed, "the interpreter found a fault", m, p);
+        return false;
+    }
+    for (uint32_t r = 0; r < g->root.n; r++) {
+        double e = root_error(m, r, in, x[r], y[r]);
+        if (e > bar) {
+            char what[200];
+            snprintf(what, sizeof what, "root %u of kind %d: error %.3g (axes %lld %lld %lld)", r, g->root.at[r].kind, e,
+                     (long long)in->axis[0], (long long)in->axis[1], (long long)in->axis[2]);
+            report(ctx, a, seed, what, m, p);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The same bits from another engine, thread count or plan. */
+static bool same(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LProgram *p, const LProgram *q, const EvalIn *in,
+                 EngineKind kind, int nt, const char *what)
+{
+    const Graph *g = m->graph.at[0];
+    const double **x = NEW_N(a, const double *, g->root.n + 1), **y = NEW_N(a, const double *, g->root.n + 1);
+    Engine *e = engine_make(ctx, q, &(EngineOptions){ .kind = kind, .cache_dir = "" });
+    bool ok = e && program_run(m, p, NULL, a, in, 1, y) && program_run(m, q, e, a, in, nt, x);
+    if (!ok)
+        report(ctx, a, seed, what, m, q);
+    for (uint32_t r = 0; ok && r < g->root.n; r++)
+        for (int64_t i = 0; ok && i < root_size(m, r, in); i++)
+            if (memcmp(&x[r][i], &y[r][i], sizeof(double)) && !(isnan(x[r][i]) && isnan(y[r][i]))) {
+                char text[200];
+                snprintf(text, sizeof text, "%s, %d threads: root %u of kind %d differs at %lld: %.17g, %.17g", what, nt, r,
+                         g->root.at[r].kind, (long long)i, x[r][i], y[r][i]);
+                report(ctx, a, seed, text, m, q);
+                ok = false;
+            }
+    if (e)
+        engine_destroy(e);
+    return ok;
+}
+
+static LProgram *lower_again(Ctx *ctx, Arena *a, const Module *m, LowerOptions o, int V, bool no_reuse)
+{
+    o.V = V;
+    o.no_reuse = no_reuse;
+    return lower_module(ctx, a, m, &o, NULL);
+}
+
+static bool engines(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LProgram *p, const LowerOptions *o, const EvalIn *in)
+{
+    static const int lanes[] = { 1, 4, 8, 16 };
+    int V = lanes[(seed / 3) % (o->f64 ? 3 : 4)];
+    LProgram *q = lower_again(ctx, a, m, *o, V, !o->no_reuse);
+    if (!q) {
+        report(ctx, a, seed, "lowering for another width failed", m, NULL);
+        return false;
+    }
+    bool ok = same(ctx, a, seed, m, p, q, in, ENGINE_LOOPS, 1, "another width, another plan of memory");
+    ok = ok && same(ctx, a, seed, m, p, q, in, ENGINE_JIT, 1 + (int)(seed % 3), "jit");
+    if (seed % 16 == 0)
+        ok = ok && same(ctx, a, seed, m, p, q, in, ENGINE_C, 1, "c");
+    return ok;
+}
+
+static bool one(uint64_t seed)
+{
+    uint64_t s = seed * 7919 + 17;
+    static const int hidden[] = { 1, 3, 5, 8, 9, 17, 33 }, lanes[] = { 1, 4, 8, 16 };
+    GenOptions o = { .batch = gen_below(&s, 8) != 0, .matrix = gen_below(&s, 3) == 0, .nested = gen_below(&s, 3) == 0,
+                     .gather = gen_below(&s, 3) == 0, .reverse = gen_below(&s, 2) == 0, .noise = gen_below(&s, 4) == 0,
+                     .mixing = gen_below(&s, 8) == 0, .size = 4 + (int)gen_below(&s, 12), .hidden = hidden[gen_below(&s, 7)] };
+    o.ragged = o.batch && gen_below(&s, 3) == 0;
+    bool grad = gen_below(&s, 4) != 0, f64 = gen_below(&s, 2);
+    int V = lanes[gen_below(&s, f64 ? 3 : 4)];
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = gen_module(ctx, &a, seed, o);
+    GenInputs in = gen_inputs(m, &a, seed);
+    bool ok = false;
+    if (!passes_run(m, &(PassOptions){ .grad = grad })) {
+        report(ctx, &a, seed, "the passes failed", m, NULL);
+    } else {
+        LowerOptions lo = { .f64 = f64, .V = V, .registers = 16, .no_reuse = gen_below(&s, 4) == 0 };
+        LProgram *p = lower_module(ctx, &a, m, &lo, NULL);
+        if (!p)
+            report(ctx, &a, seed, "lowering failed", m, NULL);
+        else
+            ok = compare(ctx, &a, seed, m, p, &in.in, 1, f64 ? 1e-9 : 2e-3) && engines(ctx, &a, seed, m, p, &lo, &in.in);
+    }
+    passed += ok;
+    arena_free(&a);
+    ctx_destroy(ctx);
+    return ok;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : 300;
+    verbose = argc > 3;
+    for (uint64_t k = 0; k < count; k++)
+        one(first + k);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}

@@ -1,0 +1,268 @@
+/* Passes: the same numbers before and after on random modules, gradients against central differences, idempotence, and the
+   shape of what distribute and merge_gemm leave. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cells.h"
+#include "gen.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+static int passed, failed;
+static int quick = 300; /* random modules a test */
+
+static void check(bool ok, const char *what, uint64_t seed)
+{
+    if (ok) {
+        passed++;
+        return;
+    }
+    failed++;
+    if (failed < 40) printf("FAIL %s, seed %lu\n", what, (unsigned long)seed);
+}
+
+static GenOptions options(uint64_t seed)
+{
+    GenOptions o = {.batch = seed % 5 != 0, .ragged = seed % 2, .matrix = seed % 3 == 0, .nested = seed % 4 == 1,
+                    .gather = seed % 3 == 1, .reverse = seed % 2 == 0 || seed % 7 == 3, .noise = seed % 5 == 2,
+                    .mixing = seed % 6 == 5, .size = 6 + (int)(seed % 11)};
+    return o;
+}
+
+static void show(const Module *m, Arena *a, const char *title)
+{
+    Str s = str_make(a);
+
+    if (!getenv("SHOW")) return;
+    module_print(&s, m);
+    printf("---- %s\n%s\n", title, s.at ? s.at : "");
+}
+
+static void diagnostics(Ctx *ctx, Arena *a)
+{
+    Str s = str_make(a);
+
+    if (!diag_count(ctx)) return;
+    diag_render(ctx, &s, false);
+    printf("%s\n", s.at);
+    diag_clear(ctx);
+}
+
+static bool close_to(double a, double b, double scale, double tol)
+{
+    if (isnan(a) || isnan(b)) return isnan(a) && isnan(b);
+    if (isinf(a) || isinf(b)) return a == b;
+    return fabs(a - b) <= tol * (1 + fabs(a) + fabs(b) + scale);
+}
+
+/* All roots of before (the first n of after) have equal values. */
+static bool same_values(const Module *before, const Module *after, const GenInputs *in, Arena *a, double tol)
+{
+    uint32_t n = before->graph.at[0]->root.n;
+    const double **x = NEW_N(a, const double *, n + 1), **y;
+
+    y = NEW_N(a, const double *, after->graph.at[0]->root.n + 1);
+    if (!module_eval(before, a, &in->in, x) || !module_eval(after, a, &in->in, y)) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        const Graph *g = before->graph.at[0], *h = after->graph.at[0];
+        const Node *p = &g->node.at[g->root.at[i].ref], *q = &h->node.at[h->root.at[i].ref];
+        int64_t size = value_size(before, p, in->in.axis);
+        double scale = 0;
+        if (p->axes != q->axes || p->rank != q->rank || memcmp(p->dim, q->dim, sizeof p->dim)) return false;
+        for (int64_t k = 0; k < size; k++) scale = fmax(scale, fabs(x[i][k]));
+        for (int64_t k = 0; k < size; k++)
+            if (!close_to(x[i][k], y[i][k], scale, tol)) {
+                if (getenv("SHOW")) printf("root %u [%ld]: %.17g, then %.17g\n", i, (long)k, x[i][k], y[i][k]);
+                return false;
+            }
+    }
+    return true;
+}
+
+/* ---- passes keep meaning ---------------------------------------------------------------------------------------------------- */
+
+typedef bool (*PassFn)(Module *, const PassOptions *);
+
+static void test_pass(const char *name, uint64_t seed, bool grad)
+{
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = gen_module(ctx, &a, seed, options(seed)), *n;
+    PassOptions o = {.grad = true};
+    GenInputs in = gen_inputs(m, &a, seed);
+    bool changed, ok;
+
+    if (grad) {
+        ok = passes_run_named(m, "simplify", &o, NULL) && passes_run_named(m, "autodiff", &o, NULL) &&
+             passes_run_named(m, "simplify", &o, NULL);
+        check(ok, "autodiff runs", seed);
+    }
+    n = module_copy(m, &a);
+    show(m, &a, "before");
+    ok = passes_run_named(n, name, &o, &changed);
+    show(n, &a, "after");
+    check(ok, name, seed);
+    diagnostics(ctx, &a);
+    check(ok && same_values(m, n, &in, &a, 1e-11), name, seed);
+    ok = passes_run_named(n, name, &o, &changed);
+    check(ok && !changed, "idempotent", seed);
+    diagnostics(ctx, &a);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* ---- gradients -------------------------------------------------------------------------------------------------------------- */
+
+static double loss_at(const Module *m, Ctx *ctx, const GenInputs *in, uint32_t root)
+{
+    Arena a = arena_make(ctx);
+    const double **out = NEW_N(&a, const double *, m->graph.at[0]->root.n + 1);
+    double v = module_eval(m, &a, &in->in, out) ? out[root][0] : NAN;
+
+    arena_free(&a);
+    return v;
+}
+
+/* d loss / d *p by central differences at two widths; NAN where they disagree (a kink is near). */
+static double difference(const Module *m, Ctx *ctx, const GenInputs *in, uint32_t root, double *p)
+{
+    double keep = *p, d[2];
+
+    for (int i = 0; i < 2; i++) {
+        double h = i ? 1e-5 : 3e-5, hi, lo;
+        *p = keep + h;
+        hi = loss_at(m, ctx, in, root);
+        *p = keep - h;
+        lo = loss_at(m, ctx, in, root);
+        d[i] = (hi - lo) / (2 * h);
+    }
+    *p = keep;
+    return fabs(d[0] - d[1]) < 1e-5 * (1 + fabs(d[0])) ? d[1] : NAN;
+}
+
+static uint32_t loss_root(const Module *m)
+{
+    uint32_t i = 0;
+
+    while (m->graph.at[0]->root.at[i].kind != ROOT_LOSS) i++;
+    return i;
+}
+
+/* The gradients of `after` against differences of `before`, one or all elements an array. */
+static void check_gradients(const Module *before, const Module *after, Ctx *ctx, Arena *a, GenInputs *in, uint64_t seed, bool all)
+{
+    const Graph *g = after->graph.at[0];
+    const double **out = NEW_N(a, const double *, g->root.n + 1);
+    bool *real = NEW_N(a, bool, 1), ok = module_eval(after, a, &in->in, out);
+    uint32_t root = loss_root(before);
+    uint64_t rng = seed;
+
+    (void)real;
+    check(ok, "gradients evaluate", seed);
+    for (uint32_t i = 0; ok && i < g->root.n; i++) {
+        const Root *r = &g->root.at[i];
+        double *p = r->kind == ROOT_GRAD_PARAM ? in->param[r->index] : in->input[r->index];
+        int64_t n = r->kind == ROOT_GRAD_PARAM ? in->param_size[r->index] : in->input_size[r->index];
+        if (r->kind != ROOT_GRAD_PARAM && r->kind != ROOT_GRAD_INPUT) continue;
+        for (int64_t k = 0; k < n; k += all ? 1 : 1 + (int64_t)gen_below(&rng, 6)) {
+            double d = difference(before, ctx, in, root, &p[k]);
+            bool good = isnan(d) || fabs(d - out[i][k]) <= 2e-6 * (1 + fabs(d)) + 1e-7;
+            check(good, r->kind == ROOT_GRAD_PARAM ? "gradient of a parameter" : "gradient of an input", seed);
+            if (!good && getenv("SHOW"))
+                printf("%s[%ld]: differences %.12g, autodiff %.12g\n", name_str(ctx, r->name), (long)k, d, out[i][k]);
+        }
+    }
+}
+
+static void test_gradient(uint64_t seed, bool pipeline)
+{
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = gen_module(ctx, &a, seed, options(seed)), *n = module_copy(m, &a);
+    GenInputs in = gen_inputs(m, &a, seed);
+    bool *want = NEW_N(&a, bool, m->input.n + 1), ok;
+    const char *disable[] = {getenv("DISABLE"), NULL};
+    PassOptions o = {.grad = true, .want_input = want, .disable = disable};
+
+    for (uint32_t i = 0; i < m->input.n; i++) want[i] = m->input.at[i].dtype == DT_F;
+    show(m, &a, "model");
+    ok = pipeline ? passes_run(n, &o) : passes_run_named(n, "autodiff", &o, NULL);
+    show(n, &a, "gradient");
+    check(ok, pipeline ? "pipeline" : "autodiff", seed);
+    diagnostics(ctx, &a);
+    if (ok) check_gradients(m, n, ctx, &a, &in, seed, false);
+    if (ok && pipeline) check(same_values(m, n, &in, &a, 1e-10), "pipeline keeps values", seed);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* ---- what is left in the loops ------------------------------------------------------------------------------------------------ */
+
+static bool carry_beneath(const Graph *g, Ref r)
+{
+    const Ref *in;
+    uint32_t n = node_inputs(g, r, &in);
+
+    if (g->node.at[r].op == OP_CARRY) return true;
+    for (uint32_t i = 0; i < n; i++)
+        if (carry_beneath(g, in[i])) return true;
+    return false;
+}
+
+/* No product of values known before the loop and no weight gradient in any body. */
+static void check_core(const Module *m, uint64_t seed)
+{
+    for (uint32_t i = 1; i < m->graph.n; i++) {
+        const Graph *g = m->graph.at[i];
+        for (Ref r = 1; r < g->node.n; r++)
+            if (g->node.at[r].op == OP_DOT && dot_classify(g, r).kind == DOT_PRODUCT)
+                check(carry_beneath(g, r), "no product of a pre value in a body", seed);
+        for (uint32_t k = 0; k < g->root.n; k++)
+            if (g->root.at[k].kind == ROOT_SUM)
+                check(g->node.at[g->root.at[k].ref].op != OP_DOT, "no weight gradient in a body", seed);
+    }
+}
+
+static void test_cell(Cell cell, bool ragged)
+{
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = cell_module(ctx, &a, cell, 4, 5, ragged), *n = module_copy(m, &a);
+    GenInputs in = gen_inputs(m, &a, cell);
+    bool *want = NEW_N(&a, bool, m->input.n + 1), ok;
+    PassOptions o = {.grad = true, .want_input = want};
+
+    want[m->input.n - 1] = true;
+    ok = passes_run(n, &o);
+    show(n, &a, "cell");
+    diagnostics(ctx, &a);
+    check(ok, "cell", cell);
+    if (ok) check_gradients(m, n, ctx, &a, &in, cell, true);
+    if (ok) check_core(n, cell);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+int main(int argc, char **argv)
+{
+    const char *only = argc > 1 ? argv[1] : NULL;
+    uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : 0, last;
+
+    if (argc > 3) quick = atoi(argv[3]);
+    last = argc > 2 && argc <= 3 ? first + 1 : first + (uint64_t)quick;
+    for (uint64_t seed = first; seed < last; seed++) {
+        for (uint32_t i = 0; i < pass_count; i++) {
+            const char *name = pass_table[i].name;
+            if (!strcmp(name, "autodiff") || (only && strcmp(only, name))) continue;
+            test_pass(name, seed, false);
+            test_pass(name, seed, true);
+        }
+        if (only && !strcmp(only, "cell")) break;
+        if (!only || !strcmp(only, "gradient")) test_gradient(seed, false);
+        if (!only || !strcmp(only, "pipeline")) test_gradient(seed, true);
+    }
+    for (int i = 0; (!only || !strcmp(only, "cell")) && i < 2 * CELL_COUNT; i++) test_cell((Cell)(i / 2), i % 2);
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
