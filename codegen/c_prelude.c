@@ -2,6 +2,7 @@
    operation is comes from lops.def's lane expressions (scalars and plain structs) or from the table of GNU vector
    expressions here. GNU vectors never appear in a function's signature: their ABI depends on the target's options. */
 #include "codegen/c_emit.h"
+#include "ir/sleef.h"
 
 #include <string.h>
 
@@ -437,6 +438,12 @@ static void put_tree(Prelude *e, const char *name, bool max) {
 
 static void put_libm(Prelude *e, LFn fn) {
     bool two = lfn_info[fn].args == 2;
+    char sleef[SLEEF_NAME] = "";
+    if (e->o->sleef) { /* the other engines' functions, so that the bits are theirs */
+        const char *f = e->p->f64 ? "double" : "float";
+        sleef_symbol(fn, e->p->f64, 1, sleef_host_fma(), sleef);
+        str_printf(e->out, two ? "extern %s %s(%s, %s);\n" : "extern %s %s(%s);\n", f, sleef, f, f);
+    }
     put(e, "static inline void $P_op_");
     str_put(e->out, lfn_info[fn].cname);
     put(e, two ? "($f *r, const $f *a, const $f *b)\n{\n" : "($f *r, const $f *a)\n{\n");
@@ -444,8 +451,9 @@ static void put_libm(Prelude *e, LFn fn) {
     if (e->V > 1)
         str_printf(e->out, "    for (k = 0; k < %d; k++)\n        ", e->V);
     put(e, "$P_lane(*r, k) = ");
-    str_put(e->out, lfn_info[fn].cname);
-    put(e, two ? "$E($P_lane(*a, k), $P_lane(*b, k));\n}\n" : "$E($P_lane(*a, k));\n}\n");
+    str_put(e->out, *sleef ? sleef : lfn_info[fn].cname);
+    if (!*sleef) put(e, "$E");
+    put(e, two ? "($P_lane(*a, k), $P_lane(*b, k));\n}\n" : "($P_lane(*a, k));\n}\n");
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------------------------ */

@@ -46,6 +46,7 @@ HostInfo host_info(void);
 typedef struct {
     const char *prefix; /* of every symbol */
     bool exported; /* entries are extern; else static */
+    bool sleef; /* mathematical functions are libsleef's, with the bits of the other engines; else <math.h> */
     bool env; /* entries take KEnv (threads, barriers); else they are for one thread: (buf, dim) */
 } CEmitOptions;
 /* The program's functions as strict C99: GNU vector types where the compiler has them, plain C elsewhere, the same bits. */

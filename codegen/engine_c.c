@@ -42,12 +42,12 @@ static void *open_object(Ctx *ctx, Arena *a, const LProgram *p, const char *so, 
 
 static void *compile_in(Ctx *ctx, Arena *a, const LProgram *p, const EngineOptions *o, const char *dir, KernelFn **kernel) {
     Str text = str_make(a);
-    CEmitOptions options = {.prefix = "k", .exported = true, .env = true};
+    CEmitOptions options = {.prefix = "k", .exported = true, .env = true, .sleef = true};
     const char *c = arena_printf(a, "%s/k.c", dir), *so = arena_printf(a, "%s/k.so", dir), *log = arena_printf(a, "%s/log", dir);
     emit_c_kernels(&text, p, &options);
     if (!file_write(ctx, c, text.at, text.n)) return NULL;
     const char *cc = o && o->cc ? o->cc : default_cc(p);
-    const char *command = arena_printf(a, "%s -fPIC -shared -o %s %s -lm", cc, shell_quote(a, so), shell_quote(a, c));
+    const char *command = arena_printf(a, "%s -fPIC -shared -o %s %s -lm -l:libsleef.so.3", cc, shell_quote(a, so), shell_quote(a, c));
     void *h = shell_compile(ctx, a, command, log) ? open_object(ctx, a, p, so, kernel) : NULL;
     unlink(c);
     unlink(so);

@@ -10,6 +10,7 @@
 typedef struct {
     Module *m;
     Str *explain;
+    uint32_t inside; /* ragged axes of the scans around the graph being rebuilt */
 } Legal;
 
 static uint32_t zero_of(Graph *g, const Node *n)
@@ -28,6 +29,10 @@ static Ref valid_rows(Legal *l, Graph *g, uint32_t axis, bool inside)
 
 static Ref masked(Legal *l, Graph *g, Ref v, uint32_t axes, Ref other)
 {
+    for (uint32_t a = 1; a < l->m->naxis; a++) { /* in a body the batch is the active examples */
+        if ((axes & AX(AXIS_B)) && (l->inside & AX(a)) && (g->node.at[v].axes & AX(AXIS_B)))
+            v = g_select(g, valid_rows(l, g, a, true), v, other ? other : zero_of(g, &g->node.at[v]));
+    }
     for (uint32_t a = 1; a < l->m->naxis; a++) {
         if (!(axes & AX(a)) || !(g->node.at[v].axes & AX(a)) || !(g->node.at[v].axes & AX(AXIS_B)))
             continue; /* a value without examples has every step */
@@ -175,7 +180,7 @@ static Ref legal_pad(Graph *g, Ref a, const uint32_t *w)
     return k == 1 ? a : g_concat(g, part, k, dim);
 }
 
-static void legal_graph(Legal *l, Graph *dst, const Graph *src, uint32_t axis, Ref *map);
+static void legal_graph(Legal *l, Graph *dst, const Graph *src, Ref *map);
 
 /* What a stacked value is at an inactive step: the carry whose next it is, else zero. */
 static Ref carry_over(const Graph *old, uint32_t ncarry, Ref value, const Ref *carry, Ref zero)
@@ -210,7 +215,10 @@ static Ref legal_scan(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
     const Graph *old = m->graph.at[s.body];
     Graph *body = module_add_graph(m);
     Ref *bmap = NEW_N(a, Ref, old->node.n + 1);
-    legal_graph(l, body, old, s.axis, bmap);
+    uint32_t inside = l->inside;
+    l->inside |= m->axis[s.axis].ragged ? AX(s.axis) : 0;
+    legal_graph(l, body, old, bmap);
+    l->inside = inside;
     Ref active = valid_rows(l, body, s.axis, true);
     Ref *next = NEW_N(a, Ref, s.ncarry + old->root.n), *init = NEW_N(a, Ref, s.ncarry + old->root.n);
     Ref *carry = NEW_N(a, Ref, s.ncarry + old->root.n);
@@ -315,9 +323,8 @@ static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
     }
 }
 
-static void legal_graph(Legal *l, Graph *dst, const Graph *src, uint32_t axis, Ref *map)
+static void legal_graph(Legal *l, Graph *dst, const Graph *src, Ref *map)
 {
-    (void)axis;
     uint32_t errors = diag_error_count(l->m->ctx);
     for (Ref r = 1; r < src->node.n; r++) {
         map[r] = legal_node(l, dst, src, r, map);
@@ -329,11 +336,11 @@ static void legal_graph(Legal *l, Graph *dst, const Graph *src, uint32_t axis, R
 
 bool pass_legalize(Module *m, Str *explain)
 {
-    Legal l = { m, explain };
+    Legal l = { m, explain, 0 };
     uint32_t errors = diag_error_count(m->ctx);
     Graph *old = m->graph.at[0], *g = module_add_graph(m);
     Ref *map = NEW_N(m->arena, Ref, old->node.n + 1);
-    legal_graph(&l, g, old, 0, map);
+    legal_graph(&l, g, old, map);
     for (uint32_t i = 0; i < old->root.n; i++) {
         Root r = old->root.at[i];
         Ref v = r.ref ? map[r.ref] : 0;

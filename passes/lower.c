@@ -1,6 +1,5 @@
 /* lower: entries of the program, places of what the caller binds, and the order of functions. */
 #include "passes/lower_int.h"
-#include <stdlib.h>
 
 static int64_t features_of(int rank, const int32_t *dim)
 {
@@ -106,7 +105,7 @@ static void copy_roots(LowG *lg, const Loc *place)
         bool one = !(place[i].axes & AX(L->bx)) && !L->serial;
         L->pos++;
         if (one && !barrier)
-            lb_barrier(&L->b);
+            emit_barrier(L);
         barrier |= one;
         if (one)
             lb_if_lt(&L->b, lb_op(&L->b, LOP_TID, 0, 0, 0, 0), lb_iconst(&L->b, 1));
@@ -304,7 +303,6 @@ LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *
     Module *copy = module_copy(m, a);
     if (!pass_legalize(copy, explain))
         return NULL;
-    if (getenv("RONDO_DBG")) { Str ss = str_make(a); module_print(&ss, copy); puts(ss.at); }
     L->ctx = ctx;
     L->arena = a;
     L->m = copy;
@@ -322,7 +320,7 @@ LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *
     if (L->failed)
         return NULL;
     close_lifetimes(L);
-    plan_memory(L->p, !o->no_reuse);
+    plan_memory(L->p, !o->no_reuse, L->barrier.at, L->barrier.n, L->serial);
     order_functions(L->p);
     if (!lprogram_verify(L->p, "lower"))
         return NULL;

@@ -106,6 +106,7 @@ typedef struct Low {
     LV blo, bhi; /* this thread's part of the row axis */
     uint32_t pos; /* counts items as they are emitted: lifetimes */
     VEC(LoopRange) loop;
+    VEC(uint32_t) barrier; /* positions that start with all threads together */
     VEC(LoopBuf) across; /* buffers read in another iteration of a loop than they were written in */
     uint32_t theta, grad, *input_buf;
     VEC(TileKey) tiles;
@@ -183,12 +184,13 @@ void emit_scatter(LowG *lg, Ref r);
 void emit_time(LowG *lg, Ref r);
 void emit_scan(LowG *lg, Ref r);
 void emit_items(LowG *lg);
+void emit_barrier(Low *L);
 void place_caller_leaves(LowG *lg); /* parameters, inputs, lengths */
 void give_places(LowG *lg); /* memory for what the plan wants in memory and has none yet */
 
 void low_fail(Low *L, const char *what);
 
 /* plan_memory.c: gives SLAB buffers whose lifetimes do not meet the same slot. */
-void plan_memory(LProgram *p, bool reuse);
+void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial);
 
 #endif

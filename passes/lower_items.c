@@ -503,6 +503,16 @@ void give_places(LowG *lg)
     }
 }
 
+/* All threads have done what came before: from this position on, anybody may write anywhere. */
+void emit_barrier(Low *L)
+{
+    if (L->serial)
+        return;
+    lb_barrier(&L->b);
+    if (!L->loop.n || L->loop.at[L->loop.n - 1].end != UINT32_MAX)
+        VEC_PUSH(L->arena, L->barrier) = L->pos;
+}
+
 void emit_items(LowG *lg)
 {
     Low *L = lg->L;
@@ -513,8 +523,8 @@ void emit_items(LowG *lg)
         bool all = it->kind == NK_GRADIENT || (it->kind == NK_AXIS && !rows) || (it->kind == NK_SCATTER && !rows);
         bool one = !rows && !all && it->kind != NK_SCAN && !L->serial;
         L->pos++;
-        if ((all || one) && !L->serial)
-            lb_barrier(&L->b);
+        if (all || one)
+            emit_barrier(L);
         if (one)
             begin_one_thread(L);
         if (it->kind == NK_ROW)
@@ -533,7 +543,9 @@ void emit_items(LowG *lg)
             emit_scan(lg, r);
         if (one)
             end_one_thread(L);
-        if ((all || one) && !L->serial)
-            lb_barrier(&L->b);
+        if (all || one) {
+            L->pos++;
+            emit_barrier(L);
+        }
     }
 }

@@ -451,19 +451,23 @@ static void need_rows(LowG *lg, Ref o)
     ni->kind = NK_ROW;
 }
 
-/* A body reads step inputs and captures from memory: a shape operation of a constant gets a place. */
-static void need_scan_operands(LowG *lg, Ref r)
+/* A shape operation of a constant gets a place where its reader wants memory: a scan's step inputs and captures, a gather. */
+static void need_place(LowG *lg, Ref o)
 {
     const Graph *g = lg->g;
-    ScanInfo s = scan_info(g, r);
-    for (uint32_t k = 0; k < s.nstep + s.ncapture; k++) {
-        Ref o = k < s.nstep ? s.step[k] : s.capture[k - s.nstep], c = o;
-        while (lg->ni[c].kind == NK_ACCESS)
-            c = g->node.at[c].in[0];
-        int op = g->node.at[c].op;
-        if (lg->ni[o].kind == NK_ACCESS && (op == OP_CONST || op == OP_IOTA || op == OP_LENGTH))
-            lg->ni[o].kind = NK_ROW;
-    }
+    Ref c = o;
+    while (lg->ni[c].kind == NK_ACCESS)
+        c = g->node.at[c].in[0];
+    int op = g->node.at[c].op;
+    if (lg->ni[o].kind == NK_ACCESS && (op == OP_CONST || op == OP_IOTA || op == OP_LENGTH))
+        lg->ni[o].kind = NK_ROW;
+}
+
+static void need_scan_operands(LowG *lg, Ref r)
+{
+    ScanInfo s = scan_info(lg->g, r);
+    for (uint32_t k = 0; k < s.nstep + s.ncapture; k++)
+        need_place(lg, k < s.nstep ? s.step[k] : s.capture[k - s.nstep]);
 }
 
 static void need_operand_rows(LowG *lg)
@@ -488,8 +492,9 @@ static void need_operand_rows(LowG *lg)
         }
         if (n->op == OP_SCAN)
             need_scan_operands(lg, r);
-        if (n->op == OP_GATHER && lg->ni[n->in[0]].kind == NK_INLINE)
-            lg->ni[n->in[0]].kind = NK_ROW;
+        if (n->op == OP_GATHER || n->op == OP_SCATTER_ADD)
+            for (int k = 0; k < 2; k++)
+                need_place(lg, n->in[k]);
     }
 }
 

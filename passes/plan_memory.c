@@ -1,15 +1,17 @@
 /* plan_memory: scratch buffers whose lifetimes do not meet share a slot.
    before:  every SLAB buffer has a lifetime [first, last] in items
    after:   LBuf.slot; a slot is as large as its largest member, slots lie one after another
+   With several threads, each owns rows of the batch: a slot changes hands freely between buffers of one shape (a thread's rows
+   are at the same addresses in both), else only across a barrier.
    relies on: a buffer that is live across iterations of a loop has a lifetime that covers the loop (lowering's loop ranges). */
 #include "passes/lower_int.h"
 
-static bool same_extent(const LExtent *a, const LExtent *b)
+static bool same_extent(const LExtent *a, const LExtent *b, bool exactly)
 {
     if (a->n != b->n)
         return false;
     for (uint32_t i = 0; i < a->n; i++)
-        if (a->term[i].dims != b->term[i].dims)
+        if (a->term[i].dims != b->term[i].dims || (exactly && a->term[i].coef != b->term[i].coef))
             return false;
     return true;
 }
@@ -19,7 +21,16 @@ typedef struct {
     const LBuf *of;
 } Slot;
 
-void plan_memory(LProgram *p, bool reuse)
+static bool barrier_between(const uint32_t *barrier, uint32_t n, uint32_t last, uint32_t first)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (last < barrier[i] && barrier[i] <= first)
+            return true;
+    return false;
+}
+
+/* barrier: positions that every thread reaches only when all have left those before; serial: one thread does it all */
+void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial)
 {
     uint32_t n = p->buf.n, count = 0;
     uint32_t *order = NEW_N(p->arena, uint32_t, n + 1);
@@ -39,10 +50,13 @@ void plan_memory(LProgram *p, bool reuse)
         uint32_t s = nslot;
         for (uint32_t k = 0; reuse && k < nslot && s == nslot; k++)
             if (b->first != UINT32_MAX && slot[k].last < b->first && slot[k].of->elem == b->elem &&
-                same_extent(&slot[k].of->extent, &b->extent))
+                same_extent(&slot[k].of->extent, &b->extent, false) &&
+                (serial || barrier_between(barrier, nbarrier, slot[k].last, b->first) ||
+                 same_extent(&slot[k].of->extent, &b->extent, true)))
                 s = k;
         if (s == nslot)
             slot[nslot++].of = b;
+        slot[s].of = b;
         slot[s].last = b->first == UINT32_MAX ? UINT32_MAX : b->last;
         b->slot = s;
     }

@@ -346,8 +346,10 @@ static void test_train(rondo_engine engine) {
     o.resume = o.checkpoint;
     o.checkpoint = NULL;
     o.progress = NULL;
-    CHECK(rondo_train(c, &o, &rc) == RONDO_OK && rc.loss == ra.loss && rc.valid_loss == ra.valid_loss);
-    if (rc.loss != ra.loss) printf("%.17g %.17g, %.17g %.17g\n", ra.loss, rc.loss, ra.valid_loss, rc.valid_loss);
+    CHECK(rondo_train(c, &o, &rc) == RONDO_OK);
+    CHECK(rc.loss == ra.loss);
+    CHECK(rc.valid_loss == ra.valid_loss);
+    if (rc.valid_loss != ra.valid_loss) printf("%.17g %.17g\n", ra.valid_loss, rc.valid_loss);
     CHECK(same_weights(a, c) && !same_weights(a, b));
     char *text;
     size_t n;

@@ -200,6 +200,18 @@ static void run_error(const char *path, const char *stem) {
     ctx_destroy(ctx);
 }
 
+/* Every declaration of std and every example, also those that no model uses. */
+static void run_valid(const char *path, const char *stem) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    FrontendOptions o = {.std_dir = "std"};
+    check(frontend_load(ctx, &a, arena_printf(&a, "%s.rondo", path), &o) != NULL, "is correct", path);
+    print_diagnostics(ctx);
+    (void)stem;
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
 /* ---- documentation ---------------------------------------------------------------------------------------------------- */
 
 /* A row of keys.def is a row of the table: "| `epochs` | int | `10` |". */
@@ -231,6 +243,8 @@ int main(int argc, char **argv) {
         test_unroll();
         run_folder("tests/conform/cells", run_conform);
         run_folder("tests/errors/sema", run_error);
+        run_folder("std", run_valid);
+        run_folder("examples", run_valid);
         test_docs();
         test_mutations("1", 400);
     }
