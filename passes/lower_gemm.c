@@ -1,6 +1,7 @@
 /* Products as register tiles (docs/ir.md, "tiles"). A tile computes rows x (nv * V) columns of
      C = C0 + A * P   (or C += A * P)
-   with one chain per element, k ascending; accumulators are values carried by the loop over K, which is unrolled by 2.
+   with one chain per element, k ascending; accumulators are values carried by the loop over K. It is not unrolled: its four
+   scalar operations hide behind the multiply-adds, and half the code compiles in half the time (docs/ir.md).
    Families: rows: A[i * as + k] (a product over rows), columns: A[k * as + i] (a weight gradient; k runs over rows). */
 #include "passes/lower_int.h"
 
@@ -18,45 +19,35 @@ typedef struct {
 } Tile;
 
 /* One k: nv vectors of P, m broadcasts of A, m * nv fused multiply-adds. ao, po: offsets of this k. */
-static void tile_step(Tile *t, LV ao, LV po, int64_t extra, LV *acc)
+static void tile_step(Tile *t, LV ao, LV po, LV *acc)
 {
     LBuilder *b = t->b;
     LV p[MAX_NV];
     for (int j = 0; j < t->nv; j++) {
-        LIdx i = lb_idx_term(b, lidx(j * (int64_t)t->V), po, 1);
-        if (extra)
-            i = lb_idx_term(b, i, t->ps, extra);
         int lanes = t->tail && j == t->nv - 1 ? t->tail : t->V; /* packs are padded, rows of the caller's arrays are not */
-        p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, i, lanes);
+        p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, lb_idx_term(b, lidx(j * (int64_t)t->V), po, 1), lanes);
     }
     for (int i = 0; i < t->m; i++) {
-        LIdx x = lidx(t->fam == FAM_COLUMNS ? i : extra);
+        LIdx x = lidx(t->fam == FAM_COLUMNS ? i : 0);
         if (t->fam == FAM_ROWS && i)
             x = lb_idx_term(b, x, t->row[i], 1);
-        x = lb_idx_term(b, x, ao, 1);
-        if (t->fam == FAM_COLUMNS && extra)
-            x = lb_idx_term(b, x, t->as, extra);
-        LV a = lb_load(b, LOP_LDB, t->A, x, 0);
+        LV a = lb_load(b, LOP_LDB, t->A, lb_idx_term(b, x, ao, 1), 0);
         for (int j = 0; j < t->nv; j++)
             acc[i * t->nv + j] = lb_op(b, LOP_FMA, a, p[j], acc[i * t->nv + j], 0);
     }
 }
 
-/* for k = lo..hi by `unroll`, accumulators and both offsets carried */
-static void tile_loop(Tile *t, LV lo, LV hi, int unroll, LV *carry)
+/* for k = 0..K, accumulators and both offsets carried */
+static void tile_loop(Tile *t, LV K, LV *carry)
 {
     LBuilder *b = t->b;
     uint32_t n = (uint32_t)(t->m * t->nv);
-    LV inner[MAX_M * MAX_NV + 2], out[MAX_M * MAX_NV + 2];
-    lb_for(b, lo, hi, unroll, false, n + 2, carry, inner);
-    for (int u = 0; u < unroll; u++)
-        tile_step(t, inner[n], inner[n + 1], u, inner);
-    LV step = lb_iconst(b, unroll);
-    LV da = t->fam == FAM_ROWS ? step : lb_op(b, LOP_IMUL, t->as, step, 0, 0);
-    inner[n] = lb_op(b, LOP_IADD, inner[n], da, 0, 0);
-    inner[n + 1] = lb_op(b, LOP_IADD, inner[n + 1], lb_op(b, LOP_IMUL, t->ps, step, 0, 0), 0, 0);
-    lb_end_for(b, n + 2, inner, out);
-    memcpy(carry, out, sizeof(LV) * (n + 2));
+    LV inner[MAX_M * MAX_NV + 2], one = lb_iconst(b, 1);
+    lb_for(b, lb_iconst(b, 0), K, 1, false, n + 2, carry, inner);
+    tile_step(t, inner[n], inner[n + 1], inner);
+    inner[n] = lb_op(b, LOP_IADD, inner[n], t->fam == FAM_ROWS ? one : t->as, 0, 0);
+    inner[n + 1] = lb_op(b, LOP_IADD, inner[n + 1], t->ps, 0, 0);
+    lb_end_for(b, n + 2, inner, carry);
 }
 
 static uint32_t make_tile(Low *L, int fam, int m, int nv, int tail, int init, bool add)
@@ -88,9 +79,7 @@ static uint32_t make_tile(Low *L, int fam, int m, int nv, int tail, int init, bo
                                                   : lb_load(&b, lanes == t.V ? LOP_LD : LOP_LDT, C0, x, lanes);
         }
     carry[m * nv] = carry[m * nv + 1] = lb_iconst(&b, 0);
-    LV two = lb_iconst(&b, 2), even = lb_op(&b, LOP_IMUL, lb_op(&b, LOP_IDIV, K, two, 0, 0), two, 0, 0);
-    tile_loop(&t, lb_iconst(&b, 0), even, 2, carry);
-    tile_loop(&t, even, K, 1, carry);
+    tile_loop(&t, K, carry);
     for (int i = 0; i < m; i++)
         for (int j = 0; j < nv; j++) {
             int lanes = j == nv - 1 && tail ? tail : t.V;
@@ -443,7 +432,17 @@ void emit_gemm(LowG *lg, Ref end)
     q->axes = n->axes;
     q->C = ni->loc;
     q->p = cut(L, q->N);
-    if (ni->base) {
+    Ref sunk = ni->base ? sunk_product(lg, ni->base) : 0;
+    if (sunk) { /* the accumulator starts with the outer product's chain, at this step */
+        Ref base = lg->up->ni[sunk].base;
+        collect(lg->up, sunk, q);
+        for (uint32_t s = 0; s < q->nseg; s++)
+            q->seg[s].A = low_at_step(lg, q->seg[s].A);
+        if (base)
+            q->C0 = low_at_step(lg, low_loc(lg->up, base));
+        if (base && !q->C0.ok)
+            low_fail(L, "a sunk product's base that is not in memory");
+    } else if (ni->base) {
         q->C0 = low_loc(lg, ni->base);
         if (!q->C0.ok) {
             low_fail(L, "a product's base that is not in memory");

@@ -52,6 +52,7 @@ typedef struct {
     bool scratch; /* needs memory for its own row only */
     bool scalar_loop; /* innermost access is not contiguous: one element at a time */
     bool nest; /* has a loop nest of its own in a row item */
+    bool sunk; /* a product whose accumulator continues in each step of the one scan that reads it (place = step) */
     bool fused; /* a multiplication that only additions use: part of their fma */
     bool load; /* rate load: depends on parameters only */
     bool done;
@@ -124,6 +125,7 @@ struct LowG {
     bool body;
     bool load_phase; /* planning and emitting the nodes of rate load (entry "prepare") */
     uint32_t axis; /* of the scan whose body this is */
+    ScanInfo scan;
     LV t; /* its step; a value of the body may have the axis all the same, as a whole captured sequence */
 };
 
@@ -148,6 +150,7 @@ uint32_t low_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t inde
 Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what);
 Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */
 Loc low_view(LowG *lg, Ref r); /* place of a shape operation as a view of its operand's */
+Loc low_at_step(const LowG *bg, Loc l);
 void low_touch(Low *L, uint32_t buf);
 LIdx low_row(Low *L, const Loc *l); /* index of the current row's feature 0 */
 bool low_is_fixed(const Low *L, const Loc *l); /* some axis has an index of its own */
@@ -163,6 +166,10 @@ void plan_graph(LowG *lg);
 bool contiguous(LowG *lg, Ref o, uint32_t rank, uint32_t lane);
 bool is_scalar(const Node *n);
 LElem elem_of(const Node *n);
+
+/* place.c */
+void plan_place(LowG *lg); /* after plan_kinds: which products go into the steps of a scan */
+Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues in this body, 0: none */
 
 /* lower_row.c, lower_eval.c */
 void emit_row_item(LowG *lg, const Item *it);

@@ -488,7 +488,7 @@ void give_places(LowG *lg)
     for (Ref r = 1; r < lg->g->node.n; r++) {
         NodeInfo *ni = &lg->ni[r];
         const Node *n = &lg->g->node.at[r];
-        if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN)
+        if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN || ni->sunk)
             continue;
         if (ni->mem) {
             ni->loc = low_slab(lg, r, n->axes, NULL);
@@ -519,6 +519,8 @@ void emit_items(LowG *lg)
     for (uint32_t i = 0; i < lg->item.n && !L->failed; i++) {
         const Item *it = &lg->item.at[i];
         Ref r = it->node.at[0];
+        if (lg->ni[r].sunk)
+            continue;
         bool rows = it->axes & AX(L->bx);
         bool all = it->kind == NK_GRADIENT || (it->kind == NK_AXIS && !rows) || (it->kind == NK_SCATTER && !rows);
         bool one = !rows && !all && it->kind != NK_SCAN && !L->serial;

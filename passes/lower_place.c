@@ -190,3 +190,15 @@ Loc low_loc(LowG *lg, Ref r)
     const NodeInfo *ni = &lg->ni[r];
     return ni->loc.ok || ni->kind != NK_ACCESS ? ni->loc : low_view(lg, r);
 }
+
+/* A place of the whole axis of bg's scan, at its step. */
+Loc low_at_step(const LowG *bg, Loc l)
+{
+    uint32_t axis = bg->axis;
+    if (!(l.axes & AX(axis)) || l.at[axis])
+        return l;
+    int shift = l.slots == axis ? l.shift : 0;
+    LBuilder *b = &bg->L->b;
+    l.at[axis] = shift ? lb_op(b, LOP_IADD, bg->t, lb_iconst(b, shift), 0, 0) : bg->t;
+    return l;
+}

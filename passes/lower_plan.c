@@ -285,6 +285,7 @@ static void schedule(LowG *lg)
 
 /* The values in registers or memory that r reads, through shape operations and inlined nodes. */
 typedef void Visit(LowG *lg, Ref user, Ref value, bool mapped);
+static void visit_inputs(LowG *lg, Ref r, Visit *f);
 
 static void visit(LowG *lg, Ref user, Ref o, bool mapped, Visit *f)
 {
@@ -300,6 +301,8 @@ static void visit(LowG *lg, Ref user, Ref o, bool mapped, Visit *f)
         uint32_t k = node_inputs(g, o, &in);
         for (uint32_t i = 0; i < k; i++)
             visit(lg, user, in[i], mapped, f);
+    } else if (ni->sunk && lg->ni[user].kind == NK_SCAN) { /* its operands are read in the steps */
+        visit_inputs(lg, o, f);
     } else if (real(ni->kind)) {
         f(lg, user, o, mapped);
     }
@@ -338,6 +341,8 @@ bool contiguous(LowG *lg, Ref o, uint32_t rank, uint32_t lane)
                 return false;
         return true;
     }
+    if ((n->op == OP_STEP || n->op == OP_CAPTURE) && lg->up) /* a view outside is a view here */
+        return contiguous(lg->up, n->op == OP_STEP ? lg->scan.step[n->attr] : lg->scan.capture[n->attr], rank, lane);
     if (ni->kind != NK_ACCESS)
         return lane == UINT32_MAX || lane + 1 == n->rank;
     const uint32_t *w = n->op == OP_RESHAPE ? NULL : node_attr(g, o);
@@ -510,6 +515,7 @@ void plan_kinds(LowG *lg)
     need_operand_rows(lg);
     find_fused(lg);
     find_absorbed(lg);
+    plan_place(lg);
 }
 
 static void mark_roots(LowG *lg)

@@ -390,6 +390,10 @@ static bool copy_is_contiguous(LowG *lg, Ref r, const Loc *to)
         Loc l = low_view(lg, r);
         return is_scalar(c) || (l.ok && (l.fs[n->rank - 1] == 1 || l.fs[n->rank - 1] == 0));
     }
+    if (n->op == OP_STEP || n->op == OP_CAPTURE) { /* perhaps of a view outside */
+        Loc l = low_loc(lg, r);
+        return !l.ok || l.fs[n->rank - 1] == 1 || l.fs[n->rank - 1] == 0;
+    }
     return true;
 }
 

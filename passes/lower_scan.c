@@ -227,15 +227,10 @@ static Loc unbound(Loc l)
 
 static void bind(Scan *c, Loc *l)
 {
-    LBuilder *b = &c->bg->L->b;
-    uint32_t axis = c->s.axis;
-    if (!l->ok || l->bind != 1 + axis)
+    if (!l->ok || l->bind != 1 + c->s.axis)
         return;
     l->bind = 0;
-    if (!(l->axes & AX(axis)) || l->at[axis])
-        return;
-    int shift = l->slots == axis ? l->shift : 0;
-    l->at[axis] = shift ? lb_op(b, LOP_IADD, c->bg->t, lb_iconst(b, shift), 0, 0) : c->bg->t;
+    *l = low_at_step(c->bg, *l);
 }
 
 /* The places of this step, now that its index has a name. */
@@ -281,6 +276,7 @@ void emit_scan(LowG *lg, Ref r)
     bg->up = lg;
     bg->body = true;
     bg->axis = c.s.axis;
+    bg->scan = c.s;
     c.bg = bg;
     plan_graph(bg);
     c.carry = NEW_N(L->arena, Loc, c.s.ncarry + 1);

@@ -27,7 +27,8 @@ typedef struct {
 extern const Pass pass_table[];
 extern const uint32_t pass_count;
 
-/* The pipeline of graph passes: simplify stabilize distribute merge_gemm [autodiff simplify distribute] merge_gemm.
+/* The pipeline of graph passes: simplify stabilize merge_gemm distribute simplify [autodiff simplify distribute simplify]
+   merge_gemm simplify.
    False if a verification failed, an unknown name was given or out of autodiff's reach (diagnostics say which). */
 bool passes_run(Module *m, const PassOptions *o);
 /* One pass by name, verified before and after; *changed may be NULL. False with a diagnostic. */

@@ -70,16 +70,20 @@ static bool run(Module *m, const PassOptions *o, const Pass *p, bool *changed)
     return o->no_verify || module_verify(m, p->name);
 }
 
+/* merge_gemm first, so that distribute hoists whole accumulators; again at the very end, for what only then stands side by
+   side, and not before autodiff: the gradients of products merged late would be put side by side only to be taken apart. */
 bool passes_run(Module *m, const PassOptions *o)
 {
-    static const char *const forward[] = {"simplify", "stabilize", "distribute", "merge_gemm", "simplify", NULL};
-    static const char *const backward[] = {"autodiff", "simplify", "distribute", "merge_gemm", "simplify", NULL};
+    static const char *const forward[] = {"simplify", "stabilize", "merge_gemm", "distribute", "simplify", NULL};
+    static const char *const backward[] = {"autodiff", "simplify", "distribute", "simplify", NULL};
+    static const char *const last[] = {"merge_gemm", "simplify", NULL};
+    const char *const *const part[3] = {forward, backward, last};
 
     if (!known(m->ctx, o->print_after) || !known(m->ctx, o->stop_after)) return false;
     for (const char *const *d = o->disable; d && *d; d++)
         if (!known(m->ctx, *d)) return false;
-    for (int half = 0; half < (o->grad ? 2 : 1); half++) {
-        for (const char *const *name = half ? backward : forward; *name; name++) {
+    for (int i = 0; i < 3; i++) {
+        for (const char *const *name = part[i]; *name && (i != 1 || o->grad); name++) {
             const Pass *p = find_pass(*name);
             if (disabled(o, p)) continue;
             if (!run(m, o, p, NULL)) return false;

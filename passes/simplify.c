@@ -78,18 +78,33 @@ static Ref join_pads(Graph *g, Ref a, Ref b)
     return g_pad(g, r, p.dim, p.start, q.size - q.stop);
 }
 
-/* add chains: a pad finds its neighbour one or two levels down (adding zeros is exact, so the order is free). */
+/* tree + pad, where the pad joins a neighbour among the addends of the tree (adding zeros is exact). */
+static Ref add_pad(Graph *g, Ref tree, Ref pad, int depth)
+{
+    const Node t = g->node.at[tree];
+    Ref v = join_pads(g, tree, pad);
+
+    if (v || t.op != OP_ADD || depth == 0) return v;
+    for (int k = 0; k < 2 && !v; k++) {
+        v = add_pad(g, t.in[k], pad, depth - 1);
+        if (v) v = g_bin(g, OP_ADD, t.in[1 - k], v);
+    }
+    return v;
+}
+
 static Ref simplify_add(Graph *g, Ref r)
 {
     const Node n = g->node.at[r];
-    Ref v = join_pads(g, n.in[0], n.in[1]);
+    Padded p;
+    Ref v = 0;
 
     for (int i = 0; i < 2 && !v; i++) {
         const Node c = g->node.at[n.in[i]];
-        if (c.op != OP_ADD) continue;
-        for (int k = 0; k < 2 && !v; k++) {
-            v = join_pads(g, c.in[k], n.in[1 - i]);
-            if (v) v = g_bin(g, OP_ADD, c.in[1 - k], v);
+        if (padded(g, n.in[i], &p)) v = add_pad(g, n.in[1 - i], n.in[i], 8);
+        for (int k = 0; k < 2 && !v && c.op == OP_ADD; k++) {
+            if (!padded(g, c.in[k], &p)) continue;
+            v = add_pad(g, n.in[1 - i], c.in[k], 8);
+            if (v) v = g_bin(g, OP_ADD, v, c.in[1 - k]);
         }
     }
     return v ? node_fit(g, v, &n) : 0;

@@ -76,9 +76,10 @@ static bool same(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LProg
     return ok;
 }
 
-static LProgram *lower_again(Ctx *ctx, Arena *a, const Module *m, LowerOptions o, int V, bool no_reuse)
+static LProgram *lower_again(Ctx *ctx, Arena *a, const Module *m, LowerOptions o, int V, bool no_reuse, Place place)
 {
     o.V = V;
+    o.place = place;
     o.no_reuse = no_reuse;
     return lower_module(ctx, a, m, &o, NULL);
 }
@@ -87,7 +88,7 @@ static bool engines(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LP
 {
     static const int lanes[] = { 1, 4, 8, 16 };
     int V = lanes[(seed / 3) % (o->f64 ? 3 : 4)];
-    LProgram *q = lower_again(ctx, a, m, *o, V, !o->no_reuse);
+    LProgram *q = lower_again(ctx, a, m, *o, V, !o->no_reuse, (Place)(seed % 4));
     if (!q) {
         report(ctx, a, seed, "lowering for another width failed", m, NULL);
         return false;
