@@ -13,7 +13,9 @@ CliExit cmd_emit(Cli *c) {
     CliExit rc;
     Model *m = cli_model(c, c->arg[1], &rc);
     if (!m) return rc;
-    if (cli_weights(c, m, false, &rc)) rc = cli_result(c, m, rondo_emit(m, kind[k], cli_get(c, OPT_TARGET), dir));
+    if (!cli_weights(c, m, false, &rc)) {
+    } else if (k == 0) rc = emit_c_model(m, &(EmitOptions){.test = cli_has(c, OPT_TEST)}, dir) ? CLI_OK : cli_status(c);
+    else rc = cli_result(c, m, rondo_emit(m, kind[k], cli_get(c, OPT_TARGET), dir));
     model_close(m);
     return rc;
 }

@@ -37,7 +37,7 @@ static const Command command[] = {
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,
      O_MODEL | O(ENGINE) | O(SEED) | O(BATCH) | O(STEPS) | O_PASSES},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
-     O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O_PASSES},
+     O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O(TEST) | O_PASSES},
     {"ir", "M.rondo", "print what the compiler thinks", cmd_ir, 1, 1,
      O_MODEL | O(STAGE) | O(AFTER) | O(DOT) | O(GRAD) | O(UNROLL) | O(STEPS) | O(BATCH) | O(DTYPE) | O(MATH) | O(LANES) | O(OUT) |
          O_PASSES},

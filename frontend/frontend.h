@@ -14,6 +14,7 @@ typedef struct {
     const char *std_dir;     /* folder of the standard library; NULL: none */
     const char *const *set;  /* overrides of the model's bracket arguments: "H=64" */
     uint32_t nset;
+    const char *text;        /* the text of the file, which is then not read; NULL: it is read */
     const char *model;       /* which model, when the file has several; NULL: the only one, or the last */
 } FrontendOptions;
 
@@ -78,6 +79,7 @@ struct Setting {
     uint32_t n;         /* LIST, CALL: items; PAIR: 2 */
     const Setting *item;
     const Name *arg;    /* CALL: name of each argument, 0 by position */
+    const Span *arg_span; /* CALL: each argument with its name */
 };
 
 typedef struct {
@@ -132,7 +134,7 @@ typedef struct {
     bool training;        /* value of `training` */
     bool external_states; /* every state of the model starts from an INPUT_STATE input; ROOT_INIT gives its own start */
     bool ragged;          /* the unfixed sequence axes of inputs and targets have an INPUT_LENGTH input each */
-    int32_t unroll;       /* not yet: number of steps to expand scans to; 0: scans */
+    int32_t unroll;       /* write every scan out, for time axes of this many steps; 0: scans */
 } BuildOptions;
 
 /* The forward graph: roots OUTPUT, FINAL, INIT, LOSS (one scalar), METRIC. NULL with diagnostics. */

@@ -84,6 +84,7 @@ static void unit_import(Program *p, Unit *u, const AstDecl *d)
     if (!exists(path)) {
         diag_error(p->ctx, 214, d->path_span, "no file `%s`", name);
         diag_note(p->ctx, (Span){0, 0}, std ? "looked for `%s` and `%s`" : "looked for `%s`", near, std);
+        p->broken = true;
         return;
     }
     v = unit_load(p, path, false);
@@ -114,18 +115,23 @@ static Unit *unit_load(Program *p, const char *path, bool std)
 
     for (uint32_t i = 0; i < p->unit.n; i++)
         if (!strcmp(p->unit.at[i]->path, path)) return p->unit.at[i];
-    src = source_read(p->ctx, path);
-    if (!src) return NULL;
+    if (!p->unit.n && p->opt.text) src = source_add(p->ctx, path, p->opt.text, strlen(p->opt.text));
+    else src = source_read(p->ctx, path);
+    if (!src) {
+        p->broken = true;
+        return NULL;
+    }
     u = NEW(p->arena, Unit);
     u->path = arena_strdup(p->arena, path);
     u->std = std;
     VEC_PUSH(p->arena, p->unit) = u;
     u->ast = parse_file(p->ctx, p->arena, src);
+    p->broken |= !u->ast->ok;
     for (uint32_t i = 0; i < u->ast->decls.n; i++) {
         AstDecl *d = u->ast->decls.at[i];
         if (is_named(d)) unit_declare(p, u, d);
         else if (d->kind == AST_IMPORT) unit_import(p, u, d);
-        else if (d->kind == AST_IMPORT_C) diag_error(p->ctx, 215, d->span, "importing functions of C is not available in this version");
+        else if (d->kind == AST_IMPORT_C && (p->broken = true)) diag_error(p->ctx, 215, d->span, "importing functions of C is not available in this version");
     }
     return u;
 }
@@ -228,6 +234,15 @@ static void describe(Program *p, const Module *m)
     d->hash = h;
 }
 
+/* The optimizer of the train block, with the arguments given to it. */
+static void check_optimizer(Program *p, Arena *a)
+{
+    const Setting *v = settings_find(&p->desc.train, intern(p->ctx, "optimizer"));
+    Decl *d = v ? unit_find(p, p->unit.at[0], v->name) : NULL;
+
+    if (d && d->ast->kind == AST_OPTIMIZER) optimizer_module(p, a, d, v);
+}
+
 Program *frontend_load(Ctx *ctx, Arena *a, const char *path, const FrontendOptions *o)
 {
     Program *p = NEW(a, Program);
@@ -239,14 +254,16 @@ Program *frontend_load(Ctx *ctx, Arena *a, const char *path, const FrontendOptio
     if (o) p->opt = *o;
     if (!unit_load(p, path, false)) return NULL;
     load_std(p);
+    if (p->broken) return NULL; /* what is missing now would only be missed again below */
     warn_hidden(p);
-    if (!pick_model(p)) return NULL;
-    if (diag_error_count(ctx) == errors || p->unit.at[0]->ast->ok) elab_check_cells(p);
+    if (!pick_model(p) || !elab_check_kinds(p)) return NULL;
     if (p->model) {
         Elab *e = elab_model(p, a, &check, &p->desc);
         if (e && diag_error_count(ctx) == errors) describe(p, e->m);
         for (uint32_t i = 0; diag_error_count(ctx) == errors && i < p->metric.n; i++) frontend_metric(p, a, i);
+        check_optimizer(p, a);
     }
+    elab_check_alone(p);
     return diag_error_count(ctx) == errors ? p : NULL;
 }
 

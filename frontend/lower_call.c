@@ -169,6 +169,15 @@ static bool complete(Scope *s, const Val **v)
     return true;
 }
 
+/* Whatever else the program holds would be said once for each of the many calls under way: say no more. */
+static void endless(Scope *s, const AstExpr *x, const Decl *d)
+{
+    if (sema_error(s->e, 213, x->span, "`%s` calls itself without end", name_str(s->e->ctx, d->name)))
+        diag_note(s->e->ctx, d->ast->name_span, "declared here");
+    for (const Trail *t = s->e->trail; t; t = t->up) t->decl->used = true;
+    s->e->budget = -2;
+}
+
 /* ---- functions -------------------------------------------------------------------------------------------------------- */
 
 static Scope *inner_scope(Scope *s, ScopeKind k, const Decl *d, const Bound *bound, uint32_t n)
@@ -191,6 +200,19 @@ static bool arity(Scope *s, const AstExpr *x, const Decl *d, uint32_t n)
     if (sema_error(s->e, 207, x->span, "`%s` takes %u input%s, not %u", name_str(s->e->ctx, d->name), (unsigned)f->n, f->n == 1 ? "" : "s", (unsigned)n))
         diag_note(s->e->ctx, d->ast->head, "declared here");
     return false;
+}
+
+static const Val *fn_body(Scope *c, Decl *d, Span call)
+{
+    Elab *e = c->e;
+    Trail here = {call, d, e->trail};
+    const Val *v;
+
+    d->used |= !e->generic;
+    e->trail = &here;
+    v = eval(c, d->ast->value);
+    e->trail = here.up;
+    return v;
 }
 
 static const Val *call_fn(Scope *s, const AstExpr *x, const Val *fn)
@@ -225,8 +247,8 @@ static const Val *call_fn(Scope *s, const AstExpr *x, const Val *fn)
         ok &= arg[i]->kind != V_POISON;
         scope_bind(c, f->at[i].name, arg[i], f->at[i].name_span);
     }
-    if (!ok) return &val_poison;
-    v = eval(c, fn->fn->ast->value);
+    if (!ok && !s->e->generic) return &val_poison;
+    v = fn_body(c, fn->fn, x->span);
     if (v->kind == V_POISON) return v;
     {
         Val *w = val_copy(s->e, v);
@@ -421,6 +443,18 @@ static Scope *call_scope(Call *c)
     return b;
 }
 
+static void run_body(Scope *b, const Call *c)
+{
+    Elab *e = b->e;
+    Trail here = {c->x->span, c->d, e->trail};
+
+    c->d->used |= !e->generic;
+    e->trail = &here;
+    scope_run(b);
+    cell_finish(b);
+    e->trail = here.up;
+}
+
 /* Binds the inputs and evaluates the body. False on an error. */
 static bool call_body(Call *c, Scope *b)
 {
@@ -442,8 +476,7 @@ static bool call_body(Call *c, Scope *b)
         scope_bind(b, f->at[i].name, v, f->at[i].name_span);
     }
     if (!ok) return false;
-    scope_run(b);
-    cell_finish(b);
+    run_body(b, c);
     for (uint32_t i = 0; i < c->ngiven; i++)
         if (!c->given[i].used) {
             VEC(const char *) names = {0};
@@ -531,8 +564,12 @@ static const Val *call_cell(Scope *s, const AstExpr *x, const Val *cell)
         return &val_poison;
     }
     if (s->e->depth >= CALL_DEPTH_MAX) {
-        if (sema_error(s->e, 213, x->span, "`%s` calls itself without end", name_str(s->e->ctx, c.d->name)))
-            diag_note(s->e->ctx, c.d->ast->name_span, "declared here");
+        endless(s, x, c.d);
+        return &val_poison;
+    }
+    if (++s->e->ncall > CALLS_MAX) {
+        sema_error(s->e, 901, x->span, "this program expands to more than %d calls of cells", CALLS_MAX);
+        s->e->budget = -2;
         return &val_poison;
     }
     if (!complete(s, &c.cell) || !call_arguments(&c) || !call_axis(&c) || !call_paths(&c)) return &val_poison;
@@ -566,7 +603,7 @@ const Val *eval_call(Scope *s, const AstExpr *x)
     else if ((f->kind == V_FN || f->kind == V_INIT) && f->builtin && !f->fn) v = builtin_call(s, x, f->builtin);
     else if (f->kind == V_FN) {
         if (depth >= CALL_DEPTH_MAX) {
-            sema_error(s->e, 213, x->span, "`%s` calls itself without end", name_str(s->e->ctx, f->fn->name));
+            endless(s, x, f->fn);
             v = &val_poison;
         } else v = complete(s, &f) ? call_fn(s, x, f) : &val_poison;
     } else {

@@ -297,7 +297,7 @@ bool state_next(Scope *s, Binding *state, const Val **v)
         *v = scope_value(s, b);
         return (*v)->kind != V_POISON;
     }
-    if (sema_error(e, 210, state->span, "state `%s` is never updated", n)) {
+    if (!state->missed && sema_error(e, 210, state->span, "state `%s` is never updated", n)) {
         diag_help(e->ctx, (Span){0, 0}, "bind its next value: `%s' = ...`; a value that stays is a `const` or a `param`", n);
     }
     return false;
@@ -335,7 +335,7 @@ const Val *leaf_noise(Scope *s, Binding *b)
 
 /* ---- the end of a body ------------------------------------------------------------------------------------------------ */
 
-static void unused_params(Scope *s)
+void warn_unused(Scope *s)
 {
     if (s->decl->warned || s->decl->unit->std) return;
     s->decl->warned = true;
@@ -365,11 +365,11 @@ void cell_finish(Scope *s)
             else s->scan->carry.at[b->carry - 1].next = v->ref;
         }
     }
-    unused_params(s);
     if (!s->result && s->decl->ast->kind == AST_CELL) {
         if (sema_error(s->e, 403, s->decl->ast->head, "`%s` returns nothing", name_str(s->e->ctx, s->decl->name)))
             diag_help(s->e->ctx, (Span){0, 0}, "end its body with `return ...`");
         ok = false;
     }
     if (!ok) s->result = &val_poison;
+    if (!s->result || s->result->kind != V_POISON) warn_unused(s);
 }

@@ -16,7 +16,7 @@ static Ref draw_noise(Scope *s, NoiseKind k)
 static const Val *draw_orthogonal(Scope *s, Span span)
 {
     if (!s->level->init || s->draw->rank != 2) {
-        if (sema_error(s->e, 315, span, "`orthogonal` is for matrices of parameters, not for %s", dims_text(s->e, s->draw->rank, s->draw->dim, NULL)))
+        if (sema_error(s->e, 315, span, "`orthogonal` is for matrices of parameters, not for %s", !s->level->init ? "noise" : s->draw->rank == 0 ? "a scalar" : s->draw->rank == 1 ? "a vector" : "three dims"))
             diag_help(s->e->ctx, (Span){0, 0}, "vectors and scalars start from a number or `normal(0, sd)`");
         return &val_poison;
     }
@@ -95,6 +95,7 @@ const Val *draw_init(Scope *s, const Val *init, Span span)
     const Bound *bound = init->bound;
     uint32_t n = init->nbound;
     const Val *v;
+    Trail here;
     Scope *c;
 
     if (!init->fn) return draw_builtin(s, init->builtin, init->lo, init->hi, span);
@@ -113,9 +114,13 @@ const Val *draw_init(Scope *s, const Val *init, Span span)
         for (uint32_t i = 0; i < n; i++) scope_bind(c, bound[i].name, bound[i].val, span);
     else if (!bind_brackets(s, c, init->fn, NULL, span, &bound, &n)) return &val_poison;
     bind_fans(c);
+    init->fn->used |= !s->e->generic;
+    here = (Trail){span, init->fn, s->e->trail};
+    s->e->trail = &here;
     s->e->depth++;
     v = val_tensor(c, eval(c, init->fn->ast->value));
     s->e->depth--;
+    s->e->trail = here.up;
     return v;
 }
 

@@ -287,6 +287,18 @@ static void metric_roots(Build *b, MetricInfo *mi, const Val **v, Name name, con
     b->nmetric++;
 }
 
+/* Without a type an input of a metric is a scalar, a bool or a token; [1] passes as a scalar. */
+static bool metric_scalar(Build *b, const Decl *d, const AstFormal *f, const Val *v)
+{
+    Node n = val_type(v);
+
+    if (f->type || node_features(&n) == 1) return true;
+    if (sema_error(b->e, 301, v->span, "input `%s` of `%s` is a scalar of each step or example; this is %s", name_str(b->e->ctx, f->name),
+                   name_str(b->e->ctx, d->name), val_text(b->s, v)))
+        diag_note(b->e->ctx, d->ast->head, "declared here");
+    return false;
+}
+
 static void run_metric(Build *b, const AstArg *a)
 {
     const AstArgs *brackets;
@@ -305,7 +317,6 @@ static void run_metric(Build *b, const AstArg *a)
         const AstArgs *args = &a->value->args;
         Scope *callee = scope_make(e, SC_FN, d->unit);
         callee->level = b->s->level;
-        d->used = true;
         if (!name) name = d->name;
         if (args->n != d->ast->inputs.n || args->n > 8) {
             if (sema_error(e, 207, a->value->span, "metric `%s` takes %u inputs, not %u", name_str(e->ctx, d->name), (unsigned)d->ast->inputs.n, (unsigned)args->n))
@@ -315,7 +326,7 @@ static void run_metric(Build *b, const AstArg *a)
         if (!bind_brackets(b->s, callee, d, brackets, a->value->span, &mi.bound, &mi.nbound)) return;
         for (uint32_t i = 0; i < args->n; i++) {
             v[i] = val_tensor(b->s, eval(b->s, args->at[i].value));
-            if (v[i]->kind == V_POISON || bind_argument(callee, b->s, &d->ast->inputs.at[i], v[i], "input")->kind == V_POISON) return;
+            if (v[i]->kind == V_POISON || !metric_scalar(b, d, &d->ast->inputs.at[i], v[i]) || bind_argument(callee, b->s, &d->ast->inputs.at[i], v[i], "input")->kind == V_POISON) return;
         }
         mi.nargs = args->n;
     }
@@ -501,6 +512,7 @@ static bool model_once(Elab *e, ModelDesc *desc)
     model_separate_blocks(&b, d);
     if (!b.noutput && !b.loss && !e->unsure && diag_error_count(e->ctx) == errors && sema_error(e, 407, d->ast->head, "model `%s` has neither output nor loss", name_str(e->ctx, d->name)))
         diag_help(e->ctx, (Span){0, 0}, "say what it computes: `output y = ...`");
+    if (desc && !e->unsure && diag_error_count(e->ctx) == errors) warn_unused(b.s);
     if (b.loss) graph_root(e->root->g, ROOT_LOSS, intern(e->ctx, "loss"), b.loss, 0);
     elab_state_roots(e, outside);
     return diag_error_count(e->ctx) == errors;

@@ -1,5 +1,5 @@
-/* What the front end builds: the module of a model, of an optimizer (lifted over the parameter slab), of a metric (scanned
-   over rows); and the check of the user's cells on their own. */
+/* What the front end builds: the module of a model, of an optimizer (lifted over the parameter slab), of a metric
+   (scanned over rows). */
 #include "frontend/sema.h"
 
 #include <string.h>
@@ -42,7 +42,7 @@ Module *frontend_model(Program *p, Arena *a, const BuildOptions *o)
     e = elab_model(p, a, o, NULL);
     if (!e) return NULL;
     module_dce(e->m);
-    return e->m;
+    return o->unroll && !module_unroll(e->m, a, o->unroll) ? NULL : e->m;
 }
 
 /* ---- optimizers ------------------------------------------------------------------------------------------------------- */
@@ -80,7 +80,7 @@ static bool known_arguments(Elab *e, const Decl *d, const Setting *given)
             continue;
         }
         near = nearest_name(name_str(e->ctx, given->arg[k]), names.at, names.n);
-        if (sema_error(e, 206, given->item[k].span, "optimizer `%s` has no argument `%s`", name_str(e->ctx, d->name), name_str(e->ctx, given->arg[k]))) {
+        if (sema_error(e, 206, given->arg_span ? given->arg_span[k] : given->item[k].span, "optimizer `%s` has no argument `%s`", name_str(e->ctx, d->name), name_str(e->ctx, given->arg[k]))) {
             diag_note(e->ctx, d->ast->head, "declared here");
             if (near) diag_help(e->ctx, (Span){0, 0}, "did you mean `%s`?", near);
         }
@@ -183,16 +183,12 @@ static Module *optimizer_try(Program *p, Arena *a, Decl *d, const Setting *given
     return e->m;
 }
 
-Module *frontend_optimizer(Program *p, Arena *a, const char *name, const Setting *given)
+Module *optimizer_module(Program *p, Arena *a, Decl *d, const Setting *given)
 {
-    Decl *d = unit_find(p, p->unit.at[0], intern(p->ctx, name));
     CarryGuess *guess = NULL;
     uint32_t n = 0;
 
-    if (!d || d->ast->kind != AST_OPTIMIZER) {
-        diag_error(p->ctx, 505, given ? given->span : (Span){0, 0}, "no optimizer `%s`", name);
-        return NULL;
-    }
+    d->used = true;
     for (int round = 0; round < 20; round++) {
         bool again = false;
         Module *m = optimizer_try(p, a, d, given, &guess, &n, &again);
@@ -201,6 +197,15 @@ Module *frontend_optimizer(Program *p, Arena *a, const char *name, const Setting
         module_dce(m);
         return m;
     }
+    return NULL;
+}
+
+Module *frontend_optimizer(Program *p, Arena *a, const char *name, const Setting *given)
+{
+    Decl *d = unit_find(p, p->unit.at[0], intern(p->ctx, name));
+
+    if (d && d->ast->kind == AST_OPTIMIZER) return optimizer_module(p, a, d, given);
+    diag_error(p->ctx, 505, given ? given->span : (Span){0, 0}, "no optimizer `%s`", name);
     return NULL;
 }
 
@@ -220,6 +225,7 @@ static Scope *metric_try(Elab *e, const MetricInfo *mi, Decl *d, CarryGuess **gu
     Scope *s = scope_make(e, SC_CELL, d->unit);
     uint32_t errors = diag_error_count(e->ctx);
 
+    d->used = true;
     sc->guess = *guess;
     sc->nguess = *n;
     sc->top = true;
@@ -290,12 +296,4 @@ Module *frontend_metric(Program *p, Arena *a, uint32_t i)
         return e->m;
     }
     return NULL;
-}
-
-/* ---- cells on their own ----------------------------------------------------------------------------------------------- */
-
-bool elab_check_cells(Program *p)
-{
-    (void)p;
-    return true;
 }

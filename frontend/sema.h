@@ -23,8 +23,9 @@ typedef struct Scope Scope;
 typedef struct Scan Scan;
 typedef struct Level Level;
 typedef struct Val Val;
+typedef struct Trail Trail;
 
-enum { CALL_DEPTH_MAX = 100, EVAL_NEST_MAX = 3000, UNROLL_MAX = 1024 };
+enum { CALL_DEPTH_MAX = 100, EVAL_NEST_MAX = 3000, UNROLL_MAX = 1024, CALLS_MAX = 10000 };
 
 /* ---- program ------------------------------------------------------------------------------------------------------ */
 
@@ -48,7 +49,7 @@ struct Decl {
     Unit *unit;
     Name name;
     uint8_t stateful; /* memo of cell_stateful: 0 unknown, 1 being found, 2 no, 3 yes */
-    bool used;        /* instantiated by the model */
+    bool used;        /* its body was elaborated with the sizes of the model */
     bool warned;      /* its unused names were reported */
 };
 
@@ -71,6 +72,7 @@ struct Program {
     Arena *arena;
     FrontendOptions opt;
     VEC(Unit *) unit; /* [0] = the user's file; std's last */
+    bool broken; /* a file is missing or did not parse */
     Decl *model;
     ModelDesc desc;
     VEC(MetricInfo) metric;
@@ -203,6 +205,7 @@ typedef struct Binding {
     BindingKind kind;
     uint8_t status; /* 0 not evaluated, 1 being evaluated, 2 done */
     bool used;      /* read by somebody */
+    bool missed;    /* a state whose next value was read but is not bound: said already */
     bool size;      /* bound by a shape: may be bound only once, is checked afterwards */
     const AstStmt *stmt;
     uint32_t target; /* which of the statement's targets */
@@ -287,6 +290,8 @@ struct Elab {
     bool unsure;     /* generic: something depends on the stand-in sizes; say nothing */
     bool again;      /* Program.join has grown: elaborate from the beginning (unsure is set too) */
     uint32_t depth;  /* of calls */
+    const Trail *trail; /* of the bodies under evaluation, innermost first */
+    uint32_t ncall;  /* calls of cells so far, of one body after the other */
     uint32_t nest;   /* of expressions under evaluation, over all calls */
     int64_t budget;  /* evaluations left */
     Level *root, *init;
@@ -294,6 +299,13 @@ struct Elab {
     VEC(StateRoot) state_root;
     VEC(uint64_t) told; /* diagnostics given: code and place */
     VEC(AxisName) axis;  /* of the model, by name */
+};
+
+/* A body under evaluation on behalf of a call: for "called from here". */
+struct Trail {
+    Span call;
+    Decl *decl;
+    const Trail *up;
 };
 
 Elab *elab_make(Program *p, Arena *a, Name name);
@@ -318,6 +330,7 @@ const Val *val_tensor(Scope *s, const Val *v); /* NUM, INIT (where drawn) and TE
 const Val *val_float(Scope *s, const Val *v, const char *what); /* and with dtype f; a token is an error */
 bool val_is_poison(const Val *v);
 const char *val_text(const Scope *s, const Val *v); /* "seq [H]", "token[10]", "a function" */
+const char *val_names(const Scope *s, const Val *v); /* the same, sizes by name only */
 const char *dims_text(Elab *e, int rank, const int32_t *dim, const SizeSrc *const *src);
 void note_sizes(Elab *e, const Val *a, const Val *b); /* where the sizes in their shapes were declared; b may be NULL */
 void take_sizes(Val *v, const Val *from); /* sizes' sources, where the dims are equal */
@@ -390,6 +403,7 @@ const Val *leaf_state(Scope *s, Binding *b);
 const Val *leaf_noise(Scope *s, Binding *b);
 bool state_next(Scope *s, Binding *state, const Val **v); /* its next value; false with an error if there is none */
 void cell_finish(Scope *s); /* next values of the states, unused names */
+void warn_unused(Scope *s);  /* of a body without errors */
 
 Scan *scan_make(Elab *e, Level *outer, uint32_t axis, uint32_t outer_hidden);
 Ref scan_step(Scan *sc, Ref outer); /* a step input, as seen inside */
@@ -407,12 +421,19 @@ const Val *draw_init(Scope *s, const Val *init, Span span);
 Scope *scope_initial(Scope *s, Level *level, uint32_t hidden); /* the same names, evaluated elsewhere */
 const Val *init_copy(Scope *s, const Val *v); /* a value of the model's graph as one of the graph of initial values */
 
+/* ---- unroll.c ----------------------------------------------------------------------------------------------------- */
+
+/* Writes every scan of the model's graph out, for time axes of this many steps. False with a diagnostic if that is too much. */
+bool module_unroll(Module *m, Arena *a, int32_t steps);
+
 /* ---- lower_model.c, settings.c ------------------------------------------------------------------------------------- */
 
 /* The whole model, elaborated; NULL with diagnostics. desc may be NULL. */
 Elab *elab_model(Program *p, Arena *a, const BuildOptions *o, ModelDesc *desc);
 void elab_state_roots(Elab *e, Scan *outside);
-bool elab_check_cells(Program *p);
+Module *optimizer_module(Program *p, Arena *a, Decl *d, const Setting *given);
+bool elab_check_kinds(Program *p); /* what can be said of the heads of all declarations; false on an error */
+void elab_check_alone(Program *p); /* declarations that the model does not use */
 bool settings_check(Program *p, Scope *s, const AstEntries *at, KeyBlock b, Settings *out);
 
 #endif

@@ -132,7 +132,8 @@ static const Val *gather(Scope *s, const AstExpr *x, const AstExpr *item, const 
     if (i->kind == V_NUM) {
         if (!i->is_int || i->num < 0 || i->num >= n.dim[0]) {
             if (s->e->generic && i->is_int) s->e->unsure = true;
-            sema_error(s->e, 306, item->span, "index %g is out of range: this dim has %d entries", i->num, (int)n.dim[0]);
+            if (!i->is_int) sema_error(s->e, 306, item->span, "an index is a whole number; this is %g", i->num);
+            else sema_error(s->e, 306, item->span, "index %g is out of range: this dim has %d entries", i->num, (int)n.dim[0]);
             return &val_poison;
         }
         w = val_copy(s->e, v);
@@ -219,7 +220,7 @@ const Val *eval_join(Scope *s, const AstExpr *x)
     const Val **v = NEW_N(s->e->a, const Val *, n ? n : 1);
     Ref *part = NEW_N(s->e->a, Ref, n ? n : 1);
     const char *text = NULL;
-    bool poison = false;
+    bool poison = false, named = false;
     static const int32_t one = 1;
     Val *w;
 
@@ -241,10 +242,12 @@ const Val *eval_join(Scope *s, const AstExpr *x)
         if (i && !join_fits(s, x, v[0], v[i])) return &val_poison;
         part[i] = t.rank ? v[i]->ref : g_reshape(s->level->g, v[i]->ref, 1, &one);
         text = i ? arena_printf(s->e->a, "%s + %s", text, d) : d;
+        named |= t.rank && v[i]->src[0] && v[i]->src[0]->span.lo;
     }
     if (poison) return &val_poison;
     w = (Val *)val_of(s, g_concat(s->level->g, part, n, 0), x->span);
     if (w->kind == V_POISON) return w;
+    if (!named) text = arena_printf(s->e->a, "%d", (int)val_type(w).dim[0]);
     w->src[0] = size_src(s->e, text, (Span){0, 0});
     for (int d = 1; d < MAX_RANK; d++) w->src[d] = v[0]->src[d];
     return w;

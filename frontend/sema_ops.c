@@ -59,7 +59,7 @@ bool broadcast_pair(Scope *s, Span at, const char *what, const Val **a, const Va
         if (dx == dy && ix >= 0 && iy >= 0 && (!src[i] || !src[i]->span.lo) && (*b)->src[iy]) src[i] = (*b)->src[iy];
     }
     if (!fits) {
-        if (sema_error(s->e, 300, at, "shapes do not fit: %s %s %s", val_text(s, *a), what, val_text(s, *b))) {
+        if (sema_error(s->e, 300, at, "shapes do not fit: %s %s %s", val_names(s, *a), what, val_names(s, *b))) {
             diag_note(s->e->ctx, (*a)->span, "this is %s", val_text(s, *a));
             diag_note(s->e->ctx, (*b)->span, "this is %s", val_text(s, *b));
             note_sizes(s->e, *a, *b);
@@ -240,7 +240,7 @@ static void matmul_error(Scope *s, const AstExpr *x, const Val *a, const Val *b)
     Elab *e = s->e;
     Node m = val_type(a), n = val_type(b);
 
-    if (!sema_error(e, 302, x->at, "`@` does not fit: %s @ %s", val_text(s, a), val_text(s, b))) return;
+    if (!sema_error(e, 302, x->at, "`@` does not fit: %s @ %s", val_names(s, a), val_names(s, b))) return;
     diag_note(e->ctx, a->span, "this is %s", val_text(s, a));
     diag_note(e->ctx, b->span, "this is %s", val_text(s, b));
     note_sizes(e, a, b);

@@ -2,6 +2,8 @@
    found), from top to bottom in a model. */
 #include "frontend/sema.h"
 
+#include <string.h>
+
 Scope *scope_make(Elab *e, ScopeKind k, Unit *u)
 {
     Scope *s = NEW(e->a, Scope);
@@ -155,7 +157,6 @@ const Val *scope_decl(Scope *s, Decl *d, Span span)
 {
     Val *v = NULL;
 
-    d->used = true;
     switch (d->ast->kind) {
     case AST_CELL: v = val_new(s->e, V_MAKER, span); break;
     case AST_FN: v = val_new(s->e, V_FN, span); break;
@@ -195,7 +196,9 @@ static const Val *primed_error(Scope *s, const AstExpr *x)
     Binding *b = NULL;
 
     for (Scope *o = s; o && !b; o = o->up) b = scope_find(o, x->name, false);
+    if (b) b->used = true;
     if (b && b->kind == B_STATE) {
+        b->missed = true;
         if (sema_error(e, 210, x->span, "state `%s` has no next value", n)) {
             diag_note(e->ctx, b->span, "declared here");
             diag_help(e->ctx, (Span){0, 0}, "bind it: `%s' = ...`", n);
@@ -398,6 +401,17 @@ bool scope_creates(Scope *s, const AstStmts *b)
 
 /* ---- statements ----------------------------------------------------------------------------------------------------- */
 
+/* What a cell's body binds is read as a member of its results, beside the members every value has. */
+static void check_reserved(Scope *s, Name name, Span span)
+{
+    static const char *const members[] = {"T", "last", "first", "mean", "sum", "max", "softmax"};
+
+    if (s->kind != SC_CELL || !s->decl || s->decl->ast->kind != AST_CELL) return;
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (!strcmp(name_str(s->e->ctx, name), members[i]) && sema_error(s->e, 216, span, "`%s` is a member of every value", members[i]))
+            diag_help(s->e->ctx, (Span){0, 0}, "choose another name, so that `.%s` of the cell's result stays unambiguous", members[i]);
+}
+
 static bool declare(Scope *s, Name name, bool primed, BindingKind k, const AstStmt *st, uint32_t target, uint32_t pos, Span span)
 {
     Binding *b, *old = NULL;
@@ -414,6 +428,7 @@ static bool declare(Scope *s, Name name, bool primed, BindingKind k, const AstSt
         }
         return false;
     }
+    if (!primed) check_reserved(s, name, span);
     b = scope_bind(s, name, NULL, span);
     b->kind = k;
     b->status = 0;
@@ -463,6 +478,8 @@ static bool misplaced(Scope *s, const AstStmt *st)
 
 static void run_statement(Scope *s, const AstStmt *st)
 {
+    bool declared = false;
+
     if (st->kind == AST_RETURN) {
         if (s->result && sema_error(s->e, 201, st->keyword, "a second `return`"))
             diag_help(s->e->ctx, (Span){0, 0}, "several results are read by their names: `out.name`");
@@ -471,13 +488,14 @@ static void run_statement(Scope *s, const AstStmt *st)
     }
     for (uint32_t i = 0; i < s->name.n; i++) {
         Binding *b = s->name.at[i];
+        declared |= b->stmt == st;
         if (b->stmt == st && b->status != 2) {
             bool used = b->used;
             scope_value(s, b);
             b->used = used;
         }
     }
-    if (st->kind == AST_REPEAT && !st->body.n) repeat_run(s, st, s->pos);
+    if (st->kind == AST_REPEAT && !declared) repeat_run(s, st, s->pos);
 }
 
 void scope_run(Scope *s)

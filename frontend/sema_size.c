@@ -85,7 +85,8 @@ bool eval_size(Scope *s, const AstExpr *x, int64_t lo, int64_t hi, int64_t *n, c
     if (!ok) return false;
     if (*n >= lo && *n <= hi) return true;
     if (e->generic && x->kind != AST_NUMBER) e->unsure = true;
-    sema_error(e, 304, x->span, "%lld is out of range here: %lld to %lld", (long long)*n, (long long)lo, (long long)hi);
+    if (lo == 1 && *n < 1) sema_error(e, 304, x->span, "a size is at least 1; this is %lld", (long long)*n);
+    else sema_error(e, 304, x->span, "%lld is out of range here: %lld to %lld", (long long)*n, (long long)lo, (long long)hi);
     return false;
 }
 
@@ -250,10 +251,10 @@ static const Val *mismatch(Scope *callee, Scope *caller, const AstFormal *f, con
 {
     Elab *e = callee->e;
 
-    if (!sema_error(e, 301, v->span, "%s `%s` is %s, but %s", what, name_str(e->ctx, f->name), type_text(callee, f->type),
+    if (!sema_error(e, 301, v->span, "%s `%s` is declared %s, but this is %s", what, name_str(e->ctx, f->name), type_text(callee, f->type),
                     val_text(caller, v)))
         return &val_poison;
-    if (size) diag_note(e->ctx, size->span, "`%s` is %g here, not %d", name_str(e->ctx, size->name), size->val->num, (int)got);
+    if (size && !e->generic) diag_note(e->ctx, size->span, "`%s` is %g here, not %d", name_str(e->ctx, size->name), size->val->num, (int)got);
     diag_note(e->ctx, f->span, "`%s` is declared here", name_str(e->ctx, f->name));
     note_sizes(e, v, NULL);
     return &val_poison;

@@ -27,6 +27,25 @@ static bool first_time(Elab *e, uint16_t code, Span at)
     return true;
 }
 
+static bool within(Span at, Span all)
+{
+    return at.lo >= all.lo && at.hi <= all.hi;
+}
+
+/* An error in the body of something called: what called it, out to the user's own text. A name that is wrong in the user's own
+   body is wrong whoever calls it. */
+static void note_trail(Elab *e, uint16_t code, Span at)
+{
+    const Trail *t = e->trail;
+
+    if (!t || e->generic || !within(at, t->decl->ast->span) || (!t->decl->unit->std && (code < 300 || code > 399))) return;
+    for (int n = 0; t && n < 4; t = t->up, n++) {
+        const Source *s = source_of(e->ctx, t->call.lo);
+        diag_note(e->ctx, t->call, "called from here");
+        if (s && s == e->p->unit.at[0]->ast->source) return;
+    }
+}
+
 bool sema_error(Elab *e, uint16_t code, Span at, const char *fmt, ...)
 {
     va_list ap;
@@ -37,6 +56,7 @@ bool sema_error(Elab *e, uint16_t code, Span at, const char *fmt, ...)
     str_vprintf(&s, fmt, ap);
     va_end(ap);
     diag_error(e->ctx, code, at, "%s", s.at);
+    note_trail(e, code, at);
     return true;
 }
 
@@ -283,7 +303,7 @@ const Val *val_float(Scope *s, const Val *v, const char *what)
 
 /* ---- text ----------------------------------------------------------------------------------------------------------- */
 
-const char *dims_text(Elab *e, int rank, const int32_t *dim, const SizeSrc *const *src)
+static const char *dims_print(Elab *e, int rank, const int32_t *dim, const SizeSrc *const *src, bool numbers)
 {
     Str s = str_make(e->a);
     bool names = false;
@@ -298,14 +318,19 @@ const char *dims_text(Elab *e, int rank, const int32_t *dim, const SizeSrc *cons
         else str_printf(&s, "%d", (int)dim[i]);
     }
     str_putc(&s, ']');
-    if (!names || e->generic) return s.at;
+    if (!names || e->generic || !numbers) return s.at;
     str_put(&s, " = [");
     for (int i = 0; i < rank; i++) str_printf(&s, "%s%d", i ? ", " : "", (int)dim[i]);
     str_putc(&s, ']');
     return s.at;
 }
 
-const char *val_text(const Scope *s, const Val *v)
+const char *dims_text(Elab *e, int rank, const int32_t *dim, const SizeSrc *const *src)
+{
+    return dims_print(e, rank, dim, src, true);
+}
+
+static const char *val_print(const Scope *s, const Val *v, bool numbers)
 {
     Elab *e = s->e;
     const char *base;
@@ -314,13 +339,23 @@ const char *val_text(const Scope *s, const Val *v)
 
     if (v->kind != V_TENSOR) return kind_text(v);
     n = val_type(v);
-    if (v->vocab) base = arena_printf(e->a, "token[%d]%s", (int)v->vocab, n.rank ? dims_text(e, n.rank, n.dim, v->src) : "");
-    else if (n.dtype == DT_B) base = n.rank ? arena_printf(e->a, "bool %s", dims_text(e, n.rank, n.dim, v->src)) : "bool";
-    else base = dims_text(e, n.rank, n.dim, v->src);
+    if (v->vocab) base = arena_printf(e->a, "token[%d]%s", (int)v->vocab, n.rank ? dims_print(e, n.rank, n.dim, v->src, numbers) : "");
+    else if (n.dtype == DT_B) base = n.rank ? arena_printf(e->a, "bool %s", dims_print(e, n.rank, n.dim, v->src, numbers)) : "bool";
+    else base = dims_print(e, n.rank, n.dim, v->src, numbers);
     seq = val_seq(s, v);
     for (uint32_t a = 1; a < e->m->naxis; a++)
         if (seq & AX(a)) base = arena_printf(e->a, "seq(%s) %s", name_str(e->ctx, e->m->axis[a].name), base);
     return base;
+}
+
+const char *val_text(const Scope *s, const Val *v)
+{
+    return val_print(s, v, true);
+}
+
+const char *val_names(const Scope *s, const Val *v)
+{
+    return val_print(s, v, false);
 }
 
 static void note_size(Elab *e, const SizeSrc *src, int32_t n, Span *said, int *nsaid)

@@ -31,14 +31,17 @@ static bool to_items(Program *p, Scope *s, const AstArgs *a, Setting *out)
 {
     Setting *item = NEW_N(p->arena, Setting, a->n + 1);
     Name *arg = NEW_N(p->arena, Name, a->n + 1);
+    Span *span = NEW_N(p->arena, Span, a->n + 1);
 
     for (uint32_t i = 0; i < a->n; i++) {
         arg[i] = a->at[i].name;
+        span[i] = a->at[i].name ? a->at[i].name_span : a->at[i].span;
         if (!to_setting(p, s, a->at[i].value, &item[i])) return false;
     }
     out->n = a->n;
     out->item = item;
     out->arg = arg;
+    out->arg_span = span;
     return true;
 }
 
@@ -164,10 +167,7 @@ static void check_optimizer(Program *p, Unit *u, const Setting *v)
     Decl *d = unit_find(p, u, v->name);
     const char *near;
 
-    if (d && d->ast->kind == AST_OPTIMIZER) {
-        d->used = true;
-        return;
-    }
+    if (d && d->ast->kind == AST_OPTIMIZER) return;
     for (uint32_t i = 0; i < p->unit.n; i++)
         for (uint32_t k = 0; k < p->unit.at[i]->decl.n; k++)
             if (p->unit.at[i]->decl.at[k]->ast->kind == AST_OPTIMIZER) VEC_PUSH(p->arena, names) = name_str(p->ctx, p->unit.at[i]->decl.at[k]->name);

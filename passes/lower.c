@@ -262,7 +262,7 @@ static void lower_entries(Low *L)
     L->serial = true; /* one thread packs */
     L->blo = lb_iconst(&L->b, 0);
     L->bhi = lb_op(&L->b, LOP_DIM, 0, 0, 0, L->bx);
-    emit_items(lg);
+    emit_items(lg, 0);
     pack_all(lg);
     L->serial = serial;
     bool any = false; /* whether anything was stored */
@@ -280,7 +280,7 @@ static void lower_entries(Low *L)
     plan_graph(lg);
     Loc *place = place_roots(lg);
     give_places(lg);
-    emit_items(lg);
+    emit_items(lg, 0);
     copy_roots(lg, place);
     end_entry(L);
 }

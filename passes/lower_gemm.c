@@ -459,23 +459,28 @@ void emit_gemm(LowG *lg, Ref end)
     bool flat = open > 0 && (n->axes & AX(L->bx)) && flat_rows(L, &q->C, n->axes) && flat_rows(L, &q->C0, n->axes);
     for (uint32_t s = 0; s < q->nseg; s++)
         flat &= flat_rows(L, &q->seg[s].A, n->axes);
+    flat &= !L->chunk || n->axes == (AX(L->chunk - 1) | AX(L->bx));
     if (!flat) {
         emit_rows(lg, n->axes & ~AX(L->bx), gemm_body, q);
     } else { /* with one thread all rows at once, else each thread its rows of every step */
         LBuilder *b = &L->b;
         LV one = lb_iconst(b, 1), zero = lb_iconst(b, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0), B = lb_op(b, LOP_DIM, 0, 0, 0, L->bx);
         LV many = lb_op(b, LOP_IMIN, lb_op(b, LOP_ISUB, nt, one, 0, 0), one, 0, 0); /* 0 or 1 */
-        LV steps = one;
+        LV steps = one, start = zero;
         for (uint32_t a = 1; a < L->m->naxis; a++)
             if (n->axes & AX(a) && a != L->bx)
                 steps = lb_op(b, LOP_IMUL, steps, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
+        if (L->chunk) { /* the one time axis (below) */
+            start = L->clo;
+            steps = lb_op(b, LOP_ISUB, L->chi, L->clo, 0, 0);
+        }
         LV outer = lb_op(b, LOP_IADD, one, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), 0, 0);
         LV all = lb_op(b, LOP_IMUL, steps, B, 0, 0);
         LV span = lb_op(b, LOP_ISUB, L->bhi, L->blo, 0, 0);
         LV rows = lb_op(b, LOP_IADD, all, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, span, all, 0, 0), 0, 0), 0, 0);
         LV first = lb_op(b, LOP_IMUL, many, L->blo, 0, 0);
         LV o = lb_for(b, zero, outer, 1, false, 0, NULL, NULL);
-        LV lo = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, o, B, 0, 0), first, 0, 0);
+        LV lo = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, lb_op(b, LOP_IADD, o, start, 0, 0), B, 0, 0), first, 0, 0);
         gemm_rows(q, lo, lb_op(b, LOP_IADD, lo, rows, 0, 0));
         lb_end_for(b, 0, NULL, NULL);
     }
@@ -483,7 +488,7 @@ void emit_gemm(LowG *lg, Ref end)
         str_printf(L->explain, "product %s: %u segment%s, K", n->name ? name_str(L->ctx, n->name) : "", q->nseg, q->nseg > 1 ? "s" : "");
         for (uint32_t s = 0; s < q->nseg; s++)
             str_printf(L->explain, "%s%lld", s ? " + " : " ", (long long)q->seg[s].K);
-        str_printf(L->explain, ", N %lld, %s\n", (long long)q->N, lg->body ? "each step" : flat ? "all steps at once" : "step by step");
+        str_printf(L->explain, ", N %lld, %s\n", (long long)q->N, lg->body ? "each step" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
     }
 }
 

@@ -26,6 +26,7 @@ typedef struct {
     int64_t ld, foff, fs[MAX_RANK];
     uint32_t slots; /* axis with one more slot than steps (a stacked carry with its initial value); 0: none */
     int shift; /* added to the index of axis `slots` */
+    uint32_t chunk; /* 1 + axis of which only the current chunk has memory; 0: none */
     uint32_t bind; /* 1 + axis whose index is the step of the scan being placed; 0: none */
     LV at[MAX_AXES]; /* index along an axis; 0: the current one (Low.idx) */
 } Loc;
@@ -52,6 +53,8 @@ typedef struct {
     bool scratch; /* needs memory for its own row only */
     bool scalar_loop; /* innermost access is not contiguous: one element at a time */
     bool nest; /* has a loop nest of its own in a row item */
+    Ref group; /* the scan in whose chunks this node is computed; 0: none */
+    bool chunk_only; /* nobody outside of the chunks reads it: memory for one chunk */
     bool sunk; /* a product whose accumulator continues in each step of the one scan that reads it (place = step) */
     bool fused; /* a multiplication that only additions use: part of their fma */
     bool load; /* rate load: depends on parameters only */
@@ -69,6 +72,7 @@ typedef struct {
 
 typedef struct {
     uint8_t kind;
+    Ref group; /* as NodeInfo.group */
     uint32_t axes;
     VEC(Ref) node;
 } Item;
@@ -104,6 +108,8 @@ typedef struct Low {
     bool serial; /* thread 0 does everything */
     uint32_t bx; /* the row axis: B, or ELEM in an optimizer */
     LV idx[MAX_AXES]; /* current index of each axis; 0: none */
+    uint32_t chunk; /* 1 + axis cut into chunks around the current code; 0: none */
+    LV clo, chi; /* the current chunk */
     LV blo, bhi; /* this thread's part of the row axis */
     uint32_t pos; /* counts items as they are emitted: lifetimes */
     VEC(LoopRange) loop;
@@ -148,6 +154,7 @@ typedef struct {
 /* lower_place.c */
 uint32_t low_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t index, uint32_t axes, int64_t per_row, uint32_t slots);
 Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what);
+Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis); /* memory for one chunk of that axis */
 Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */
 Loc low_view(LowG *lg, Ref r); /* place of a shape operation as a view of its operand's */
 Loc low_at_step(const LowG *bg, Loc l);
@@ -168,6 +175,7 @@ bool is_scalar(const Node *n);
 LElem elem_of(const Node *n);
 
 /* place.c */
+#define CHUNK_ROWS 256 /* rows of a chunk: this many, rounded up to whole steps */
 void plan_place(LowG *lg); /* after plan_kinds: which products go into the steps of a scan */
 Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues in this body, 0: none */
 
@@ -190,7 +198,7 @@ void emit_axis(LowG *lg, Ref r);
 void emit_scatter(LowG *lg, Ref r);
 void emit_time(LowG *lg, Ref r);
 void emit_scan(LowG *lg, Ref r);
-void emit_items(LowG *lg);
+void emit_items(LowG *lg, Ref group); /* the items of one group; 0: those of none */
 void emit_barrier(Low *L);
 void place_caller_leaves(LowG *lg); /* parameters, inputs, lengths */
 void give_places(LowG *lg); /* memory for what the plan wants in memory and has none yet */

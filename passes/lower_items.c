@@ -490,7 +490,9 @@ void give_places(LowG *lg)
         const Node *n = &lg->g->node.at[r];
         if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN || ni->sunk)
             continue;
-        if (ni->mem) {
+        if (ni->mem && ni->chunk_only) {
+            ni->loc = low_chunk_slab(lg, r, scan_info(lg->g, ni->group).axis);
+        } else if (ni->mem) {
             ni->loc = low_slab(lg, r, n->axes, NULL);
         } else if (ni->scratch && node_features(n) <= 4096) {
             ni->loc = low_slab(lg, r, 0, NULL);
@@ -513,13 +515,13 @@ void emit_barrier(Low *L)
         VEC_PUSH(L->arena, L->barrier) = L->pos;
 }
 
-void emit_items(LowG *lg)
+void emit_items(LowG *lg, Ref group)
 {
     Low *L = lg->L;
     for (uint32_t i = 0; i < lg->item.n && !L->failed; i++) {
         const Item *it = &lg->item.at[i];
         Ref r = it->node.at[0];
-        if (lg->ni[r].sunk)
+        if (lg->ni[r].sunk || it->group != group)
             continue;
         bool rows = it->axes & AX(L->bx);
         bool all = it->kind == NK_GRADIENT || (it->kind == NK_AXIS && !rows) || (it->kind == NK_SCATTER && !rows);

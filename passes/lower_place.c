@@ -70,6 +70,19 @@ Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what)
     return l;
 }
 
+Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis)
+{
+    Low *L = lg->L;
+    uint32_t axes = lg->g->node.at[r].axes;
+    Loc l = low_slab(lg, r, axes, NULL);
+    LExtent *x = &L->p->buf.at[l.buf].extent; /* ceil(CHUNK_ROWS / B) steps of B rows */
+    x->term[0] = (LMono){ l.ld * CHUNK_ROWS, axes & ~AX(axis) & ~AX(L->bx) };
+    x->term[1] = (LMono){ l.ld, axes & ~AX(axis) };
+    x->n = 2;
+    l.chunk = 1 + axis;
+    return l;
+}
+
 void low_touch(Low *L, uint32_t buf)
 {
     if (buf & LBUF_PARAM)
@@ -119,6 +132,8 @@ LIdx low_row_at(Low *L, const Loc *l, LV row)
         LV i = l->at[a] ? l->at[a] : L->idx[a] ? L->idx[a] : lb_iconst(b, 0);
         if (l->slots == a && l->shift && !l->at[a])
             i = lb_op(b, LOP_IADD, i, lb_iconst(b, l->shift), 0, 0);
+        if (l->chunk == 1 + a)
+            i = lb_op(b, LOP_ISUB, i, L->clo, 0, 0);
         if (r) {
             LV n = axis_steps(L, a);
             if (l->slots == a)

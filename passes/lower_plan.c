@@ -212,8 +212,8 @@ static bool settle_free(LowG *lg)
 {
     bool any = false;
     for (Ref r = 1; r < lg->g->node.n; r++)
-        if (!lg->ni[r].done && !real(lg->ni[r].kind) && inputs_done(lg, r))
-            lg->ni[r].done = any = true;
+        if (!lg->ni[r].done && (!real(lg->ni[r].kind) || lg->ni[r].group) && inputs_done(lg, r))
+            lg->ni[r].done = any = true; /* a group's nodes come with their scan */
     return any;
 }
 
@@ -224,18 +224,19 @@ static Item *add_item(LowG *lg, uint8_t kind, uint32_t axes)
     return it;
 }
 
-static void add_row_item(LowG *lg, uint32_t axes)
+static void add_row_item(LowG *lg, uint32_t axes, Ref group)
 {
     Item *it = add_item(lg, NK_ROW, axes);
+    it->group = group;
     for (Ref r = 1; r < lg->g->node.n; r++) {
         NodeInfo *ni = &lg->ni[r];
         if (ni->done || !inputs_done(lg, r))
             continue;
-        if (ni->kind == NK_ROW && lg->g->node.at[r].axes == axes) {
+        if (ni->kind == NK_ROW && lg->g->node.at[r].axes == axes && ni->group == group) {
             VEC_PUSH(lg->L->arena, it->node) = r;
             ni->item = lg->item.n;
             ni->done = true;
-        } else if (!real(ni->kind)) {
+        } else if (!real(ni->kind) || (ni->group && ni->group != group)) {
             ni->done = true;
         }
     }
@@ -249,23 +250,45 @@ static int count_bits(uint32_t x)
     return n;
 }
 
-static void schedule(LowG *lg)
+static void schedule(LowG *lg, Ref group);
+
+/* The items that a scan's chunks begin with. */
+static void schedule_group(LowG *lg, Ref scan)
+{
+    bool any = false;
+    for (Ref r = 1; r < scan; r++)
+        if (lg->ni[r].group == scan)
+            lg->ni[r].done = !(any = true);
+    if (any)
+        schedule(lg, scan);
+}
+
+/* The items of a group (0: of none), in order. */
+static void schedule(LowG *lg, Ref group)
 {
     const Graph *g = lg->g;
     for (;;) {
-        settle_free(lg);
+        if (!group)
+            settle_free(lg);
         bool any = false;
         Ref row = 0;
         for (Ref r = 1; r < g->node.n; r++) {
             NodeInfo *ni = &lg->ni[r];
-            if (ni->done || !real(ni->kind) || !inputs_done(lg, r))
+            if (ni->done || ni->group != group || !inputs_done(lg, r))
                 continue;
+            if (!real(ni->kind)) { /* of a group: nothing to do */
+                ni->done = true;
+                continue;
+            }
+            if (ni->kind == NK_SCAN)
+                schedule_group(lg, r);
             if (ni->kind == NK_ROW) {
                 if (!row || count_bits(g->node.at[r].axes) < count_bits(g->node.at[row].axes))
                     row = r;
                 continue;
             }
             Item *it = add_item(lg, ni->kind, g->node.at[r].axes);
+            it->group = group;
             VEC_PUSH(lg->L->arena, it->node) = r;
             ni->item = lg->item.n;
             any = true;
@@ -277,7 +300,7 @@ static void schedule(LowG *lg)
             continue;
         if (!row)
             break;
-        add_row_item(lg, g->node.at[row].axes);
+        add_row_item(lg, g->node.at[row].axes, group);
     }
 }
 
@@ -538,7 +561,7 @@ void plan_graph(LowG *lg)
     lg->item.n = 0;
     for (Ref r = 1; r < g->node.n; r++)
         lg->ni[r].done = other_rate(lg, r);
-    schedule(lg);
+    schedule(lg, 0);
     for (Ref r = 1; r < g->node.n; r++)
         if (!other_rate(lg, r) || lg->load_phase) /* in the load phase run-rate users ask for memory too */
             visit_inputs(lg, r, mark_memory);

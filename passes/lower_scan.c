@@ -265,6 +265,34 @@ static void place_users(Scan *c)
 }
 
 
+static bool has_group(const LowG *lg, Ref scan)
+{
+    for (Ref r = 1; r < scan; r++)
+        if (lg->ni[r].group == scan)
+            return true;
+    return false;
+}
+
+/* for chunks of ceil(CHUNK_ROWS / B) steps, in the scan's direction. The step is rounded by a loop over chunk numbers, since a
+   loop's own step is a constant. */
+static void begin_chunk(Low *L, uint32_t axis, bool reverse)
+{
+    LBuilder *b = &L->b;
+    LV T = lb_op(b, LOP_DIM, 0, 0, 0, axis), one = lb_iconst(b, 1);
+    LV B = lb_op(b, LOP_IMAX, lb_op(b, LOP_DIM, 0, 0, 0, L->bx), one, 0, 0);
+    LV steps = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, B, lb_iconst(b, CHUNK_ROWS - 1), 0, 0), B, 0, 0);
+    LV count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, T, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), steps, 0, 0);
+    LV k = lb_for(b, lb_iconst(b, 0), count, 1, reverse, 0, NULL, NULL);
+    L->chunk = 1 + axis;
+    L->clo = lb_op(b, LOP_IMUL, k, steps, 0, 0);
+    L->chi = lb_op(b, LOP_IMIN, T, lb_op(b, LOP_IADD, L->clo, steps, 0, 0), 0, 0);
+}
+
+static void end_chunk(Low *L)
+{
+    lb_end_for(&L->b, 0, NULL, NULL);
+}
+
 void emit_scan(LowG *lg, Ref r)
 {
     Low *L = lg->L;
@@ -300,15 +328,26 @@ void emit_scan(LowG *lg, Ref r)
         emit_copy(lg, c.s.init[k], &to);
     }
     uint32_t loop = loop_begin(L);
-    bg->t = lb_for(b, lb_iconst(b, 0), T, 1, c.s.reverse, 0, NULL, NULL);
+    LV lo = lb_iconst(b, 0), hi = T;
+    bool chunks = has_group(lg, r);
+    if (chunks) {
+        begin_chunk(L, c.s.axis, c.s.reverse);
+        emit_items(lg, r);
+        lo = L->clo;
+        hi = L->chi;
+        L->chunk = 0;
+    }
+    bg->t = lb_for(b, lo, hi, 1, c.s.reverse, 0, NULL, NULL);
     bind_places(&c);
-    emit_items(bg);
+    emit_items(bg, 0);
     L->pos++;
     for (int carries = 0; carries < 2; carries++) /* a stacked carry is read before its next value is written */
         for (uint32_t k = 0; k < c.pending.n; k++)
             if (c.pending.at[k].carry == carries)
                 emit_copy(bg, c.pending.at[k].value, &c.pending.at[k].to);
     lb_end_for(b, 0, NULL, NULL);
+    if (chunks)
+        end_chunk(L);
     loop_finish(L, loop);
     across(&c, loop);
 }

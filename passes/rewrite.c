@@ -82,18 +82,23 @@ bool is_cheap(const Graph *g, Ref r)
     return is_map(op) && op_info[op].cost < 4;
 }
 
-void replace_model(Module *m, Graph *dst, const Ref *map)
+void replace_graph(Module *m, uint32_t index, Graph *dst, const Ref *map)
 {
-    Graph *src = m->graph.at[0];
+    Graph *src = m->graph.at[index];
 
     for (uint32_t i = 0; i < src->root.n; i++) {
         Root x = src->root.at[i];
         graph_root(dst, (RootKind)x.kind, x.name, map[x.ref], x.index);
     }
-    m->graph.at[0] = dst;
+    m->graph.at[index] = dst;
     m->graph.at[dst->index] = src;
     src->index = dst->index;
-    dst->index = 0;
+    dst->index = index;
+}
+
+void replace_model(Module *m, Graph *dst, const Ref *map)
+{
+    replace_graph(m, 0, dst, map);
 }
 
 static uint64_t graph_hash(const Module *m, const Graph *g)

@@ -20,7 +20,8 @@ uint32_t body_out(Graph *body, RootKind kind, Ref ref, uint32_t index);
 /* Elementwise and shape operations: each element of the result needs one element of each operand. */
 bool is_map(Op op);
 bool is_cheap(const Graph *g, Ref r); /* a map, or an outer product, under 4 cycles per 8 floats */
-/* dst becomes graph[0]; the roots of the old one come along, their values mapped. */
+/* dst becomes graph[index]; the roots of the old one come along, their values mapped. */
+void replace_graph(Module *m, uint32_t index, Graph *dst, const Ref *map);
 void replace_model(Module *m, Graph *dst, const Ref *map);
 /* Equal for modules that print alike but for the numbering of bodies; names and spans do not count. */
 uint64_t module_hash(const Module *m);

@@ -61,12 +61,14 @@ typedef struct {
     const rondo_train_options *train;
     rondo_train_result *result;
     bool stopped;
+    rondo_stream *stream;
 } Call;
 
 static rondo_status call(Model *m, bool (*fn)(void *), Call *c) {
     if (!m || !m->desc || !m->desc->name) return RONDO_BAD_USAGE;
     if (m->own_ctx) diag_clear(m->ctx);
     arena_free(&m->result);
+    scratch_reset(m);
     c->m = m;
     return status_of(m, guard_call(m->ctx, fn, c));
 }
@@ -360,17 +362,21 @@ rondo_status rondo_forecast_future(rondo_model *m, const char *data_file, size_t
 
 /* ---- streams and emission ----------------------------------------------------------------------------------------------- */
 
-rondo_status rondo_stream_open(rondo_model *m, int64_t batch, rondo_stream **s) {
-    if (!m || !m->desc || !s) return RONDO_BAD_USAGE;
-    *s = NULL;
-    if (m->own_ctx) diag_clear(m->ctx);
-    if (batch < 1) {
-        usage(m, "a stream needs at least one example", NULL);
-        return RONDO_BAD_USAGE;
-    }
+static bool do_stream(void *arg) {
+    Call *c = arg;
+    if (!c->seed) return usage(c->m, "a stream needs at least one example", NULL);
     int got;
-    *s = stream_make(m, batch, &got);
-    return status_of(m, got);
+    c->stream = stream_make(c->m, (int64_t)c->seed, &got);
+    if (got < 0) ctx_out_of_memory(c->m->ctx);
+    return c->stream != NULL;
+}
+
+rondo_status rondo_stream_open(rondo_model *m, int64_t batch, rondo_stream **s) {
+    Call c = {.seed = batch > 0 ? (uint64_t)batch : 0};
+    if (!s) return RONDO_BAD_USAGE;
+    rondo_status status = call(m, do_stream, &c);
+    *s = c.stream;
+    return status;
 }
 
 static bool do_emit(void *arg) {

@@ -125,10 +125,7 @@ static bool set_one(Exec *e, uint32_t i, const Array *x) {
     row.rank = x->rank + 1;
     for (int k = x->rank; k > 0; k--) row.dim[k] = x->dim[k - 1];
     row.dim[0] = 1;
-    int64_t B = exec_batch(e), zero[64] = {0}, *all = B <= 64 ? zero : ctx_alloc(exec_module(e)->ctx, (size_t)B * sizeof *all);
-    bool ok = exec_set_input(e, i, &row, all);
-    if (all != zero) ctx_free(exec_module(e)->ctx, all);
-    return ok;
+    return exec_set_input(e, i, &row, NULL);
 }
 
 bool exec_set_inputs(Exec *e, const Arrays *in, uint32_t need) {

@@ -54,7 +54,7 @@ void border_in(const Border *b, const Array *src, const int64_t *example, El el,
     bool same = same_type(el, src->type);
     for (int64_t x = 0; x < b->X; x++)
         for (int64_t k = 0; k < b->B; k++) {
-            int64_t from = ((example && b->batch ? example[k] : k) * b->X + x) * b->F, to = (x * b->B + k) * b->F;
+            int64_t from = ((b->repeat ? 0 : example && b->batch ? example[k] : k) * b->X + x) * b->F, to = (x * b->B + k) * b->F;
             if (same) {
                 memcpy((char *)dst + (size_t)to * el_size(el), (const char *)src->data + (size_t)from * el_size(el), row);
                 continue;

@@ -75,18 +75,18 @@ static void fill(CellRun *c, uint32_t k, const double *v, int64_t n) {
 }
 
 bool cell_reset(CellRun *c, int64_t elements) {
-    Arena tmp = arena_make(c->m->ctx);
-    Module *start = module_copy(c->mod, &tmp);
+    Arena *tmp = scratch_begin(c->m);
+    Module *start = module_copy(c->mod, tmp);
     module_keep_roots(start, 1u << ROOT_INIT);
-    EvalIn in = {.input = NEW_N(&tmp, const double *, start->input.n + 1), .param = NEW_N(&tmp, const double *, 1)};
+    EvalIn in = {.input = NEW_N(tmp, const double *, start->input.n + 1), .param = NEW_N(tmp, const double *, 1)};
     for (uint32_t k = 0; k < start->naxis; k++) in.axis[k] = 1;
     in.axis[AXIS_ELEM_INDEX] = elements;
     const Graph *g = start->graph.at[0];
-    const double **out = NEW_N(&tmp, const double *, g->root.n + 1);
-    bool ok = module_eval(start, &tmp, &in, out);
+    const double **out = NEW_N(tmp, const double *, g->root.n + 1);
+    bool ok = module_eval(start, tmp, &in, out);
     for (uint32_t r = 0; ok && r < g->root.n; r++)
         fill(c, g->root.at[r].index, out[r], value_size(start, &g->node.at[g->root.at[r].ref], in.axis));
-    arena_free(&tmp);
+    scratch_end(c->m);
     return ok;
 }
 

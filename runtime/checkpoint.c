@@ -46,17 +46,17 @@ static void put_meta(Arena *a, Safetensors *s, const char *key, const char *valu
 
 bool checkpoint_save(Training *t, const char *path) {
     Ctx *ctx = t->m->ctx;
-    Arena tmp = arena_make(ctx);
+    Arena *tmp = scratch_begin(t->m);
     Safetensors s = {0};
     int64_t position[NPOSITION] = {t->epoch, t->at, t->update, t->waited, (int64_t)t->seed, t->n, t->batch, VERSION};
     double sums[NSUM] = {t->loss_sum, t->loss_weight, t->best, t->last_loss, t->valid_loss};
-    list_arrays(t, &tmp, position, sums, &s.tensor);
-    put_meta(&tmp, &s, "rondo.model", name_str(ctx, t->m->desc->name));
-    put_meta(&tmp, &s, "rondo.hash", arena_printf(&tmp, "%016llx", (unsigned long long)t->m->desc->hash));
-    put_meta(&tmp, &s, "rondo.optimizer", name_str(ctx, t->opt.cell.mod->name));
-    put_meta(&tmp, &s, "rondo.checksum", arena_printf(&tmp, "%016llx", (unsigned long long)checksum(&s.tensor)));
+    list_arrays(t, tmp, position, sums, &s.tensor);
+    put_meta(tmp, &s, "rondo.model", name_str(ctx, t->m->desc->name));
+    put_meta(tmp, &s, "rondo.hash", arena_printf(tmp, "%016llx", (unsigned long long)t->m->desc->hash));
+    put_meta(tmp, &s, "rondo.optimizer", name_str(ctx, t->opt.cell.mod->name));
+    put_meta(tmp, &s, "rondo.checksum", arena_printf(tmp, "%016llx", (unsigned long long)checksum(&s.tensor)));
     bool ok = safetensors_write(ctx, path, &s);
-    arena_free(&tmp);
+    scratch_end(t->m);
     return ok;
 }
 
@@ -113,9 +113,9 @@ static bool take(Training *t, Arena *tmp, const char *path, const Safetensors *s
 }
 
 bool checkpoint_load(Training *t, const char *path) {
-    Arena tmp = arena_make(t->m->ctx);
+    Arena *tmp = scratch_begin(t->m);
     Safetensors s;
-    bool ok = safetensors_read(t->m->ctx, &tmp, path, &s) && take(t, &tmp, path, &s);
-    arena_free(&tmp);
+    bool ok = safetensors_read(t->m->ctx, tmp, path, &s) && take(t, tmp, path, &s);
+    scratch_end(t->m);
     return ok;
 }

@@ -277,12 +277,12 @@ static bool forecast_raw(Model *m, const Series *s, int64_t from, int64_t to, in
         int64_t B = to - at < BATCH ? to - at : BATCH;
         for (int64_t b = 0; b < B; b++) example[b] = at + b;
         if (!exec_set_batch(e, &s->set, B, example) || !exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, example)) return false;
-        Arena tmp = arena_make(m->ctx);
+        Arena *tmp = scratch_begin(m);
         Array y;
-        bool ok = exec_get(e, &tmp, (uint32_t)root, &y);
+        bool ok = exec_get(e, tmp, (uint32_t)root, &y);
         int64_t per = ok ? array_count(&y) / B : 0;
         for (int64_t i = 0; i < B * F && per >= F; i++) out[(at - from) * F + i] = array_get(&y, (i / F + 1) * per - F + i % F);
-        arena_free(&tmp);
+        scratch_end(m);
         if (!ok) return false;
         at += B;
     }
@@ -300,11 +300,11 @@ static bool output_features(Model *m, const Series *s, int64_t *F) {
 bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double *out) {
     int64_t F;
     if (!output_features(m, s, &F)) return false;
-    double *raw = ctx_alloc(m->ctx, (size_t)((to - from) * F + 1) * sizeof *raw);
+    double *raw = NEW_N(scratch_begin(m), double, (to - from) * F + 1);
     bool ok = forecast_raw(m, s, from, to, F, raw);
     int64_t pick = F == s->ny ? 0 : F - 1; /* the first column, or the value furthest ahead */
     for (int64_t i = 0; ok && i < to - from; i++) out[i] = raw[i * F + pick] * s->y[0].scale + s->y[0].shift;
-    ctx_free(m->ctx, raw);
+    scratch_end(m);
     return ok;
 }
 
@@ -316,14 +316,14 @@ bool series_future(Model *m, const Series *s, int64_t n, double *out) {
         diag_help(m->ctx, NOWHERE, "that needs horizon 1 and a target of the same columns as the input");
         return false;
     }
-    Arena tmp = arena_make(m->ctx);
+    Arena *tmp = scratch_begin(m);
     Series next = *s;
     Array w = s->set.array.array.at[0];
     int64_t size = s->window * F;
-    double *y = NEW_N(&tmp, double, F + 1);
+    double *y = NEW_N(tmp, double, F + 1);
     w.dim[0] = 1;
     next.set = (Dataset){.n = 1};
-    Array *x = arrays_add(&tmp, &next.set.array, w.name, w.type, w.rank, w.dim);
+    Array *x = arrays_add(tmp, &next.set.array, w.name, w.type, w.rank, w.dim);
     bool ok = x != NULL;
     for (int64_t i = 0; ok && i < size; i++) array_set(x, i, scaled(&s->x[i % F], s->nrow - s->window + i / F));
     for (int64_t k = 0; ok && k < n; k++) {
@@ -332,7 +332,7 @@ bool series_future(Model *m, const Series *s, int64_t n, double *out) {
         for (int64_t f = 0; f < F; f++) array_set(x, size - F + f, y[f]);
         out[k] = y[0] * s->y[0].scale + s->y[0].shift;
     }
-    arena_free(&tmp);
+    scratch_end(m);
     return ok;
 }
 

@@ -39,7 +39,8 @@ static void find_areas(CModel *c, CProgram *p) {
         p->area_of[k] = NO_AREA;
         if (!p->used[k] || !is_scratch(p, b)) continue;
         for (uint32_t j = 0; j < k && p->area_of[k] == NO_AREA; j++)
-            if (p->area_of[j] != NO_AREA && p->p->buf.at[j].role == b->role && p->p->buf.at[j].slot == b->slot) p->area_of[k] = p->area_of[j];
+            if (p->area_of[j] != NO_AREA && p->p->buf.at[j].role == b->role && p->p->buf.at[j].slot == b->slot)
+                p->area_of[k] = p->area_of[j];
         if (p->area_of[k] == NO_AREA) {
             p->area_of[k] = (int32_t)p->area.n;
             VEC_PUSH(c->a, p->area) = (CArea){.what = name_str(c->ctx, b->name), .elem = b->elem};
@@ -58,7 +59,13 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, bo
     p->m = module_copy(m, c->a);
     if (!p->m || !passes_run(p->m, &po)) return false;
     /* a fixed machine, never the host: the same bytes everywhere */
-    LowerOptions lo = {.f64 = c->m->f64, .V = o->V ? o->V : c->m->f64 ? 4 : 8, .registers = 16, .math = o->math, .place = o->place};
+    LowerOptions lo = {.f64 = c->m->f64,
+                       .V = o->V        ? o->V
+                            : c->m->f64 ? 4
+                                        : 8,
+                       .registers = 16,
+                       .math = o->math,
+                       .place = o->place};
     p->p = lower_module(c->ctx, c->a, p->m, &lo, NULL);
     if (!p->p) return false;
     for (uint32_t i = 0; i < p->p->fn.n; i++) {
@@ -89,13 +96,9 @@ void cprogram_one_step(const CProgram *p, int64_t *dim) {
     dim[LDIM_NT] = 1;
 }
 
-static int64_t buf_count(const LBuf *b, const int64_t *dim) {
-    return lextent_eval(&b->extent, dim);
-}
+static int64_t buf_count(const LBuf *b, const int64_t *dim) { return lextent_eval(&b->extent, dim); }
 
-static void no_barrier(void *arg) {
-    (void)arg;
-}
+static void no_barrier(void *arg) { (void)arg; }
 
 static void put_pack(CModel *c, CProgram *p, uint32_t k, const void *data, int64_t n) {
     const LBuf *b = &p->p->buf.at[k];
@@ -103,7 +106,9 @@ static void put_pack(CModel *c, CProgram *p, uint32_t k, const void *data, int64
     double *v = NEW_N(&tmp, double, n + 1);
     bool is_int = b->elem == LE_I32;
     for (int64_t i = 0; i < n; i++)
-        v[i] = is_int ? (double)((const int32_t *)data)[i] : c->m->f64 ? ((const double *)data)[i] : (double)((const float *)data)[i];
+        v[i] = is_int      ? (double)((const int32_t *)data)[i]
+               : c->m->f64 ? ((const double *)data)[i]
+                           : (double)((const float *)data)[i];
     str_printf(&c->c, "\n/* %s, packed */\n", name_str(c->ctx, b->name));
     c_array(c, &c->c, is_int ? "int32_t" : c->real, arena_printf(&tmp, "%s_w%u", p->prefix, k), v, n, is_int);
     arena_free(&tmp);
@@ -141,8 +146,8 @@ bool cprogram_pack(CModel *c, CProgram *p) {
 
 /* ---- ports -------------------------------------------------------------------------------------------------------------- */
 
-static CPort *add_port(CModel *c, CPorts *to, Name name, const char *suffix, uint32_t index, uint32_t axes, uint8_t dtype, int rank,
-                       const int32_t *dim) {
+static CPort *add_port(CModel *c, CPorts *to, Name name, const char *suffix, uint32_t index, uint32_t axes, uint8_t dtype,
+                       int rank, const int32_t *dim) {
     const char *text = name_str(c->ctx, name);
     CPort x = {.name = text, .index = index, .axes = axes, .dtype = dtype, .rank = rank, .n = 1, .area = NO_AREA};
     x.id = c_ident(c->a, arena_printf(c->a, "%s%s", text, suffix), false);
@@ -164,8 +169,8 @@ static bool has_id(const CPorts *x, const char *id) {
 /* [batch][steps].. in the caller's memory, [steps][batch].. in the kernel's */
 static void add_swap(CModel *c, CProgram *p, CPort *x) {
     if (!(x->axes & AX(AXIS_B)) || !(x->axes & ~AX(AXIS_B))) return;
-    x->area = cprogram_area(c, p, arena_printf(c->a, "%s, time first", x->name), x->dtype == DT_F ? LE_F : LE_I32, x->axes, x->n, true);
-    c->swaps = true;
+    x->area = cprogram_area(c, p, arena_printf(c->a, "%s, time first", x->name), x->dtype == DT_F ? LE_F : LE_I32, x->axes,
+                            x->n, true);
 }
 
 void cprogram_ports(CModel *c, CProgram *p, bool targets) {
@@ -178,7 +183,8 @@ void cprogram_ports(CModel *c, CProgram *p, bool targets) {
             x->vocab = in->vocab;
             add_swap(c, p, x);
         } else if (in->kind == INPUT_TARGET && targets) {
-            CPort *x = add_port(c, &p->target, in->name, has_id(&p->in, id) ? "_target" : "", i, in->axes, in->dtype, in->rank, in->dim);
+            CPort *x = add_port(c, &p->target, in->name, has_id(&p->in, id) ? "_target" : "", i, in->axes, in->dtype, in->rank,
+                                in->dim);
             x->vocab = in->vocab;
             add_swap(c, p, x);
         }
@@ -197,9 +203,7 @@ void cprogram_ports(CModel *c, CProgram *p, bool targets) {
 
 /* ---- layout ------------------------------------------------------------------------------------------------------------- */
 
-static size_t elem_bytes(const CProgram *p, uint32_t elem) {
-    return elem == LE_F && p->p->f64 ? 8 : 4;
-}
+static size_t elem_bytes(const CProgram *p, uint32_t elem) { return elem == LE_F && p->p->f64 ? 8 : 4; }
 
 int64_t cprogram_offset(const CProgram *p, int32_t area, const int64_t *dim) {
     int64_t total = 0;
@@ -225,8 +229,10 @@ static void put_extent(Str *s, const LExtent *e) {
 
 static void put_layout(CModel *c, const CProgram *p) {
     Str *s = &c->c;
-    str_printf(s, "\n/* Where the scratch of one call lies: offsets in bytes; returns the size. */\n"
-                  "static size_t %s_layout(const int64_t *dim, size_t *at)\n{\n    size_t total = 0, size, n;\n    (void)dim;\n", p->prefix);
+    str_printf(s,
+               "\n/* Where the scratch of one call lies: offsets in bytes; returns the size. */\n"
+               "static size_t %s_layout(const int64_t *dim, size_t *at)\n{\n    size_t total = 0, size, n;\n    (void)dim;\n",
+               p->prefix);
     for (uint32_t k = 0; k < p->area.n; k++) {
         const CArea *x = &p->area.at[k];
         str_printf(s, "    size = 0; /* %s */\n", x->what);
@@ -243,19 +249,22 @@ static void put_layout(CModel *c, const CProgram *p) {
 
 static void put_dims(CModel *c, const CProgram *p) {
     Str *s = &c->c;
-    str_printf(s, "\nstatic void %s_dims(int64_t *dim, %s)\n{\n    int k;\n    for (k = 0; k < %d; k++) dim[k] = 0;\n", p->prefix,
-               c_size_params(c, p, true), LDIM_COUNT);
+    str_printf(s, "\nstatic void %s_dims(int64_t *dim, %s)\n{\n    int k;\n    for (k = 0; k < %d; k++) dim[k] = 0;\n",
+               p->prefix, c_size_params(c, p, true), LDIM_COUNT);
     str_put(s, "    dim[0] = batch;\n");
     const char *names = c_size_params(c, p, false);
     for (uint32_t k = 1; k < p->m->naxis; k++) {
         const Axis *x = &p->m->axis[k];
-        if (x->kind == AXIS_COUNT) str_printf(s, "    dim[%u] = %d;\n", k, x->count);
-        else if (x->kind == AXIS_JOIN) str_printf(s, "    dim[%u] = dim[%u] + dim[%u];\n", k, x->a, x->b);
+        if (x->kind == AXIS_COUNT)
+            str_printf(s, "    dim[%u] = %d;\n", k, x->count);
+        else if (x->kind == AXIS_JOIN)
+            str_printf(s, "    dim[%u] = dim[%u] + dim[%u];\n", k, x->a, x->b);
         else if (x->kind == AXIS_TIME) {
             size_t n = strcspn(names, ",");
             str_printf(s, "    dim[%u] = %.*s;\n", k, (int)n, names);
             names += n + 2;
-        } else str_printf(s, "    dim[%u] = 1;\n", k);
+        } else
+            str_printf(s, "    dim[%u] = 1;\n", k);
     }
     str_printf(s, "    dim[%d] = 1;\n}\n", LDIM_NT);
 }

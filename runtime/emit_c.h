@@ -14,15 +14,15 @@ typedef struct {
     const char *what; /* for the comment */
     VEC(LExtent) extent;
     uint32_t elem; /* LElem */
-    bool whole; /* not needed by a single step */
+    bool whole;    /* not needed by a single step */
 } CArea;
 
 /* An input, output or state as C sees it. */
 typedef struct {
-    const char *id; /* "x" */
+    const char *id;    /* "x" */
     const char *upper; /* "X" */
-    const char *name; /* as in the model */
-    uint32_t index; /* in Module.input, in graph[0].root or in Module.state */
+    const char *name;  /* as in the model */
+    uint32_t index;    /* in Module.input, in graph[0].root or in Module.state */
     uint32_t axes;
     uint8_t dtype;
     int rank;
@@ -35,12 +35,12 @@ typedef VEC(CPort) CPorts;
 
 typedef struct {
     const char *prefix; /* "sunspots_infer" */
-    Module *m; /* after the passes */
+    Module *m;          /* after the passes */
     LProgram *p;
     int64_t run, prepare; /* entries; -1: none */
-    bool packed_here; /* prepare ran at emission: packs are constants */
-    bool *used; /* by buffer */
-    int32_t *area_of; /* by buffer */
+    bool packed_here;     /* prepare ran at emission: packs are constants */
+    bool *used;           /* by buffer */
+    int32_t *area_of;     /* by buffer */
     VEC(CArea) area;
     bool noise; /* reads seed or update */
     CPorts in, target, out;
@@ -53,15 +53,16 @@ typedef struct {
     Arena *a;
     const EmitOptions *o;
     const char *id, *upper; /* "sunspots", "SUNSPOTS" */
-    const char *real; /* "float" */
+    const char *real;       /* "float" */
     Str h, c, t;
     bool stream, train;
-    rondo_stream *live; /* of the runtime: expected values of single steps */
+    const char *optimizer; /* its function's name after the prefix; NULL: none */
+    rondo_stream *live;    /* of the runtime: expected values of single steps */
     CProgram infer, grad, opt;
     CPorts state;
     int32_t *state_in, *state_next; /* areas by state */
-    double **start; /* [state][n] */
-    bool swaps; /* the helper that transposes is needed */
+    double **start;                 /* [state][n] */
+    bool swaps;                     /* the helper that transposes is there */
 } CModel;
 
 /* emit_bind.c */
@@ -70,7 +71,7 @@ bool cprogram_pack(CModel *c, CProgram *p); /* runs prepare on the model's weigh
 int32_t cprogram_area(CModel *c, CProgram *p, const char *what, uint32_t elem, uint32_t axes, int64_t n, bool whole);
 void cprogram_ports(CModel *c, CProgram *p, bool targets);
 int64_t cprogram_offset(const CProgram *p, int32_t area, const int64_t *dim); /* in bytes; area = area.n: one step's total */
-void cprogram_put(CModel *c, CProgram *p); /* kernels, constants, sizes and layout */
+void cprogram_put(CModel *c, CProgram *p);                                    /* kernels, constants, sizes and layout */
 typedef struct {
     const char **in, **out; /* by Module.input and by root: C expressions; NULL: nothing */
     const char *theta, *grad, *example;
@@ -79,16 +80,24 @@ typedef struct {
 } CBinding;
 CBinding cbinding_make(CModel *c, const CProgram *p);
 void cprogram_call(CModel *c, const CProgram *p, const CBinding *b); /* binds buf[] and calls the kernels; dim is set */
-void cprogram_one_step(const CProgram *p, int64_t *dim); /* dim[] for one step of one example */
+void cprogram_one_step(const CProgram *p, int64_t *dim);             /* dim[] for one step of one example */
 
 /* emit_text.c */
 const char *c_ident(Arena *a, const char *s, bool upper);
 const char *c_type(const CModel *c, uint8_t dtype);
 const char *c_number(CModel *c, double v); /* a constant of the model's float */
 void c_array(CModel *c, Str *s, const char *type, const char *name, const double *v, int64_t n, bool is_int);
-const char *c_shape(CModel *c, const CProgram *p, const CPort *x); /* "[batch][steps][1]" */
+const char *c_shape(CModel *c, const CProgram *p, const CPort *x);   /* "[batch][steps][1]" */
 const char *c_size_params(CModel *c, const CProgram *p, bool types); /* "int steps, int batch" or without types */
-void c_function(CModel *c, const char *comment, const char *head); /* declares in the header, begins in the source */
+void c_function(CModel *c, const char *comment, const char *head);   /* declares in the header, begins in the source */
+
+/* emit_infer.c: what wrappers share */
+const char *emit_port_address(CModel *c, const CPort *x);
+void emit_workspace(CModel *c, const CProgram *p, const char *what);
+void emit_enter(CModel *c, const CProgram *p, bool loops); /* buf, dim, at, w */
+void emit_examples(CModel *c, const CProgram *p);
+void emit_swap_helper(CModel *c, const CProgram *p);
+void emit_swaps(CModel *c, const CProgram *p, const CPorts *x, bool input);
 
 /* emit_infer.c, emit_train.c, emit_check.c */
 bool emit_infer(CModel *c);

@@ -8,12 +8,14 @@
 /* Words that a parameter or field of the user's cannot be called: C's and C++'s, and those of our own functions. */
 static bool is_taken(const char *s) {
     static const char *const word[] = {
-        "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern", "float", "for",
-        "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct",
-        "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "and", "or", "not", "new", "class", "this", "bool",
-        "true", "false", "delete", "public", "private", "template", "operator", "namespace", "try", "throw", "catch", "using",
-        "virtual", "friend", "explicit", "export", "mutable", "typename", "xor", "compl", "s", "w", "n", "t", "k", "at", "buf",
-        "dim", "work", "scratch", "steps", "batch", "theta", "grad", "moments", "seed", "update", "size_t", "asm"};
+        "auto",     "break",  "case",     "char",    "const",  "continue", "default",  "do",       "double",    "else",
+        "enum",     "extern", "float",    "for",     "goto",   "if",       "inline",   "int",      "long",      "register",
+        "restrict", "return", "short",    "signed",  "sizeof", "static",   "struct",   "switch",   "typedef",   "union",
+        "unsigned", "void",   "volatile", "while",   "and",    "or",       "not",      "new",      "class",     "this",
+        "bool",     "true",   "false",    "delete",  "public", "private",  "template", "operator", "namespace", "try",
+        "throw",    "catch",  "using",    "virtual", "friend", "explicit", "export",   "mutable",  "typename",  "xor",
+        "compl",    "s",      "w",        "n",       "t",      "k",        "at",       "buf",      "dim",       "work",
+        "scratch",  "steps",  "batch",    "theta",   "grad",   "moments",  "seed",     "update",   "size_t",    "asm"};
     for (size_t i = 0; i < sizeof word / sizeof *word; i++)
         if (strcmp(s, word[i]) == 0) return true;
     return false;
@@ -30,17 +32,17 @@ const char *c_ident(Arena *a, const char *s, bool upper) {
     return !upper && is_taken(id) ? arena_printf(a, "%s_", id) : id;
 }
 
-const char *c_type(const CModel *c, uint8_t dtype) {
-    return dtype == DT_F ? c->real : "int32_t";
-}
+const char *c_type(const CModel *c, uint8_t dtype) { return dtype == DT_F ? c->real : "int32_t"; }
 
 const char *c_number(CModel *c, double v) {
     bool f64 = c->m->f64;
     Str s = str_make(c->a);
     if (isnan(v)) return f64 ? "(double)NAN" : "NAN";
     if (isinf(v)) return arena_printf(c->a, "%s%s", v < 0 ? "-" : "", f64 ? "(double)INFINITY" : "INFINITY");
-    if (f64) str_double(&s, v);
-    else str_float(&s, (float)v);
+    if (f64)
+        str_double(&s, v);
+    else
+        str_float(&s, (float)v);
     if (!strpbrk(s.at, ".eE")) str_put(&s, ".0");
     if (!f64) str_putc(&s, 'f');
     return s.at;
@@ -57,7 +59,8 @@ void c_array(CModel *c, Str *s, const char *type, const char *name, const double
         if (column + len > 118) {
             str_put(s, "\n    ");
             column = 3;
-        } else str_putc(s, ' ');
+        } else
+            str_putc(s, ' ');
         str_printf(s, "%s,", x);
         column += len;
         if (tmp.used > 1 << 20) arena_free(&tmp);
@@ -89,15 +92,41 @@ const char *c_shape(CModel *c, const CProgram *p, const CPort *x) {
     for (uint32_t k = 1; k < p->m->naxis; k++) {
         const Axis *axis = &p->m->axis[k];
         if (!(x->axes & AX(k))) continue;
-        if (axis->kind == AXIS_COUNT) str_printf(&s, "[%d]", axis->count);
-        else if (axis->kind == AXIS_JOIN) str_printf(&s, "[%s + %s]", axis_param(c, p->m, axis->a), axis_param(c, p->m, axis->b));
-        else str_printf(&s, "[%s]", axis_param(c, p->m, k));
+        if (axis->kind == AXIS_COUNT)
+            str_printf(&s, "[%d]", axis->count);
+        else if (axis->kind == AXIS_JOIN)
+            str_printf(&s, "[%s + %s]", axis_param(c, p->m, axis->a), axis_param(c, p->m, axis->b));
+        else
+            str_printf(&s, "[%s]", axis_param(c, p->m, k));
     }
     for (int k = 0; k < x->rank; k++) str_printf(&s, "[%d]", x->dim[k]);
     return s.n ? s.at : "[1]";
 }
 
+/* Breaks text at spaces so that no line passes 118 columns; further lines begin with `indent`. */
+static void put_wrapped(Str *s, const char *text, const char *indent) {
+    size_t column = 0;
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        if (column && column + n > 112) {
+            str_printf(s, "\n%s", indent);
+            column = strlen(indent);
+        } else if (column)
+            str_putc(s, ' ');
+        str_putn(s, text, n);
+        column += n + 1;
+        text += n;
+        while (*text == ' ') text++;
+    }
+}
+
 void c_function(CModel *c, const char *comment, const char *head) {
-    str_printf(&c->h, "\n/* %s */\n%s;\n", comment, head);
-    str_printf(&c->c, "\n%s\n{\n", head);
+    str_put(&c->h, "\n/* ");
+    put_wrapped(&c->h, comment, "   ");
+    str_put(&c->h, " */\n");
+    put_wrapped(&c->h, head, "    ");
+    str_put(&c->h, ";\n");
+    str_put(&c->c, "\n");
+    put_wrapped(&c->c, head, "    ");
+    str_put(&c->c, "\n{\n");
 }

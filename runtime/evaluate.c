@@ -23,14 +23,13 @@ double batch_weight(const Model *m, const Exec *e) {
 /* ---- metrics ------------------------------------------------------------------------------------------------------------ */
 
 static bool metric_cells(Model *m) {
-    if (m->metric) return true;
-    CellRun *c = NEW_N(&m->arena, CellRun, m->desc->metric.n + 1);
-    for (uint32_t i = 0; i < m->desc->metric.n; i++)
-        if (!cell_make(&c[i], m, frontend_metric(m->program, &m->arena, i), 1)) {
-            for (uint32_t k = 0; k <= i; k++) cell_free(&c[k]);
-            return false;
-        }
-    m->metric = c;
+    if (!m->metric) m->metric = NEW_N(&m->arena, CellRun, m->desc->metric.n + 1);
+    for (uint32_t i = 0; i < m->desc->metric.n; i++) {
+        if (m->metric[i].ready) continue;
+        cell_free(&m->metric[i]); /* what an earlier failure left */
+        if (!cell_make(&m->metric[i], m, frontend_metric(m->program, &m->arena, i), 1)) return false;
+        m->metric[i].ready = true;
+    }
     return true;
 }
 
@@ -83,14 +82,14 @@ static bool metric_argument(Model *m, CellRun *c, Exec *e, uint32_t root, uint32
 
 static bool metric_batch(Model *m, uint32_t i, Exec *e) {
     CellRun *c = &m->metric[i];
-    Arena tmp = arena_make(m->ctx);
+    Arena *tmp = scratch_begin(m);
     int64_t rows = 0;
     bool ok = true;
     for (uint32_t arg = 0; ok && arg < m->desc->metric.at[i].nargs && arg < METRIC_ARGS; arg++) {
         int64_t root = exec_root(e, ROOT_METRIC, i << 8 | arg, 0);
-        ok = root >= 0 && metric_argument(m, c, e, (uint32_t)root, arg, &tmp, &rows);
+        ok = root >= 0 && metric_argument(m, c, e, (uint32_t)root, arg, tmp, &rows);
     }
-    arena_free(&tmp);
+    scratch_end(m);
     if (!ok || !cell_run(c, 0, rows)) return false;
     cell_swap(c);
     return true;
@@ -137,9 +136,9 @@ bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *
         if (!cell_reset(&m->metric[i], 1)) return false;
     double batch = train_number(m, "batch");
     int64_t B = batch >= 1 && batch < 1e6 ? (int64_t)batch : 32;
-    int64_t *example = ctx_alloc(m->ctx, (size_t)B * sizeof *example);
+    int64_t *example = NEW_N(scratch_begin(m), int64_t, B);
     bool ok = evaluate_batches(m, e, d, from, to, B, example, loss, metric != NULL);
-    ctx_free(m->ctx, example);
+    scratch_end(m);
     for (uint32_t i = 0; ok && metric && i < m->desc->metric.n; i++) metric[i] = metric_value(&m->metric[i]);
     return ok;
 }

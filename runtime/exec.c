@@ -366,10 +366,6 @@ void exec_bind_root(Exec *e, uint32_t r, void *data) {
     e->root[r].bound = data;
 }
 
-void *exec_buffer(const Exec *e, uint32_t k) {
-    return e->buf[k];
-}
-
 bool exec_uses_input(const Exec *e, uint32_t i) {
     return e->input[i].used;
 }
@@ -459,7 +455,7 @@ static bool fits(const Exec *e, uint32_t i, const Array *a, const int64_t *examp
         bool ok = a->rank >= (int)b->nlead && n >= 0;
         for (int k = 0; ok && k < a->rank; k++) {
             int64_t want = k < b->rank ? b->dim[k] : 1;
-            ok = a->dim[k] == want || (k == 0 && b->batch && example);
+            ok = a->dim[k] == want || (k == 0 && b->batch && (example || (a->dim[0] == 1 && e->m->input.at[i].kind == INPUT_STATE)));
         }
         if (ok && (a->rank == b->rank || b->F == 1)) return true;
     }
@@ -485,6 +481,7 @@ bool exec_set_input(Exec *e, uint32_t i, const Array *a, const int64_t *example)
         return true;
     }
     if (!fits(e, i, a, example)) return false;
+    s->border.repeat = in->kind == INPUT_STATE && s->border.batch && !example && a->rank && a->dim[0] == 1;
     border_in(&s->border, a, example, s->el, s->own);
     if (in->kind == INPUT_LENGTH) {
         for (uint32_t k = 1; k < e->m->naxis; k++)

@@ -25,6 +25,7 @@ bool safetensors_pack(Ctx *ctx, Arena *a, const Safetensors *s, char **data, siz
 /* A value as a user sees it: [B] first if it has B, the other axes ascending, then features. */
 typedef struct {
     bool batch; /* has B */
+    bool repeat; /* border_in: the array has one example, which stands for all */
     int64_t B, X, F; /* X: product of the other leading axes; 1s where absent */
     int rank;
     int64_t dim[RONDO_MAX_RANK];
@@ -39,7 +40,7 @@ size_t el_size(El e);
 
 /* ---- models ------------------------------------------------------------------------------------------------------------ */
 
-enum { RAGGED = 2 };
+enum { RAGGED = 2, SCRATCH_MAX = 8 };
 struct rondo_model {
     Ctx *ctx;
     bool own_ctx;
@@ -59,6 +60,8 @@ struct rondo_model {
     struct CellRun *metric; /* by ModelDesc.metric; NULL until needed */
     Arena text; /* of rondo_message */
     const char *message;
+    Arena scratch[SCRATCH_MAX]; /* of functions under way, innermost last */
+    uint32_t nscratch;
     void (*log_fn)(void *arg, const char *line);
     void *log_arg;
 };
@@ -72,6 +75,11 @@ typedef struct {
 } Opening;
 Model *model_make(Ctx *ctx); /* an empty one */
 int model_load(const Opening *k); /* as guard_call */
+/* Memory of a function under way. The model owns it, so that nothing is lost when memory runs out in between: scratch_reset
+   frees what such an unwinding left. */
+Arena *scratch_begin(Model *m);
+void scratch_end(Model *m);
+void scratch_reset(Model *m);
 Exec *model_exec(Model *m, ModuleKind kind, bool ragged); /* made at first use */
 bool model_need_weights(Model *m);
 /* A copy of a module built with external_states in which every state that is not given starts from its own INIT root. */
@@ -87,7 +95,7 @@ Exec *model_exec_for(Model *m, Module *built, bool grad, const bool *want_input,
 /* Sets the states that `in` does not give (NULL: none) to their own starts, for an Exec of MODULE_STEP whose dims are set. */
 bool exec_set_starts(Model *m, Exec *e, const Arrays *in);
 
-rondo_stream *stream_make(Model *m, int64_t batch, int *got);
+rondo_stream *stream_make(Model *m, int64_t batch, int *got); /* NULL: *got is 0 (diagnostic) or -1 (out of memory) */
 bool emit_model(Model *m, const char *kind, const char *target, const char *dir);
 
 /* ---- cells over a slab or a data set: optimizers and metrics ------------------------------------------------------------ */
@@ -99,6 +107,7 @@ typedef struct CellRun {
     uint32_t n; /* states */
     uint32_t *in, *root; /* of each: index in Module.input, FINAL root of exec's module */
     int64_t *count; /* elements */
+    bool ready; /* for the owner */
     void **now, **next; /* memory of each, swapped by a step */
 } CellRun;
 bool cell_make(CellRun *c, Model *m, Module *mod, int64_t elements); /* elements: of axis 1 */
@@ -140,7 +149,6 @@ const char *model_beside(Model *m, Arena *a, const char *path); /* a path relati
 
 /* How much a batch counts in a mean of losses: its real steps if the loss is per step and lengths differ, else its examples. */
 double batch_weight(const Model *m, const Exec *e);
-void *exec_buffer(const Exec *e, uint32_t k); /* memory of LProgram.buf[k] after a run */
 /* NULL if a module with external states can run one step at a time; else what stands in the way. */
 const char *stream_obstacle(const Module *mod);
 int64_t exec_axis_length(const Exec *e, uint32_t axis, int64_t b); /* real steps of example b */

@@ -60,11 +60,12 @@ static bool open_model(void *arg) {
     KeyBlock block;
     for (size_t i = 0; i < m->opt.nset; i++)
         if (!key_block(m->opt.set[i], &block)) set[nset++] = m->opt.set[i];
-    if (k->text) {
-        diag_error(m->ctx, 550, NOWHERE, "opening a model from text is not available in this version");
+    if (k->text && memchr(k->text, 0, k->n)) {
+        diag_error(m->ctx, 2, NOWHERE, "%s: the text holds a NUL byte", k->path);
         return false;
     }
     FrontendOptions fo = {.std_dir = m->opt.std_dir, .set = set, .nset = nset, .model = m->opt.model};
+    if (k->text) fo.text = arena_strndup(&m->arena, k->text, k->n);
     m->program = frontend_load(m->ctx, &m->arena, k->path, &fo);
     if (!m->program) return false;
     m->desc = frontend_desc(m->program);
@@ -83,12 +84,28 @@ static bool open_model(void *arg) {
     return m->pool != NULL;
 }
 
+Arena *scratch_begin(Model *m) {
+    uint32_t k = m->nscratch++;
+    return &m->scratch[k < SCRATCH_MAX ? k : SCRATCH_MAX - 1];
+}
+
+void scratch_end(Model *m) {
+    uint32_t k = --m->nscratch;
+    if (k < SCRATCH_MAX) arena_free(&m->scratch[k]);
+}
+
+void scratch_reset(Model *m) {
+    for (int k = 0; k < SCRATCH_MAX; k++) arena_free(&m->scratch[k]);
+    m->nscratch = 0;
+}
+
 Model *model_make(Ctx *ctx) {
     Model *m = ctx_alloc(ctx, sizeof *m);
     m->ctx = ctx;
     m->arena = arena_make(ctx);
     m->result = arena_make(ctx);
     m->text = arena_make(ctx);
+    for (int k = 0; k < SCRATCH_MAX; k++) m->scratch[k] = arena_make(ctx);
     return m;
 }
 
@@ -126,6 +143,7 @@ void model_close(Model *m) {
     ctx_free(ctx, m->theta);
     arena_free(&m->result);
     arena_free(&m->text);
+    scratch_reset(m);
     arena_free(&m->arena);
     bool own = m->own_ctx;
     ctx_free(ctx, m);
@@ -286,11 +304,11 @@ bool model_need_weights(Model *m) {
 bool weights_init(Model *m, uint64_t seed) {
     const Module *mod = model_module(m, MODULE_PREDICT, false);
     if (!mod) return false;
-    Arena tmp = arena_make(m->ctx);
-    double *v = NEW_N(&tmp, double, m->desc->theta_size + 1);
-    bool ok = module_eval_init(mod, &tmp, seed, v);
+    Arena *tmp = scratch_begin(m);
+    double *v = NEW_N(tmp, double, m->desc->theta_size + 1);
+    bool ok = module_eval_init(mod, tmp, seed, v);
     for (int64_t i = 0; ok && i < m->desc->theta_size; i++) model_theta_set(m, i, v[i]);
-    arena_free(&tmp);
+    scratch_end(m);
     m->ready = m->ready || ok;
     m->seed = seed;
     return ok;
@@ -333,22 +351,22 @@ static void take_values(Model *m, int64_t offset, const Array *x) {
 
 bool weights_save(Model *m, const char *path) {
     if (!model_need_weights(m)) return false;
-    Arena tmp = arena_make(m->ctx);
+    Arena *tmp = scratch_begin(m);
     Safetensors s = {0};
-    VEC_PUSH(&tmp, s.meta) = "rondo.model";
-    VEC_PUSH(&tmp, s.meta) = name_str(m->ctx, m->desc->name);
-    VEC_PUSH(&tmp, s.meta) = "rondo.hash";
-    VEC_PUSH(&tmp, s.meta) = arena_printf(&tmp, "%016llx", (unsigned long long)m->desc->hash);
+    VEC_PUSH(tmp, s.meta) = "rondo.model";
+    VEC_PUSH(tmp, s.meta) = name_str(m->ctx, m->desc->name);
+    VEC_PUSH(tmp, s.meta) = "rondo.hash";
+    VEC_PUSH(tmp, s.meta) = arena_printf(tmp, "%016llx", (unsigned long long)m->desc->hash);
     int64_t offset = 0;
     for (uint32_t i = 0; i < m->desc->param.n; i++) {
         const ParamDesc *p = &m->desc->param.at[i];
         Array x = param_shape(m, p);
         x.data = (char *)m->theta + offset * (m->f64 ? 8 : 4);
-        VEC_PUSH(&tmp, s.tensor.array) = x;
+        VEC_PUSH(tmp, s.tensor.array) = x;
         offset += p->count;
     }
     bool ok = safetensors_write(m->ctx, path, &s);
-    arena_free(&tmp);
+    scratch_end(m);
     return ok;
 }
 
@@ -417,17 +435,17 @@ static bool take_file(Model *m, Arena *tmp, const char *path, const Safetensors 
 }
 
 bool weights_load(Model *m, const char *path, const char *const *rename, size_t nrename) {
-    Arena tmp = arena_make(m->ctx);
+    Arena *tmp = scratch_begin(m);
     Safetensors s;
-    bool ok = safetensors_read(m->ctx, &tmp, path, &s) && apply_renames(m, &tmp, path, rename, nrename, &s) &&
-              take_file(m, &tmp, path, &s);
-    arena_free(&tmp);
+    bool ok = safetensors_read(m->ctx, tmp, path, &s) && apply_renames(m, tmp, path, rename, nrename, &s) &&
+              take_file(m, tmp, path, &s);
+    scratch_end(m);
     m->ready = m->ready || ok;
     return ok;
 }
 
 bool weights_from_arrays(Model *m, const Arrays *s, bool all) {
-    Arena tmp = arena_make(m->ctx);
+    Arena *tmp = scratch_begin(m);
     int64_t offset = 0;
     bool ok = true;
     for (int pass = 0; ok && pass < 2; pass++) { /* check everything, then take it */
@@ -435,8 +453,8 @@ bool weights_from_arrays(Model *m, const Arrays *s, bool all) {
         for (uint32_t i = 0; i < m->desc->param.n; i++) {
             const ParamDesc *p = &m->desc->param.at[i];
             Array want = param_shape(m, p);
-            const Array *x = arrays_find(s, arena_printf(&tmp, "param/%s", want.name));
-            if (!x) x = arrays_find(s, arena_printf(&tmp, "const/%s", want.name));
+            const Array *x = arrays_find(s, arena_printf(tmp, "param/%s", want.name));
+            if (!x) x = arrays_find(s, arena_printf(tmp, "const/%s", want.name));
             if (!x && all) {
                 diag_error(m->ctx, 605, p->span, "the arrays have no '%s/%s'", p->is_const ? "const" : "param", want.name);
                 ok = false;
@@ -445,7 +463,7 @@ bool weights_from_arrays(Model *m, const Arrays *s, bool all) {
             offset += p->count;
         }
     }
-    arena_free(&tmp);
+    scratch_end(m);
     m->ready = m->ready || (ok && all);
     return ok;
 }

@@ -271,19 +271,32 @@ static bool read_zip(Ctx *ctx, Arena *a, const char *path, const char *text, siz
     return got;
 }
 
-bool npz_read(Ctx *ctx, Arena *a, const char *path, Arrays *out) {
-    Arena tmp = arena_make(ctx);
+typedef struct {
+    Ctx *ctx;
+    Arena *a, tmp;
+    const char *path;
+    Arrays *out;
+} File;
+
+static bool read_file(void *arg) {
+    File *f = arg;
     char *text;
     size_t n;
+    if (!file_read(f->ctx, &f->tmp, f->path, &text, &n)) return false;
+    if (n < 6 || memcmp(text, "\x93NUMPY", 6) != 0) return read_zip(f->ctx, f->a, f->path, text, n, f->out);
+    Array x;
+    if (!npy_parse(f->ctx, f->a, f->path, text, n, &x)) return false;
+    VEC_PUSH(f->a, f->out->array) = x;
+    return true;
+}
+
+bool npz_read(Ctx *ctx, Arena *a, const char *path, Arrays *out) {
+    File f = {.ctx = ctx, .a = a, .tmp = arena_make(ctx), .path = path, .out = out};
     *out = (Arrays){0};
-    bool ok = file_read(ctx, &tmp, path, &text, &n);
-    if (ok && n >= 6 && memcmp(text, "\x93NUMPY", 6) == 0) {
-        Array x;
-        ok = npy_parse(ctx, a, path, text, n, &x);
-        if (ok) VEC_PUSH(a, out->array) = x;
-    } else if (ok) ok = read_zip(ctx, a, path, text, n, out);
-    arena_free(&tmp);
-    return ok;
+    int got = guard_call(ctx, read_file, &f);
+    arena_free(&f.tmp);
+    if (got < 0) ctx_out_of_memory(ctx);
+    return got;
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */

@@ -97,14 +97,14 @@ Pool *pool_make(Ctx *ctx, int threads) {
         diag_error(ctx, 553, (Span){0, 0}, "%d threads cannot be used; 1 to 1024 can", threads);
         return NULL;
     }
-    Pool *p = ctx_alloc(ctx, sizeof *p);
+    Pool *p = ctx_alloc(ctx, sizeof *p + sizeof(Worker) * (size_t)threads); /* the workers stand behind it */
     p->ctx = ctx;
     p->n = threads;
     p->spin = sysconf(_SC_NPROCESSORS_ONLN) >= threads ? SPIN : SPIN / 40;
     event_init(&p->work);
     event_init(&p->phase);
     event_init(&p->done);
-    p->worker = ctx_alloc(ctx, sizeof *p->worker * (size_t)threads);
+    p->worker = (Worker *)(p + 1);
     for (int k = 1; k < threads; k++) {
         p->worker[k] = (Worker){.pool = p, .tid = k};
         if (pthread_create(&p->worker[k].thread, NULL, worker_main, &p->worker[k])) {
@@ -125,7 +125,6 @@ void pool_destroy(Pool *p) {
     event_free(&p->work);
     event_free(&p->phase);
     event_free(&p->done);
-    ctx_free(p->ctx, p->worker);
     ctx_free(p->ctx, p);
 }
 

@@ -250,4 +250,13 @@ bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *
 bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_train_options *o, rondo_train_result *result,
                bool *stopped); /* valid: NULL, or examples of their own to validate on */
 
+/* ---- emission ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    bool test; /* also NAME_test.c: the emitted functions against expected values; its main prints PASS */
+} EmitOptions;
+/* The model with its present weights as NAME.h and NAME.c in the folder `dir` (made if absent): strict C99 for any machine, the
+   same bytes everywhere. o may be NULL. */
+bool emit_c_model(Model *m, const EmitOptions *o, const char *dir);
+
 #endif

@@ -213,13 +213,31 @@ bool safetensors_parse(Ctx *ctx, Arena *a, const char *what, const char *data, s
     return got;
 }
 
-bool safetensors_read(Ctx *ctx, Arena *a, const char *path, Safetensors *out) {
-    Arena tmp = arena_make(ctx);
+typedef struct {
+    Ctx *ctx;
+    Arena *a, tmp;
+    const char *path;
+    Safetensors *out;
+    const Safetensors *in;
+} File;
+
+static bool read_file(void *arg) {
+    File *f = arg;
     char *text;
     size_t n;
-    bool ok = file_read(ctx, &tmp, path, &text, &n) && safetensors_parse(ctx, a, path, text, n, out);
-    arena_free(&tmp);
-    return ok;
+    return file_read(f->ctx, &f->tmp, f->path, &text, &n) && safetensors_parse(f->ctx, f->a, f->path, text, n, f->out);
+}
+
+static bool with_file(File *f, bool (*fn)(void *)) {
+    f->tmp = arena_make(f->ctx);
+    int got = guard_call(f->ctx, fn, f);
+    arena_free(&f->tmp);
+    if (got < 0) ctx_out_of_memory(f->ctx);
+    return got;
+}
+
+bool safetensors_read(Ctx *ctx, Arena *a, const char *path, Safetensors *out) {
+    return with_file(&(File){.ctx = ctx, .a = a, .path = path, .out = out}, read_file);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------------ */
@@ -260,6 +278,18 @@ static json_t *make_header(const Safetensors *s) {
     return root;
 }
 
+typedef struct {
+    Arena *a;
+    size_t n;
+    char *at;
+} Packing;
+
+static bool allocate(void *arg) {
+    Packing *k = arg;
+    k->at = arena_alloc(k->a, k->n);
+    return true;
+}
+
 bool safetensors_pack(Ctx *ctx, Arena *a, const Safetensors *s, char **data, size_t *n) {
     json_t *root = make_header(s);
     char *text = root ? json_dumps(root, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
@@ -272,16 +302,17 @@ bool safetensors_pack(Ctx *ctx, Arena *a, const Safetensors *s, char **data, siz
     size_t bytes = 0;
     for (uint32_t i = 0; i < s->tensor.array.n; i++)
         bytes += (size_t)array_count(&s->tensor.array.at[i]) * rondo_type_size(s->tensor.array.at[i].type);
-    Str out = str_make(a);
-    unsigned char len_le[8];
-    store_le(len_le, header, 8);
-    str_putn(&out, (const char *)len_le, 8);
-    str_putn(&out, text, len);
+    Packing k = {a, 8 + header + bytes, NULL};
+    if (guard_call(ctx, allocate, &k) < 0) { /* the text is malloc's */
+        free(text);
+        ctx_out_of_memory(ctx);
+    }
+    char *all = k.at;
+    store_le((unsigned char *)all, header, 8);
+    memset(all + 8, ' ', header);
+    memcpy(all + 8, text, len);
     free(text);
-    for (size_t k = len; k < header; k++) str_putc(&out, ' ');
-    char *all = arena_alloc(a, 8 + header + bytes);
-    memcpy(all, out.at, out.n);
-    unsigned char *p = (unsigned char *)all + out.n;
+    unsigned char *p = (unsigned char *)all + 8 + header;
     for (uint32_t i = 0; i < s->tensor.array.n; i++) p = pack_elements(p, &s->tensor.array.at[i]);
     *data = all;
     *n = 8 + header + bytes;
@@ -306,11 +337,13 @@ unsigned char *pack_elements(unsigned char *p, const Array *x) {
     return p;
 }
 
-bool safetensors_write(Ctx *ctx, const char *path, const Safetensors *s) {
-    Arena tmp = arena_make(ctx);
+static bool write_file(void *arg) {
+    File *f = arg;
     char *data;
     size_t n;
-    bool ok = safetensors_pack(ctx, &tmp, s, &data, &n) && file_write(ctx, path, data, n);
-    arena_free(&tmp);
-    return ok;
+    return safetensors_pack(f->ctx, &f->tmp, f->in, &data, &n) && file_write(f->ctx, f->path, data, n);
+}
+
+bool safetensors_write(Ctx *ctx, const char *path, const Safetensors *s) {
+    return with_file(&(File){.ctx = ctx, .path = path, .in = s}, write_file);
 }

@@ -93,37 +93,35 @@ bool exec_set_starts(Model *m, Exec *e, const Arrays *in) {
             diag_error(m->ctx, 557, NOWHERE, "a state of '%s' starts from a value that depends on the inputs", name_str(m->ctx, mod->name));
             return false;
         }
-    Arena tmp = arena_make(m->ctx);
-    EvalIn ev = {.param = NEW_N(&tmp, const double *, mod->param.n + 1), .input = NEW_N(&tmp, const double *, mod->input.n + 1)};
-    double *theta = NEW_N(&tmp, double, m->desc->theta_size + 1);
-    const double **out = NEW_N(&tmp, const double *, g->root.n + 1);
+    Arena *tmp = scratch_begin(m);
+    EvalIn ev = {.param = NEW_N(tmp, const double *, mod->param.n + 1), .input = NEW_N(tmp, const double *, mod->input.n + 1)};
+    double *theta = NEW_N(tmp, double, m->desc->theta_size + 1);
+    const double **out = NEW_N(tmp, const double *, g->root.n + 1);
     for (int64_t i = 0; i < m->desc->theta_size; i++) theta[i] = model_theta_get(m, i);
     for (uint32_t i = 0; i < mod->param.n; i++) ev.param[i] = theta + mod->param.at[i].offset;
     for (uint32_t k = 0; k < mod->naxis; k++) ev.axis[k] = 1;
     ev.axis[AXIS_B] = exec_batch(e);
-    bool ok = module_eval(mod, &tmp, &ev, out);
+    bool ok = module_eval(mod, tmp, &ev, out);
     for (uint32_t r = 0; ok && r < g->root.n; r++) {
         const State *s = &exec_module(e)->state.at[g->root.at[r].index];
         const Node *n = &g->node.at[g->root.at[r].ref];
         if (!s->input || (in && exec_find_input(exec_module(e), s->input - 1, in))) continue;
         Array x = {.name = name_str(m->ctx, s->name), .type = RONDO_F64, .data = (void *)out[r], .rank = 1, .dim = {ev.axis[0]}};
         bool batched = n->axes & AX(AXIS_B);
-        int64_t *zero = NEW_N(&tmp, int64_t, ev.axis[0] + 1);
-        double *full = NEW_N(&tmp, double, n->rank == s->rank ? 1 : ev.axis[0] * node_features(n) + 1);
         x.rank = 1 + s->rank;
         for (int k = 0; k < s->rank; k++) x.dim[1 + k] = s->dim[k];
         if (n->rank != s->rank) { /* a scalar start of a larger state: the value in every element */
             int64_t count = array_count(&x);
-            full = NEW_N(&tmp, double, count + 1);
+            double *full = NEW_N(tmp, double, count + 1);
             int64_t per = count / ev.axis[0];
             for (int64_t i = 0; i < count; i++) full[i] = out[r][batched ? i / per : 0];
             x.data = full;
             batched = true;
         }
         if (!batched) x.dim[0] = 1;
-        ok = exec_set_input(e, s->input - 1, &x, batched ? NULL : zero);
+        ok = exec_set_input(e, s->input - 1, &x, NULL);
     }
-    arena_free(&tmp);
+    scratch_end(m);
     return ok;
 }
 

@@ -81,12 +81,39 @@ static Ref gru(Make *k, Ref x, Ref h, int32_t I, int32_t H)
     return g_bin(g, OP_ADD, g_bin(g, OP_MUL, g_bin(g, OP_SUB, g_const(g, 1), z), n), g_bin(g, OP_MUL, z, h));
 }
 
+/* reset after the product */
+static Ref gru_after(Make *k, Ref x, Ref h, int32_t I, int32_t H)
+{
+    Graph *g = k->body;
+    Ref z = g_un(g, OP_SIGMOID, affine(k, "z", x, h, I, H)), r = g_un(g, OP_SIGMOID, affine(k, "r", x, h, I, H));
+    Ref nx = g_bin(g, OP_ADD, g_matvec(g, weight(k, "Wn", 2, H, I), x), weight(k, "bn", 1, H, 0));
+    Ref nh = g_bin(g, OP_ADD, g_matvec(g, weight(k, "Un", 2, H, H), h), weight(k, "cn", 1, H, 0));
+    Ref n = g_un(g, OP_TANH, g_bin(g, OP_ADD, nx, g_bin(g, OP_MUL, r, nh)));
+
+    return g_bin(g, OP_ADD, g_bin(g, OP_MUL, g_bin(g, OP_SUB, g_const(g, 1), z), n), g_bin(g, OP_MUL, z, h));
+}
+
+/* the gates see the cell; the bias is added last */
+static Ref peephole(Make *k, Ref x, Ref h, Ref c, int32_t I, int32_t H, Ref *next_c)
+{
+    static const char *const gate[4] = {"i", "f", "g", "o"}, *const peep[3] = {"pi", "pf", "po"};
+    Graph *g = k->body;
+    Ref z[4];
+
+    for (int i = 0; i < 3; i++) z[i] = affine(k, gate[i], x, h, I, H);
+    for (int i = 0; i < 2; i++) z[i] = g_bin(g, OP_ADD, z[i], g_bin(g, OP_MUL, weight(k, peep[i], 1, H, 0), c));
+    *next_c = g_bin(g, OP_ADD, g_bin(g, OP_MUL, g_un(g, OP_SIGMOID, z[1]), c),
+                    g_bin(g, OP_MUL, g_un(g, OP_SIGMOID, z[0]), g_un(g, OP_TANH, z[2])));
+    z[3] = g_bin(g, OP_ADD, g_bin(g, OP_MUL, weight(k, peep[2], 1, H, 0), *next_c), affine(k, gate[3], x, h, I, H));
+    return g_bin(g, OP_MUL, g_un(g, OP_SIGMOID, z[3]), g_un(g, OP_TANH, *next_c));
+}
+
 Module *cell_module(Ctx *ctx, Arena *a, Cell cell, int32_t I, int32_t H, bool ragged)
 {
-    static const char *const name[CELL_COUNT] = {"lstm", "layernorm", "gru"};
+    static const char *const name[CELL_COUNT] = {"lstm", "layernorm", "gru", "gru_after", "peephole"};
     static const int32_t none[3] = {-1, -1, -1};
     Make k = {.ctx = ctx, .m = module_make(ctx, a, intern(ctx, name[cell]))};
-    uint32_t T = module_add_axis(k.m, AXIS_TIME, intern(ctx, "T")), ncarry = cell == CELL_GRU ? 1 : 2, i, B = AX(AXIS_B);
+    uint32_t T = module_add_axis(k.m, AXIS_TIME, intern(ctx, "T")), ncarry = cell == CELL_GRU || cell == CELL_GRU_AFTER ? 1 : 2, i, B = AX(AXIS_B);
     Ref x, h, c, hn = 0, cn = 0, zero, init[2], scan, y;
 
     k.g = k.m->graph.at[0];
@@ -106,6 +133,8 @@ Module *cell_module(Ctx *ctx, Arena *a, Cell cell, int32_t I, int32_t H, bool ra
     if (cell == CELL_LSTM) hn = lstm(&k, y, h, c, I, H, &cn);
     if (cell == CELL_LAYERNORM) hn = ln_lstm(&k, y, h, c, I, H, &cn);
     if (cell == CELL_GRU) hn = gru(&k, y, h, I, H);
+    if (cell == CELL_GRU_AFTER) hn = gru_after(&k, y, h, I, H);
+    if (cell == CELL_PEEPHOLE) hn = peephole(&k, y, h, c, I, H, &cn);
     graph_root(k.body, ROOT_NEXT, 0, hn, 0);
     if (ncarry > 1) graph_root(k.body, ROOT_NEXT, 0, cn, 1);
     y = g_matvec(k.body, weight(&k, "V", 2, 3, H), hn);

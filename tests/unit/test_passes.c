@@ -8,11 +8,12 @@
 #include "gen.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
+#include "passes_test.h"
 
 static int passed, failed;
 static int quick = 300; /* random modules a test */
 
-static void check(bool ok, const char *what, uint64_t seed)
+void check(bool ok, const char *what, uint64_t seed)
 {
     if (ok) {
         passed++;
@@ -30,7 +31,7 @@ static GenOptions options(uint64_t seed)
     return o;
 }
 
-static void show(const Module *m, Arena *a, const char *title)
+void show(const Module *m, Arena *a, const char *title)
 {
     Str s = str_make(a);
 
@@ -39,7 +40,7 @@ static void show(const Module *m, Arena *a, const char *title)
     printf("---- %s\n%s\n", title, s.at ? s.at : "");
 }
 
-static void diagnostics(Ctx *ctx, Arena *a)
+void diagnostics(Ctx *ctx, Arena *a)
 {
     Str s = str_make(a);
 
@@ -57,7 +58,7 @@ static bool close_to(double a, double b, double scale, double tol)
 }
 
 /* All roots of before (the first n of after) have equal values. */
-static bool same_values(const Module *before, const Module *after, const GenInputs *in, Arena *a, double tol)
+bool same_values(const Module *before, const Module *after, const GenInputs *in, Arena *a, double tol)
 {
     uint32_t n = before->graph.at[0]->root.n;
     const double **x = NEW_N(a, const double *, n + 1), **y;
@@ -150,7 +151,7 @@ static uint32_t loss_root(const Module *m)
 }
 
 /* The gradients of `after` against differences of `before`, one or all elements an array. */
-static void check_gradients(const Module *before, const Module *after, Ctx *ctx, Arena *a, GenInputs *in, uint64_t seed, bool all)
+void check_gradients(const Module *before, const Module *after, Ctx *ctx, Arena *a, GenInputs *in, uint64_t seed, bool all)
 {
     const Graph *g = after->graph.at[0];
     const double **out = NEW_N(a, const double *, g->root.n + 1);
@@ -240,6 +241,7 @@ static void test_cell(Cell cell, bool ragged)
     check(ok, "cell", cell);
     if (ok) check_gradients(m, n, ctx, &a, &in, cell, true);
     if (ok) check_core(n, cell);
+    if (ok) check(same_values(m, n, &in, &a, 1e-11), "cell keeps its values", cell);
     arena_free(&a);
     ctx_destroy(ctx);
 }
@@ -263,6 +265,11 @@ int main(int argc, char **argv)
         if (!only || !strcmp(only, "pipeline")) test_gradient(seed, true);
     }
     for (int i = 0; (!only || !strcmp(only, "cell")) && i < 2 * CELL_COUNT; i++) test_cell((Cell)(i / 2), i % 2);
+    if (!only || !strcmp(only, "merge")) test_merged();
+    if (!only || !strcmp(only, "stable")) test_stable();
+    if (!only || !strcmp(only, "ops")) test_operations();
+    if (!only || !strcmp(only, "unroll")) test_unrolled(first, last);
+    if (!only || !strcmp(only, "text")) test_texts();
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }

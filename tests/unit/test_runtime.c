@@ -425,6 +425,38 @@ static void test_conformance(void) {
         }
 }
 
+/* A model from text; arrays to train on; a weighted evaluation. */
+static void test_text(void) {
+    static const char text[] = "model m { input x: seq [2] target y: [1] h = simple_rnn[3](x) p = dense[1](h.last) output p loss mse(p, y)"
+                               " train { optimizer = sgd(lr = 0.1), epochs = 2, batch = 3, freeze = [\"h.*\"] } }";
+    rondo_options o = RONDO_OPTIONS_INIT;
+    rondo_model *m;
+    o.std_dir = "std";
+    o.engine = RONDO_ENGINE_LOOPS;
+    CHECK(rondo_open_text(&m, "text.rondo", text, sizeof text - 1, &o) == RONDO_OK && rondo_init_weights(m, 1) == RONDO_OK);
+    CHECK(strcmp(rondo_name(m), "m") == 0 && rondo_count(m, RONDO_INPUT) == 1 && rondo_count(m, RONDO_STATE) == 1);
+    rondo_info info;
+    CHECK(rondo_describe(m, RONDO_INPUT, 0, &info) == RONDO_OK && info.rank == 3 && info.dim[1] == RONDO_ANY && info.dim[2] == 2);
+    float x[5 * 4 * 2], y[5], before[9], after[9], loss_grad[3];
+    double loss = 0, again = 0;
+    for (int i = 0; i < 40; i++) x[i] = (float)(i % 7) * 0.1f;
+    for (int i = 0; i < 5; i++) y[i] = (float)i * 0.2f;
+    rondo_array a[] = {{"x", RONDO_F32, 3, {5, 4, 2}, x}, {"y", RONDO_F32, 2, {5, 1}, y}};
+    rondo_train_options t = RONDO_TRAIN_OPTIONS_INIT;
+    t.arrays = a;
+    t.narrays = 2;
+    CHECK(rondo_get_weight(m, "h.U", before, 9) == RONDO_OK && rondo_train(m, &t, NULL) == RONDO_OK);
+    CHECK(rondo_get_weight(m, "h.U", after, 9) == RONDO_OK && memcmp(before, after, sizeof before) == 0);
+    CHECK(rondo_evaluate(m, NULL, a, 2, &loss, NULL, 0) == RONDO_OK);
+    rondo_array g = {"param/p.W", RONDO_F32, 2, {1, 3}, loss_grad};
+    CHECK(rondo_gradient(m, a, 2, 0, &again, &g, 1) == RONDO_OK && fabs(loss - again) < 1e-6 && loss_grad[0] != 0);
+    a[0].dim[0] = 4;
+    CHECK(rondo_train(m, &t, NULL) == RONDO_BAD_INPUT);
+    rondo_close(m);
+    CHECK(rondo_open_text(&m, "text.rondo", "model m { output q }", 20, &o) == RONDO_BAD_INPUT && strstr(rondo_message(m), "text.rondo:1"));
+    rondo_close(m);
+}
+
 static void test_limits(void) {
     rondo_options o = RONDO_OPTIONS_INIT;
     rondo_model *m;
@@ -465,6 +497,7 @@ int main(void) {
     test_stream(RONDO_ENGINE_EVAL);
     test_stream(RONDO_ENGINE_LOOPS);
     test_conformance();
+    test_text();
     test_limits();
     show();
     static const char *const files[] = {"a.safetensors", "a.npz", "cut.npz", "checkpoint", "damaged", "w.safetensors", "lstm.rondo"};

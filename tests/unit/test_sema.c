@@ -26,19 +26,9 @@ void print_diagnostics(Ctx *ctx) {
     printf("%s", s.at ? s.at : "");
 }
 
-static const char scratch[] = "test_sema.tmp.rondo";
-
 Program *load_text(Ctx *ctx, Arena *a, const char *text) {
-    const char *folder = getenv("TMPDIR");
-    FrontendOptions o = {.std_dir = "std"};
-    const char *path = arena_printf(a, "%s/%ld.%s", folder ? folder : "/tmp", (long)ctx_arena(ctx)->used, scratch);
-    FILE *f = fopen(path, "wb");
-    if (!f) return NULL;
-    fputs(text, f);
-    fclose(f);
-    Program *p = frontend_load(ctx, a, path, &o);
-    remove(path);
-    return p;
+    FrontendOptions o = {.std_dir = "std", .text = text};
+    return frontend_load(ctx, a, "test.rondo", &o);
 }
 
 /* ---- weight names ----------------------------------------------------------------------------------------------------- */

@@ -1,0 +1,267 @@
+/* emit_check: NAME_test.c, a program that holds the emitted functions against what the runtime computed when it was written.
+   With fused multiply and add (as the runtime has it) the bits are the same; without it they differ by rounding. */
+#include <string.h>
+
+#include "runtime/emit_c.h"
+
+enum { BATCH = 2, STEPS = 5 };
+
+typedef struct {
+    CModel *c;
+    Arrays in, out; /* as for run_arrays */
+    int64_t axis[MAX_AXES];
+    uint64_t random;
+    double *grad; /* expected */
+} Check;
+
+static double draw(Check *x) { /* [0, 1) */
+    x->random = x->random * 6364136223846793005u + 1442695040888963407u;
+    return (double)(x->random >> 40) / 16777216.0;
+}
+
+static void find_axes(Check *x, const Module *m) {
+    int64_t steps = data_string(x->c->m, "csv") ? (int64_t)data_number(x->c->m, "window") : STEPS;
+    if (steps < 1 || steps > 64) steps = STEPS;
+    for (uint32_t k = 0; k < m->naxis; k++) {
+        const Axis *a = &m->axis[k];
+        x->axis[k] = a->kind == AXIS_COUNT  ? a->count
+                     : a->kind == AXIS_JOIN ? x->axis[a->a] + x->axis[a->b]
+                     : a->kind == AXIS_TIME ? steps
+                                            : BATCH;
+    }
+}
+
+static bool make_array(Check *x, const Module *m, const CPort *p, const char *prefix) {
+    int64_t dim[RONDO_MAX_RANK];
+    int rank = 0;
+    for (uint32_t k = 0; k < m->naxis; k++)
+        if (p->axes & AX(k) && rank < RONDO_MAX_RANK) dim[rank++] = x->axis[k];
+    for (int k = 0; k < p->rank && rank < RONDO_MAX_RANK; k++) dim[rank++] = p->dim[k];
+    const char *name = arena_printf(x->c->a, "%s%s", prefix, p->name);
+    Array *a =
+        arrays_add(x->c->a, &x->in, name, p->dtype == DT_F ? x->c->m->f64 ? RONDO_F64 : RONDO_F32 : RONDO_I32, rank, dim);
+    if (!a) return false;
+    int64_t n = array_count(a);
+    for (int64_t i = 0; i < n; i++) {
+        double v = draw(x);
+        array_set(a, i, p->dtype == DT_F ? v : (double)(int64_t)(v * (p->dtype == DT_B || !p->vocab ? 2 : p->vocab)));
+    }
+    return true;
+}
+
+static void put_values(Check *x, const char *name, const Array *a, uint8_t dtype) {
+    CModel *c = x->c;
+    Arena tmp = arena_make(c->ctx);
+    int64_t n = array_count(a);
+    double *v = NEW_N(&tmp, double, n + 1);
+    for (int64_t i = 0; i < n; i++) v[i] = array_get(a, i);
+    c_array(c, &c->t, c_type(c, dtype), name, v, n, dtype != DT_F);
+    arena_free(&tmp);
+}
+
+static bool runtime_run(Check *x, bool grad) {
+    ExecOptions *o = model_exec_options(x->c->m);
+    ExecEngine keep = o->engine;
+    o->engine = EXEC_LOOPS;
+    x->out = (Arrays){0};
+    bool ok = run_arrays(x->c->m, &(RunOptions){.grad = grad}, &x->in, x->c->a, &x->out);
+    o->engine = keep;
+    return ok;
+}
+
+static void put_head(CModel *c) {
+    str_printf(&c->t,
+               "/* %s_test.c: holds %s.c against the numbers that Rondo computed. Prints PASS, or the first difference.\n"
+               "   Written by Rondo %s. This file belongs to you: no licence of Rondo's is attached to it. */\n"
+               "#include \"%s.h\"\n\n#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n\n",
+               c->id, c->id, RONDO_VERSION, c->id);
+    bool exact = !c->m->f64 && c->m->opt.exec.math != MATH_SLEEF;
+    str_printf(&c->t,
+               "/* Largest difference, relative to 1 + |expected|. */\n#ifndef TOLERANCE\n"
+               "#if %s(defined(%s) || defined(__FMA__) || defined(__ARM_FEATURE_FMA))\n#define TOLERANCE 0.0\n"
+               "#else\n#define TOLERANCE %s\n#endif\n#endif\n\n",
+               exact ? "" : "0 && ", c->m->f64 ? "FP_FAST_FMA" : "FP_FAST_FMAF", c->m->f64 ? "1e-6" : "1e-4");
+    str_put(&c->t, "static int differs(const char *what, long i, double got, double want)\n{\n"
+                   "    if ((got != got && want != want) || fabs(got - want) <= TOLERANCE * (1.0 + fabs(want))) return 0;\n"
+                   "    printf(\"%s[%ld] is %.9g, not %.9g\\n\", what, i, got, want);\n    return 1;\n}\n\n");
+}
+
+static const char *arguments(CModel *c, const CPorts *x, const char *prefix) {
+    Str s = str_make(c->a);
+    for (uint32_t k = 0; k < x->n; k++) str_printf(&s, "%s%s, ", prefix, x->at[k].id);
+    return s.n ? s.at : "";
+}
+
+static const char *sizes(Check *x, const Module *m) {
+    Str s = str_make(x->c->a);
+    for (uint32_t k = 1; k < m->naxis; k++)
+        if (m->axis[k].kind == AXIS_TIME) str_printf(&s, "%lld, ", (long long)x->axis[k]);
+    str_printf(&s, "%lld", (long long)x->axis[0]);
+    return s.at;
+}
+
+static void put_compare(Str *s, const char *what, const char *got, const char *want, int64_t n) {
+    str_printf(s, "    for (k = 0; k < %lld; k++)\n        if (differs(\"%s\", k, (double)%s[k], (double)%s[k])) return 1;\n",
+               (long long)n, what, got, want);
+}
+
+static bool put_predict(Check *x, Str *body) {
+    CModel *c = x->c;
+    const CProgram *p = &c->infer;
+    if (!runtime_run(x, false)) return false;
+    str_printf(body, "\nstatic int check_predict(void)\n{\n    long k;\n    void *work = malloc(%s_predict_workspace(%s));\n",
+               c->id, sizes(x, p->m));
+    Str after = str_make(c->a);
+    for (uint32_t k = 0; k < p->out.n; k++) {
+        const CPort *q = &p->out.at[k];
+        const Array *a = arrays_find(&x->out, arena_printf(c->a, "output/%s", q->name));
+        if (!a) return true;
+        const char *want = arena_printf(c->a, "want_%s", q->id);
+        put_values(x, want, a, q->dtype);
+        str_printf(body, "    static %s got_%s[%lld];\n", c_type(c, q->dtype), q->id, (long long)array_count(a));
+        put_compare(&after, q->id, arena_printf(c->a, "got_%s", q->id), want, array_count(a));
+    }
+    const char *out = arguments(c, &p->out, "got_");
+    str_printf(body, "    if (!work) return 1;\n    %s_predict(%s%s, %swork);\n    free(work);\n%s    return 0;\n}\n", c->id,
+               arguments(c, &p->in, "in_"), sizes(x, p->m), out, after.n ? after.at : "");
+    return true;
+}
+
+/* Example 0 step by step, through a stream of the runtime. */
+static bool put_steps(Check *x, Str *body) {
+    CModel *c = x->c;
+    const CProgram *p = &c->infer;
+    size_t nx = rondo_stream_inputs(c->live), ny = rondo_stream_outputs(c->live);
+    int64_t steps = 0;
+    for (uint32_t k = 1; k < p->m->naxis; k++)
+        if (p->m->axis[k].kind == AXIS_TIME) steps = x->axis[k];
+    float *row = NEW_N(c->a, float, nx + 1), *y = NEW_N(c->a, float, ny + 1);
+    double *want = NEW_N(c->a, double, (size_t)steps *ny + 1);
+    for (int64_t t = 0; t < steps; t++) {
+        size_t at = 0;
+        for (uint32_t k = 0; k < p->in.n; k++) {
+            const Array *a = arrays_find(&x->in, arena_printf(c->a, "input/%s", p->in.at[k].name));
+            bool seq = p->in.at[k].axes & ~AX(AXIS_B);
+            for (int64_t i = 0; i < p->in.at[k].n; i++) row[at++] = (float)array_get(a, (seq ? t * p->in.at[k].n : 0) + i);
+        }
+        if (at != nx) return true; /* an input over an axis of its own */
+        if (rondo_stream_step(c->live, row, y) != RONDO_OK) return false;
+        for (size_t i = 0; i < ny; i++) want[(size_t)t * ny + i] = y[i];
+    }
+    c_array(c, &c->t, "float", "want_steps", want, steps * (int64_t)ny, false);
+    str_printf(body,
+               "\nstatic int check_steps(void)\n{\n    static %s_state s;\n    long t, k, at = 0;\n    %s_init(&s);\n    for "
+               "(t = 0; t < %lld; t++) {\n",
+               c->id, c->id, (long long)steps);
+    for (uint32_t k = 0; k < p->out.n; k++)
+        str_printf(body, "        %s got_%s[%lld];\n", c_type(c, p->out.at[k].dtype), p->out.at[k].id,
+                   (long long)p->out.at[k].n);
+    str_printf(body, "        %s_step(&s", c->id);
+    for (uint32_t k = 0; k < p->in.n; k++)
+        str_printf(body, ", in_%s + %s%lld", p->in.at[k].id, p->in.at[k].axes & ~AX(AXIS_B) ? "t * " : "0 * ",
+                   (long long)p->in.at[k].n);
+    for (uint32_t k = 0; k < p->out.n; k++) str_printf(body, ", got_%s", p->out.at[k].id);
+    str_put(body, ");\n");
+    for (uint32_t k = 0; k < p->out.n; k++)
+        str_printf(body,
+                   "        for (k = 0; k < %lld; k++, at++)\n            if (differs(\"step: %s\", at, (double)got_%s[k], "
+                   "(double)want_steps[at])) return 1;\n",
+                   (long long)p->out.at[k].n, p->out.at[k].id, p->out.at[k].id);
+    str_put(body, "    }\n    return 0;\n}\n");
+    return true;
+}
+
+static bool put_gradient(Check *x, Str *body) {
+    CModel *c = x->c;
+    const CProgram *p = &c->grad;
+    int64_t n = model_theta_size(c->m), at = 0;
+    for (uint32_t k = 0; k < p->target.n; k++) {
+        if (!make_array(x, p->m, &p->target.at[k], "target/")) return false;
+        put_values(x, arena_printf(c->a, "target_%s", p->target.at[k].id), &x->in.array.at[x->in.array.n - 1],
+                   p->target.at[k].dtype);
+    }
+    if (!runtime_run(x, true)) return false;
+    double *theta = NEW_N(c->a, double, n + 1), *grad = NEW_N(c->a, double, n + 1);
+    for (int64_t i = 0; i < n; i++) theta[i] = model_theta_get(c->m, i);
+    for (uint32_t k = 0; k < c->m->desc->param.n; k++) {
+        const ParamDesc *q = &c->m->desc->param.at[k];
+        const Array *a = arrays_find(&x->out, arena_printf(c->a, "grad/param/%s", name_str(c->ctx, q->name)));
+        for (int64_t i = 0; a && i < q->count; i++) grad[at + i] = array_get(a, i);
+        at += q->count;
+    }
+    x->grad = grad;
+    c_array(c, &c->t, c->real, "theta", theta, n, false);
+    c_array(c, &c->t, c->real, "want_grad", grad, n, false);
+    put_values(x, "want_loss", arrays_find(&x->out, "loss"), DT_F);
+    str_printf(
+        body,
+        "\nstatic int check_grad(void)\n{\n    static %s got_grad[%lld];\n    %s got_loss[1];\n    long k;\n"
+        "    void *work = malloc(%s_train_workspace(%s));\n    if (!work) return 1;\n    got_loss[0] = %s_grad(theta, %s",
+        c->real, (long long)n, c->real, c->id, sizes(x, p->m), c->id, arguments(c, &p->in, "in_"));
+    str_printf(body, "%s%s, %sgot_grad, work);\n    free(work);\n", arguments(c, &p->target, "target_"), sizes(x, p->m),
+               p->noise ? arena_printf(c->a, "UINT64_C(%llu), 0, ", (unsigned long long)c->m->seed) : "");
+    put_compare(body, "loss", "got_loss", "want_loss", 1);
+    put_compare(body, "grad", "got_grad", "want_grad", n);
+    str_put(body, "    return 0;\n}\n");
+    return true;
+}
+
+/* Two updates from the weights, with the gradient of before. */
+static bool put_updates(Check *x, Str *body) {
+    CModel *c = x->c;
+    int64_t n = model_theta_size(c->m);
+    size_t bytes = (size_t)n * (c->m->f64 ? 8 : 4);
+    const Setting *s = train_setting(c->m, "optimizer");
+    const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
+    ExecOptions *o = model_exec_options(c->m);
+    ExecEngine keep = o->engine;
+    Optimizer opt;
+    void *theta = arena_alloc(c->a, bytes + 16), *grad = arena_alloc(c->a, bytes + 16);
+    double *want = NEW_N(c->a, double, n + 1);
+    memcpy(theta, c->m->theta, bytes);
+    o->engine = EXEC_LOOPS;
+    bool ok = optimizer_make(&opt, c->m, name, s && s->kind == SET_CALL ? s : NULL);
+    o->engine = keep;
+    for (int k = 0; ok && k < 2; k++) {
+        for (int64_t i = 0; i < n; i++)
+            if (c->m->f64)
+                ((double *)grad)[i] = x->grad[i];
+            else
+                ((float *)grad)[i] = (float)x->grad[i];
+        ok = optimizer_step(&opt, grad, 1);
+    }
+    for (int64_t i = 0; i < n; i++) want[i] = model_theta_get(c->m, i);
+    memcpy(c->m->theta, theta, bytes);
+    c->m->theta_version++;
+    optimizer_free(&opt);
+    if (!ok) return false;
+    c_array(c, &c->t, c->real, "want_theta", want, n, false);
+    str_printf(body,
+               "\nstatic int check_updates(void)\n{\n    static %s got_theta[%lld], moments[%s_MOMENTS];\n    long k;\n"
+               "    for (k = 0; k < %lld; k++) got_theta[k] = theta[k];\n    for (k = 0; k < 2; k++) %s_%s(got_theta, "
+               "want_grad, moments, k);\n",
+               c->real, (long long)n, c->upper, (long long)n, c->id, c->optimizer);
+    put_compare(body, "theta", "got_theta", "want_theta", n);
+    str_put(body, "    return 0;\n}\n");
+    return true;
+}
+
+bool emit_check(CModel *c) {
+    Check x = {.c = c, .random = 1};
+    const CProgram *p = &c->infer;
+    Str body = str_make(c->a);
+    put_head(c);
+    find_axes(&x, p->m);
+    for (uint32_t k = 0; k < p->in.n; k++) {
+        if (!make_array(&x, p->m, &p->in.at[k], "input/")) return false;
+        put_values(&x, arena_printf(c->a, "in_%s", p->in.at[k].id), &x.in.array.at[x.in.array.n - 1], p->in.at[k].dtype);
+    }
+    if (!put_predict(&x, &body) || (c->stream && !put_steps(&x, &body)) || (c->train && !put_gradient(&x, &body)) ||
+        (c->optimizer && !put_updates(&x, &body)))
+        return false;
+    str_put(&c->t, body.at);
+    bool steps = strstr(body.at, "check_steps") != NULL;
+    str_printf(&c->t, "\nint main(void)\n{\n    if (check_predict()%s%s%s) return 1;\n    puts(\"PASS\");\n    return 0;\n}\n",
+               steps ? " || check_steps()" : "", c->train ? " || check_grad()" : "", c->optimizer ? " || check_updates()" : "");
+    return true;
+}

@@ -1,0 +1,314 @@
+/* emit_infer: a model's forward functions in C: init and step over a state that the caller owns, run over several steps, and
+   predict over whole sequences of a batch. One program serves all: a step is a sequence of one step whose states come from
+   outside, so steps and sequences give the same bits and share one copy of the weights. */
+#include <string.h>
+
+#include "runtime/emit_c.h"
+
+/* ---- states ------------------------------------------------------------------------------------------------------------- */
+
+/* Initial values of every state for one example, by the evaluator. */
+static bool find_starts(CModel *c) {
+    const Module *mod = model_module(c->m, MODULE_START, false);
+    if (!mod) return false;
+    Arena tmp = arena_make(c->ctx);
+    const Graph *g = mod->graph.at[0];
+    int64_t n = model_theta_size(c->m), dim[LDIM_COUNT];
+    EvalIn in = {.param = NEW_N(&tmp, const double *, mod->param.n + 1),
+                 .input = NEW_N(&tmp, const double *, mod->input.n + 1)};
+    double *theta = NEW_N(&tmp, double, n + 1);
+    const double **out = NEW_N(&tmp, const double *, g->root.n + 1);
+    for (int64_t i = 0; i < n; i++) theta[i] = model_theta_get(c->m, i);
+    for (uint32_t i = 0; i < mod->param.n; i++) in.param[i] = theta + mod->param.at[i].offset;
+    cprogram_one_step(&(CProgram){.m = (Module *)mod}, dim);
+    memcpy(in.axis, dim, sizeof in.axis);
+    bool ok = module_eval(mod, &tmp, &in, out);
+    c->start = NEW_N(c->a, double *, c->state.n + 1);
+    for (uint32_t r = 0; ok && r < g->root.n; r++) {
+        uint32_t k = g->root.at[r].index;
+        const CPort *x = &c->state.at[k];
+        int64_t got = value_size(mod, &g->node.at[g->root.at[r].ref], in.axis);
+        c->start[k] = NEW_N(c->a, double, x->n + 1);
+        for (int64_t i = 0; i < x->n; i++) c->start[k][i] = out[r][got == x->n ? i : 0];
+    }
+    arena_free(&tmp);
+    return ok;
+}
+
+static void add_states(CModel *c) {
+    CProgram *p = &c->infer;
+    uint32_t n = p->m->state.n;
+    c->state_in = NEW_N(c->a, int32_t, n + 1);
+    c->state_next = NEW_N(c->a, int32_t, n + 1);
+    for (uint32_t k = 0; k < n; k++) {
+        const State *s = &p->m->state.at[k];
+        const char *name = name_str(c->ctx, s->name);
+        CPort x = {.name = name,
+                   .index = k,
+                   .axes = s->axes,
+                   .dtype = s->dtype,
+                   .rank = s->rank,
+                   .n = 1,
+                   .area = NO_AREA,
+                   .id = c_ident(c->a, name, false),
+                   .upper = c_ident(c->a, name, true)};
+        for (int d = 0; d < s->rank; d++) {
+            x.dim[d] = s->dim[d];
+            x.n *= s->dim[d];
+        }
+        VEC_PUSH(c->a, c->state) = x;
+        c->state_next[k] = cprogram_area(c, p, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
+        c->state_in[k] = cprogram_area(c, p, arena_printf(c->a, "%s", name), LE_F, s->axes, x.n, true);
+    }
+}
+
+static int64_t final_root(const CProgram *p, uint32_t state) {
+    const Graph *g = p->m->graph.at[0];
+    for (uint32_t r = 0; r < g->root.n; r++)
+        if (g->root.at[r].kind == ROOT_FINAL && g->root.at[r].index == state) return r;
+    return -1;
+}
+
+static void put_state_type(CModel *c) {
+    int64_t dim[LDIM_COUNT];
+    cprogram_one_step(&c->infer, dim);
+    int64_t scratch = cprogram_offset(&c->infer, (int32_t)c->infer.area.n, dim) / (c->m->f64 ? 8 : 4);
+    str_printf(&c->h, "\n/* What the network remembers between two steps, and room for making one. Copy it, save it, have "
+                      "several. */\ntypedef struct {\n");
+    for (uint32_t k = 0; k < c->state.n; k++) {
+        const CPort *x = &c->state.at[k];
+        str_printf(&c->h, "    %s %s", c_type(c, x->dtype), x->id);
+        for (int d = 0; d < x->rank; d++) str_printf(&c->h, "[%d]", x->dim[d]);
+        str_printf(&c->h, "%s; /* %s */\n", x->rank ? "" : "[1]", x->name);
+    }
+    str_printf(&c->h, "    %s scratch[%lld];\n} %s_state;\n", c->real, (long long)(scratch > 0 ? scratch : 1), c->id);
+    for (uint32_t k = 0; k < c->state.n; k++)
+        c_array(c, &c->c, c->real, arena_printf(c->a, "%s_start_%s", c->id, c->state.at[k].id), c->start[k], c->state.at[k].n,
+                false);
+}
+
+/* ---- functions ---------------------------------------------------------------------------------------------------------- */
+
+static const char *port_params(CModel *c, const CPorts *x, bool input, bool sized) {
+    Str s = str_make(c->a);
+    for (uint32_t k = 0; k < x->n; k++) {
+        str_printf(&s, "%s%s%s", input ? "const " : "", c_type(c, x->at[k].dtype), sized ? " " : " *");
+        str_put(&s, x->at[k].id);
+        if (sized) str_printf(&s, "[%lld]", (long long)x->at[k].n);
+        str_put(&s, ", ");
+    }
+    return s.n ? s.at : "";
+}
+
+static const char *without_comma(CModel *c, const char *s) {
+    size_t n = strlen(s);
+    return n >= 2 ? arena_strndup(c->a, s, n - 2) : "";
+}
+
+static void put_init(CModel *c) {
+    c_function(c, "The initial state.", arena_printf(c->a, "void %s_init(%s_state *s)", c->id, c->id));
+    for (uint32_t k = 0; k < c->state.n; k++)
+        str_printf(&c->c, "    memcpy(s->%s, %s_start_%s, sizeof s->%s);\n", c->state.at[k].id, c->id, c->state.at[k].id,
+                   c->state.at[k].id);
+    str_put(&c->c, "    memset(s->scratch, 0, sizeof s->scratch);\n}\n");
+}
+
+static void put_step(CModel *c) {
+    CProgram *p = &c->infer;
+    int64_t dim[LDIM_COUNT];
+    cprogram_one_step(p, dim);
+    CBinding b = cbinding_make(c, p);
+    b.theta = arena_printf(c->a, "%s_theta", c->id);
+    b.base = "s->scratch";
+    b.dim = dim;
+    for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = p->in.at[k].id;
+    for (uint32_t k = 0; k < p->out.n; k++) b.out[p->out.at[k].index] = p->out.at[k].id;
+    for (uint32_t k = 0; k < c->state.n; k++) {
+        int64_t root = final_root(p, k);
+        if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = arena_printf(c->a, "s->%s", c->state.at[k].id);
+        if (root >= 0)
+            b.out[root] = arena_printf(c->a, "(s->scratch + %lld)",
+                                       (long long)(cprogram_offset(p, c->state_next[k], dim) / (c->m->f64 ? 8 : 4)));
+    }
+    const char *params = arena_printf(c->a, "%s%s", port_params(c, &p->in, true, true), port_params(c, &p->out, false, true));
+    c_function(
+        c, "One step: inputs in, outputs out. What the model takes from the last step of a sequence is as if it ended here.",
+        arena_printf(c->a, "void %s_step(%s_state *s, %s)", c->id, c->id, without_comma(c, params)));
+    str_printf(&c->c, "    void *buf[%u] = {0};\n    static const int64_t dim[%d] = {", p->p->buf.n, LDIM_COUNT);
+    for (int k = 0; k < LDIM_COUNT; k++) str_printf(&c->c, "%s%lld", k ? ", " : "", (long long)dim[k]);
+    str_put(&c->c, "};\n");
+    for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, "    (void)%s;\n", p->in.at[k].id);
+    cprogram_call(c, p, &b);
+    for (uint32_t k = 0; k < c->state.n; k++)
+        str_printf(&c->c, "    memcpy(s->%s, s->scratch + %lld, sizeof s->%s);\n", c->state.at[k].id,
+                   (long long)(cprogram_offset(p, c->state_next[k], dim) / (c->m->f64 ? 8 : 4)), c->state.at[k].id);
+    str_put(&c->c, "}\n");
+}
+
+static void put_run(CModel *c) {
+    const CProgram *p = &c->infer;
+    const char *params = arena_printf(c->a, "%s%s", port_params(c, &p->in, true, false), port_params(c, &p->out, false, false));
+    c_function(c, "n steps: arrays of n times what a step takes and gives.",
+               arena_printf(c->a, "void %s_run(%s_state *s, long n, %s)", c->id, c->id, without_comma(c, params)));
+    str_printf(&c->c, "    long k;\n    for (k = 0; k < n; k++) %s_step(s", c->id);
+    for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, ", %s + k * %lld", p->in.at[k].id, (long long)p->in.at[k].n);
+    for (uint32_t k = 0; k < p->out.n; k++) str_printf(&c->c, ", %s + k * %lld", p->out.at[k].id, (long long)p->out.at[k].n);
+    str_put(&c->c, ");\n}\n");
+}
+
+static void put_starts(CModel *c) {
+    for (uint32_t k = 0; k < c->state.n; k++) {
+        const CPort *x = &c->state.at[k];
+        if (!c->infer.m->state.at[k].input) continue;
+        str_printf(&c->c,
+                   "    for (k = 0; k < %s; k++)\n        memcpy(w + at[%d] + (size_t)k * sizeof %s_start_%s, %s_start_%s, "
+                   "sizeof %s_start_%s);\n",
+                   x->axes & AX(AXIS_B) ? "batch" : "1", c->state_in[k], c->id, x->id, c->id, x->id, c->id, x->id);
+    }
+}
+
+static void put_predict(CModel *c) {
+    CProgram *p = &c->infer;
+    CBinding b = cbinding_make(c, p);
+    b.theta = arena_printf(c->a, "%s_theta", c->id);
+    for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = emit_port_address(c, &p->in.at[k]);
+    for (uint32_t k = 0; k < p->out.n; k++) b.out[p->out.at[k].index] = emit_port_address(c, &p->out.at[k]);
+    for (uint32_t k = 0; k < c->state.n; k++) {
+        int64_t root = final_root(p, k);
+        if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = arena_printf(c->a, "(w + at[%d])", c->state_in[k]);
+        if (root >= 0) b.out[root] = arena_printf(c->a, "(w + at[%d])", c->state_next[k]);
+    }
+    const char *sizes = c_size_params(c, p, true);
+    emit_workspace(c, p, "predict");
+    Str about = str_make(c->a);
+    str_put(&about, "Whole sequences, from the initial state.");
+    for (uint32_t k = 0; k < p->in.n; k++) str_printf(&about, " %s %s", p->in.at[k].id, c_shape(c, p, &p->in.at[k]));
+    str_put(&about, " gives");
+    for (uint32_t k = 0; k < p->out.n; k++) str_printf(&about, " %s %s", p->out.at[k].id, c_shape(c, p, &p->out.at[k]));
+    str_printf(&about, ". work: %s_predict_workspace bytes.", c->id);
+    c_function(c, about.at,
+               arena_printf(c->a, "void %s_predict(%s%s, %svoid *work)", c->id, port_params(c, &p->in, true, false), sizes,
+                            port_params(c, &p->out, false, false)));
+    emit_enter(c, p, c->state.n || p->example != NO_AREA);
+    put_starts(c);
+    emit_examples(c, p);
+    emit_swaps(c, p, &p->in, true);
+    cprogram_call(c, p, &b);
+    emit_swaps(c, p, &p->out, false);
+    str_put(&c->c, "}\n");
+}
+
+/* ---- what wrappers share ------------------------------------------------------------------------------------------------ */
+
+const char *emit_port_address(CModel *c, const CPort *x) {
+    return x->area == NO_AREA ? x->id : arena_printf(c->a, "(w + at[%d])", x->area);
+}
+
+void emit_workspace(CModel *c, const CProgram *p, const char *what) {
+    c_function(c, arena_printf(c->a, "Bytes that %s needs as `work`.", strcmp(what, "train") == 0 ? "the gradient" : what),
+               arena_printf(c->a, "size_t %s_%s_workspace(%s)", c->id, what, c_size_params(c, p, true)));
+    str_printf(&c->c,
+               "    int64_t dim[%d];\n    size_t at[%u];\n    %s_dims(dim, %s);\n    return %s_layout(dim, at) + 64;\n}\n",
+               LDIM_COUNT, p->area.n + 1, p->prefix, c_size_params(c, p, false), p->prefix);
+}
+
+void emit_enter(CModel *c, const CProgram *p, bool loops) {
+    str_printf(
+        &c->c,
+        "    void *buf[%u] = {0};\n    int64_t dim[%d];\n    size_t at[%u];\n%s    unsigned char *w = (unsigned char *)work;\n"
+        "    w += (64 - (uintptr_t)w %% 64) %% 64;\n    %s_dims(dim, %s);\n    (void)%s_layout(dim, at);\n",
+        p->p->buf.n, LDIM_COUNT, p->area.n + 1, loops ? "    int k;\n" : "", p->prefix, c_size_params(c, p, false), p->prefix);
+    for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, "    (void)%s;\n", p->in.at[k].id);
+    for (uint32_t k = 0; k < p->target.n; k++) str_printf(&c->c, "    (void)%s;\n", p->target.at[k].id);
+}
+
+void emit_examples(CModel *c, const CProgram *p) {
+    if (p->example == NO_AREA) return;
+    str_printf(&c->c,
+               "    for (k = 0; k < batch; k++) {\n        const int32_t id = k;\n"
+               "        memcpy(w + at[%d] + (size_t)k * sizeof id, &id, sizeof id);\n    }\n",
+               p->example);
+}
+
+void emit_swaps(CModel *c, const CProgram *p, const CPorts *x, bool input) {
+    for (uint32_t k = 0; k < x->n; k++) {
+        const CPort *q = &x->at[k];
+        if (q->area == NO_AREA) continue;
+        Str others = str_make(c->a);
+        for (uint32_t a = 1; a < p->m->naxis; a++)
+            if (q->axes & AX(a)) str_printf(&others, "%sdim[%u]", others.n ? " * " : "", a);
+        const char *bytes = arena_printf(c->a, "%lld * sizeof(%s)", (long long)q->n, c_type(c, q->dtype));
+        if (input)
+            str_printf(&c->c, "    %s_swap(%s, w + at[%d], dim[0], %s, %s);\n", c->id, q->id, q->area, others.at, bytes);
+        else
+            str_printf(&c->c, "    %s_swap(w + at[%d], %s, %s, dim[0], %s);\n", c->id, q->area, q->id, others.at, bytes);
+    }
+}
+
+void emit_swap_helper(CModel *c, const CProgram *p) {
+    bool need = false;
+    for (uint32_t k = 0; k < p->in.n; k++) need = need || p->in.at[k].area != NO_AREA;
+    for (uint32_t k = 0; k < p->target.n; k++) need = need || p->target.at[k].area != NO_AREA;
+    for (uint32_t k = 0; k < p->out.n; k++) need = need || p->out.at[k].area != NO_AREA;
+    if (!need || c->swaps) return;
+    c->swaps = true;
+    str_printf(&c->c,
+               "\n/* from [rows][cols][bytes] to [cols][rows][bytes] */\n"
+               "static void %s_swap(const void *from, void *to, int64_t rows, int64_t cols, size_t bytes)\n{\n"
+               "    const unsigned char *f = (const unsigned char *)from;\n    unsigned char *t = (unsigned char *)to;\n    "
+               "int64_t r, k;\n"
+               "    for (r = 0; r < rows; r++)\n        for (k = 0; k < cols; k++)\n"
+               "            memcpy(t + (size_t)(k * rows + r) * bytes, f + (size_t)(r * cols + k) * bytes, bytes);\n}\n",
+               c->id);
+}
+
+static void put_theta(CModel *c) {
+    const CProgram *p = &c->infer;
+    for (uint32_t k = 0; k < p->p->buf.n; k++) {
+        if (!p->used[k] || p->p->buf.at[k].role != LB_THETA) continue;
+        Arena tmp = arena_make(c->ctx);
+        int64_t n = model_theta_size(c->m);
+        double *v = NEW_N(&tmp, double, n + 1);
+        for (int64_t i = 0; i < n; i++) v[i] = model_theta_get(c->m, i);
+        str_put(&c->c, "\n/* the weights, as the header lists them */\n");
+        c_array(c, &c->c, c->real, arena_printf(c->a, "%s_theta", c->id), v, n, false);
+        arena_free(&tmp);
+        return;
+    }
+}
+
+/* A model streams if the runtime can stream it; what it says otherwise is no error here. */
+static void try_stream(CModel *c) {
+    ExecOptions *o = model_exec_options(c->m);
+    ExecEngine keep = o->engine;
+    int got;
+    o->engine = EXEC_LOOPS;
+    c->live = stream_make(c->m, 1, &got);
+    o->engine = keep;
+    c->stream = c->live != NULL;
+    if (!c->stream) diag_clear(c->ctx);
+}
+
+bool emit_infer(CModel *c) {
+    try_stream(c);
+    const Module *built = model_module(c->m, c->stream ? MODULE_STEP : MODULE_PREDICT, false);
+    CProgram *p = &c->infer;
+    if (!built) return false;
+    Module *mod = module_copy(built, c->a);
+    module_keep_roots(mod, 1u << ROOT_OUTPUT | (c->stream ? 1u << ROOT_FINAL : 0));
+    if (!cprogram_make(c, p, "infer", mod, false) || !cprogram_pack(c, p)) return false;
+    cprogram_ports(c, p, false);
+    if (c->stream) add_states(c);
+    if (c->stream && !find_starts(c)) return false;
+    put_theta(c);
+    emit_swap_helper(c, p);
+    cprogram_put(c, p);
+    if (c->stream) {
+        put_state_type(c);
+        put_init(c);
+        put_step(c);
+        put_run(c);
+    }
+    put_predict(c);
+    return true;
+}

@@ -1,0 +1,255 @@
+/* emit_train: loss and gradient in C, and one update of the model's optimizer over the weights, in blocks that a stack can
+   hold. Any cut into blocks gives the same bits: an optimizer is a cell over elements. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/emit_c.h"
+
+enum { BLOCK = 256 }; /* elements of one call of the optimizer's kernel */
+
+/* ---- gradient ----------------------------------------------------------------------------------------------------------- */
+
+static const char *params_of(CModel *c, const CPorts *x) {
+    Str s = str_make(c->a);
+    for (uint32_t k = 0; k < x->n; k++) str_printf(&s, "const %s *%s, ", c_type(c, x->at[k].dtype), x->at[k].id);
+    return s.n ? s.at : "";
+}
+
+static void put_grad(CModel *c) {
+    CProgram *p = &c->grad;
+    const Graph *g = p->m->graph.at[0];
+    CBinding b = cbinding_make(c, p);
+    b.theta = "theta";
+    b.grad = "grad";
+    for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = emit_port_address(c, &p->in.at[k]);
+    for (uint32_t k = 0; k < p->target.n; k++) b.in[p->target.at[k].index] = emit_port_address(c, &p->target.at[k]);
+    for (uint32_t r = 0; r < g->root.n; r++)
+        if (g->root.at[r].kind == ROOT_LOSS) b.out[r] = "&loss";
+    emit_workspace(c, p, "train");
+    Str about = str_make(c->a);
+    str_put(&about, "Loss of a batch, returned, and its gradient, written to grad (0 where a weight is not trained).");
+    for (uint32_t k = 0; k < p->in.n; k++) str_printf(&about, " %s %s", p->in.at[k].id, c_shape(c, p, &p->in.at[k]));
+    for (uint32_t k = 0; k < p->target.n; k++)
+        str_printf(&about, " %s %s", p->target.at[k].id, c_shape(c, p, &p->target.at[k]));
+    str_printf(&about, ". work: %s_train_workspace bytes.", c->id);
+    if (p->noise) str_put(&about, " seed, update: the same pair draws the same noise.");
+    c_function(c, about.at,
+               arena_printf(c->a, "%s %s_grad(const %s *theta, %s%s%s, %s%s *grad, void *work)", c->real, c->id, c->real,
+                            params_of(c, &p->in), params_of(c, &p->target), c_size_params(c, p, true),
+                            p->noise ? "uint64_t seed, uint32_t update, " : "", c->real));
+    str_printf(&c->c, "    %s loss = 0;\n", c->real);
+    emit_enter(c, p, p->example != NO_AREA);
+    if (p->noise)
+        str_printf(&c->c,
+                   "    dim[%d] = (int64_t)(seed & 0xffffffffu);\n    dim[%d] = (int64_t)(seed >> 32);\n    dim[%d] = "
+                   "(int64_t)update;\n",
+                   LDIM_SEED_LO, LDIM_SEED_HI, LDIM_UPDATE);
+    str_printf(&c->c, "    memset(grad, 0, %lld * sizeof *grad);\n", (long long)model_theta_size(c->m));
+    for (uint32_t i = 0; i < p->m->input.n; i++) {
+        const Input *in = &p->m->input.at[i];
+        if (in->kind != INPUT_SCALAR) continue;
+        str_printf(&c->c, "    const %s scalar_%u = %s; /* %s */\n", c->real, i, c_number(c, in->value),
+                   name_str(c->ctx, in->name));
+        b.in[i] = arena_printf(c->a, "&scalar_%u", i);
+    }
+    emit_examples(c, p);
+    emit_swaps(c, p, &p->in, true);
+    emit_swaps(c, p, &p->target, true);
+    cprogram_call(c, p, &b);
+    str_put(&c->c, "    return loss;\n}\n");
+}
+
+/* ---- optimizer ---------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    CModel *c;
+    Optimizer o;
+    const char *id; /* "adam" */
+    int64_t *at;    /* of each state in moments */
+    int64_t moments;
+} COptimizer;
+
+static bool each_element(const COptimizer *x, uint32_t k) { return x->c->opt.m->state.at[k].axes & ~AX(AXIS_B); }
+
+static double start_of(const COptimizer *x, uint32_t k) {
+    const CellRun *cell = &x->o.cell;
+    return x->c->m->f64 ? ((const double *)cell->now[k])[0] : (double)((const float *)cell->now[k])[0];
+}
+
+static void lay_moments(COptimizer *x) {
+    CModel *c = x->c;
+    const CellRun *cell = &x->o.cell;
+    x->at = NEW_N(c->a, int64_t, cell->n + 1);
+    for (int scalar = 0; scalar < 2; scalar++)
+        for (uint32_t k = 0; k < cell->n; k++) {
+            if (each_element(x, k) == (scalar != 0)) continue;
+            str_printf(&c->h, "%s %s%s", x->moments ? "," : "", name_str(c->ctx, cell->mod->state.at[k].name),
+                       scalar ? "" : " of each weight");
+            x->at[k] = x->moments;
+            x->moments += cell->count[k];
+        }
+}
+
+static void put_segments(COptimizer *x) {
+    CModel *c = x->c;
+    const Optimizer *o = &x->o;
+    str_printf(
+        &c->c,
+        "\n/* runs of weights that are trained alike: first, number; learning rate, decay, the optimizer's own decay */\n"
+        "static const struct {\n    int64_t first, n;\n    %s lr, decay, own;\n} %s_segment[%u] = {\n",
+        c->real, c->id, o->segment.n ? o->segment.n : 1);
+    for (uint32_t k = 0; k < o->segment.n; k++) {
+        const Segment *s = &o->segment.at[k];
+        str_printf(&c->c, "    {%lld, %lld, ", (long long)s->offset, (long long)s->n);
+        str_printf(&c->c, "%s, ", c_number(c, o->in_lr >= 0 ? o->lr * 1 * s->lr_scale : 0));
+        str_printf(&c->c, "%s, ", c_number(c, s->decay));
+        str_printf(&c->c, "%s},\n", c_number(c, s->no_decay ? 0 : o->own_decay));
+    }
+    if (!o->segment.n) str_put(&c->c, "    {0, 0, 0, 0, 0}\n");
+    str_put(&c->c, "};\n");
+}
+
+static CBinding bind_update(COptimizer *x) {
+    CModel *c = x->c;
+    CProgram *p = &c->opt;
+    const Graph *g = p->m->graph.at[0];
+    CBinding b = cbinding_make(c, p);
+    for (uint32_t i = 0; i < p->m->input.n; i++) {
+        const Input *in = &p->m->input.at[i];
+        if (i == x->o.in_p)
+            b.in[i] = "(theta + first)";
+        else if (i == x->o.in_g)
+            b.in[i] = "g";
+        else if (in->kind == INPUT_SCALAR && (int64_t)i == x->o.in_lr)
+            b.in[i] = arena_printf(c->a, "&%s_segment[j].lr", c->id);
+        else if (in->kind == INPUT_SCALAR && (int64_t)i == x->o.in_decay)
+            b.in[i] = arena_printf(c->a, "&%s_segment[j].own", c->id);
+        else if (in->kind == INPUT_SCALAR)
+            b.in[i] = arena_printf(c->a, "&scalar_%u", i);
+    }
+    for (uint32_t k = 0; k < x->o.cell.n; k++)
+        b.in[x->o.cell.in[k]] =
+            arena_printf(c->a, "(moments + %lld%s)", (long long)x->at[k], each_element(x, k) ? " + first" : "");
+    for (uint32_t r = 0; r < g->root.n; r++) {
+        const Root *q = &g->root.at[r];
+        if (q->kind == ROOT_OUTPUT)
+            b.out[r] = "p";
+        else if (q->kind == ROOT_FINAL)
+            b.out[r] = arena_printf(c->a, "next_%u", q->index);
+    }
+    return b;
+}
+
+static void put_update_locals(COptimizer *x, int64_t scratch) {
+    CModel *c = x->c;
+    str_printf(&c->c, "    void *buf[%u] = {0};\n    int64_t dim[%d] = {0}, j, i, k, n, first;\n    %s p[%d], g[%d];\n",
+               c->opt.p->buf.n, LDIM_COUNT, c->real, BLOCK, BLOCK);
+    for (uint32_t k = 0; k < x->o.cell.n; k++)
+        str_printf(&c->c, "    %s next_%u[%d]; /* %s */\n", c->real, k, each_element(x, k) ? BLOCK : 1,
+                   name_str(c->ctx, x->o.cell.mod->state.at[k].name));
+    if (scratch) str_printf(&c->c, "    %s scratch[%lld];\n", c->real, (long long)scratch);
+    for (uint32_t i = 0; i < c->opt.m->input.n; i++) {
+        const Input *in = &c->opt.m->input.at[i];
+        if (in->kind != INPUT_SCALAR || (int64_t)i == x->o.in_lr || (int64_t)i == x->o.in_decay) continue;
+        str_printf(&c->c, "    const %s scalar_%u = %s; /* %s */\n", c->real, i, c_number(c, in->value),
+                   name_str(c->ctx, in->name));
+    }
+    str_put(&c->c, "    (void)i;\n    (void)k;\n    (void)moments;\n");
+}
+
+static void put_update(COptimizer *x) {
+    CModel *c = x->c;
+    CProgram *p = &c->opt;
+    const CellRun *cell = &x->o.cell;
+    int64_t dim[LDIM_COUNT];
+    cprogram_one_step(p, dim);
+    dim[1] = BLOCK;
+    CBinding b = bind_update(x);
+    b.base = "scratch";
+    b.dim = dim;
+    c_function(
+        c,
+        arena_printf(
+            c->a,
+            "One update of theta by %s. t: updates made before; at t = 0 moments [%s_MOMENTS] need not be set. theta and grad "
+            "[%s_WEIGHTS].",
+            x->id, c->upper, c->upper),
+        arena_printf(c->a, "void %s_%s(%s *theta, const %s *grad, %s *moments, long t)", c->id, x->id, c->real, c->real,
+                     c->real));
+    put_update_locals(x, cprogram_offset(p, (int32_t)p->area.n, dim) / (c->m->f64 ? 8 : 4));
+    str_put(&c->c, "    if (t <= 0) {\n");
+    for (uint32_t k = 0; k < cell->n; k++)
+        str_printf(&c->c, "        for (k = 0; k < %lld; k++) moments[%lld + k] = %s;\n", (long long)cell->count[k],
+                   (long long)x->at[k], c_number(c, start_of(x, k)));
+    str_printf(&c->c, "    }\n    dim[0] = 1;\n    dim[%d] = 1;\n", LDIM_NT);
+    for (uint32_t k = 0; k < cell->n; k++)
+        if (!each_element(x, k)) str_printf(&c->c, "    next_%u[0] = moments[%lld];\n", k, (long long)x->at[k]);
+    str_printf(&c->c, "    for (j = 0; j < %u; j++)\n    for (i = 0; i < %s_segment[j].n; i += %d) {\n", x->o.segment.n, c->id,
+               BLOCK);
+    str_printf(
+        &c->c,
+        "    n = %s_segment[j].n - i < %d ? %s_segment[j].n - i : %d;\n    first = %s_segment[j].first + i;\n    dim[1] = n;\n",
+        c->id, BLOCK, c->id, BLOCK, c->id);
+    str_printf(&c->c,
+               "    for (k = 0; k < n; k++)\n        g[k] = %s_segment[j].decay < 0 || %s_segment[j].decay > 0 ? grad[first + "
+               "k] + %s_segment[j].decay * theta[first + k] "
+               ": grad[first + k];\n",
+               c->id, c->id, c->id);
+    cprogram_call(c, p, &b);
+    str_put(&c->c, "    memcpy(theta + first, p, (size_t)n * sizeof *p);\n");
+    for (uint32_t k = 0; k < cell->n; k++)
+        if (each_element(x, k))
+            str_printf(&c->c, "    memcpy(moments + %lld + first, next_%u, (size_t)n * sizeof *p);\n", (long long)x->at[k], k);
+    str_put(&c->c, "    }\n");
+    for (uint32_t k = 0; k < cell->n; k++)
+        if (!each_element(x, k)) str_printf(&c->c, "    moments[%lld] = next_%u[0];\n", (long long)x->at[k], k);
+    str_put(&c->c, "}\n");
+}
+
+static bool can_update(const COptimizer *x) {
+    for (uint32_t k = 0; k < x->o.cell.n; k++)
+        if (x->o.cell.mod->state.at[k].dtype != DT_F || x->o.cell.mod->state.at[k].rank) return false;
+    return true;
+}
+
+static bool emit_optimizer(CModel *c) {
+    const Setting *s = train_setting(c->m, "optimizer");
+    const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
+    COptimizer x = {.c = c, .id = c_ident(c->a, name, false)};
+    static const char *const ours[] = {"init", "step", "run", "predict", "grad", "state"};
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+        if (strcmp(ours[i], x.id) == 0) x.id = arena_printf(c->a, "%s_update", x.id);
+    ExecOptions *o = model_exec_options(c->m);
+    ExecEngine keep = o->engine;
+    o->engine = EXEC_LOOPS;
+    bool ok = optimizer_make(&x.o, c->m, name, s && s->kind == SET_CALL ? s : NULL);
+    o->engine = keep;
+    if (ok && can_update(&x)) {
+        Module *mod = module_copy(x.o.cell.mod, c->a);
+        module_keep_roots(mod, 1u << ROOT_OUTPUT | 1u << ROOT_FINAL);
+        ok = cprogram_make(c, &c->opt, "opt", mod, false);
+        if (ok) {
+            str_printf(&c->h, "\n/* moments:");
+            lay_moments(&x);
+            str_printf(&c->h, " */\n#define %s_MOMENTS %lld\n", c->upper, (long long)(x.moments ? x.moments : 1));
+            cprogram_put(c, &c->opt);
+            put_segments(&x);
+            put_update(&x);
+            c->optimizer = x.id;
+        }
+    }
+    optimizer_free(&x.o);
+    return ok;
+}
+
+bool emit_train(CModel *c) {
+    if (!c->m->desc->loss.n) return true;
+    const Module *mod = model_module(c->m, MODULE_TRAIN, false);
+    if (!mod || !cprogram_make(c, &c->grad, "train", mod, true)) return false;
+    c->train = true;
+    cprogram_ports(c, &c->grad, true);
+    emit_swap_helper(c, &c->grad);
+    cprogram_put(c, &c->grad);
+    put_grad(c);
+    return emit_optimizer(c);
+}

@@ -1,0 +1,77 @@
+# emit c: strict C99 without a warning from any compiler here, that computes the runtime's bits: whole sequences, single steps,
+# loss and gradient, the optimizer's updates. NAME_test.c has the runtime's numbers (its tolerance is 0 where FMA is fused).
+. "$SRC/tests/lib.sh"
+strict="-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Werror"
+fused=
+if grep -qw fma /proc/cpuinfo 2>/dev/null; then fused="-mavx2 -mfma"; fi
+compilers=$(for c in "${CC:-cc}" gcc clang-14 clang-19; do if command -v "$c" >/dev/null; then command -v "$c"; fi; done | sort -u)
+
+# compile NAME flags..: builds the test of NAME with strict flags and runs it
+compile() {
+    name=$1
+    shift
+    expect 0 "$@" $strict -o t "$name.c" "${name}_test.c" -lm
+    expect 0 ./t
+    says out '^PASS$'
+}
+
+# two inputs, one of words; names that C keeps for itself; noise; weights that stay or decay; two outputs
+cat >wide.rondo <<'END'
+model wide[H = 9] {
+    input  w: seq token[11]
+    input  float: seq [3]
+    target int: seq [2]
+    e = embedding[11, 5](w)
+    h = lstm[H](layer_norm([e, float]))
+    p = dense[2](dropout[0.3](h))
+    output p
+    output q = sigmoid(h.last)
+    loss   mse(p, int)
+    train  { optimizer = rmsprop(lr = 1e-2), freeze = ["e.*"], decay = ["p.W": 0.01] }
+}
+END
+# needs the whole sequence: no steps
+cat >both.rondo <<'END'
+model both {
+    input  x: seq [3]
+    target y: [2]
+    f = lstm[7](x)
+    b = reverse(lstm[7](reverse(x)))
+    h = [f, b]
+    p = dense[2](h.mean)
+    output p
+    loss   mse(p, y)
+    train  { optimizer = adamw(lr = 1e-2, decay = 0.1), no_decay = ["*.b*"] }
+}
+END
+for m in wide both; do
+    expect 0 "$RONDO" emit c $m.rondo -o . --test
+    silent err
+done
+for cc in $compilers; do
+    compile wide "$cc" -O0 $fused
+    compile both "$cc" -O2 $fused
+done
+compile wide "${CC:-cc}" -O3 $fused
+compile wide "${CC:-cc}" -O1
+compile wide "${CC:-cc}" -O1 -DRONDO_PLAIN_C $fused
+says wide.h 'void wide_step(wide_state \*s, const int32_t w_\[1\], const float float_\[3\], float p\[2\], float q\[9\]);'
+if grep -q both_step both.h; then fail "both.h has a step"; fi
+mv wide.c first.c
+expect 0 "$RONDO" emit c wide.rondo -o .
+cmp -s wide.c first.c || fail "another run wrote other bytes"
+
+expect 0 "$RONDO" emit c wide.rondo -o f64 --test --dtype f64
+cd f64
+compile wide "${CC:-cc}" -O1 $fused
+cd ..
+
+expect 0 "$RONDO" emit c "$SRC/examples/sunspots.rondo" -o . --test
+says sunspots.h '^#define SUNSPOTS_WINDOW 10$'
+says sunspots.h '^#define SUNSPOTS_IN_SCALE 154.4$'
+compile sunspots "${CC:-cc}" -O1 $fused
+
+expect 2 "$RONDO" emit c wide.rondo
+says err '-o DIR is missing'
+expect 2 "$RONDO" emit fortran wide.rondo -o .
+expect 1 "$RONDO" emit c wide.rondo -o wide.rondo/sub
