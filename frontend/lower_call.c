@@ -437,6 +437,7 @@ static Scope *call_scope(Call *c)
     b->body = &c->d->ast->body;
     b->param_path = c->param_path;
     b->state_path = c->state_path;
+    b->over = s->over ? s->over : c->axis;
     b->given = c->given;
     b->ngiven = c->ngiven;
     b->scan = s->scan;
@@ -549,6 +550,7 @@ static const Val *call_result(Call *c, Scope *b)
     if (v->kind == V_POISON) return v;
     w = val_copy(b->e, v);
     w->call = b;
+    w->outer = b->over;
     c->calls->last = b;
     c->calls->n++;
     return w;

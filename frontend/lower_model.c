@@ -88,6 +88,20 @@ poison:
 
 /* ---- outputs ---------------------------------------------------------------------------------------------------------- */
 
+/* Arrays have their axes in the order of the module, and the outer scan first: if it is not so yet, begin again so. */
+static void order_axes(Build *b, const Val *v)
+{
+    Elab *e = b->e;
+    uint32_t seq = val_seq(b->s, v);
+    Name name = e->m->axis[v->outer].name;
+
+    if (!v->outer || !(seq & AX(v->outer)) || !(seq & (AX(v->outer) - 1)) || e->m->axis[v->outer].kind != AXIS_TIME) return;
+    for (uint32_t i = 0; i < e->p->outer_axis.n; i++)
+        if (e->p->outer_axis.at[i] == name) return;
+    VEC_PUSH(e->p->arena, e->p->outer_axis) = name;
+    e->unsure = e->again = true;
+}
+
 static void run_output(Build *b, const AstArg *a)
 {
     Elab *e = b->e;
@@ -102,6 +116,7 @@ static void run_output(Build *b, const AstArg *a)
         }
     b->noutput++;
     if (v->kind == V_POISON) return;
+    order_axes(b, v);
     graph_root(g, ROOT_OUTPUT, a->name, v->ref, 0);
     n = val_type(v);
     if (b->desc) VEC_PUSH(e->p->arena, b->desc->output) = port_desc(e, a->name, &n, v->vocab, val_seq(b->s, v), a->span);
@@ -508,6 +523,7 @@ static bool model_once(Elab *e, ModelDesc *desc)
     b.s->body = &d->ast->body;
     b.s->scan = outside;
     model_sizes(&b, d);
+    for (uint32_t i = 0; i < e->p->outer_axis.n; i++) elab_time_axis(e, e->p->outer_axis.at[i], (Span){0, 0});
     for (uint32_t i = 0; i < d->ast->body.n; i++) run_model_statement(&b, d->ast->body.at[i], i);
     model_separate_blocks(&b, d);
     if (!b.noutput && !b.loss && !e->unsure && diag_error_count(e->ctx) == errors && sema_error(e, 407, d->ast->head, "model `%s` has neither output nor loss", name_str(e->ctx, d->name)))

@@ -78,6 +78,7 @@ struct Program {
     VEC(MetricInfo) metric;
     VEC(Name) model_name;
     VEC(FixedJoin) join;
+    VEC(Name) outer_axis; /* of outputs over two axes: the scan that is outside comes first in the array, so its axis is made first */
 };
 
 /* The declaration a name means in a unit: its own, its imports', std's. NULL if none. */
@@ -126,6 +127,7 @@ struct Val {
     bool flag;              /* a number that was written as a bool */
     const SizeSrc *src[MAX_RANK];
     Scope *call;            /* the body whose result it is */
+    uint32_t outer;         /* the axis of that call, 0: none */
     Scan *carry_of;         /* a state before the step: its scan and carry */
     uint32_t carry;
     /* NUM */
@@ -246,6 +248,7 @@ struct Scope {
     bool lazy; /* statements in any order */
     Level *level;
     uint32_t hidden; /* time axes that the text does not see */
+    uint32_t over;   /* the axis of the outermost call around that scans or repeats this body */
     uint32_t rows;   /* all axes that enclose a step of this scope, scanned or hidden: the counters of noise */
     Scan *scan;      /* who owns states made here; NULL: nobody (a function, or rows without state) */
     bool scanned;    /* this very call is what `scan` scans */
@@ -288,7 +291,7 @@ struct Elab {
     uint32_t batch;  /* AX(B); the axis ELEM of an optimizer; 0 in a metric */
     bool generic;    /* checking a cell on its own: sizes are stand-ins */
     bool unsure;     /* generic: something depends on the stand-in sizes; say nothing */
-    bool again;      /* Program.join has grown: elaborate from the beginning (unsure is set too) */
+    bool again;      /* Program.join or outer_axis has grown: elaborate from the beginning (unsure is set too) */
     uint32_t depth;  /* of calls */
     const Trail *trail; /* of the bodies under evaluation, innermost first */
     uint32_t ncall;  /* calls of cells so far, of one body after the other */

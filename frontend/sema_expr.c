@@ -56,6 +56,7 @@ static const Val *member_of_call(Scope *s, const AstExpr *x, Scope *call)
     if (v->kind == V_POISON) return v;
     w = val_copy(e, v);
     w->span = x->span;
+    w->outer = call->over;
     v = val_bring(s, w);
     return v;
 }

@@ -123,7 +123,10 @@ uint32_t elab_time_axis(Elab *e, Name name, Span span)
     uint32_t a;
 
     for (uint32_t i = 0; i < e->axis.n; i++)
-        if (e->axis.at[i].name == name) return e->axis.at[i].axis;
+        if (e->axis.at[i].name == name) {
+            if (!e->axis.at[i].span.lo) e->axis.at[i].span = span;
+            return e->axis.at[i].axis;
+        }
     if (e->m->naxis == MAX_AXES) {
         sema_error(e, 901, span, "more than %d axes", MAX_AXES);
         return 0;

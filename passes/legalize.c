@@ -132,6 +132,26 @@ bool dot_is_gemm(const Graph *g, Ref r, DotInfo *info, GemmKind *kind)
     return false;
 }
 
+/* A gradient [M, N] with fewer columns than a tile has rows worth computing: as [N, M], transposed. 0: not that. */
+static Ref narrow_gradient(Legal *l, Graph *g, const Graph *src, Ref r, Ref a, Ref b, const uint32_t *w)
+{
+    const Node *n = &src->node.at[r];
+    if (n->rank != 2 || n->dim[1] >= 4 || n->dim[0] < 4 || n->axes)
+        return 0;
+    uint8_t la[3], lb[3], lo[3] = { (uint8_t)w[7], (uint8_t)w[6], 0 };
+    for (int i = 0; i < 3; i++) {
+        la[i] = (uint8_t)w[i];
+        lb[i] = (uint8_t)w[3 + i];
+    }
+    uint32_t contracted = g->node.at[a].axes | g->node.at[b].axes;
+    DotInfo info;
+    GemmKind kind;
+    Ref d = g_dot(g, masked(l, g, a, contracted, 0), masked(l, g, b, contracted, 0), la, lb, lo, 0);
+    if (!d || g->node.at[d].op != OP_DOT || !dot_is_gemm(g, d, &info, &kind) || kind != GEMM_GRADIENT)
+        return 0;
+    return g_transpose(g, d, (uint32_t[]){ 1, 0, 2 });
+}
+
 static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
 {
     const Node *n = &src->node.at[r];
@@ -143,6 +163,9 @@ static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map
     uint32_t contracted = (g->node.at[a].axes | g->node.at[b].axes) & ~words[9];
     DotInfo info;
     GemmKind kind;
+    Ref t = narrow_gradient(l, g, src, r, a, b, words);
+    if (t)
+        return t;
     if (!dot_is_gemm(src, r, &info, &kind)) {
         if (l->explain && n->rank >= 2)
             str_printf(l->explain, "slow path: %%%u, a product of rank %d outside of the two forms, is a loop nest\n", r, n->rank);

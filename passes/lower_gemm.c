@@ -485,7 +485,8 @@ void emit_gemm(LowG *lg, Ref end)
         lb_end_for(b, 0, NULL, NULL);
     }
     if (L->explain) {
-        str_printf(L->explain, "product %s: %u segment%s, K", n->name ? name_str(L->ctx, n->name) : "", q->nseg, q->nseg > 1 ? "s" : "");
+        str_printf(L->explain, "product %%%u%s%s%s: %u segment%s, K", end, n->name ? " (" : "",
+                   n->name ? name_str(L->ctx, n->name) : "", n->name ? ")" : "", q->nseg, q->nseg > 1 ? "s" : "");
         for (uint32_t s = 0; s < q->nseg; s++)
             str_printf(L->explain, "%s%lld", s ? " + " : " ", (long long)q->seg[s].K);
         str_printf(L->explain, ", N %lld, %s\n", (long long)q->N, lg->body ? "each step" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
@@ -590,6 +591,24 @@ static Loc flat_copy(LowG *lg, Ref r, Loc at, uint32_t axes)
     return to;
 }
 
+/* Names of the parameters whose gradients are (parts of) value r. */
+static void explain_gradient(LowG *lg, Ref r, int64_t M, int64_t N)
+{
+    Str *s = lg->L->explain;
+    const Graph *g = lg->g;
+    if (!s)
+        return;
+    str_put(s, "gradient");
+    for (uint32_t i = 0; i < g->root.n; i++) {
+        Ref o = g->root.at[i].ref;
+        while (o && o != r && op_info[g->node.at[o].op].cls == OPC_SHAPE && g->node.at[o].op != OP_CONCAT)
+            o = g->node.at[o].in[0];
+        if (o == r && g->root.at[i].name)
+            str_printf(s, " %s", name_str(lg->L->ctx, g->root.at[i].name));
+    }
+    str_printf(s, ": [%lld, %lld], one product over all rows after the loop\n", (long long)M, (long long)N);
+}
+
 /* Sum over rows in blocks of G = ceil(256 / B) steps counted from row 0: one chain inside a block, blocks added in order.
    The order is meaning: no machine, thread count or tuning changes it. */
 void emit_gradient(LowG *lg, Ref r)
@@ -643,7 +662,5 @@ void emit_gradient(LowG *lg, Ref r)
         if (pass)
             lb_end_for(b, 0, NULL, NULL);
     }
-    if (L->explain)
-        str_printf(L->explain, "gradient of %s: [%lld, %lld] as one product over all rows, after the loop\n",
-                   n->name ? name_str(L->ctx, n->name) : "a matrix", (long long)g->M, (long long)g->N);
+    explain_gradient(lg, r, g->M, g->N);
 }

@@ -120,10 +120,17 @@ static void *poisoned(Arena *a, size_t bytes)
 
 bool program_run(const Module *m, const LProgram *p, Engine *e, Arena *a, const EvalIn *in, int nt, const double **out)
 {
+    return program_run_part(m, p, e, NULL, a, in, nt, out);
+}
+
+bool program_run_part(const Module *m, const LProgram *p, Engine *e, const JoinPart *part, Arena *a, const EvalIn *in, int nt,
+                      const double **out)
+{
     int64_t *dim = make_dims(m, a, in, nt);
     size_t size = p->f64 ? 8 : 4;
     const Graph *g = m->graph.at[0];
-    void **buf = NEW_N(a, void *, p->buf.n + 1), **slot = NEW_N(a, void *, p->nslot + 1);
+    uint32_t skip = part ? part->buf : 0;
+    void **all = NEW_N(a, void *, skip + p->buf.n + 1), **buf = all + skip, **slot = NEW_N(a, void *, p->nslot + 1);
     for (uint32_t i = 0; i < p->buf.n; i++) {
         const LBuf *b = &p->buf.at[i];
         int64_t n = lextent_eval(&b->extent, dim);
@@ -160,7 +167,7 @@ bool program_run(const Module *m, const LProgram *p, Engine *e, Arena *a, const 
             }
     }
     for (uint32_t f = 0; f < p->fn.n; f++)
-        if (p->fn.at[f]->kind == LFUNC_ENTRY && !call(p, e, f, buf, dim, nt))
+        if (p->fn.at[f]->kind == LFUNC_ENTRY && !call(p, e, part ? part->fn[f] : f, all, dim, nt))
             return false;
     for (uint32_t r = 0; r < g->root.n; r++) {
         int64_t n = root_size(m, r, in);

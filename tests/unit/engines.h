@@ -5,10 +5,14 @@
 #include "codegen/codegen.h"
 #include "ir/graph.h"
 #include "passes/lower.h"
+#include "tests/unit/join.h"
 
 /* Runs "prepare" and "run" of p (a lowering of m) on `nt` threads. out[i] = root i of graph[0] (as doubles), in a. With e = NULL
    the interpreter with shadow memory runs on this thread alone. */
 bool program_run(const Module *m, const LProgram *p, Engine *e, Arena *a, const EvalIn *in, int nt, const double **out);
+/* The same where e is an engine of a program that p was joined to (join.h). */
+bool program_run_part(const Module *m, const LProgram *p, Engine *e, const JoinPart *part, Arena *a, const EvalIn *in, int nt,
+                      const double **out);
 /* max |x - y| / max(|y|, 1e-6 of nothing): the largest error of a root against the evaluator's, NaN counting as infinite */
 double root_error(const Module *m, uint32_t root, const EvalIn *in, const double *x, const double *y);
 int64_t root_size(const Module *m, uint32_t root, const EvalIn *in);

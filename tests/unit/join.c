@@ -9,11 +9,17 @@ static bool touches(LOp op) {
     return (op >= LOP_LD && op <= LOP_LDVB) || (op >= LOP_ST && op <= LOP_STV1);
 }
 
+static void *copy(Arena *a, const void *from, size_t bytes) {
+    void *to = arena_alloc(a, bytes + 1);
+    if (bytes) memcpy(to, from, bytes);
+    return to;
+}
+
 static LFunc *copy_fn(Arena *a, const LFunc *f, const JoinPart *part, const LProgram *q) {
     LFunc *c = NEW(a, LFunc);
     *c = *f;
-    c->inst.at = arena_memdup(a, f->inst.at, f->inst.n * sizeof *f->inst.at);
-    c->ext.at = arena_memdup(a, f->ext.at, f->ext.n * sizeof *f->ext.at);
+    c->inst.at = copy(a, f->inst.at, f->inst.n * sizeof *f->inst.at);
+    c->ext.at = copy(a, f->ext.at, f->ext.n * sizeof *f->ext.at);
     c->inst.cap = f->inst.n;
     c->ext.cap = f->ext.n;
     for (uint32_t k = 0; k < c->inst.n; k++) {
@@ -51,7 +57,9 @@ static bool fn_equal(const LFunc *x, const LFunc *y) {
         if (x->param.at[k].pointer != y->param.at[k].pointer || x->param.at[k].value != y->param.at[k].value ||
             x->param.at[k].elem != y->param.at[k].elem)
             return false;
-    return !memcmp(x->ext.at, y->ext.at, x->ext.n * sizeof *x->ext.at) && !memcmp(x->type.at, y->type.at, x->type.n);
+    for (uint32_t k = 0; k < x->ext.n; k++)
+        if (x->ext.at[k] != y->ext.at[k]) return false;
+    return !memcmp(x->type.at, y->type.at, x->type.n);
 }
 
 /* An equal helper, or UINT32_MAX; *name becomes one that is free. */

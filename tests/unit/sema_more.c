@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/unit/sema.h"
 
@@ -73,6 +74,7 @@ static void answer(const char *text) {
     Ctx *ctx = ctx_make(NULL);
     Arena a = arena_make(ctx);
     BuildOptions plain = {.training = true}, full = {.external_states = true, .ragged = true};
+    clock_t start = clock();
     Program *p = load_text(ctx, &a, text);
     bool ok = (p == NULL) == (diag_error_count(ctx) > 0);
     if (p && frontend_desc(p)->name && frontend_desc(p)->theta_size < 100000) {
@@ -80,7 +82,8 @@ static void answer(const char *text) {
         ok &= m && k && module_verify(m, "frontend") && module_verify(k, "frontend") && !diag_error_count(ctx);
     }
     for (uint32_t i = 0; i < diag_count(ctx); i++) ok &= diag_at(ctx, i)->code != 999;
-    check(ok, "an answer", "mutation");
+    ok &= clock() - start < 20 * CLOCKS_PER_SEC;
+    check(ok, "an answer, in time", "mutation");
     if (!ok) {
         print_diagnostics(ctx);
         printf("---\n%s\n---\n", text);
