@@ -232,7 +232,7 @@ static void format_tokens(Format *f, const AstFile *file) {
 
 /* Removes the spaces of lines that turned out empty. */
 static void put_trimmed(Str *out, const Str *text) {
-    const char *at = text->at, *end = at + text->n;
+    const char *at = text->n ? text->at : "", *end = at + text->n;
     while (at < end) {
         const char *nl = memchr(at, '\n', (size_t)(end - at)), *stop = nl ? nl : end;
         while (stop > at && stop[-1] == ' ') stop--;

@@ -53,14 +53,39 @@ Decl *unit_find(Program *p, Unit *u, Name name)
 
 /* ---- files ------------------------------------------------------------------------------------------------------------ */
 
+enum { UNITS_MAX = 500 };
+
 static Unit *unit_load(Program *p, const char *path, bool std);
+
+/* a/./b and a/c/../b are a/b: one file has one path, so that files may import each other. */
+static const char *clean(Program *p, const char *path)
+{
+    char *out = arena_strdup(p->arena, path);
+    size_t root = path[0] == '/', len = root;
+
+    for (const char *at = path; *at;) {
+        size_t n = strcspn(at, "/"), last = len;
+        while (last > root && out[last - 1] != '/') last--; /* the component before */
+        if (n == 2 && !memcmp(at, "..", 2) && last < len && !(len - last == 2 && !memcmp(out + last, "..", 2))) {
+            len = last > root ? last - 1 : last;
+        } else if (n && !(n == 1 && at[0] == '.')) {
+            if (len > root) out[len++] = '/';
+            memmove(out + len, at, n);
+            len += n;
+        }
+        at += n;
+        while (*at == '/') at++;
+    }
+    out[len] = 0;
+    return out;
+}
 
 static const char *beside(Program *p, const char *path, const char *name)
 {
     const char *slash = strrchr(path, '/');
 
-    if (name[0] == '/' || !slash) return name;
-    return arena_printf(p->arena, "%.*s/%s", (int)(slash - path), path, name);
+    if (name[0] == '/' || !slash) return clean(p, name);
+    return clean(p, arena_printf(p->arena, "%.*s/%s", (int)(slash - path), path, name));
 }
 
 static bool exists(const char *path)
@@ -110,11 +135,17 @@ static void unit_declare(Program *p, Unit *u, AstDecl *ast)
 
 static Unit *unit_load(Program *p, const char *path, bool std)
 {
+    const char *key = clean(p, path);
     const Source *src;
     Unit *u;
 
     for (uint32_t i = 0; i < p->unit.n; i++)
-        if (!strcmp(p->unit.at[i]->path, path)) return p->unit.at[i];
+        if (!strcmp(p->unit.at[i]->key, key)) return p->unit.at[i];
+    if (p->unit.n >= UNITS_MAX) {
+        diag_error(p->ctx, 901, (Span){0, 0}, "more than %d files", UNITS_MAX);
+        p->broken = true;
+        return NULL;
+    }
     if (!p->unit.n && p->opt.text) src = source_add(p->ctx, path, p->opt.text, strlen(p->opt.text));
     else src = source_read(p->ctx, path);
     if (!src) {
@@ -123,6 +154,7 @@ static Unit *unit_load(Program *p, const char *path, bool std)
     }
     u = NEW(p->arena, Unit);
     u->path = arena_strdup(p->arena, path);
+    u->key = key;
     u->std = std;
     VEC_PUSH(p->arena, p->unit) = u;
     u->ast = parse_file(p->ctx, p->arena, src);

@@ -26,7 +26,7 @@ static PortDesc port_desc(Elab *e, Name name, const Node *n, int32_t vocab, uint
 
     memcpy(d.dim, n->dim, sizeof d.dim);
     for (uint32_t a = 1; a < e->m->naxis; a++)
-        if (axes & AX(a)) {
+        if (!d.seq && (axes & AX(a))) {
             d.seq = true;
             d.axis = e->m->axis[a].name;
             d.steps = e->m->axis[a].count;
@@ -432,9 +432,7 @@ static void run_model_statement(Build *b, const AstStmt *st, uint32_t pos)
         scope_name_instances(b->s, st);
         for (uint32_t i = 0; i < st->args.n; i++) run_metric(b, &st->args.at[i]);
         return;
-    case AST_TRAIN: case AST_DATA:
-        if (b->desc) settings_check(b->e->p, b->s, &st->entries, st->kind == AST_DATA ? KEYS_DATA : KEYS_TRAIN, st->kind == AST_DATA ? &b->desc->data : &b->desc->train);
-        return;
+    case AST_TRAIN: case AST_DATA: return; /* model_settings */
     case AST_PARAM: case AST_CONST: case AST_STATE: case AST_NOISE: case AST_BIND: case AST_RETURN: case AST_REPEAT:
         scope_statement(b->s, st, pos);
         return;
@@ -496,10 +494,17 @@ static void model_sizes(Build *b, Decl *d)
         }
 }
 
-static void model_separate_blocks(Build *b, Decl *model)
+/* The blocks in the model, then those beside it. */
+static void model_settings(Build *b, Decl *model)
 {
+    const AstStmts *body = &model->ast->body;
     Unit *u = model->unit;
 
+    for (uint32_t i = 0; b->desc && i < body->n; i++) {
+        const AstStmt *st = body->at[i];
+        if (st->kind == AST_TRAIN) settings_check(b->e->p, b->s, &st->entries, KEYS_TRAIN, &b->desc->train);
+        if (st->kind == AST_DATA) settings_check(b->e->p, b->s, &st->entries, KEYS_DATA, &b->desc->data);
+    }
     for (uint32_t i = 0; b->desc && i < u->ast->decls.n; i++) {
         const AstDecl *d = u->ast->decls.at[i];
         if (d->name != model->name) continue;
@@ -525,7 +530,7 @@ static bool model_once(Elab *e, ModelDesc *desc)
     model_sizes(&b, d);
     for (uint32_t i = 0; i < e->p->outer_axis.n; i++) elab_time_axis(e, e->p->outer_axis.at[i], (Span){0, 0});
     for (uint32_t i = 0; i < d->ast->body.n; i++) run_model_statement(&b, d->ast->body.at[i], i);
-    model_separate_blocks(&b, d);
+    if (!e->again) model_settings(&b, d);
     if (!b.noutput && !b.loss && !e->unsure && diag_error_count(e->ctx) == errors && sema_error(e, 407, d->ast->head, "model `%s` has neither output nor loss", name_str(e->ctx, d->name)))
         diag_help(e->ctx, (Span){0, 0}, "say what it computes: `output y = ...`");
     if (desc && !e->unsure && diag_error_count(e->ctx) == errors) warn_unused(b.s);
@@ -536,6 +541,8 @@ static bool model_once(Elab *e, ModelDesc *desc)
 
 Elab *elab_model(Program *p, Arena *a, const BuildOptions *o, ModelDesc *desc)
 {
+    uint32_t errors = diag_error_count(p->ctx);
+
     for (uint32_t round = 0; round <= MAX_AXES; round++) {
         Elab *e = elab_make(p, a, p->model->name);
         e->o = *o;
@@ -544,7 +551,7 @@ Elab *elab_model(Program *p, Arena *a, const BuildOptions *o, ModelDesc *desc)
             p->metric.n = 0;
         }
         if (model_once(e, desc) && !e->again) return e;
-        if (!e->again) return NULL;
+        if (!e->again || diag_error_count(p->ctx) != errors) return NULL;
     }
     diag_error(p->ctx, 901, p->model->ast->head, "more than %d axes", MAX_AXES);
     return NULL;

@@ -38,7 +38,7 @@ typedef struct {
 
 struct Unit {
     AstFile *ast;
-    const char *path;
+    const char *path, *key; /* as given; without . and .. */
     bool std;
     VEC(Decl *) decl;
     VEC(Import) import;

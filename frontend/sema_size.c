@@ -20,7 +20,11 @@ static bool size_of_value(Scope *s, const AstExpr *x, const Val *v, int64_t *n, 
     Elab *e = s->e;
 
     if (v->kind == V_POISON) return false;
-    if (v->kind == V_NUM && (v->is_int || (v->num == floor(v->num) && fabs(v->num) < 1e15))) {
+    if (v->kind == V_NUM && fabs(v->num) >= 1e15) {
+        sema_error(e, 304, x->span, "%g is too large for a size", v->num);
+        return false;
+    }
+    if (v->kind == V_NUM && (v->is_int || v->num == floor(v->num))) {
         *n = (int64_t)v->num;
         *src = v->size ? v->size : size_src(e, expr_text(e, x), v->decl);
         return true;

@@ -123,7 +123,7 @@ static bool all_of(const Setting *v, SettingKind a, SettingKind b)
 static bool fits(const Setting *v, const char *type)
 {
     if (!strcmp(type, "any")) return true;
-    if (!strcmp(type, "int")) return v->kind == SET_NUMBER && v->number == floor(v->number);
+    if (!strcmp(type, "int")) return v->kind == SET_NUMBER && v->number == floor(v->number) && fabs(v->number) <= 9007199254740992.0;
     if (!strcmp(type, "number")) return v->kind == SET_NUMBER;
     if (!strcmp(type, "bool")) return v->kind == SET_BOOL || (v->kind == SET_NUMBER && (v->number == 0 || v->number == 1));
     if (!strcmp(type, "string")) return v->kind == SET_STRING || v->kind == SET_NAME;
@@ -161,19 +161,20 @@ static void unknown_key(Ctx *ctx, KeyBlock b, const char *key, Span at)
     else if (find_row(other, key)) diag_help(ctx, (Span){0, 0}, "it belongs to the `%s` block", block_name(other));
 }
 
-static void check_optimizer(Program *p, Unit *u, const Setting *v)
+static bool check_optimizer(Program *p, Unit *u, const Setting *v)
 {
     VEC(const char *) names = {0};
     Decl *d = unit_find(p, u, v->name);
     const char *near;
 
-    if (d && d->ast->kind == AST_OPTIMIZER) return;
+    if (d && d->ast->kind == AST_OPTIMIZER) return true;
     for (uint32_t i = 0; i < p->unit.n; i++)
         for (uint32_t k = 0; k < p->unit.at[i]->decl.n; k++)
             if (p->unit.at[i]->decl.at[k]->ast->kind == AST_OPTIMIZER) VEC_PUSH(p->arena, names) = name_str(p->ctx, p->unit.at[i]->decl.at[k]->name);
     near = nearest_name(name_str(p->ctx, v->name), names.at, names.n);
     diag_error(p->ctx, 505, v->span, "no optimizer `%s`", name_str(p->ctx, v->name));
     if (near) diag_help(p->ctx, (Span){0, 0}, "did you mean `%s`?", near);
+    return false;
 }
 
 static bool check_entry(Program *p, Unit *u, Scope *s, const AstEntry *x, KeyBlock b, Entry *e)
@@ -193,7 +194,7 @@ static bool check_entry(Program *p, Unit *u, Scope *s, const AstEntry *x, KeyBlo
         diag_help(p->ctx, (Span){0, 0}, "%s", row->doc);
         return false;
     }
-    if (b == KEYS_TRAIN && !strcmp(key, "optimizer")) check_optimizer(p, u, &e->value);
+    if (b == KEYS_TRAIN && !strcmp(key, "optimizer")) return check_optimizer(p, u, &e->value);
     return true;
 }
 
@@ -249,6 +250,7 @@ bool settings_override(Program *p, KeyBlock b, const char *assignment)
     for (uint32_t i = 0; i < s->n; i++)
         if (s->at[i].key != x.key) all[n++] = s->at[i];
     if (!check_entry(p, p->unit.at[0], NULL, &x, b, &all[n])) return false;
+    if (x.key == intern(p->ctx, "optimizer") && !frontend_optimizer(p, p->arena, name_str(p->ctx, all[n].value.name), &all[n].value)) return false;
     s->at = all;
     s->n = n + 1;
     return true;

@@ -252,10 +252,8 @@ static void lower_entries(Low *L)
 
     L->prepare = lg->load_phase = true;
     begin_entry(L, "prepare");
-    uint32_t before = L->b.f->inst.n;
     if (!L->serial)
         lb_if_lt(&L->b, lb_op(&L->b, LOP_TID, 0, 0, 0, 0), lb_iconst(&L->b, 1));
-    uint32_t opened = L->b.f->inst.n;
     plan_graph(lg);
     give_places(lg);
     bool serial = L->serial;
@@ -265,14 +263,13 @@ static void lower_entries(Low *L)
     emit_items(lg, 0);
     pack_all(lg);
     L->serial = serial;
-    bool any = false; /* whether anything was stored */
-    for (uint32_t i = opened; i < L->b.f->inst.n; i++)
-        any |= L->b.f->inst.at[i].buf != 0 || L->b.f->inst.at[i].op == LOP_CALL;
-    (void)before;
+    bool any = false;
+    for (uint32_t i = 0; i < L->p->buf.n; i++)
+        any |= L->p->buf.at[i].role == LB_PACK;
     if (!L->serial)
         lb_end_if(&L->b);
     end_entry(L);
-    if (!any)
+    if (!any) /* nothing depends on parameters alone */
         L->p->fn.n = 0;
 
     L->prepare = lg->load_phase = false;
@@ -285,7 +282,8 @@ static void lower_entries(Low *L)
     end_entry(L);
 }
 
-static bool find_slow_axes(Low *L)
+/* The axis that rows are counted along: B, or ELEM in an optimizer. False if values have both. */
+static bool find_row_axis(Low *L)
 {
     const Module *m = L->m;
     for (uint32_t a = 1; a < m->naxis; a++)
@@ -310,7 +308,7 @@ LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *
     L->explain = explain;
     L->p = lprogram_make(ctx, a, m->name, o->f64, o->V);
     caller_buf(L, "none", LB_LOCAL, LE_F, 0, 0, 1); /* buffer 0 is nobody's */
-    if (!find_slow_axes(L))
+    if (!find_row_axis(L))
         low_fail(L, "both examples and elements");
     L->serial = needs_one_thread(copy, L->bx);
     if (L->serial && explain)

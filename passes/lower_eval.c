@@ -282,30 +282,37 @@ static LV eval_cast(LBuilder *b, DType to, DType from, LV a)
     return op1(b, LOP_MNOT, from == DT_F ? op2(b, LOP_EQ, a, lb_fconst(b, 0)) : op2(b, LOP_VEQ, a, zero));
 }
 
+/* The operation of the loop program that computes an operation of the graph on floats, on integers; NONE: see the functions. */
+static const LOp float_lop[OP_COUNT] = {
+    [OP_NEG] = LOP_NEG, [OP_ABS] = LOP_ABS, [OP_FLOOR] = LOP_FLOOR, [OP_SQRT] = LOP_SQRT, [OP_ADD] = LOP_ADD, [OP_SUB] = LOP_SUB,
+    [OP_MUL] = LOP_MUL, [OP_DIV] = LOP_DIV, [OP_LT] = LOP_LT,   [OP_LE] = LOP_LE,       [OP_EQ] = LOP_EQ,
+};
+static const LOp int_lop[OP_COUNT] = {
+    [OP_ADD] = LOP_VADD, [OP_SUB] = LOP_VSUB, [OP_MUL] = LOP_VMUL, [OP_LT] = LOP_VLT, [OP_EQ] = LOP_VEQ,
+};
+/* Functions that are calls in every tier. */
+static const LFn libm_fn[OP_COUNT] = {
+    [OP_EXPM1] = LFN_EXPM1, [OP_LOG1P] = LFN_LOG1P, [OP_SIN] = LFN_SIN, [OP_COS] = LFN_COS, [OP_ERF] = LFN_ERF,
+};
+
+static LV eval_unary_int(LBuilder *b, int op, LV a)
+{
+    LV zero = lb_op(b, LOP_VCONST, 0, 0, 0, 0), neg = op2(b, LOP_VSUB, zero, a);
+    return op == OP_NEG ? neg : op == OP_ABS ? lb_op(b, LOP_VSEL, op2(b, LOP_VLT, a, zero), neg, a, 0) : a;
+}
+
 static LV eval_unary(Eval *e, const Node *n, LV a)
 {
     LBuilder *b = &e->lg->L->b;
     MathTier t = e->lg->L->o.math;
     DType from = (DType)e->lg->g->node.at[n->in[0]].dtype;
-    if (n->op == OP_CAST)
-        return eval_cast(b, (DType)n->dtype, from, a);
-    if (n->op == OP_STOP)
-        return a;
-    if (n->op == OP_NOT)
-        return op1(b, LOP_MNOT, a);
-    if (n->dtype == DT_I) {
-        LV zero = lb_op(b, LOP_VCONST, 0, 0, 0, 0), neg = op2(b, LOP_VSUB, zero, a);
-        return n->op == OP_NEG ? neg : n->op == OP_ABS ? lb_op(b, LOP_VSEL, op2(b, LOP_VLT, a, zero), neg, a, 0) : a;
-    }
     switch (n->op) {
-    case OP_NEG:
-        return op1(b, LOP_NEG, a);
-    case OP_ABS:
-        return op1(b, LOP_ABS, a);
-    case OP_FLOOR:
-        return op1(b, LOP_FLOOR, a);
-    case OP_SQRT:
-        return op1(b, LOP_SQRT, a);
+    case OP_CAST:
+        return eval_cast(b, (DType)n->dtype, from, a);
+    case OP_STOP:
+        return a;
+    case OP_NOT:
+        return op1(b, LOP_MNOT, a);
     case OP_EXP:
         return lb_exp(b, t, a);
     case OP_LOG:
@@ -315,89 +322,50 @@ static LV eval_unary(Eval *e, const Node *n, LV a)
     case OP_SIGMOID:
         return lb_sigmoid(b, t, a);
     case OP_EXPM1:
-        return lb_libm(b, LFN_EXPM1, a, a);
     case OP_LOG1P:
-        return lb_libm(b, LFN_LOG1P, a, a);
     case OP_SIN:
-        return lb_libm(b, LFN_SIN, a, a);
     case OP_COS:
-        return lb_libm(b, LFN_COS, a, a);
     case OP_ERF:
-        return lb_libm(b, LFN_ERF, a, a);
+        return lb_libm(b, libm_fn[n->op], a, a);
     default:
-        low_fail(e->lg->L, op_info[n->op].text);
-        return a;
+        return from == DT_I ? eval_unary_int(b, n->op, a) : op1(b, float_lop[n->op], a);
     }
 }
 
-static LV eval_binary_int(Eval *e, const Node *n, LV x, LV y)
+static LV eval_binary_bool(Eval *e, const Node *n, LV x, LV y)
 {
     LBuilder *b = &e->lg->L->b;
-    switch (n->op) {
-    case OP_ADD:
-        return op2(b, LOP_VADD, x, y);
-    case OP_SUB:
-        return op2(b, LOP_VSUB, x, y);
-    case OP_MUL:
-        return op2(b, LOP_VMUL, x, y);
-    case OP_LT:
-        return op2(b, LOP_VLT, x, y);
-    case OP_LE:
-        return op1(b, LOP_MNOT, op2(b, LOP_VLT, y, x));
-    case OP_EQ:
-        return op2(b, LOP_VEQ, x, y);
-    case OP_MAX:
-        return lb_op(b, LOP_VSEL, op2(b, LOP_VLT, x, y), y, x, 0);
-    case OP_MIN:
-        return lb_op(b, LOP_VSEL, op2(b, LOP_VLT, y, x), y, x, 0);
-    default:
-        low_fail(e->lg->L, "this operation on integers");
-        return x;
-    }
+    LV both = op2(b, LOP_MAND, x, y), any = op2(b, LOP_MOR, x, y);
+    if (n->op == OP_AND)
+        return both;
+    if (n->op == OP_OR)
+        return any;
+    if (n->op != OP_EQ)
+        low_fail(e->lg->L, "this operation on bools");
+    return op2(b, LOP_MOR, both, op1(b, LOP_MNOT, any));
 }
 
 static LV eval_binary(Eval *e, const Node *n, LV x, LV y)
 {
     LBuilder *b = &e->lg->L->b;
     DType from = (DType)e->lg->g->node.at[n->in[0]].dtype;
-    if (from == DT_I)
-        return eval_binary_int(e, n, x, y);
-    if (from == DT_B) {
-        LV both = op2(b, LOP_MAND, x, y), any = op2(b, LOP_MOR, x, y);
-        if (n->op == OP_AND)
-            return both;
-        if (n->op == OP_OR)
-            return any;
-        if (n->op == OP_EQ)
-            return op2(b, LOP_MOR, both, op1(b, LOP_MNOT, any));
-        low_fail(e->lg->L, "this operation on bools");
-        return x;
-    }
-    switch (n->op) {
-    case OP_ADD:
-        return op2(b, LOP_ADD, x, y);
-    case OP_SUB:
-        return op2(b, LOP_SUB, x, y);
-    case OP_MUL:
-        return op2(b, LOP_MUL, x, y);
-    case OP_DIV:
-        return op2(b, LOP_DIV, x, y);
-    case OP_POW:
+    LOp lt = from == DT_I ? LOP_VLT : LOP_LT, sel = from == DT_I ? LOP_VSEL : LOP_SEL;
+    if (from == DT_B)
+        return eval_binary_bool(e, n, x, y);
+    if (n->op == OP_MAX)
+        return lb_op(b, sel, op2(b, lt, x, y), y, x, 0);
+    if (n->op == OP_MIN)
+        return lb_op(b, sel, op2(b, lt, y, x), y, x, 0);
+    if (n->op == OP_POW && from == DT_F)
         return lb_pow(b, e->lg->L->o.math, x, y);
-    case OP_MAX:
-        return lb_op(b, LOP_SEL, op2(b, LOP_LT, x, y), y, x, 0);
-    case OP_MIN:
-        return lb_op(b, LOP_SEL, op2(b, LOP_LT, y, x), y, x, 0);
-    case OP_LT:
-        return op2(b, LOP_LT, x, y);
-    case OP_LE:
-        return op2(b, LOP_LE, x, y);
-    case OP_EQ:
-        return op2(b, LOP_EQ, x, y);
-    default:
+    if (n->op == OP_LE && from == DT_I)
+        return op1(b, LOP_MNOT, op2(b, LOP_VLT, y, x));
+    LOp op = from == DT_I ? int_lop[n->op] : float_lop[n->op];
+    if (op == LOP_NONE) {
         low_fail(e->lg->L, op_info[n->op].text);
         return x;
     }
+    return op2(b, op, x, y);
 }
 
 static LV eval_select(Eval *e, const Node *n, LV c, LV x, LV y)
@@ -437,6 +405,36 @@ static LV compute(Eval *e, Ref r, uint32_t rank, const Ix *ix)
     }
     low_fail(e->lg->L, op_info[n->op].text);
     return lb_fconst(&e->lg->L->b, 0);
+}
+
+Eval eval_make(LowG *lg, int lanes, uint32_t rank)
+{
+    Eval e = { .lg = lg, .lanes = lanes, .rank = rank };
+    e.memo = NEW_N(lg->L->arena, LV, lg->g->node.n + 1);
+    for (uint32_t d = 0; d < rank; d++)
+        e.ix[d] = (Ix){ lidx(0), false };
+    return e;
+}
+
+LV reduce_neutral(LBuilder *b, const Node *n)
+{
+    return lb_fconst(b, n->op == OP_SUM ? 0 : -HUGE_VAL);
+}
+
+LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y)
+{
+    if (n->op == OP_SUM)
+        return op2(b, LOP_ADD, x, y);
+    return lb_op(b, LOP_SEL, op2(b, LOP_LT, x, y), y, x, 0);
+}
+
+/* Accumulators of neighbouring lanes, n of them, by halves, then the lanes of the last one: one tree whatever V is. */
+LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n)
+{
+    for (int w = n / 2; w > 0; w /= 2)
+        for (int i = 0; i < w; i++)
+            acc[i] = reduce_combine(b, node, acc[i], acc[i + w]);
+    return op1(b, node->op == OP_SUM ? LOP_HSUM : LOP_HMAX, acc[0]);
 }
 
 LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix)

@@ -181,12 +181,16 @@ Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues 
 
 /* lower_row.c, lower_eval.c */
 void emit_row_item(LowG *lg, const Item *it);
+#define LANES 16 /* of a reduction, whatever V is */
+Eval eval_make(LowG *lg, int lanes, uint32_t rank); /* at index 0 */
+LV reduce_neutral(LBuilder *b, const Node *n); /* n: a sum or amax */
+LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y);
+LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n); /* n accumulators of V lanes to one value */
 LV eval_node(Eval *e, Ref r);
 LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix);
 void store_value(Eval *e, const Loc *l, const Node *n, LV v);
 void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg); /* loops over this thread's rows */
 void emit_copy(LowG *lg, Ref r, const Loc *to); /* stores a value of this graph to a place, for the current indices' rows */
-void feature_loops(LowG *lg, uint32_t rank, const int32_t *dim, bool scalar, bool block16, LV *memo, void (*body)(Eval *, void *), void *arg);
 
 /* lower_gemm.c */
 void emit_gemm(LowG *lg, Ref end);

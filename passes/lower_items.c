@@ -15,25 +15,12 @@ typedef struct {
     const Ix *at; /* one element of a matrix */
 } AxisSum;
 
-static LV combine(LBuilder *b, const Node *n, LV x, LV y)
-{
-    if (n->op == OP_SUM)
-        return lb_op(b, LOP_ADD, x, y, 0, 0);
-    return lb_op(b, LOP_SEL, lb_op(b, LOP_LT, x, y, 0, 0), y, x, 0);
-}
-
-static LV neutral(LBuilder *b, const Node *n)
-{
-    return lb_fconst(b, n->op == OP_SUM ? 0 : -HUGE_VAL);
-}
-
 static Eval axis_eval(LowG *lg, const AxisSum *s, int j, uint32_t rank)
 {
     Low *L = lg->L;
-    Eval e = { .lg = lg, .lanes = s->lanes, .rank = rank };
-    e.memo = NEW_N(L->arena, LV, lg->g->node.n + 1);
-    for (uint32_t d = 0; d < rank; d++)
-        e.ix[d] = s->at ? s->at[d] : (Ix){ lidx(0), false };
+    Eval e = eval_make(lg, s->lanes, rank);
+    for (uint32_t d = 0; s->at && d < rank; d++)
+        e.ix[d] = s->at[d];
     if (rank && s->lanes) {
         LIdx i = lidx(s->first + (int64_t)j * L->p->V);
         e.ix[rank - 1] = (Ix){ s->group ? lb_idx_term(&L->b, i, s->group, (int64_t)GROUP * L->p->V) : i, true };
@@ -52,7 +39,7 @@ static void axis_chain(LowG *lg, AxisSum *s, uint32_t a, LV *acc)
     if (a > L->m->naxis || (a == L->m->naxis && !(s->axes & AX(L->bx)))) {
         for (int j = 0; j < s->count; j++) {
             Eval e = axis_eval(lg, s, j, s->o->rank);
-            acc[j] = combine(b, s->n, acc[j], eval_at(&e, s->n->in[0], s->o->rank, e.ix));
+            acc[j] = reduce_combine(b, s->n, acc[j], eval_at(&e, s->n->in[0], s->o->rank, e.ix));
         }
         return;
     }
@@ -63,10 +50,10 @@ static void axis_chain(LowG *lg, AxisSum *s, uint32_t a, LV *acc)
     for (uint32_t k = axis + 1; innermost && axis != L->bx && k < L->m->naxis; k++)
         innermost = !(s->axes & AX(k)) || k == L->bx;
     for (int j = 0; j < s->count; j++)
-        part[j] = innermost ? inner[j] : neutral(b, s->n);
+        part[j] = innermost ? inner[j] : reduce_neutral(b, s->n);
     axis_chain(lg, s, axis == L->bx ? L->m->naxis + 1 : axis + 1, part);
     for (int j = 0; j < s->count; j++)
-        part[j] = innermost ? part[j] : combine(b, s->n, inner[j], part[j]);
+        part[j] = innermost ? part[j] : reduce_combine(b, s->n, inner[j], part[j]);
     lb_end_for(b, n, part, out);
     L->idx[axis] = 0;
     memcpy(acc, out, sizeof(LV) * n);
@@ -77,7 +64,7 @@ static void axis_group(LowG *lg, AxisSum *s)
     Low *L = lg->L;
     LV acc[GROUP];
     for (int j = 0; j < s->count; j++)
-        acc[j] = neutral(&L->b, s->n);
+        acc[j] = reduce_neutral(&L->b, s->n);
     axis_chain(lg, s, 1, acc);
     for (int j = 0; j < s->count; j++) {
         Eval e = axis_eval(lg, s, j, s->n->rank);
@@ -177,29 +164,26 @@ static bool axis_lanes(LowG *lg, AxisSum *s)
     Loc l = low_loc(lg, o);
     if (!is_scalar(s->o) || s->n->axes || !(s->axes & AX(L->bx)) || !l.ok || l.ld != 1 || l.axes != s->axes || low_is_fixed(L, &l) || l.slots)
         return false;
-    int V = L->p->V, per = 16 / V;
-    LV acc[16], inner[16], total, one, lane;
+    int V = L->p->V, per = LANES / V;
+    LV acc[LANES], inner[LANES], total, one, lane;
     LV rows = lb_iconst(b, 1);
     for (uint32_t a = 0; a < L->m->naxis; a++)
         if (s->axes & AX(a))
             rows = lb_op(b, LOP_IMUL, rows, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
-    LV sixteen = lb_iconst(b, 16), full = lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, rows, sixteen, 0, 0), sixteen, 0, 0);
+    LV sixteen = lb_iconst(b, LANES), full = lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, rows, sixteen, 0, 0), sixteen, 0, 0);
     low_touch(L, l.buf);
     low_touch(L, lg->ni[s->r].loc.buf);
     begin_one_thread(L);
     for (int k = 0; k < per; k++)
-        acc[k] = neutral(b, s->n);
-    lane = lb_for(b, lb_iconst(b, 0), full, 16, false, (uint32_t)per, acc, inner);
+        acc[k] = reduce_neutral(b, s->n);
+    lane = lb_for(b, lb_iconst(b, 0), full, LANES, false, (uint32_t)per, acc, inner);
     for (int k = 0; k < per; k++)
-        inner[k] = combine(b, s->n, inner[k], lb_load(b, LOP_LD, l.buf, lb_idx_term(b, lidx(l.foff + k * (int64_t)V), lane, 1), V));
+        inner[k] = reduce_combine(b, s->n, inner[k], lb_load(b, LOP_LD, l.buf, lb_idx_term(b, lidx(l.foff + k * (int64_t)V), lane, 1), V));
     lb_end_for(b, (uint32_t)per, inner, acc);
-    for (int w = per / 2; w > 0; w /= 2)
-        for (int k = 0; k < w; k++)
-            acc[k] = combine(b, s->n, acc[k], acc[k + w]);
-    acc[0] = lb_op(b, s->n->op == OP_SUM ? LOP_HSUM : LOP_HMAX, acc[0], 0, 0, 0);
+    acc[0] = reduce_lanes(b, s->n, acc, per);
     lane = lb_for(b, full, rows, 1, false, 1, acc, inner);
     one = lb_load(b, LOP_LDB, l.buf, lb_idx_term(b, lidx(l.foff), lane, 1), 0);
-    one = combine(b, s->n, inner[0], one);
+    one = reduce_combine(b, s->n, inner[0], one);
     lb_end_for(b, 1, &one, &total);
     s->lanes = 0;
     Eval e = axis_eval(lg, s, 0, s->n->rank);
@@ -223,7 +207,7 @@ static void axis_matrix(LowG *lg, void *arg)
     a->s->lanes = 0;
     a->s->count = 1;
     a->s->at = ix;
-    LV acc = neutral(b, a->s->n);
+    LV acc = reduce_neutral(b, a->s->n);
     axis_chain(lg, a->s, 1, &acc);
     Eval e = axis_eval(lg, a->s, 0, o->rank);
     store_value(&e, &lg->ni[a->s->r].loc, a->s->n, acc);
@@ -273,8 +257,7 @@ static void scatter_rows(LowG *lg, Scatter *s, uint32_t a)
         low_fail(L, "indices that are not in memory");
         return;
     }
-    Eval e = { .lg = lg, .rank = v->rank };
-    e.memo = NEW_N(L->arena, LV, lg->g->node.n + 1);
+    Eval e = eval_make(lg, 0, v->rank);
     LIdx at = low_row(L, &li), dst = low_row(L, &to);
     for (uint32_t d = 0; d < i->rank; d++) {
         LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, i->dim[d]), 1, false, 0, NULL, NULL);

@@ -2,8 +2,6 @@
    Sums over features use 16 lanes and one fixed tree whatever V is, so that results do not depend on V. */
 #include "passes/lower_int.h"
 
-#define LANES 16 /* of a reduction */
-
 void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
 {
     Low *L = lg->L;
@@ -29,13 +27,6 @@ void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
         lb_end_for(b, 0, NULL, NULL);
         L->idx[opened[open]] = 0;
     }
-}
-
-static Eval eval_make(LowG *lg, int lanes, uint32_t rank)
-{
-    Eval e = { .lg = lg, .lanes = lanes, .rank = rank };
-    e.memo = NEW_N(lg->L->arena, LV, lg->g->node.n + 1);
-    return e;
 }
 
 /* Loops over all but the last dimension; *e gets their indices. */
@@ -64,18 +55,6 @@ typedef struct {
     LV acc[32 * LANES];
 } Fused;
 
-static LV neutral(LBuilder *b, const Node *n)
-{
-    return lb_fconst(b, n->op == OP_SUM ? 0 : -HUGE_VAL);
-}
-
-static LV combine(LBuilder *b, const Node *n, LV x, LV y)
-{
-    if (n->op == OP_SUM)
-        return lb_op(b, LOP_ADD, x, y, 0, 0);
-    return lb_op(b, LOP_SEL, lb_op(b, LOP_LT, x, y, 0, 0), y, x, 0);
-}
-
 static void store_all(Eval *e, Ref r, LV v)
 {
     const NodeInfo *ni = &e->lg->ni[r];
@@ -93,7 +72,7 @@ static LV mask_tail(Low *L, const Node *reduce, LV v, int lanes)
     if (lanes == L->p->V)
         return v;
     LV in = lb_op(b, LOP_VLT, lb_op(b, LOP_VIOTA, 0, 0, 0, 0), lb_op(b, LOP_VCONST, 0, 0, 0, lanes), 0, 0);
-    return lb_op(b, LOP_SEL, in, v, neutral(b, reduce), 0);
+    return lb_op(b, LOP_SEL, in, v, reduce_neutral(b, reduce), 0);
 }
 
 static void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes, LV *acc)
@@ -111,24 +90,18 @@ static void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV a
     for (uint32_t k = 0; k < f->reduce.n; k++) {
         const Node *n = &lg->g->node.at[f->reduce.at[k]];
         LV v = mask_tail(L, n, eval_at(&e, n->in[0], 1, e.ix), lanes);
-        acc[k] = combine(&L->b, n, acc[k], v);
+        acc[k] = reduce_combine(&L->b, n, acc[k], v);
     }
     for (uint32_t k = 0; k < f->node.n; k++)
         store_all(&e, f->node.at[k], e.memo[f->node.at[k]]);
 }
 
-/* Adds up the LANES accumulators of each reduction by halves: the tree of HSUM continued upwards. */
 static void finish_reductions(LowG *lg, Fused *f)
 {
     Low *L = lg->L;
-    int per = LANES / L->p->V;
     for (uint32_t k = 0; k < f->reduce.n; k++) {
-        const Node *n = &lg->g->node.at[f->reduce.at[k]];
-        LV *a = f->acc + k * LANES;
-        for (int w = per / 2; w > 0; w /= 2)
-            for (int i = 0; i < w; i++)
-                a[i] = combine(&L->b, n, a[i], a[i + w]);
-        lg->ni[f->reduce.at[k]].row = lb_op(&L->b, n->op == OP_SUM ? LOP_HSUM : LOP_HMAX, a[0], 0, 0, 0);
+        Ref r = f->reduce.at[k];
+        lg->ni[r].row = reduce_lanes(&L->b, &lg->g->node.at[r], f->acc + k * LANES, LANES / L->p->V);
     }
 }
 
@@ -143,7 +116,7 @@ static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
     LV col[32];
     for (int k = 0; k < nr; k++)
         for (int s = 0; s < per; s++)
-            f->acc[k * LANES + s] = neutral(b, &lg->g->node.at[f->reduce.at[k]]);
+            f->acc[k * LANES + s] = reduce_neutral(b, &lg->g->node.at[f->reduce.at[k]]);
     open_outer(lg, outer, rank, dim);
     if (full) {
         LV init[32 * LANES], inner[32 * LANES], next[32 * LANES], result[32 * LANES];
@@ -202,7 +175,7 @@ static LV nest_chain(LowG *lg, Nest *t, uint32_t d, int lanes, LV acc)
     while (d < end && !(t->mask & 1u << d))
         d++;
     if (d >= end)
-        return combine(b, t->n, acc, nest_value(lg, t, lanes));
+        return reduce_combine(b, t->n, acc, nest_value(lg, t, lanes));
     LV inner, next, result;
     LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, t->o->dim[d]), 1, false, 1, &acc, &inner);
     t->ix[d] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
@@ -222,7 +195,7 @@ static LV nest_row(LowG *lg, Nest *t)
     LV acc[LANES], inner[LANES], next[LANES];
     uint32_t open = 0;
     for (int s = 0; s < per; s++)
-        acc[s] = neutral(b, t->n);
+        acc[s] = reduce_neutral(b, t->n);
     for (uint32_t d = 0; d < last; d++) {
         if (!(t->mask & 1u << d))
             continue;
@@ -235,24 +208,21 @@ static LV nest_row(LowG *lg, Nest *t)
         LV at = lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), LANES, false, (uint32_t)per, acc, inner);
         for (int s = 0; s < per; s++) {
             t->ix[last] = (Ix){ lb_idx_term(b, lidx((int64_t)s * V), at, 1), true };
-            next[s] = combine(b, t->n, inner[s], nest_value(lg, t, V));
+            next[s] = reduce_combine(b, t->n, inner[s], nest_value(lg, t, V));
         }
         lb_end_for(b, (uint32_t)per, next, acc);
     }
     for (int64_t s = 0; full + s * V < F; s++) {
         int64_t left = F - full - s * V;
         t->ix[last] = (Ix){ lidx(full + s * V), true };
-        acc[s] = combine(b, t->n, acc[s], mask_tail(L, t->n, nest_value(lg, t, (int)(left < V ? left : V)), (int)(left < V ? left : V)));
+        acc[s] = reduce_combine(b, t->n, acc[s], mask_tail(L, t->n, nest_value(lg, t, (int)(left < V ? left : V)), (int)(left < V ? left : V)));
     }
     while (open-- > 0) {
         LV result[LANES];
         lb_end_for(b, (uint32_t)per, acc, result);
         memcpy(acc, result, sizeof acc);
     }
-    for (int w = per / 2; w > 0; w /= 2)
-        for (int i = 0; i < w; i++)
-            acc[i] = combine(b, t->n, acc[i], acc[i + w]);
-    return lb_op(b, t->n->op == OP_SUM ? LOP_HSUM : LOP_HMAX, acc[0], 0, 0, 0);
+    return reduce_lanes(b, t->n, acc, per);
 }
 
 static void nest_store(LowG *lg, Ref r, Nest *t, LV v, int lanes)
@@ -284,7 +254,7 @@ static void reduce_nest(LowG *lg, Ref r)
         open++;
     }
     if (!vector) {
-        nest_store(lg, r, &t, nest_chain(lg, &t, 0, 0, neutral(b, n)), 0);
+        nest_store(lg, r, &t, nest_chain(lg, &t, 0, 0, reduce_neutral(b, n)), 0);
     } else if (sum_last) {
         nest_store(lg, r, &t, nest_row(lg, &t), 0);
     } else {
@@ -293,13 +263,13 @@ static void reduce_nest(LowG *lg, Ref r)
         if (full) {
             LV at = full == V ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), V, false, 0, NULL, NULL);
             t.ix[last] = (Ix){ at ? lb_idx_term(b, lidx(0), at, 1) : lidx(0), true };
-            nest_store(lg, r, &t, nest_chain(lg, &t, 0, V, neutral(b, n)), V);
+            nest_store(lg, r, &t, nest_chain(lg, &t, 0, V, reduce_neutral(b, n)), V);
             if (at)
                 lb_end_for(b, 0, NULL, NULL);
         }
         if (F % V) {
             t.ix[last] = (Ix){ lidx(full), true };
-            nest_store(lg, r, &t, nest_chain(lg, &t, 0, (int)(F % V), neutral(b, n)), (int)(F % V));
+            nest_store(lg, r, &t, nest_chain(lg, &t, 0, (int)(F % V), reduce_neutral(b, n)), (int)(F % V));
         }
     }
     while (open-- > 0)
@@ -527,8 +497,6 @@ static void emit_scalars(LowG *lg, const Item *it, uint32_t phase)
         if (!is_scalar(n) || ni->nest || ni->scalar_loop || is_full_reduce(lg, r) || ni->phase != phase)
             continue;
         Eval e = eval_make(lg, 0, n->rank);
-        for (uint32_t d = 0; d < n->rank; d++)
-            e.ix[d] = (Ix){ lidx(0), false };
         ni->row = eval_node(&e, r);
         if (ni->scratch && !ni->mem)
             store_all(&e, r, ni->row);
@@ -551,8 +519,6 @@ static void row_body(LowG *lg, void *arg)
         if (!is_scalar(&lg->g->node.at[r]) || ni->nest || (ni->scratch && !ni->mem && !is_full_reduce(lg, r)))
             continue;
         Eval e = eval_make(lg, 0, lg->g->node.at[r].rank);
-        for (uint32_t d = 0; d < lg->g->node.at[r].rank; d++)
-            e.ix[d] = (Ix){ lidx(0), false };
         store_all(&e, r, ni->row);
     }
     for (uint32_t k = 0; k < it->node.n; k++)
@@ -601,9 +567,8 @@ static void lane_block(LowG *lg, const Item *it, int lanes)
 {
     Eval e = eval_make(lg, lanes, 0);
     e.lane_rows = true;
-    Ix zero[MAX_RANK];
     for (uint32_t d = 0; d < MAX_RANK; d++)
-        e.ix[d] = zero[d] = (Ix){ lidx(0), false };
+        e.ix[d] = (Ix){ lidx(0), false };
     for (uint32_t k = 0; k < it->node.n; k++)
         eval_node(&e, it->node.at[k]);
     for (uint32_t k = 0; k < it->node.n; k++)

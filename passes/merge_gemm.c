@@ -12,9 +12,10 @@
    concatenated biases. No path can lead from one to the other: nothing but the row operands varies. In a body the concat
    stands outside of the scan and is captured.
    The choice: whole chains merge or none of them. A product shared by chains with other partners (GRU, reset after: r and z
-   are [x; h], n is [x] apart from [h]) could be one product of x with slices added later, but these additions would be outside of the accumulators: 2N
-   loads and stores a row more, to save one call of a tile. So r, z become one chain of two products, and W_n x, U_n h stay
+   are [x; h], n is [x] apart from [h]) could be one product of x with slices added later, but these additions would stand
+   outside of the accumulators: 2N loads and stores a row more, to save one call of a tile. So r, z become one chain of two products, and W_n x, U_n h stay
    apart; what then leaves the loop is merged there by the next run (P = [r z n] of x), where it is a chain of one product.
+   Before it, merge_split.c: W [e; c] in a loop becomes We e + Wc c where only c hangs on a carry.
    Apart stay, too: what a next needs and what no next needs (it goes after the loop), and what feeds different scans (each
    keeps its products near).
    relies on: distribute hoists and sinks afterwards; adding zeros for a missing bias is exact. Each scan gets a body of its own. */
@@ -235,6 +236,7 @@ bool pass_merge_gemm(Module *m, const PassOptions *o)
     (void)o;
     module_dce(m);
     before = last = module_hash(m);
+    merge_split(m);
     for (int i = 0; i < 6; i++, last = now) {
         round_once(m);
         now = module_hash(m);

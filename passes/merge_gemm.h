@@ -46,5 +46,6 @@ struct Merge {
 
 Product product_of(const Graph *g, Ref r);
 void merge_analyse(Merge *l); /* finds chains and groups */
+void merge_split(Module *m); /* products of a concat of values before and in the loop */
 
 #endif

@@ -3,6 +3,8 @@
      last(stack of next k)                -> last k;   sum of a sum -> one
      carry k with next = carry            -> capture; two carries with one init and one next -> one
      step or capture of an expand, const  -> of what it expands; the const itself
+     last of a concat or another view     -> of what it views
+     scan whose steps are all reverse(x)  -> scan in the other direction; its stacks are reversed
      stack of a step, capture or const    -> the outer value
    then dead code, needless operands and outs of scans (module_dce). Repeated until nothing changes.
    relies on: graph_emit folds; a body refers to outer values only through its leaves. Each scan gets a body of its own. */
@@ -30,6 +32,7 @@ typedef struct {
 
 typedef struct {
     Ref scan; /* in the new host */
+    bool flipped; /* it runs in the other direction */
     Ref *direct; /* by out: the outer value that it equals, or 0 */
     uint32_t *out; /* by out: its index in the new body */
 } NewScan;
@@ -150,6 +153,26 @@ static Ref last_of_stack(Graph *g, Ref r)
     return 0;
 }
 
+/* Views of nothing are 0 like the last of nothing, so they can wait. */
+static Ref last_of_view(Graph *g, Ref r)
+{
+    Node x = g->node.at[g->node.at[r].in[0]];
+    uint32_t n, axis = g->node.at[r].attr;
+    const Ref *in;
+    Ref *part;
+
+    if (x.op == OP_SLICE || x.op == OP_RESHAPE || x.op == OP_TRANSPOSE) {
+        x.in[0] = g_last(g, x.in[0], axis);
+        return graph_emit(g, &x, NULL);
+    }
+    if (x.op != OP_CONCAT) return 0;
+    in = node_ext(g, g->node.at[r].in[0], &n);
+    part = NEW_N(g->module->arena, Ref, n);
+    memcpy(part, in, n * sizeof *part);
+    for (uint32_t i = 0; i < n; i++) part[i] = g_last(g, part[i], axis);
+    return g_concat(g, part, n, x.attr);
+}
+
 /* A dot needs no broadcast along axes that it keeps. */
 static Ref narrow_dot(Graph *g, Ref r)
 {
@@ -198,7 +221,7 @@ static Ref local(Graph *g, Ref r)
 
     if (op == OP_ADD) v = simplify_add(g, r);
     else if (op == OP_CONCAT) v = flatten_concat(g, r);
-    else if (op == OP_LAST) v = last_of_stack(g, r);
+    else if (op == OP_LAST && (v = last_of_stack(g, r)) == 0) v = last_of_view(g, r);
     else if (op == OP_DOT) v = narrow_dot(g, r);
     else if (op == OP_SUM) v = merge_sums(g, r);
     return v ? v : r;
@@ -320,6 +343,34 @@ static Ref direct_out(Graph *host, const Graph *body, const Root *root, const Sc
     return 0;
 }
 
+/* Does the body, or one within it, see which step it is at? */
+static bool counts_steps(const Module *m, const Graph *body, uint32_t axis)
+{
+    for (Ref r = 1; r < body->node.n; r++) {
+        const Node *n = &body->node.at[r];
+        if (n->op == OP_IOTA && n->attr == 1 + axis) return true;
+        if (n->op == OP_NOISE && (node_attr(body, r)[2] & AX(axis))) return true;
+        if (n->op == OP_SCAN && counts_steps(m, m->graph.at[scan_info(body, r).body], axis)) return true;
+    }
+    return false;
+}
+
+/* Turns the scan around if all that it reads is reversed. */
+static bool flip(const Graph *host, const Graph *body, const ScanInfo *s, Operands *o)
+{
+    const Module *m = host->module;
+
+    if (!o->step.n || counts_steps(m, body, s->axis)) return false;
+    for (uint32_t i = 0; i < o->step.n; i++) {
+        const Node *n = &host->node.at[o->step.at[i]];
+        if (n->op != OP_REVERSE || n->attr != s->axis || host->node.at[n->in[0]].axes != n->axes) return false;
+    }
+    for (uint32_t i = s->ncarry; i < body->root.n && m->axis[s->axis].ragged; i++)
+        if (body->root.at[i].kind == ROOT_STACK && !(body->node.at[body->root.at[i].ref].axes & AX(AXIS_B))) return false;
+    for (uint32_t i = 0; i < o->step.n; i++) o->step.at[i] = host->node.at[o->step.at[i]].in[0];
+    return true;
+}
+
 static NewScan *rebuild_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *map)
 {
     Arena *a = m->arena;
@@ -332,6 +383,7 @@ static NewScan *rebuild_scan(Module *m, const Graph *src, Graph *dst, Ref r, con
     Graph *body = module_add_graph(m);
     Ref *to = NEW_N(a, Ref, old->node.n);
 
+    n->flipped = flip(dst, old, &s, &o);
     rebuild(m, old, body, &places, to);
     for (uint32_t k = 0; k < s.ncarry; k++) {
         const Root *x = &old->root.at[k];
@@ -347,7 +399,7 @@ static NewScan *rebuild_scan(Module *m, const Graph *src, Graph *dst, Ref r, con
         if (x->kind == ROOT_LAST) n->out[i] = body_out(body, ROOT_LAST, 0, places.carry[x->index].index);
         else n->out[i] = body_out(body, (RootKind)x->kind, to[x->ref], 0);
     }
-    n->scan = g_scan(dst, s.axis, s.reverse != 0, body->index, o.init.at, o.init.n, o.step.at, o.step.n, o.capture.at, o.capture.n);
+    n->scan = g_scan(dst, s.axis, (s.reverse != 0) != n->flipped, body->index, o.init.at, o.init.n, o.step.at, o.step.n, o.capture.at, o.capture.n);
     return n;
 }
 
@@ -361,6 +413,15 @@ static Ref rebuild_leaf(Graph *dst, const Graph *src, Ref r, const Places *place
     if (n->op != OP_CARRY && n->op != OP_STEP && n->op != OP_CAPTURE) return graph_copy_node(dst, src, r, map);
     p = n->op == OP_CARRY ? places->carry : n->op == OP_STEP ? places->step : places->capture;
     return place_leaf(dst, &p[n->attr], n);
+}
+
+static Ref new_out(Graph *g, const NewScan *s, uint32_t i)
+{
+    ScanInfo f = scan_info(g, s->scan);
+    const Root *x = &g->module->graph.at[f.body]->root.at[f.ncarry + s->out[i]];
+    Ref r = g_out(g, s->scan, s->out[i]);
+
+    return s->flipped && x->kind == ROOT_STACK ? g_reverse(g, r, f.axis) : r;
 }
 
 static void rebuild(Module *m, const Graph *src, Graph *dst, const Places *places, Ref *map)
@@ -379,7 +440,7 @@ static void rebuild(Module *m, const Graph *src, Graph *dst, const Places *place
             map[r] = scan[r]->scan;
         } else if (n->op == OP_OUT) {
             const NewScan *s = scan[n->in[0]];
-            map[r] = s->direct[n->attr] ? s->direct[n->attr] : g_out(dst, s->scan, s->out[n->attr]);
+            map[r] = s->direct[n->attr] ? s->direct[n->attr] : new_out(dst, s, n->attr);
         } else if (op_info[n->op].cls == OPC_LEAF) {
             map[r] = rebuild_leaf(dst, src, r, places, map);
         } else {

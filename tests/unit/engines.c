@@ -16,11 +16,35 @@ typedef struct {
     bool ok;
 } Job;
 
-static pthread_barrier_t gate;
+/* A barrier that opens for good once a thread has failed: the others shall not wait for it. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t all;
+    int want, here;
+    unsigned round;
+    bool broken;
+} gate = { .lock = PTHREAD_MUTEX_INITIALIZER, .all = PTHREAD_COND_INITIALIZER };
+
 static void wait_all(void *arg)
 {
     (void)arg;
-    pthread_barrier_wait(&gate);
+    pthread_mutex_lock(&gate.lock);
+    unsigned round = gate.round;
+    if (++gate.here == gate.want) {
+        gate.here = 0;
+        gate.round++;
+        pthread_cond_broadcast(&gate.all);
+    }
+    while (!gate.broken && gate.round == round)
+        pthread_cond_wait(&gate.all, &gate.lock);
+    pthread_mutex_unlock(&gate.lock);
+}
+static void break_gate(void)
+{
+    pthread_mutex_lock(&gate.lock);
+    gate.broken = true;
+    pthread_cond_broadcast(&gate.all);
+    pthread_mutex_unlock(&gate.lock);
 }
 static void wait_none(void *arg)
 {
@@ -34,6 +58,8 @@ static void *run_job(void *arg)
         j->ok = engine_call(j->e, j->fn, j->buf, j->dim, &j->env);
     else
         j->ok = lprogram_interp(j->p, j->fn, j->buf, j->dim, &j->env, &(InterpOptions){ .shadow = true });
+    if (!j->ok)
+        break_gate();
     return NULL;
 }
 
@@ -42,8 +68,9 @@ static bool call(const LProgram *p, Engine *e, uint32_t fn, void **buf, int64_t 
     Job job[8];
     pthread_t th[8];
     bool ok = true;
-    if (nt > 1)
-        pthread_barrier_init(&gate, NULL, (unsigned)nt);
+    gate.want = nt;
+    gate.here = 0;
+    gate.broken = false;
     for (int t = 0; t < nt; t++) {
         job[t] = (Job){ p, e, fn, buf, dim, { t, nt, nt > 1 ? wait_all : wait_none, NULL }, false };
         if (t)
@@ -55,8 +82,6 @@ static bool call(const LProgram *p, Engine *e, uint32_t fn, void **buf, int64_t 
             pthread_join(th[t], NULL);
         ok &= job[t].ok;
     }
-    if (nt > 1)
-        pthread_barrier_destroy(&gate);
     return ok;
 }
 

@@ -163,9 +163,11 @@ void check_gradients(const Module *before, const Module *after, Ctx *ctx, Arena 
     check(ok, "gradients evaluate", seed);
     for (uint32_t i = 0; ok && i < g->root.n; i++) {
         const Root *r = &g->root.at[i];
-        double *p = r->kind == ROOT_GRAD_PARAM ? in->param[r->index] : in->input[r->index];
-        int64_t n = r->kind == ROOT_GRAD_PARAM ? in->param_size[r->index] : in->input_size[r->index];
+        double *p;
+        int64_t n;
         if (r->kind != ROOT_GRAD_PARAM && r->kind != ROOT_GRAD_INPUT) continue;
+        p = r->kind == ROOT_GRAD_PARAM ? in->param[r->index] : in->input[r->index];
+        n = r->kind == ROOT_GRAD_PARAM ? in->param_size[r->index] : in->input_size[r->index];
         for (int64_t k = 0; k < n; k += all ? 1 : 1 + (int64_t)gen_below(&rng, 6)) {
             double d = difference(before, ctx, in, root, &p[k]);
             bool good = isnan(d) || fabs(d - out[i][k]) <= 2e-6 * (1 + fabs(d)) + 1e-7;

@@ -94,6 +94,76 @@ static void test_weight_names(void) {
     test_names(M("const k = 2 const w: [2] y = k * x * w output y"), "k[] w[2] |");
 }
 
+/* ---- settings --------------------------------------------------------------------------------------------------------- */
+
+static const char sized[] = "model m[H = 3] { input x: seq [2] y = dense[H](x) output y train { epochs = 7, optimizer = adam(lr = 1 / H) } data { window = 2 * H } }";
+
+/* --set: the size of the output, or the code of the error. */
+static void test_set(const char *set, int size, int code) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    FrontendOptions o = {.std_dir = "std", .text = sized, .set = &set, .nset = 1};
+    const Program *p = frontend_load(ctx, &a, "test.rondo", &o);
+    check((p != NULL) == (code == 0), "--set", set);
+    if (p) check(frontend_desc(p)->output.at[0].dim[0] == size, "sets a size", set);
+    else check(diag_count(ctx) > 0 && diag_at(ctx, 0)->code == code, "says why", set);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+static void test_override(Ctx *ctx, Program *p, const char *assignment, int code) {
+    check(settings_override(p, KEYS_TRAIN, assignment) == (code == 0), "is set or refused", assignment);
+    check(code == 0 || (diag_count(ctx) > 0 && diag_at(ctx, 0)->code == code), "says why", assignment);
+    diag_clear(ctx);
+}
+
+static void test_settings(void) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Program *p = load_text(ctx, &a, sized);
+    check(p != NULL, "loads", "settings");
+    if (p) {
+        const ModelDesc *d = frontend_desc(p);
+        const Setting *v = settings_find(&d->train, intern(ctx, "optimizer"));
+        check(settings_number(ctx, &d->train, KEYS_TRAIN, "epochs") == 7, "as written", "epochs");
+        check(settings_number(ctx, &d->train, KEYS_TRAIN, "batch") == 32, "its default", "batch");
+        check(settings_bool(ctx, &d->train, KEYS_TRAIN, "shuffle"), "its default", "shuffle");
+        check(settings_number(ctx, &d->data, KEYS_DATA, "window") == 6, "computed from a size", "window");
+        check(v && v->kind == SET_CALL && v->n == 1 && v->item[0].number == 1.0 / 3, "with its argument", "optimizer");
+        test_override(ctx, p, "epochs=3", 0);
+        check(settings_number(ctx, &d->train, KEYS_TRAIN, "epochs") == 3, "replaced", "epochs");
+        test_override(ctx, p, "epoch=3", 500);
+        test_override(ctx, p, "epochs=many", 501);
+        test_override(ctx, p, "epochs", 504);
+        test_override(ctx, p, "epochs=3 4", 100);
+        test_override(ctx, p, "optimizer=adma(lr = 1)", 505);
+        test_override(ctx, p, "optimizer=sgd(lr = 1)", 0);
+        test_override(ctx, p, "optimizer=sgd(rl = 1)", 206);
+        test_override(ctx, p, "lr_scale=[\"y.*\": 0.1]", 0);
+    }
+    test_set("H=5", 5, 0);
+    test_set("H=2*4", 8, 0);
+    test_set("H", 0, 504);
+    test_set("K=5", 0, 206);
+    test_set("H=0", 0, 304);
+    test_set("H=x", 0, 200);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* Files that import each other, by whatever spelling, are each read once. */
+static void test_imports(void) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    FrontendOptions o = {.std_dir = "std"};
+    const char *folder = "tests/imports";
+    const Program *p = frontend_load(ctx, &a, arena_printf(&a, "%s/./ring.rondo", folder), &o);
+    check(p && frontend_desc(p)->output.n == 1 && diag_count(ctx) == 0, "loads", "tests/imports/ring.rondo");
+    print_diagnostics(ctx);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
 /* ---- models of other projects' vectors --------------------------------------------------------------------------------- */
 
 /* The arrays `"param/y.W": "float64[9, 5]"` of the list are the model's parameters, no more and no fewer. */
@@ -202,6 +272,22 @@ static void run_valid(const char *path, const char *stem) {
     ctx_destroy(ctx);
 }
 
+/* The cells of a model's file without the model: checked alone they are as correct as in use. */
+static void run_alone(const char *path, const char *stem) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    char *text, *end;
+    size_t n;
+    if (file_read(ctx, &a, arena_printf(&a, "%s.rondo", path), &text, &n) && (end = strstr(text, "\nmodel ")) != NULL) {
+        *end = 0;
+        check(load_text(ctx, &a, text) != NULL && diag_count(ctx) == 0, "its cells are correct alone", path);
+        print_diagnostics(ctx);
+    }
+    (void)stem;
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
 /* ---- documentation ---------------------------------------------------------------------------------------------------- */
 
 /* A row of keys.def is a row of the table: "| `epochs` | int | `10` |". */
@@ -229,9 +315,13 @@ int main(int argc, char **argv) {
     if (argc > 3 && strcmp(argv[1], "--mutate") == 0) test_mutations(argv[2], atoi(argv[3]));
     else {
         test_weight_names();
+        test_settings();
+        test_imports();
         test_values();
         test_unroll();
         run_folder("tests/conform/cells", run_conform);
+        run_folder("tests/conform/cells", run_alone);
+        run_folder("tests/unroll", run_alone);
         run_folder("tests/errors/sema", run_error);
         run_folder("std", run_valid);
         run_folder("examples", run_valid);

@@ -1,0 +1,106 @@
+/* merge_gemm, before everything else: in a body, a product of a concat of which only some parts have a carry beneath
+   before:  dot(concat(e, c), W)                 e a step input, c made from a carry
+   after:   dot(e, W[.., :E]) + dot(c, W[.., E:])
+   The part without a carry leaves the loop, the other is one more segment of the accumulator, and the concat goes.
+   relies on: chains are ordered afterwards; distribute takes the slices of the weight outside. */
+#include "passes/merge_gemm.h"
+#include "passes/rewrite.h"
+
+static uint8_t *carries_beneath(Arena *a, const Graph *g)
+{
+    uint8_t *carry = NEW_N(a, uint8_t, g->node.n);
+
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Ref *in;
+        uint32_t n = node_inputs(g, r, &in);
+        for (uint32_t i = 0; i < n; i++) carry[r] |= carry[in[i]];
+        carry[r] |= g->node.at[r].op == OP_CARRY;
+    }
+    return carry;
+}
+
+static bool mixed(const Graph *g, Ref r, const uint8_t *carry)
+{
+    uint32_t n;
+    const Ref *in;
+
+    if (g->node.at[r].op != OP_CONCAT) return false;
+    in = node_ext(g, r, &n);
+    for (uint32_t i = 1; i < n; i++)
+        if (carry[in[i]] != carry[in[0]]) return true;
+    return false;
+}
+
+/* Runs of parts with one answer become a product each. */
+static Ref split(Graph *dst, const Graph *src, Ref r, const uint8_t *carry, const Ref *map)
+{
+    static const uint8_t row[3] = {1, 0, 0}, column[3] = {2, 0, 0}, io[3] = {1, 2, 0}, oi[3] = {2, 1, 0};
+    Product p = product_of(src, r);
+    uint32_t n, from = 0;
+    const Ref *in = node_ext(src, p.row, &n);
+    Ref *part = NEW_N(dst->module->arena, Ref, n), sum = 0;
+    int32_t k = 0;
+
+    while (from < n) {
+        uint32_t to = from;
+        int32_t start = k;
+        Ref x, w;
+        for (; to < n && carry[in[to]] == carry[in[from]]; to++) {
+            part[to] = map[in[to]];
+            k += src->node.at[in[to]].dim[0];
+        }
+        x = g_concat(dst, part + from, to - from, 0);
+        w = g_slice(dst, map[p.weight], 1 - p.dim, start, k);
+        x = g_dot(dst, x, w, row, p.dim ? io : oi, column, src->node.at[r].axes);
+        sum = sum ? g_bin(dst, OP_ADD, sum, x) : x;
+        from = to;
+    }
+    return sum;
+}
+
+/* A part may lack axes that the concat has: then it is widened before it is multiplied. */
+static bool same_axes(const Graph *g, Ref concat)
+{
+    uint32_t n;
+    const Ref *in = node_ext(g, concat, &n);
+
+    for (uint32_t i = 0; i < n; i++)
+        if (g->node.at[in[i]].axes != g->node.at[concat].axes) return false;
+    return true;
+}
+
+static bool wanted(const Graph *g, Ref r, const uint8_t *carry)
+{
+    Ref row = product_of(g, r).row;
+
+    return row && mixed(g, row, carry) && same_axes(g, row);
+}
+
+static void split_graph(Module *m, uint32_t index)
+{
+    const Graph *src = m->graph.at[index];
+    uint8_t *carry = carries_beneath(m->arena, src);
+    Ref *map;
+    Graph *dst;
+    bool any = false;
+
+    for (Ref r = 1; r < src->node.n && !any; r++) any = wanted(src, r, carry);
+    if (!any) return;
+    dst = module_add_graph(m);
+    map = NEW_N(m->arena, Ref, src->node.n);
+    for (Ref r = 1; r < src->node.n; r++) {
+        dst->span = src->node.at[r].span;
+        dst->name = src->node.at[r].name;
+        map[r] = wanted(src, r, carry) ? split(dst, src, r, carry, map) : graph_copy_node(dst, src, r, map);
+    }
+    dst->span = dst->name = 0;
+    replace_graph(m, index, dst, map);
+}
+
+void merge_split(Module *m)
+{
+    uint32_t graphs = m->graph.n;
+
+    for (uint32_t i = 1; i < graphs; i++) split_graph(m, i);
+    module_dce(m);
+}

@@ -1,0 +1,169 @@
+/* test_budget: what the compiler may make of the models of bench/. Run from the source root.
+   Time stays a loop: a program for 10 steps is the program for 10,000, letter by letter, forward and training; and the
+   training step of a layer-norm LSTM has at most 4000 LLVM instructions besides the shared tiles.
+   Structure: in the body of a scan stands no product that could stand before or after the loop, and nothing adds up a
+   product over the steps. No time is measured. */
+#include <dirent.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "codegen/codegen.h"
+#include "passes/lower.h"
+#include "runtime/runtime.h"
+
+enum { BUDGET = 4000, BATCH = 32 };
+static Ctx *ctx;
+static int passed, failed;
+
+static void verdict(bool ok, const char *model, bool grad, const char *what) {
+    if (ok) {
+        passed++;
+        return;
+    }
+    failed++;
+    printf("FAILED: %s, %s: %s\n", model, grad ? "training" : "forward", what);
+    Arena a = arena_make(ctx);
+    Str s = str_make(&a);
+    diag_render(ctx, &s, false);
+    if (s.n) printf("%.*s", (int)s.n, s.at);
+    diag_clear(ctx);
+    arena_free(&a);
+}
+
+/* The module after the pipeline, as training or prediction lowers it. */
+static Module *compiled(Arena *a, Model *m, bool grad) {
+    const Module *made = model_module(m, grad ? MODULE_TRAIN : MODULE_PREDICT, false);
+    if (!made) return NULL;
+    Module *copy = module_copy(made, a);
+    PassOptions o = {.grad = grad};
+    if (!passes_run(copy, &o)) return NULL;
+    if (grad) module_keep_roots(copy, 1u << ROOT_LOSS | 1u << ROOT_GRAD_PARAM);
+    return copy;
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------------------ */
+
+static LProgram *lowered(Arena *a, const Module *m, int64_t batch, int64_t steps) {
+    HostInfo host = host_info();
+    LowerOptions o = {.V = host.lanes_f32, .registers = host.registers, .batch = batch, .steps = steps};
+    return lower_module(ctx, a, m, &o, NULL);
+}
+
+static bool same_text(Arena *a, const LProgram *p, const LProgram *q) {
+    Str x = str_make(a), y = str_make(a);
+    if (!p || !q) return false;
+    lprogram_print(&x, p);
+    lprogram_print(&y, q);
+    return x.n == y.n && !memcmp(x.at, y.at, x.n);
+}
+
+static bool within_budget(const LProgram *p) {
+    EngineOptions o = {.kind = ENGINE_JIT, .cache_dir = ""};
+    Engine *e = p ? engine_make(ctx, p, &o) : NULL;
+    if (!e) return false;
+    EngineStats s = engine_stats(e);
+    printf("layer-norm LSTM, training: %u LLVM instructions, %u in shared functions\n", (unsigned)s.llvm_instructions,
+           (unsigned)s.llvm_instructions_shared);
+    engine_destroy(e);
+    return s.llvm_instructions && s.llvm_instructions <= BUDGET;
+}
+
+/* ---- structure -------------------------------------------------------------------------------------------------------------- */
+
+/* Marks what depends on a carry, and what a next value is computed from. */
+static void dependences(const Graph *g, uint8_t *carry, uint8_t *next) {
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Ref *in;
+        uint32_t n = node_inputs(g, r, &in);
+        carry[r] = g->node.at[r].op == OP_CARRY;
+        for (uint32_t k = 0; k < n; k++) carry[r] |= carry[in[k]];
+    }
+    for (uint32_t i = 0; i < g->root.n; i++)
+        if (g->root.at[i].kind == ROOT_NEXT) next[g->root.at[i].ref] = 1;
+    for (Ref r = g->node.n; r-- > 1;) {
+        const Ref *in;
+        uint32_t n = node_inputs(g, r, &in);
+        for (uint32_t k = 0; next[r] && k < n; k++) next[in[k]] = 1;
+    }
+}
+
+/* Whether r is a sum of things among which is a dot of one of these kinds. */
+static bool adds_dots(const Graph *g, Ref r, unsigned kinds, int depth) {
+    const Node *n = &g->node.at[r];
+    if (n->op == OP_DOT) return kinds >> dot_classify(g, r).kind & 1;
+    bool linear = n->op == OP_ADD || n->op == OP_SUB || n->op == OP_NEG || op_info[n->op].cls == OPC_SHAPE;
+    const Ref *in;
+    uint32_t count = node_inputs(g, r, &in);
+    for (uint32_t k = 0; linear && depth < 20 && k < count; k++)
+        if (adds_dots(g, in[k], kinds, depth + 1)) return true;
+    return false;
+}
+
+static const char *misplaced(Arena *a, const Graph *g) {
+    const unsigned matrix = 1u << DOT_GRADIENT | 1u << DOT_OUTER;
+    uint8_t *carry = NEW_N(a, uint8_t, g->node.n + 1), *next = NEW_N(a, uint8_t, g->node.n + 1);
+    dependences(g, carry, next);
+    for (Ref r = 1; r < g->node.n; r++) {
+        if (g->node.at[r].op != OP_DOT) continue;
+        DotKind kind = dot_classify(g, r).kind;
+        if (kind == DOT_GRADIENT) return "a weight gradient stands inside of a loop";
+        if (kind == DOT_PRODUCT && !carry[r]) return "a product without a carry beneath it stands inside of a loop";
+        if (kind == DOT_PRODUCT && !next[r]) return "a product that no next value needs stands inside of a loop";
+    }
+    for (uint32_t i = 0; i < g->root.n; i++) {
+        const Root *o = &g->root.at[i];
+        if (o->kind == ROOT_SUM && adds_dots(g, o->ref, matrix | 1u << DOT_PRODUCT, 0))
+            return "a product is added up step by step";
+        if (o->kind != ROOT_NEXT || g->node.at[o->ref].op != OP_ADD) continue;
+        for (int k = 0; k < 2; k++) { /* c' = c + product */
+            const Node *c = &g->node.at[g->node.at[o->ref].in[k]];
+            if (c->op == OP_CARRY && c->attr == o->index && adds_dots(g, g->node.at[o->ref].in[1 - k], matrix, 0))
+                return "a matrix of products is added to a carry step by step";
+        }
+    }
+    return NULL;
+}
+
+/* ---- models ----------------------------------------------------------------------------------------------------------------- */
+
+static void one(const char *name, bool grad) {
+    char path[300];
+    snprintf(path, sizeof path, "bench/%s", name);
+    Arena a = arena_make(ctx);
+    ModelOptions mo = {.std_dir = "std"};
+    Model *m = model_open(ctx, path, &mo);
+    Module *mod = m ? compiled(&a, m, grad) : NULL;
+    verdict(mod != NULL, name, grad, "it does not compile");
+    if (mod) {
+        const char *what = NULL;
+        for (uint32_t i = 1; i < mod->graph.n && !what; i++) what = misplaced(&a, mod->graph.at[i]);
+        verdict(!what, name, grad, what ? what : "");
+        for (int64_t batch = 1; batch <= BATCH; batch += BATCH - 1) {
+            const LProgram *p = lowered(&a, mod, batch, 10), *q = lowered(&a, mod, batch, 10000);
+            verdict(same_text(&a, p, q), name, grad, "the loop program depends on the number of steps");
+            if (grad && batch > 1 && !strcmp(name, "lnlstm.rondo"))
+                verdict(within_budget(p), name, grad, "more than 4000 LLVM instructions");
+        }
+    }
+    if (m) model_close(m);
+    arena_free(&a);
+}
+
+int main(void) {
+    DIR *d = opendir("bench");
+    ctx = ctx_make(NULL);
+    if (!d) {
+        printf("there is no bench/ here: run from the source root\n");
+        return 1;
+    }
+    for (struct dirent *f; (f = readdir(d)) != NULL;) {
+        size_t n = strlen(f->d_name);
+        if (n < 7 || strcmp(f->d_name + n - 6, ".rondo")) continue;
+        one(f->d_name, false);
+        one(f->d_name, true);
+    }
+    closedir(d);
+    printf("%d passed, %d failed\n", passed, failed);
+    ctx_destroy(ctx);
+    return failed || passed < 20;
+}
