@@ -389,14 +389,18 @@ static void gemm_rows(Product *q, LV lo, LV hi)
     }
 }
 
-/* Rows of all steps follow each other in memory: one product over T * B rows instead of T over B. */
+/* The rows over `axes` follow each other in memory, from the one with all indices 0 on: one product over T * B rows instead
+   of T over B. Axes with an index of their own lie outside. */
 static bool flat_rows(const Low *L, const Loc *l, uint32_t axes)
 {
     if (!l->ok)
         return true;
-    uint32_t lowest = axes & ~AX(L->bx);
-    lowest &= ~lowest + 1; /* outermost axis in memory */
-    return l->axes == axes && !low_is_fixed(L, l) && (!l->slots || AX(l->slots) == lowest);
+    uint32_t own = 0;
+    for (uint32_t a = 0; a < L->m->naxis; a++)
+        own |= l->at[a] ? AX(a) : 0;
+    uint32_t rest = l->axes & ~own, time = rest & ~AX(L->bx), lowest = time & (~time + 1);
+    own &= l->axes;
+    return rest == axes && !(own & AX(L->bx)) && (!time || own < lowest) && (!(rest & AX(l->slots)) || !l->slots || AX(l->slots) == lowest);
 }
 
 static void gemm_body(LowG *lg, void *arg)
@@ -501,7 +505,6 @@ typedef struct {
     int64_t M, N;
     Panels p;
     LV k0, K; /* this block of rows */
-    LV fa, fp; /* first rows of A and P; 0: row 0 */
     bool add;
 } Gradient;
 
@@ -519,14 +522,10 @@ static void gradient_tile(void *arg, LV row, int m)
     Low *L = g->lg->L;
     LBuilder *b = &L->b;
     int64_t W = (int64_t)g->p.w * L->p->V;
-    LIdx a = lidx(g->A.foff), p = at_column(b, lidx(g->P.foff), t->j, W, t->n0);
-    LIdx c = at_column(b, lidx(g->C.foff), t->j, W, t->n0);
+    LIdx a = low_row_at(L, &g->A, 0), p = at_column(b, low_row_at(L, &g->P, 0), t->j, W, t->n0);
+    LIdx c = at_column(b, low_row_at(L, &g->C, 0), t->j, W, t->n0);
     a = lb_idx_term(b, lb_idx_term(b, a, g->k0, g->A.ld), row, 1);
     p = lb_idx_term(b, p, g->k0, g->P.ld);
-    if (g->fa)
-        a = lb_idx_term(b, a, g->fa, g->A.ld);
-    if (g->fp)
-        p = lb_idx_term(b, p, g->fp, g->P.ld);
     c = lb_idx_term(b, c, row, g->C.fs[0]);
     LV cs = lb_iconst(b, g->C.fs[0]);
     uint32_t fn = get_tile(L, FAM_COLUMNS, m, t->nv, t->tail, INIT_ZERO, g->add);
@@ -561,19 +560,6 @@ static void gradient_block(Gradient *g)
         GradientTiles t = { g, 0, g->p.full * W, g->p.last, g->p.tail };
         split_rows(L, lo, hi, gradient_tile, &t);
     }
-}
-
-/* Row of a place where step 0 of its axes starts: a carry view starts one slot later or earlier. */
-static LV first_row(Low *L, const Loc *l)
-{
-    LBuilder *b = &L->b;
-    if (!l->slots || !l->shift)
-        return lb_iconst(b, 0);
-    LV n = l->axes & AX(L->bx) ? lb_op(b, LOP_DIM, 0, 0, 0, L->bx) : lb_iconst(b, 1);
-    for (uint32_t a = 1; a < L->m->naxis; a++)
-        if (a != l->slots && a != L->bx && (l->axes & AX(a)))
-            n = lb_op(b, LOP_IMUL, n, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
-    return lb_op(b, LOP_IMUL, n, lb_iconst(b, l->shift), 0, 0);
 }
 
 /* A place whose rows follow each other: the value's own, or a copy (a carry view inside of another scan has gaps). */
@@ -651,8 +637,6 @@ void emit_gradient(LowG *lg, Ref r)
     LV one = lb_iconst(b, 1), Bs = lb_op(b, LOP_IMAX, B, one, 0, 0);
     LV G = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, Bs, lb_iconst(b, 255), 0, 0), Bs, 0, 0), block = lb_op(b, LOP_IMUL, G, Bs, 0, 0);
     LV blocks = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, R, lb_op(b, LOP_ISUB, block, one, 0, 0), 0, 0), block, 0, 0);
-    g->fa = g->A.shift ? first_row(L, &g->A) : 0;
-    g->fp = g->P.shift ? first_row(L, &g->P) : 0;
     for (int pass = 0; pass < 2; pass++) {
         LV i = pass ? lb_for(b, one, blocks, 1, false, 0, NULL, NULL) : 0;
         g->k0 = i ? lb_op(b, LOP_IMUL, i, block, 0, 0) : lb_iconst(b, 0);

@@ -3,8 +3,10 @@
    gradients, lengths. Its results have the bits of the interpreter at one lane, one thread, with shadow memory and no reuse, on
    the same graph; and are the evaluator's (of the graph that no optional pass has seen) within the bar.
 
-   usage: test_diff [--seed S] [--model NAME [--point K]] [--part I/N] [--verbose]   a covering array of pairs for each model
-          test_diff --full [--seed S] [--from U] [--seconds N] [--unit U]            the whole product, in a shuffled order */
+   usage: test_diff [--seed S] [--model NAME [--point K]] [--part I/N] [--verbose] [--no-c]
+              a covering array of pairs for each model
+          test_diff --full [--seed S] [--from U] [--seconds N] [--unit U]
+              the whole product, in a shuffled order */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -92,7 +94,8 @@ static void keep_compilers(Cover *c) {
 static Cover cover_make(uint32_t n, uint64_t seed) {
     Cover c = {.n = n, .rng = seed};
     memcpy(c.levels, levels, sizeof levels);
-    c.levels[F_CC] = ncompilers;
+    c.levels[F_CC] = ncompilers ? ncompilers : 1;
+    c.levels[F_ENGINE] = ncompilers ? 3 : 2;
     return c;
 }
 
@@ -124,6 +127,10 @@ static int points_make(CoverRow *at, uint64_t seed, const CoverRow *config, int 
     cover_start(&all);
     cover_drop(&all, F_ENGINE, F_CC);
     cover_drop(&all, F_ENGINE, F_OPT);
+    for (uint32_t f = 0; !ncompilers && f < F_COUNT; f++) {
+        cover_drop(&all, f < F_CC ? f : F_CC, f < F_CC ? F_CC : f);
+        cover_drop(&all, f < F_OPT ? f : F_OPT, f < F_OPT ? F_OPT : f);
+    }
     while (ncompilers && c.nopen && n < POINTS) {
         uint32_t most = 0;
         for (int k = 0; k < nconfig; k++) {
@@ -327,7 +334,8 @@ static bool point_lower(Point *x) {
 
 static EngineOptions options(const CoverRow *r, char *cc, size_t n) {
     const uint8_t *l = r->level;
-    snprintf(cc, n, "%s -std=c99 -O%d -march=native -ffp-contract=off", compilers[l[F_CC]] ? compilers[l[F_CC]] : "cc", opts[l[F_OPT]]);
+    snprintf(cc, n, "%s -std=c99 -O%d -march=native -ffp-contract=off", compilers[l[F_CC]] ? compilers[l[F_CC]] : "cc",
+             opts[l[F_OPT]]);
     return (EngineOptions){.kind = l[F_ENGINE] == E_C ? ENGINE_C : ENGINE_JIT, .cc = cc, .cache_dir = ""};
 }
 
@@ -371,7 +379,9 @@ static void batch_run(Ctx *ctx, Batch *b) {
     for (uint32_t k = 0; k < b->n; k++)
         if (e) point_check(b->at[k], e, &b->at[k]->part);
         else complain(b->at[k], "C was not compiled");
-    if (verbose) printf("%.3f s to compile, %.3f s to run %u points: %s V=%d f%d\n", made - start, now() - made, b->n, cc, p->V, p->f64 ? 64 : 32);
+    if (verbose)
+        printf("%.3f s to compile, %.3f s to run %u points: %s V=%d f%d\n", made - start, now() - made, b->n, cc, p->V,
+               p->f64 ? 64 : 32);
     if (e) engine_destroy(e);
     arena_free(&a);
 }
@@ -484,13 +494,14 @@ static void full_run(uint64_t seed, uint64_t from, double seconds) {
 
 int main(int argc, char **argv) {
     Request q = {.seed = 1, .point = -1, .parts = 1};
-    bool full = false;
+    bool full = false, no_c = false;
     double seconds = 1200;
     uint64_t from = 0, unit = UINT64_MAX;
     for (int i = 1; i < argc; i++) {
         const char *s = argv[i], *v = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(s, "--full")) full = true;
         else if (!strcmp(s, "--verbose")) verbose = true;
+        else if (!strcmp(s, "--no-c")) no_c = true;
         else if (!*v) return fprintf(stderr, "test_diff: %s\n", s), 2;
         else i++;
         if (!strcmp(s, "--seed")) q.seed = strtoull(v, NULL, 10);
@@ -502,7 +513,7 @@ int main(int argc, char **argv) {
         if (!strcmp(s, "--part") && sscanf(v, "%u/%u", &q.part, &q.parts) != 2) return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    find_compilers();
+    if (!no_c) find_compilers();
     printf("seed %llu\n", (unsigned long long)q.seed);
     if (full && unit == UINT64_MAX) {
         full_run(q.seed, from, seconds);

@@ -115,7 +115,10 @@ static bool one(uint64_t seed)
     Module *m = gen_module(ctx, &a, seed, o);
     GenInputs in = gen_inputs(m, &a, seed);
     bool ok = false;
-    if (!passes_run(m, &(PassOptions){ .grad = grad })) {
+    static const char *const optional[] = { "distribute", "merge_gemm", "stabilize", "simplify" };
+    uint32_t off = gen_below(&s, 12);
+    const char *disable[] = { off < 4 ? optional[off] : NULL, NULL };
+    if (!passes_run(m, &(PassOptions){ .grad = grad, .disable = disable })) {
         report(ctx, &a, seed, "the passes failed", m, NULL);
     } else {
         LowerOptions lo = { .f64 = f64, .V = V, .registers = 16, .no_reuse = gen_below(&s, 4) == 0 };
