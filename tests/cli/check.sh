@@ -29,6 +29,6 @@ expect 1 "$RONDO" check bad.rondo
 says err 'bad.rondo:5:'
 says err 'error'
 silent out
-printf 'cell d[O](x: [I]) {\n    param W: [O, I]\n    return W @ x\n}\n' >cell.rondo
+printf 'cell d[O](x: [I]) {\n    param W: [O, I] = glorot_uniform\n    return W @ x\n}\n' >cell.rondo
 expect 0 "$RONDO" check cell.rondo
 for f in "$SRC"/examples/*.rondo; do expect 0 "$RONDO" check "$f"; done

@@ -23,4 +23,4 @@ expect 1 "$RONDO" fmt missing.rondo
 says err 'missing.rondo'
 
 # what ships is formatted
-for f in "$SRC"/examples/*.rondo; do expect 0 "$RONDO" fmt --check "$f"; done
+for f in "$SRC"/examples/*.rondo "$SRC"/std/*.rondo "$SRC"/bench/*.rondo; do expect 0 "$RONDO" fmt --check "$f"; done

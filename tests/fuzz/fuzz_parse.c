@@ -1,35 +1,32 @@
 /* fuzz_parse: any bytes through the parser, the printer and the formatter; formatted text must parse to the same tree. */
-#include <stdlib.h>
 #include <string.h>
 
 #include "frontend/ast.h"
+#include "tests/fuzz/fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+static bool same(const Str *a, const Str *b) { return a->n == b->n && (!a->n || memcmp(a->at, b->at, a->n) == 0); }
 
 static void run(Ctx *ctx, Arena *a, const uint8_t *data, size_t size) {
     const Source *s = source_add(ctx, "fuzz.rondo", (const char *)data, size);
+    fuzz_require((s == NULL) == (diag_error_count(ctx) > 0), "a text is refused without a reason");
     if (!s) return;
     const AstFile *file = parse_file(ctx, a, s);
-    if (file->ok != (diag_error_count(ctx) == 0)) abort();
-    Str out = str_make(a), once = str_make(a), twice = str_make(a), tree = str_make(a), tree2 = str_make(a);
-    diag_render(ctx, &out, true);
+    fuzz_require(file->ok == (diag_error_count(ctx) == 0), "errors and result disagree");
+    Str once = str_make(a), twice = str_make(a), tree = str_make(a), tree2 = str_make(a);
+    fuzz_render(ctx, a);
     ast_print(ctx, &tree, file);
     if (!file->ok) return;
     format_file(ctx, &once, file);
     const AstFile *again = parse_file(ctx, a, source_add(ctx, "again.rondo", once.at ? once.at : "", once.n));
-    if (!again->ok || again->comments.n != file->comments.n) abort();
+    fuzz_require_silence(ctx, again->ok, "formatted text does not parse");
+    fuzz_require(again->comments.n == file->comments.n, "formatting loses comments");
     ast_print(ctx, &tree2, again);
     format_file(ctx, &twice, again);
-    if (tree.n != tree2.n || (tree.n && memcmp(tree.at, tree2.at, tree.n) != 0)) abort();
-    if (once.n != twice.n || (once.n && memcmp(once.at, twice.at, once.n) != 0)) abort();
+    fuzz_require(same(&tree, &tree2), "formatting changes the tree");
+    fuzz_require(same(&once, &twice), "formatting twice is not formatting once");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    Ctx *ctx = ctx_make(NULL);
-    if (!ctx) return 0;
-    Arena a = arena_make(ctx);
-    run(ctx, &a, data, size);
-    arena_free(&a);
-    ctx_destroy(ctx);
+    fuzz_run(run, data, size, 64 << 20);
     return 0;
 }

@@ -24,23 +24,46 @@ else
 fi
 [ -z "$WANT_COMMA" ] || { LC_ALL=de_DE.UTF-8; export LC_ALL WANT_COMMA; }
 
-# The build tree's std must not be needed.
+# The program, linked in every way a stranger would; an object cache of its own for each, so that each opens the back end.
 flags=$(sed -n 's/^CMAKE_C_FLAGS:[A-Z]*=//p' "$BUILD/CMakeCache.txt")
 san=$(sed -n 's/^RONDO_SANITIZE:[A-Z]*=//p' "$BUILD/CMakeCache.txt")
 [ -z "$san" ] || flags="$flags -fsanitize=$san"
 PKG_CONFIG_PATH=$lib/pkgconfig
 export PKG_CONFIG_PATH
-sed -i "s|^prefix=.*|prefix=$P|" "$lib/pkgconfig/rondo.pc"
-$CC -std=c99 -Wall -Wextra -Werror $flags "$SRC/tests/install/use.c" $(pkg-config --cflags --libs rondo) -lm -o shared
-LD_LIBRARY_PATH=$lib ./shared
+cflags=$(pkg-config --cflags rondo)
+[ "$(pkg-config --modversion rondo)" = "$("$P/bin/rondo" --version | cut -d' ' -f2)" ] || fail "rondo.pc has another version"
+
+works() {
+    echo "+ $1"
+    XDG_CACHE_HOME=$TMP/cache_$(basename "$1") "$@" || fail "$1"
+    cmp -s plain/adder.c comma/adder.c || fail "the emitted C depends on the locale"
+    cmp -s plain/adder.h comma/adder.h || fail "the emitted header depends on the locale"
+    "$CC" -std=c99 -Wall -Wextra -Werror -c comma/adder.c -o adder.o || fail "the C emitted under a comma locale"
+    rm -r plain comma
+}
+$CC -std=c99 -Wall -Wextra -Werror $flags $cflags "$SRC/tests/install/use.c" $(pkg-config --libs rondo) -o by_pc
+LD_LIBRARY_PATH=$lib works ./by_pc
 cat >CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(user C)
-find_package(rondo REQUIRED)
-add_executable(static_user ${USE})
-target_link_libraries(static_user PRIVATE rondo::STATIC m)
+find_package(rondo 0.1 REQUIRED)
+add_executable(by_cmake ${USE})
+target_link_libraries(by_cmake PRIVATE rondo::SHARED)
+add_executable(by_cmake_static ${USE})
+target_link_libraries(by_cmake_static PRIVATE rondo::STATIC)
 END
-cmake -S . -B user -DUSE="$SRC/tests/install/use.c" -DCMAKE_PREFIX_PATH="$P" -DCMAKE_C_FLAGS="$flags" >log 2>&1 &&
+cmake -S . -B user -DUSE="$SRC/tests/install/use.c" -DCMAKE_PREFIX_PATH="$P" -DCMAKE_C_COMPILER="$CC" -DCMAKE_C_FLAGS="$flags" >log 2>&1 &&
     cmake --build user >>log 2>&1 || { cat log; fail "find_package(rondo)"; }
-./user/static_user
-cd "$SRC" && "$P/bin/rondo" check examples/sunspots.rondo >/dev/null
+works ./user/by_cmake
+# librondo.a knows where it was configured to be installed, not where this test put it
+RONDO_STD=$P/share/rondo/std RONDO_LIBDIR=$lib/rondo
+export RONDO_STD RONDO_LIBDIR
+works ./user/by_cmake_static
+$CC -std=c99 -Wall -Wextra -Werror $flags $cflags "$SRC/tests/install/use.c" "$lib/librondo.a" \
+    $(pkg-config --static --libs-only-l rondo | sed 's/-lrondo//') $(pkg-config --static --libs-only-other rondo) -o by_pc_static
+works ./by_pc_static
+unset RONDO_STD RONDO_LIBDIR
+
+# The command finds its parts from where it is, wherever that is moved.
+mv "$P" "$TMP/moved"
+cd "$SRC" && XDG_CACHE_HOME=$TMP/cache_moved "$TMP/moved/bin/rondo" bench examples/sunspots.rondo --mode step --batch 1 --steps 1 >/dev/null

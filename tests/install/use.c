@@ -43,6 +43,15 @@ static int stream(rondo_model *m, const float *x, float want) {
     return 0;
 }
 
+/* The trained model as C, in this locale and in C's. */
+static int emit_twice(rondo_model *m) {
+    if (rondo_emit(m, "c", NULL, "comma") != RONDO_OK) return fail(m, "emit");
+    setlocale(LC_ALL, "C");
+    if (rondo_emit(m, "c", NULL, "plain") != RONDO_OK) return fail(m, "emit");
+    setlocale(LC_ALL, "");
+    return 0;
+}
+
 int main(void) {
     if (!setlocale(LC_ALL, "")) fputs("locale not set\n", stderr);
     char number[16];
@@ -79,7 +88,7 @@ int main(void) {
     if (rondo_predict(m, data, 1, &out, 1) != RONDO_OK) return fail(m, "predict");
     if (out.rank != 2 || out.dim[0] != N || out.dim[1] != 1) return fputs("predict: wrong shape\n", stderr), 1;
     float first = *(float *)out.data;
-    if (stream(m, x, first)) return 1;
+    if (stream(m, x, first) || emit_twice(m)) return 1;
 
     if (rondo_save_weights(m, "adder.safetensors") != RONDO_OK) return fail(m, "save");
     rondo_model *again;

@@ -536,11 +536,17 @@ static void fill_input(const Module *m, const EvalIn *in, uint32_t i, double *v,
 
 GenInputs gen_inputs(const Module *m, Arena *a, uint64_t seed)
 {
+    return gen_inputs_long(m, a, seed, 0);
+}
+
+GenInputs gen_inputs_long(const Module *m, Arena *a, uint64_t seed, int64_t steps)
+{
     GenInputs g = {.in = {.seed = seed * 7 + 3}};
     uint64_t rng = seed ^ UINT64_C(0xabcdef);
 
     g.in.axis[0] = 1 + gen_below(&rng, 4);
     for (uint32_t t = 1; t < m->naxis; t++) g.in.axis[t] = 1 + gen_below(&rng, t == 1 ? 4 : 3);
+    if (steps) g.in.axis[1] = steps;
     g.param = NEW_N(a, double *, m->param.n + 1);
     g.param_size = NEW_N(a, int64_t, m->param.n + 1);
     g.input = NEW_N(a, double *, m->input.n + 1);

@@ -27,6 +27,7 @@ typedef struct {
 } GenInputs;
 /* Random sizes (T 1..4, S 1..3, B 1..4), lengths (each 1..T) and values for any module, generated or parsed. */
 GenInputs gen_inputs(const Module *m, Arena *a, uint64_t seed);
+GenInputs gen_inputs_long(const Module *m, Arena *a, uint64_t seed, int64_t steps); /* T = steps; 0: random */
 
 uint64_t gen_next(uint64_t *state); /* splitmix64 */
 uint32_t gen_below(uint64_t *state, uint32_t n);
