@@ -4,17 +4,20 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 B = build/$(PRESET)
 
-.PHONY: all setup demo test test-long bench install format clean
+.PHONY: all configure setup demo test test-long bench fuzz install format clean
 
-all: setup
+all: configure
+	@cmake --build $(B) -j $(JOBS)
+
+configure: setup
 	@mkdir -p $(B)
 	@cmake --preset $(PRESET) -DCMAKE_INSTALL_PREFIX=$(PREFIX) >$(B)/configure.log 2>&1 || { cat $(B)/configure.log; exit 1; }
-	@cmake --build $(B) -j $(JOBS)
 
 setup:
 	@scripts/setup.sh
 
-demo: all
+demo: configure
+	@cmake --build $(B) -j $(JOBS) --target rondo rondo_llvm
 	@RONDO=$(B)/bin/rondo scripts/demo.sh
 
 test: all
@@ -25,6 +28,11 @@ test-long: all
 
 bench: all
 	@RONDO=$(B)/bin/rondo scripts/bench.sh
+
+# Mutated inputs under sanitizers; RUNS= inputs for each target (100000).
+fuzz:
+	@$(MAKE) --no-print-directory PRESET=fuzz all
+	@BUILD=build/fuzz scripts/fuzz.sh
 
 install: all
 	cmake --install $(B)

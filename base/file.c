@@ -101,14 +101,8 @@ static int write_file(Arena *a, const char *path, const void *data, size_t n) {
     bool exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode)) return EISDIR;
     if (exists && !S_ISREG(st.st_mode)) return write_in_place(path, data, n);
-    const char *real = path;
-    char *resolved = exists ? realpath(path, NULL) : NULL; /* a link keeps pointing at what it points at */
-    if (resolved) {
-        size_t len = strlen(resolved);
-        char *copy = len < PATH_MAX ? arena_strndup(a, resolved, len) : NULL;
-        if (copy) real = copy;
-        free(resolved);
-    }
+    const char *real = exists ? realpath(path, arena_alloc(a, PATH_MAX)) : NULL; /* a link keeps pointing at what it points at */
+    if (!real) real = path;
     int err = EEXIST;
     for (int k = 0; err == EEXIST && k < 100; k++) {
         const char *tmp = arena_printf(a, "%s.%ld-%d.tmp", real, (long)getpid(), k);

@@ -11,6 +11,7 @@ static const char *const mode_name[] = {"forward", "train", "step", NULL};
 enum { RUNS_MAX = 2000 };
 
 typedef struct {
+    double seconds; /* to measure for */
     double min, median, flops, peak;
     int runs;
     ExecStats stats;
@@ -53,7 +54,7 @@ static bool time_runs(Exec *e, const void *theta, void *grad, Timing *t) {
     double *s = calloc(RUNS_MAX, sizeof *s);
     if (!s) return false;
     bool ok = exec_run(e, theta, 1, grad, 1, 0, NULL); /* packs the weights and warms the caches */
-    double end = cli_now() + 0.6;
+    double end = cli_now() + t->seconds;
     int n = 0;
     while (ok && n < RUNS_MAX && (n < 5 || cli_now() < end)) {
         double from = cli_now();
@@ -94,7 +95,7 @@ static bool bench(Cli *c, Model *m, Mode mode, int64_t batch, int64_t steps, Tim
     ok = ok && time_runs(e, theta, mode == MODE_TRAIN ? grad : NULL, t);
     t->flops = module_flops(exec_module(e), axis).product;
     t->stats = exec_stats(e);
-    if (ok && o.engine == EXEC_JIT) t->peak = fma_peak(c->ctx, exec_f64(e), 0.3);
+    if (ok && o.engine == EXEC_JIT) t->peak = fma_peak(c->ctx, exec_f64(e), t->seconds / 2);
     free(theta);
     free(grad);
     exec_destroy(e);
@@ -121,8 +122,8 @@ static void print_timing(Cli *c, Model *m, Mode mode, int64_t batch, int64_t ste
         str_printf(&s, ", \"from_cache\": %s, \"llvm_instructions\": %" PRIu32 ", \"llvm_instructions_shared\": %" PRIu32 "}\n",
                    st->from_cache ? "true" : "false", st->llvm_instructions, st->llvm_instructions_shared);
     } else {
-        str_printf(&s, "%s %s, batch %" PRId64 ", %" PRId64 " steps, %d thread%s\n", rondo_name(m), mode_name[mode], batch, steps,
-                   threads, threads == 1 ? "" : "s");
+        str_printf(&s, "%s %s, batch %" PRId64 ", %" PRId64 " step%s, %d thread%s\n", rondo_name(m), mode_name[mode], batch, steps,
+                   steps == 1 ? "" : "s", threads, threads == 1 ? "" : "s");
         str_printf(&s, "  time      %.4g ms (least %.4g, %d runs)\n", t->median * 1e3, t->min * 1e3, t->runs);
         str_printf(&s, "  products  %.4g Gflop/s", rate * 1e-9);
         if (t->peak > 0) str_printf(&s, ", %.1f %% of the multiply-add peak (%.4g)", share * 100, t->peak * threads * 1e-9);
@@ -134,16 +135,16 @@ static void print_timing(Cli *c, Model *m, Mode mode, int64_t batch, int64_t ste
 }
 
 CliExit cmd_bench(Cli *c) {
-    int64_t batch = 32, steps = 100;
+    int64_t batch = 32, steps = 100, ms = 600;
     int mode = MODE_TRAIN;
     CliExit rc;
     if (!cli_int(c, OPT_BATCH, 1, INT32_MAX, &batch) || !cli_int(c, OPT_STEPS, 1, INT32_MAX, &steps) ||
-        !cli_choice(c, OPT_MODE, mode_name, &mode))
+        !cli_choice(c, OPT_MODE, mode_name, &mode) || !cli_int(c, OPT_TIME, 1, 1000000, &ms))
         return CLI_USAGE;
     if (mode == MODE_STEP) steps = 1;
     Model *m = cli_model(c, c->arg[0], &rc);
     if (!m) return rc;
-    Timing t = {0};
+    Timing t = {.seconds = (double)ms * 1e-3};
     rc = CLI_INPUT;
     if (weights_init(m, 1) && bench(c, m, (Mode)mode, batch, steps, &t)) {
         print_timing(c, m, (Mode)mode, batch, steps, &t);

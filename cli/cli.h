@@ -72,6 +72,9 @@ void cli_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis);
 /* Fused multiply-adds in registers, in flop/s: the best of many bursts on one core. 0 with a diagnostic. */
 double fma_peak(Ctx *ctx, bool f64, double seconds);
 
+/* One line a loop over time and a product, in order: merged, hoisted, sunk. `before`: the module as built; m: after the passes. */
+void put_stages(Str *s, const Module *before, const Module *m);
+
 /* A JSON text: "..." with escapes. */
 void put_json_string(Str *s, const char *text);
 void put_json_number(Str *s, double v); /* null when not finite */

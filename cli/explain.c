@@ -11,7 +11,7 @@ static void put_lines(Str *out, const char *text, bool json) {
         char *line = arena_strndup(out->arena, text, n);
         if (json) {
             if (!first) str_put(out, ", ");
-            put_json_string(out, line);
+            put_json_string(out, line + strspn(line, " "));
         } else {
             str_printf(out, "  %s\n", line);
         }
@@ -32,6 +32,7 @@ static void put_bytes(Str *s, const char *what, int64_t bytes) {
 
 static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int64_t steps, Str *s) {
     bool json = cli_has(c, OPT_JSON);
+    if (kind == MODULE_STEP) steps = 1;
     const Module *module = model_module(m, kind, false);
     if (!module) return false;
     ExecOptions o = *model_exec_options(m);
@@ -47,9 +48,13 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
     bool ok = exec_dims(e, axis);
     ExecStats t = exec_stats(e);
     Flops f = module_flops(exec_module(e), axis);
+    Str stages = str_make(ctx_arena(c->ctx));
+    put_stages(&stages, module, exec_module(e));
     const char *name = kind == MODULE_TRAIN ? "train" : kind == MODULE_STEP ? "step" : "forward";
     if (json) {
-        str_printf(s, "\"%s\": {\"notes\": [", name);
+        str_printf(s, "\"%s\": {\"stages\": [", name);
+        put_lines(s, stages.at, true);
+        str_put(s, "], \"notes\": [");
         put_lines(s, lines.at, true);
         str_put(s, "], \"product_flops\": ");
         put_json_number(s, f.product);
@@ -58,8 +63,11 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
         str_printf(s, ", \"array_bytes\": %" PRId64 ", \"slab_bytes\": %" PRId64 ", \"pack_bytes\": %" PRId64 "}", t.array_bytes,
                    t.slab_bytes, t.pack_bytes);
     } else {
-        str_printf(s, "%s, batch %" PRId64 ", %" PRId64 " steps:\n", name, batch, steps);
+        str_printf(s, "%s, batch %" PRId64 ", %" PRId64 " step%s:\n", name, batch, steps, steps == 1 ? "" : "s");
+        str_put(s, stages.n ? stages.at : "");
+        str_put(s, " kernels:\n");
         put_lines(s, lines.at, false);
+        str_put(s, " cost of a call:\n");
         str_printf(s, "  %-12s %.4g Mflop in products, %.4g M elementwise\n", "work", f.product * 1e-6, f.other * 1e-6);
         put_bytes(s, "arrays", t.array_bytes);
         put_bytes(s, "scratch", t.slab_bytes);

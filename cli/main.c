@@ -46,7 +46,7 @@ static const Command command[] = {
     {"explain", "M.rondo", "what the compiler did and why", cmd_explain, 1, 1,
      O_MODEL | O(BATCH) | O(STEPS) | O(DTYPE) | O(MATH) | O(LANES) | O(JSON) | O(MODE) | O_PASSES},
     {"bench", "M.rondo --batch B --steps T", "time of a call, share of the machine's FMA peak", cmd_bench, 1, 1,
-     O_MODEL | O(BATCH) | O(STEPS) | O(MODE) | O_ENGINE | O(JSON)},
+     O_MODEL | O(BATCH) | O(STEPS) | O(MODE) | O(TIME) | O_ENGINE | O(JSON)},
 };
 enum { COMMANDS = sizeof command / sizeof *command };
 

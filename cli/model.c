@@ -3,23 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-/* $RONDO_STD, ../share/rondo/std beside the executable, or the folder of the source tree that this was built from. */
-static const char *std_dir(Cli *c) {
-    const char *given = getenv("RONDO_STD");
-    if (given && *given) return given;
-    char exe[4096];
-    ssize_t n = readlink("/proc/self/exe", exe, sizeof exe - 1);
-    if (n > 0) {
-        exe[n] = 0;
-        char *slash = strrchr(exe, '/');
-        if (slash) *slash = 0;
-        const char *path = arena_printf(ctx_arena(c->ctx), "%s/../share/rondo/std", exe);
-        if (access(path, R_OK) == 0) return path;
-    }
-    return RONDO_BUILD_STD;
-}
 
 static const char **all_values(Cli *c, Opt o, size_t *n) {
     *n = 0;
@@ -60,9 +43,11 @@ bool cli_model_options(Cli *c, ModelOptions *o) {
         if (!strchr(o->set[i], '=')) return cli_usage(c, "--set takes KEY=VALUE, not '%.60s'", o->set[i]), false;
     int64_t seed = 0;
     if (!cli_int(c, OPT_SEED, 0, INT64_MAX, &seed)) return false;
-    o->std_dir = std_dir(c);
+    o->std_dir = std_folder(ctx_arena(c->ctx));
     o->unroll = cli_has(c, OPT_UNROLL);
     o->exec.engine = (ExecEngine)e;
+    o->exec.shadow = o->exec.engine == EXEC_LOOPS;
+    o->exec.debug_symbols = getenv("RONDO_SYMBOLS") != NULL;
     o->exec.f64 = f64 == 1 || o->exec.engine == EXEC_EVAL;
     o->exec.math = (MathTier)tier;
     o->exec.place = (Place)where;

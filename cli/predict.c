@@ -75,7 +75,8 @@ static bool predict_arrays(Cli *c, Model *m, const char *path, Str *s) {
                 str_printf(s, ",%" PRId64, r);
             for (int64_t j = 0; j < columns; j++) {
                 str_putc(s, ',');
-                str_double(s, array_get(v, r * columns + j));
+                if (v->type == RONDO_F32) str_float(s, (float)array_get(v, r * columns + j));
+                else str_double(s, array_get(v, r * columns + j));
             }
             str_putc(s, '\n');
         }

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static volatile sig_atomic_t stop_signal;
@@ -37,7 +38,7 @@ static void put_line(char *out, size_t n, const rondo_progress *p) {
     for (size_t i = 0; i < p->nmetric && p->batch == p->batches && (size_t)k + 80 < n; i++)
         k += snprintf(out + k, n - (size_t)k, "  %.40s %.5g", p->metric_name[i], p->metric[i]);
     double done = (p->epoch - 1) + (p->batches ? (double)p->batch / (double)p->batches : 1);
-    if (done > 0 && done < p->epochs) {
+    if (done > 0 && done < p->epochs && p->seconds / done * (p->epochs - done) >= 0.5) {
         char left[32];
         put_time(left, sizeof left, p->seconds / done * (p->epochs - done));
         snprintf(out + k, n - (size_t)k, "  %s left", left);
@@ -121,6 +122,18 @@ static bool open_log(Cli *c, Progress *g) {
     return true;
 }
 
+/* Says before an hour of training what would be said after it. */
+static bool can_write(Cli *c, const char *path) {
+    if (!path) return true;
+    const char *slash = strrchr(path, '/');
+    const char *folder = !slash ? "." : slash == path ? "/" : arena_strndup(ctx_arena(c->ctx), path, (size_t)(slash - path));
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) errno = EISDIR;
+    else if (access(folder, W_OK | X_OK) == 0) return true;
+    diag_error(c->ctx, 1, (Span){0, 0}, "cannot write '%s': %s", path, strerror(errno));
+    return false;
+}
+
 static void print_result(Cli *c, Model *m, const rondo_train_result *r, const char *path, bool stopped) {
     Str s = str_make(ctx_arena(c->ctx));
     if (cli_has(c, OPT_JSON)) {
@@ -150,16 +163,15 @@ CliExit cmd_train(Cli *c) {
     Model *m = cli_model(c, c->arg[0], &rc);
     if (!m) return rc;
     if (!cli_weights(c, m, false, &rc)) goto done;
+    const char *path = cli_get(c, OPT_OUT);
+    if (!path) path = arena_printf(ctx_arena(c->ctx), "%s.safetensors", rondo_name(m));
+    rc = CLI_INPUT;
+    if (!can_write(c, path) || !can_write(c, cli_get(c, OPT_CHECKPOINT))) goto done;
     if (!open_log(c, &g)) {
         rc = CLI_USAGE;
         goto done;
     }
-    if (diag_error_count(c->ctx)) {
-        rc = CLI_INPUT;
-        goto done;
-    }
-    const char *path = cli_get(c, OPT_OUT);
-    if (!path) path = arena_printf(ctx_arena(c->ctx), "%s.safetensors", rondo_name(m));
+    if (diag_error_count(c->ctx)) goto done;
     rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
     o.data_file = cli_get(c, OPT_DATA);
     o.checkpoint = cli_get(c, OPT_CHECKPOINT);

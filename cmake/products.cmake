@@ -47,12 +47,9 @@ string(REPLACE ";" " " RONDO_PRIVATE_LIBS "${RONDO_PRIVATE_LIBS}")
 string(REPLACE ";" "\n" RONDO_FIND "${RONDO_FIND}")
 
 if(TARGET rondo_runtime)
-  target_compile_definitions(rondo_runtime PRIVATE RONDO_BUILDING RONDO_BUILD_STD="${CMAKE_SOURCE_DIR}/std"
-    RONDO_STD_DIR="${CMAKE_INSTALL_FULL_DATADIR}/rondo/std")
   file(GLOB cli CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cli/*.c)
   add_executable(rondo ${cli})
   target_link_libraries(rondo PRIVATE rondo_runtime)
-  target_compile_definitions(rondo PRIVATE RONDO_BUILD_STD="${CMAKE_SOURCE_DIR}/std")
   set_target_properties(rondo PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
   install(TARGETS rondo RUNTIME)
 endif()
@@ -65,6 +62,7 @@ install(DIRECTORY std/ DESTINATION ${CMAKE_INSTALL_DATADIR}/rondo/std FILES_MATC
 install(FILES man/rondo.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 
 include(CMakePackageConfigHelpers)
+file(RELATIVE_PATH RONDO_PREFIX_FROM_PC /p/${CMAKE_INSTALL_LIBDIR}/pkgconfig /p)
 configure_file(cmake/rondo.pc.in rondo.pc @ONLY)
 configure_package_config_file(cmake/rondo-config.cmake.in rondo-config.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/rondo)

@@ -68,25 +68,33 @@ static bool trusted(const struct stat *s) {
     return S_ISREG(s->st_mode) && s->st_uid == geteuid() && !(s->st_mode & (S_IWGRP | S_IWOTH));
 }
 
+static const char *read_image(Arena *a, int fd, const uint64_t key[2], size_t *n) {
+    struct stat s;
+    if (fstat(fd, &s) != 0 || !trusted(&s) || s.st_size < (off_t)sizeof(ImageHeader) || s.st_size > CACHE_FILE_MAX) return NULL;
+    *n = (size_t)s.st_size;
+    char *image = NEW_N(a, char, *n);
+    return read_all(fd, image, *n) && image_valid(image, *n, key) ? image : NULL;
+}
+
 const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_t *n) {
     int fd = open(file_of(a, folder, key), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    struct stat s;
-    char *image = NULL;
+    CtxFrame frame;
     if (fd < 0) return NULL;
-    if (fstat(fd, &s) == 0 && trusted(&s) && s.st_size >= (off_t)sizeof(ImageHeader) && s.st_size <= CACHE_FILE_MAX) {
-        *n = (size_t)s.st_size;
-        image = NEW_N(a, char, *n);
-        if (!read_all(fd, image, *n) || !image_valid(image, *n, key)) image = NULL;
+    if (CTX_TRY(a->ctx, &frame)) {
+        const char *image = read_image(a, fd, key, n);
+        CTX_END(a->ctx);
+        close(fd);
+        return image;
     }
     close(fd);
-    return image;
+    ctx_out_of_memory(a->ctx);
 }
 
 void cache_put(Arena *a, const char *folder, const uint64_t key[2], const char *image, size_t n) {
-    char *temp = arena_printf(a, "%s/new-XXXXXX", folder);
+    char *temp = arena_printf(a, "%s/new-XXXXXX", folder), *file = file_of(a, folder, key);
     int fd = mkstemp(temp);
     if (fd < 0) return;
     bool ok = write_all(fd, image, n);
     ok = close(fd) == 0 && ok;
-    if (!ok || rename(temp, file_of(a, folder, key)) != 0) unlink(temp);
+    if (!ok || rename(temp, file) != 0) unlink(temp);
 }

@@ -17,10 +17,11 @@ static const char *linker(Arena *a, const EmitTarget *t) {
 
 static bool link_shared(Ctx *ctx, Arena *a, const Str *object, const EmitTarget *t, const char *path) {
     const char *o = arena_printf(a, "%s.tmp.o", path), *so = arena_printf(a, "%s.tmp.so", path);
-    if (!file_write(ctx, o, object->at, object->n)) return false;
+    const char *log = arena_printf(a, "%s.tmp.log", path);
     const char *command = arena_printf(a, "%s -shared -o %s %s %s -lm", linker(a, t), shell_quote(a, so), shell_quote(a, o),
                                        t && t->triple ? "" : "-lsleef");
-    bool ok = shell_compile(ctx, a, command, arena_printf(a, "%s.tmp.log", path));
+    if (!file_write(ctx, o, object->at, object->n)) return false;
+    bool ok = shell_compile(ctx, a, command, log);
     unlink(o);
     if (ok && rename(so, path) != 0) {
         diag_error(ctx, 1, (Span){0, 0}, "%s: %s", path, strerror(errno));

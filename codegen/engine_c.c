@@ -21,6 +21,8 @@ static const char *default_cc(const LProgram *p) {
 }
 
 static void *open_object(Ctx *ctx, Arena *a, const LProgram *p, const char *so, KernelFn **kernel) {
+    const char **symbol = NEW_N(a, const char *, p->fn.n + 1);
+    for (uint32_t k = 0; k < p->fn.n; k++) symbol[k] = arena_printf(a, "k_%s", name_str(ctx, p->fn.at[k]->name));
     void *h = dlopen(so, RTLD_NOW | RTLD_LOCAL);
     if (!h) {
         diag_error(ctx, 804, (Span){0, 0}, "the compiled kernels cannot be opened: %s", dlerror());
@@ -28,7 +30,7 @@ static void *open_object(Ctx *ctx, Arena *a, const LProgram *p, const char *so, 
     }
     for (uint32_t k = 0; k < p->fn.n; k++) {
         if (p->fn.at[k]->kind != LFUNC_ENTRY) continue;
-        void *at = dlsym(h, arena_printf(a, "k_%s", name_str(ctx, p->fn.at[k]->name)));
+        void *at = dlsym(h, symbol[k]);
         if (at) {
             memcpy(&kernel[k], &at, sizeof at);
             continue;
@@ -40,29 +42,38 @@ static void *open_object(Ctx *ctx, Arena *a, const LProgram *p, const char *so, 
     return h;
 }
 
-static void *compile_in(Ctx *ctx, Arena *a, const LProgram *p, const EngineOptions *o, const char *dir, KernelFn **kernel) {
+static void *compile_in(Ctx *ctx, Arena *a, const LProgram *p, const EngineOptions *o, char *const name[3], KernelFn **kernel) {
     Str text = str_make(a);
     CEmitOptions options = {.prefix = "k", .exported = true, .env = true, .sleef = true};
-    const char *c = arena_printf(a, "%s/k.c", dir), *so = arena_printf(a, "%s/k.so", dir), *log = arena_printf(a, "%s/log", dir);
+    const char *c = name[0], *so = name[1];
     emit_c_kernels(&text, p, &options);
     if (!file_write(ctx, c, text.at, text.n)) return NULL;
     const char *cc = o && o->cc ? o->cc : default_cc(p);
     const char *command = arena_printf(a, "%s -fPIC -shared -o %s %s -lm -l:libsleef.so.3", cc, shell_quote(a, so), shell_quote(a, c));
-    void *h = shell_compile(ctx, a, command, log) ? open_object(ctx, a, p, so, kernel) : NULL;
-    unlink(c);
-    unlink(so);
+    void *h = shell_compile(ctx, a, command, name[2]) ? open_object(ctx, a, p, so, kernel) : NULL;
     return h;
 }
 
 void *engine_c_open(Ctx *ctx, Arena *a, const LProgram *p, const EngineOptions *o, KernelFn **kernel) {
     const char *tmp = getenv("TMPDIR");
     if (!tmp || !*tmp) tmp = "/tmp";
-    char *dir = arena_printf(a, "%s/rondo-XXXXXX", tmp);
+    char *dir = arena_printf(a, "%s/rondo-XXXXXX", tmp), *name[3];
+    for (int k = 0; k < 3; k++) name[k] = arena_alloc(a, strlen(dir) + 8);
     if (!mkdtemp(dir)) {
         diag_error(ctx, 1, (Span){0, 0}, "%s: %s", dir, strerror(errno));
         return NULL;
     }
-    void *h = compile_in(ctx, a, p, o, dir, kernel);
+    static const char *const file[] = {"k.c", "k.so", "log"};
+    for (int k = 0; k < 3; k++) snprintf(name[k], strlen(dir) + 8, "%s/%s", dir, file[k]);
+    void *volatile h = NULL;
+    CtxFrame frame;
+    bool memory = CTX_TRY(ctx, &frame);
+    if (memory) {
+        h = compile_in(ctx, a, p, o, name, kernel);
+        CTX_END(ctx);
+    }
+    for (int k = 0; k < 3; k++) unlink(name[k]);
     rmdir(dir);
+    if (!memory) ctx_out_of_memory(ctx);
     return h;
 }

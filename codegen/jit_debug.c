@@ -29,7 +29,6 @@ void __jit_debug_register_code(void) { registered++; }
 
 struct JitDebug {
     JitCode code;
-    char *file;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -76,12 +75,15 @@ static void describe(DebugHead *d, const ImageHeader *h, const LoadedImage *l, u
                                    .sh_size = strings, .sh_addralign = 1};
 }
 
-/* The object gdb reads, in one block. */
-static char *debug_file(Ctx *ctx, const char *image, const ImageHeader *h, const LoadedImage *l, size_t *n) {
-    static const char names[] = "\0.text\0.symtab\0.strtab"; /* offsets 1, 7, 15 */
+static const char names[] = "\0.text\0.symtab\0.strtab"; /* offsets 1, 7, 15 */
+
+static size_t debug_size(const ImageHeader *h) {
+    return sizeof(DebugHead) + ((size_t)h->nsymbol + 1) * sizeof(Elf64_Sym) + sizeof names + h->string_size;
+}
+
+/* The object gdb reads, in one block of zeros. */
+static void debug_file(char *at, const char *image, const ImageHeader *h, const LoadedImage *l) {
     uint64_t nsym = h->nsymbol + 1, strings = sizeof names + h->string_size;
-    *n = sizeof(DebugHead) + nsym * sizeof(Elf64_Sym) + strings;
-    char *file = ctx_alloc(ctx, *n), *at = file;
     DebugHead d;
     memset(&d, 0, sizeof d);
     describe(&d, h, l, nsym, strings);
@@ -96,16 +98,16 @@ static char *debug_file(Ctx *ctx, const char *image, const ImageHeader *h, const
     }
     memcpy(at, names, sizeof names);
     memcpy(at + sizeof names, image + h->strings, h->string_size);
-    return file;
 }
 
 JitDebug *jit_debug_add(Ctx *ctx, const char *image, const LoadedImage *l, const char *program) {
     ImageHeader h;
     memcpy(&h, image, sizeof h);
-    JitDebug *d = ctx_alloc(ctx, sizeof *d);
-    size_t n = 0;
-    d->file = debug_file(ctx, image, &h, l, &n);
-    d->code.file = d->file;
+    size_t n = debug_size(&h);
+    JitDebug *d = ctx_alloc(ctx, sizeof *d + n); /* the file stands behind it */
+    char *file = (char *)(d + 1);
+    debug_file(file, image, &h, l);
+    d->code.file = file;
     d->code.size = n;
     pthread_mutex_lock(&lock);
     perf_map(image, &h, l, program);
@@ -129,6 +131,5 @@ void jit_debug_remove(Ctx *ctx, JitDebug *d) {
     __jit_debug_descriptor.action = JIT_REMOVE;
     __jit_debug_register_code();
     pthread_mutex_unlock(&lock);
-    ctx_free(ctx, d->file);
     ctx_free(ctx, d);
 }

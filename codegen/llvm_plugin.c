@@ -1,5 +1,6 @@
 /* llvm_plugin: librondo_llvm.so. Emits the module, runs a fixed pipeline, writes an object, assembly or LLVM's own text.
-   Loop strength reduction is off and nothing is unrolled: lowering has done both (kernels.md, "Compiling"). */
+   Loop strength reduction is off and nothing is unrolled: lowering has done both. Off, too, is what costs time and changes no
+   measured kernel: scheduling after register allocation, and moving integer registers to masks (docs/performance.md). */
 #include "codegen/llvm_emit.h"
 
 #include <llvm-c/Analysis.h>
@@ -32,9 +33,13 @@ static void on_fatal(const char *reason) {
 }
 
 static void start_llvm(void) {
-    static const char *const args[] = {"rondo", "-disable-lsr"};
+    static const char *const args[] = {"rondo", "-disable-lsr", "-disable-post-ra",
+#ifdef __x86_64__
+                                       "-disable-x86-domain-reassignment",
+#endif
+    };
     LLVMInstallFatalErrorHandler(on_fatal);
-    LLVMParseCommandLineOptions(2, args, NULL);
+    LLVMParseCommandLineOptions(sizeof args / sizeof *args, args, NULL);
     LLVMInitializeNativeTarget();
     LLVMInitializeNativeAsmPrinter();
 }
@@ -201,34 +206,41 @@ static void release(Compile *x) {
 
 static pthread_once_t started = PTHREAD_ONCE_INIT, all_targets = PTHREAD_ONCE_INIT;
 
-static bool compile(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, LlvmCounts *counts) {
-    Compile x; /* set before setjmp and changed by callees only: defined after a longjmp through &x */
-    volatile bool ok = false;
+static bool fail_fatally(Compile *x) {
+    diag_error(x->ctx, 802, (Span){0, 0}, "LLVM: %s", fatal.text);
+    return false;
+}
+
+/* The steps, under LLVM's fatal errors: then what they had made is lost. No local is changed between setjmp and a longjmp. */
+static bool compile_guarded(Compile *x) {
+    if (setjmp(fatal.at) != 0) return fail_fatally(x);
+    fatal.armed = true;
+    bool ok = compile_steps(x);
+    release(x);
+    return ok;
+}
+
+/* The same, under want of memory, after which there is something left to release. */
+static bool compile_whole(Compile *x, bool *memory) {
     CtxFrame frame;
-    memset(&x, 0, sizeof x);
+    *memory = CTX_TRY(x->ctx, &frame);
+    if (!*memory) return false;
+    bool ok = compile_guarded(x);
+    CTX_END(x->ctx);
+    return ok;
+}
+
+static bool compile(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, LlvmCounts *counts) {
+    Compile x = {.ctx = ctx, .job = job, .out = out, .counts = counts};
+    bool memory;
     pthread_once(&started, start_llvm);
     if (job->triple) pthread_once(&all_targets, start_targets);
-    x.ctx = ctx;
-    x.job = job;
-    x.out = out;
-    x.counts = counts;
     x.C.arena = out->arena;
     x.C.p = p;
     x.C.job = job;
-    bool memory = CTX_TRY(ctx, &frame);
-    if (memory) {
-        if (setjmp(fatal.at) == 0) {
-            fatal.armed = true;
-            ok = compile_steps(&x);
-            release(&x);
-        } else {
-            diag_error(ctx, 802, (Span){0, 0}, "LLVM: %s", fatal.text);
-        }
-        CTX_END(ctx);
-    } else {
-        release(&x);
-    }
+    bool ok = compile_whole(&x, &memory);
     fatal.armed = false;
+    if (!memory) release(&x);
     if (!memory) ctx_out_of_memory(ctx);
     return ok;
 }

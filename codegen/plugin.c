@@ -1,4 +1,5 @@
-/* plugin: opens librondo_llvm.so, found by RONDO_LIBDIR or beside the library or executable that this file is part of. */
+/* plugin: opens librondo_llvm.so, found by RONDO_LIBDIR, or beside the library or executable that this file is part of, or
+   where it was to be installed. */
 #define _GNU_SOURCE /* dladdr */
 #include "codegen/plugin.h"
 
@@ -43,26 +44,31 @@ static bool try_folder(const char *folder) {
     return false;
 }
 
-static bool try_beside(const char *file) {
-    char path[PATH_MAX];
+static bool folder_of(const char *file, char path[PATH_MAX]) {
     if (!realpath(file, path)) return false;
     char *slash = strrchr(path, '/');
     if (!slash) return false;
     *slash = 0;
-    return try_folder(path);
+    return true;
+}
+
+bool code_folder(char path[PATH_MAX]) {
+    Dl_info info;
+    return (dladdr((const void *)&once, &info) && info.dli_fname && folder_of(info.dli_fname, path)) ||
+           folder_of("/proc/self/exe", path);
 }
 
 static void open_plugin(void) {
     const char *dir = getenv("RONDO_LIBDIR");
-    Dl_info info;
+    char path[PATH_MAX + 64];
     if (dir && *dir) {
-        char path[PATH_MAX + 64];
         int n = snprintf(path, sizeof path, "%s/%s", dir, RONDO_LLVM_FILE);
         if (n > 0 && (size_t)n < sizeof path) try_file(path);
         return;
     }
-    if (dladdr((const void *)&once, &info) && info.dli_fname && try_beside(info.dli_fname)) return;
-    if (try_beside("/proc/self/exe")) return;
+    if (code_folder(path) && try_folder(path)) return;
+    if (folder_of("/proc/self/exe", path) && try_folder(path)) return;
+    if (access(RONDO_PLUGIN_DIR "/" RONDO_LLVM_FILE, F_OK) == 0 && try_file(RONDO_PLUGIN_DIR "/" RONDO_LLVM_FILE)) return;
     try_file(RONDO_LLVM_FILE);
 }
 

@@ -173,11 +173,26 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+typedef struct {
+    const char **at;
+    uint32_t n, cap;
+} Paths;
+
+static void list_std(Program *p, DIR *dir, Paths *path)
+{
+    struct dirent *f;
+
+    while ((f = readdir(dir)) != NULL) {
+        size_t n = strlen(f->d_name);
+        if (n > 6 && !strcmp(f->d_name + n - 6, ".rondo")) VEC_PUSH(p->arena, *path) = arena_printf(p->arena, "%s/%s", p->opt.std_dir, f->d_name);
+    }
+}
+
 /* Every .rondo file of the folder, in the order of their names. */
 static void load_std(Program *p)
 {
-    VEC(const char *) path = {0};
-    struct dirent *f;
+    Paths path = {0};
+    CtxFrame frame;
     DIR *dir;
 
     if (!p->opt.std_dir) return;
@@ -186,9 +201,12 @@ static void load_std(Program *p)
         diag_error(p->ctx, 1, (Span){0, 0}, "%s: the standard library cannot be read", p->opt.std_dir);
         return;
     }
-    while ((f = readdir(dir)) != NULL) {
-        size_t n = strlen(f->d_name);
-        if (n > 6 && !strcmp(f->d_name + n - 6, ".rondo")) VEC_PUSH(p->arena, path) = arena_printf(p->arena, "%s/%s", p->opt.std_dir, f->d_name);
+    if (CTX_TRY(p->ctx, &frame)) {
+        list_std(p, dir, &path);
+        CTX_END(p->ctx);
+    } else {
+        closedir(dir);
+        ctx_out_of_memory(p->ctx);
     }
     closedir(dir);
     if (path.n) qsort(path.at, path.n, sizeof *path.at, by_text);

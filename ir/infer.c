@@ -25,9 +25,12 @@ static void drop_dim(Node *n, uint32_t dim) {
     n->dim[--n->rank] = 0;
 }
 
+/* The words of a node that is not yet in the graph; the address of an immediate. */
+static const uint32_t *words_of(const Graph *g, const Node *n) { return op_words((Op)n->op) ? g->attr.at + n->attr : &n->attr; }
+
 static const char *infer_leaf(Graph *g, Node *n) {
     const Module *m = g->module;
-    const uint32_t *w = g->attr.at + n->attr;
+    const uint32_t *w = words_of(g, n);
 
     for (int i = n->rank; i < MAX_RANK; i++) n->dim[i] = 0;
     for (int i = 0; i < n->rank; i++)
@@ -290,7 +293,7 @@ static const char *infer_reshape(Graph *g, Node *n) {
 }
 
 static const char *infer_shape(Graph *g, Node *n) {
-    const uint32_t *w = g->attr.at + n->attr;
+    const uint32_t *w = words_of(g, n);
     const Node *a;
     uint32_t seen = 0;
 
@@ -413,7 +416,7 @@ static const char *infer_time(Graph *g, Node *n) {
 static const char *infer_scan(Graph *g, Node *n) {
     const Module *m = g->module;
     const uint32_t *w = g->attr.at + n->attr;
-    const Ref *in = g->ext.at + n->in[0];
+    const Ref *in = n->in[1] ? g->ext.at + n->in[0] : NULL;
     const Graph *body;
 
     n->dtype = DT_F;

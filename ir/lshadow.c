@@ -1,7 +1,8 @@
 /* lshadow: the interpreter's shadow memory: a word of tag for every 4 bytes that kernels write, naming the buffer that was
    written last. A read must find its own buffer there: so stale values, and values of another buffer in the same slot, are errors.
    Memory of PACK counts as written in a call that writes no PACK itself (an earlier "prepare" has filled it). With more
-   than one thread each call sees only its own writes, so only ranges and LOCAL memory are checked then. */
+   than one thread each call sees only its own writes, so only ranges and LOCAL memory are checked then: tags on the rest would
+   call a slot stale that another thread has filled since. */
 #include "ir/linterp.h"
 
 #include <stdlib.h>
@@ -11,6 +12,10 @@
 
 static bool is_written(const LBuf *b) {
     return b->role == LB_GRAD || b->role == LB_OUTPUT || b->role == LB_PACK || b->role == LB_SLAB || b->role == LB_LOCAL;
+}
+
+static bool is_tagged(const Machine *m, const LBuf *b) {
+    return b->role == LB_LOCAL || (m->env->nt == 1 && is_written(b));
 }
 
 static bool writes_pack(const LProgram *p, uint32_t fn) {
@@ -68,7 +73,7 @@ static bool make_tags(Machine *m, Range *r, size_t n) {
         if (r[i].preset) memset(tag + r[i].words, 0xff, (r[i].hi - r[i].lo + 3) / 4 * sizeof *tag);
     for (uint32_t k = 0; k < m->p->buf.n; k++) {
         Bound *b = &m->bound[k];
-        if (!b->base || !is_written(&m->p->buf.at[k])) continue;
+        if (!b->base || !is_tagged(m, &m->p->buf.at[k])) continue;
         for (size_t i = 0; i < n; i++)
             if ((uintptr_t)b->base >= r[i].lo && (uintptr_t)b->base < r[i].hi)
                 b->tag = tag + r[i].words + ((uintptr_t)b->base - r[i].lo) / 4;
@@ -88,8 +93,8 @@ bool shadow_make(Machine *m, uint32_t fn, void *const *buf) {
         Bound *b = &m->bound[k];
         int64_t elems = lextent_eval(&q->extent, m->dim);
         b->hi = b->base && elems > 0 ? elems : 0;
-        if (!b->hi || !is_written(q)) continue;
-        bool preset = (q->role == LB_PACK && !fills) || (m->env->nt > 1 && q->role != LB_LOCAL);
+        if (!b->hi || !is_tagged(m, q)) continue;
+        bool preset = q->role == LB_PACK && !fills;
         r[n++] = (Range){(uintptr_t)b->base, (uintptr_t)b->base + (uintptr_t)b->hi * b->size, 0, preset};
     }
     n = merge(r, n);

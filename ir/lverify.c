@@ -242,18 +242,29 @@ static bool check_program_buf(Verifier *v, const LBuf *b) {
     return true;
 }
 
-bool lprogram_verify(const LProgram *p, const char *pass) {
-    Arena a = arena_make(p->ctx);
+static bool check_program(const LProgram *p, const char *pass, Arena *a) {
     Verifier v;
     memset(&v, 0, sizeof v);
     v.p = p;
     v.pass = pass;
-    v.arena = &a;
+    v.arena = a;
     v.ok = true;
-    v.stores = NEW_N(&a, bool *, p->fn.n + 1);
+    v.stores = NEW_N(a, bool *, p->fn.n + 1);
     if (p->V != 1 && p->V != 4 && p->V != 8 && p->V != 16) bad_program(&v, "has another V than 1, 4, 8, 16", p->name);
     for (uint32_t k = 0; k < p->buf.n; k++) check_program_buf(&v, &p->buf.at[k]);
     for (uint32_t k = 0; k < p->fn.n; k++) check_func(&v, k);
-    arena_free(&a);
     return v.ok;
+}
+
+bool lprogram_verify(const LProgram *p, const char *pass) {
+    Arena a = arena_make(p->ctx);
+    CtxFrame frame;
+    if (CTX_TRY(p->ctx, &frame)) {
+        bool ok = check_program(p, pass, &a);
+        CTX_END(p->ctx);
+        arena_free(&a);
+        return ok;
+    }
+    arena_free(&a);
+    ctx_out_of_memory(p->ctx);
 }

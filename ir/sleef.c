@@ -1,5 +1,6 @@
 /* sleef: SLEEF's names by function and width, and its scalars for the interpreter. */
 #include "ir/sleef.h"
+#include "base/port_cpu.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +14,8 @@
 #include "ir/lmath.def"
 #undef LFN
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
-bool sleef_host_fma(void) { return __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx2"); }
+#if PORT_CPU_X86
+bool sleef_host_fma(void) { return port_cpu_fma() && port_cpu_avx2(); }
 #elif defined(__aarch64__)
 bool sleef_host_fma(void) { return true; }
 #else

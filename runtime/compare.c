@@ -62,19 +62,21 @@ static uint8_t *real_mask(Model *m, Arena *a, const Arrays *file, const Array *x
 
 Comparison *compare_arrays(Model *m, Arena *a, const Arrays *out, const Arrays *file, const char *npz_path, uint32_t *n) {
     VEC(Comparison) list = {0};
+    double bar[sizeof kinds / sizeof *kinds];
     json_t *noise = read_noise(m, a, npz_path);
+    for (int kind = 0; kind < (int)(sizeof kinds / sizeof *kinds); kind++) bar[kind] = bar_of(m, noise, kind);
+    json_decref(noise);
     for (uint32_t i = 0; i < file->array.n; i++) {
         const Array *want = &file->array.at[i];
         int kind = kind_of(want->name);
         if (kind < 0) continue;
         const Array *got = arrays_find(out, want->name);
-        Comparison c = {.name = want->name, .error = INFINITY, .bar = bar_of(m, noise, kind)};
+        Comparison c = {.name = want->name, .error = INFINITY, .bar = bar[kind]};
         const uint8_t *mask = strncmp(want->name, "output/", 7) == 0 ? real_mask(m, a, file, want, want->name + 7) : NULL;
         if (got) c.error = array_difference(got, want, mask);
         c.ok = c.error <= c.bar;
         VEC_PUSH(a, list) = c;
     }
-    json_decref(noise);
     *n = list.n;
     if (list.n) return list.at;
     diag_error(m->ctx, 605, NOWHERE, "there are no expected arrays (output/ final/ loss grad/ adam/) to compare with");

@@ -250,7 +250,8 @@ bool dataset_count(Model *m, Dataset *d) {
     d->n = -1;
     for (uint32_t i = 0; i < d->array.array.n; i++) {
         const Array *x = &d->array.array.at[i];
-        if (strncmp(x->name, "param/", 6) == 0 || strncmp(x->name, "const/", 6) == 0 || !x->rank) continue;
+        bool port = strncmp(x->name, "input/", 6) == 0 || strncmp(x->name, "target/", 7) == 0 || strncmp(x->name, "length/", 7) == 0;
+        if (!x->rank || (strchr(x->name, '/') && !port)) continue; /* expected results and weights may be in the file too */
         if (d->n >= 0 && x->dim[0] != d->n) {
             diag_error(m->ctx, 613, NOWHERE, "'%s' has %lld examples where others have %lld", x->name, (long long)x->dim[0], (long long)d->n);
             return false;

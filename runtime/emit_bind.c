@@ -102,25 +102,23 @@ static void no_barrier(void *arg) { (void)arg; }
 
 static void put_pack(CModel *c, CProgram *p, uint32_t k, const void *data, int64_t n) {
     const LBuf *b = &p->p->buf.at[k];
-    Arena tmp = arena_make(c->ctx);
-    double *v = NEW_N(&tmp, double, n + 1);
+    double *v = NEW_N(&c->values, double, n + 1);
     bool is_int = b->elem == LE_I32;
     for (int64_t i = 0; i < n; i++)
         v[i] = is_int      ? (double)((const int32_t *)data)[i]
                : c->m->f64 ? ((const double *)data)[i]
                            : (double)((const float *)data)[i];
     str_printf(&c->c, "\n/* %s, packed */\n", name_str(c->ctx, b->name));
-    c_array(c, &c->c, is_int ? "int32_t" : c->real, arena_printf(&tmp, "%s_w%u", p->prefix, k), v, n, is_int);
-    arena_free(&tmp);
+    c_array(c, &c->c, is_int ? "int32_t" : c->real, arena_printf(&c->values, "%s_w%u", p->prefix, k), v, n, is_int);
+    arena_free(&c->values);
 }
 
 bool cprogram_pack(CModel *c, CProgram *p) {
     if (p->prepare < 0) return true;
-    Engine *e = engine_make(c->ctx, p->p, &(EngineOptions){.kind = ENGINE_LOOPS});
+    Engine *e = c->engine = engine_make(c->ctx, p->p, &(EngineOptions){.kind = ENGINE_LOOPS});
     if (!e) return false;
-    Arena tmp = arena_make(c->ctx);
     int64_t dim[LDIM_COUNT];
-    void **buf = NEW_N(&tmp, void *, p->p->buf.n + 1);
+    void **buf = NEW_N(c->a, void *, p->p->buf.n + 1);
     cprogram_one_step(p, dim);
     bool ok = true;
     for (uint32_t k = 0; ok && k < p->p->buf.n; k++) {
@@ -129,10 +127,11 @@ bool cprogram_pack(CModel *c, CProgram *p) {
         if (b->role != LB_PACK && b->role != LB_SLAB) continue;
         int64_t n = buf_count(b, dim);
         ok = n >= 0;
-        if (ok) buf[k] = arena_alloc_n(&tmp, (size_t)n + 16, b->elem == LE_F && c->m->f64 ? 8 : 4);
+        if (ok) buf[k] = arena_alloc_n(c->a, (size_t)n + 16, b->elem == LE_F && c->m->f64 ? 8 : 4);
     }
     ok = ok && engine_call(e, (uint32_t)p->prepare, buf, dim, &(KEnv){0, 1, no_barrier, NULL});
     engine_destroy(e);
+    c->engine = NULL;
     if (ok) {
         p->packed_here = true;
         p->p->fn.at[p->prepare]->kind = LFUNC_HELPER; /* called by nobody, so not printed */
@@ -140,7 +139,6 @@ bool cprogram_pack(CModel *c, CProgram *p) {
         for (uint32_t k = 0; k < p->p->buf.n; k++)
             if (p->used[k] && p->p->buf.at[k].role == LB_PACK) put_pack(c, p, k, buf[k], buf_count(&p->p->buf.at[k], dim));
     }
-    arena_free(&tmp);
     return ok;
 }
 

@@ -123,9 +123,14 @@ static bool emit_all(void *arg) {
 bool emit_c_model(Model *m, const EmitOptions *o, const char *dir) {
     static const EmitOptions none = {0};
     Arena a = arena_make(m->ctx);
-    CModel c = {.ctx = m->ctx, .m = m, .a = &a, .o = o ? o : &none};
+    CModel c = {.ctx = m->ctx, .m = m, .a = &a, .o = o ? o : &none, .values = arena_make(m->ctx), .digits = arena_make(m->ctx)};
+    ExecEngine keep = model_exec_options(m)->engine;
     int got = guard_call(m->ctx, emit_all, &(Job){&c, dir});
+    model_exec_options(m)->engine = keep;
     rondo_stream_close(c.live);
+    engine_destroy(c.engine);
+    arena_free(&c.digits);
+    arena_free(&c.values);
     arena_free(&a);
     if (got < 0) ctx_out_of_memory(m->ctx);
     return got > 0;

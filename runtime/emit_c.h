@@ -51,13 +51,15 @@ typedef struct {
     Ctx *ctx;
     Model *m;
     Arena *a;
+    Arena values, digits; /* short-lived: numbers of one array; their text (c_array only) */
     const EmitOptions *o;
     const char *id, *upper; /* "sunspots", "SUNSPOTS" */
     const char *real;       /* "float" */
     Str h, c, t;
     bool stream, train;
     const char *optimizer; /* its function's name after the prefix; NULL: none */
-    rondo_stream *live;    /* of the runtime: expected values of single steps */
+    rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */
+    Engine *engine;        /* of cprogram_pack, while it works */
     CProgram infer, grad, opt;
     CPorts state;
     int32_t *state_in, *state_next; /* areas by state */

@@ -51,12 +51,11 @@ static bool make_array(Check *x, const Module *m, const CPort *p, const char *pr
 
 static void put_values(Check *x, const char *name, const Array *a, uint8_t dtype) {
     CModel *c = x->c;
-    Arena tmp = arena_make(c->ctx);
     int64_t n = array_count(a);
-    double *v = NEW_N(&tmp, double, n + 1);
+    double *v = NEW_N(&c->values, double, n + 1);
     for (int64_t i = 0; i < n; i++) v[i] = array_get(a, i);
     c_array(c, &c->t, c_type(c, dtype), name, v, n, dtype != DT_F);
-    arena_free(&tmp);
+    arena_free(&c->values);
 }
 
 static bool runtime_run(Check *x, bool grad) {
@@ -206,35 +205,51 @@ static bool put_gradient(Check *x, Str *body) {
     return true;
 }
 
+typedef struct {
+    Check *x;
+    Optimizer opt;
+    void *grad;
+} Updates;
+
+static bool update_twice(void *arg) {
+    Updates *u = arg;
+    Check *x = u->x;
+    CModel *c = x->c;
+    int64_t n = model_theta_size(c->m);
+    const Setting *s = train_setting(c->m, "optimizer");
+    const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
+    bool ok = optimizer_make(&u->opt, c->m, name, s && s->kind == SET_CALL ? s : NULL);
+    for (int k = 0; ok && k < 2; k++) {
+        for (int64_t i = 0; i < n; i++)
+            if (c->m->f64)
+                ((double *)u->grad)[i] = x->grad[i];
+            else
+                ((float *)u->grad)[i] = (float)x->grad[i];
+        ok = optimizer_step(&u->opt, u->grad, 1);
+    }
+    return ok;
+}
+
 /* Two updates from the weights, with the gradient of before. */
 static bool put_updates(Check *x, Str *body) {
     CModel *c = x->c;
     int64_t n = model_theta_size(c->m);
     size_t bytes = (size_t)n * (c->m->f64 ? 8 : 4);
-    const Setting *s = train_setting(c->m, "optimizer");
-    const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
     ExecOptions *o = model_exec_options(c->m);
     ExecEngine keep = o->engine;
-    Optimizer opt;
-    void *theta = arena_alloc(c->a, bytes + 16), *grad = arena_alloc(c->a, bytes + 16);
+    void *theta = arena_alloc(c->a, bytes + 16);
     double *want = NEW_N(c->a, double, n + 1);
+    Updates u = {.x = x, .grad = arena_alloc(c->a, bytes + 16)};
     memcpy(theta, c->m->theta, bytes);
     o->engine = EXEC_LOOPS;
-    bool ok = optimizer_make(&opt, c->m, name, s && s->kind == SET_CALL ? s : NULL);
+    int got = guard_call(c->ctx, update_twice, &u);
     o->engine = keep;
-    for (int k = 0; ok && k < 2; k++) {
-        for (int64_t i = 0; i < n; i++)
-            if (c->m->f64)
-                ((double *)grad)[i] = x->grad[i];
-            else
-                ((float *)grad)[i] = (float)x->grad[i];
-        ok = optimizer_step(&opt, grad, 1);
-    }
     for (int64_t i = 0; i < n; i++) want[i] = model_theta_get(c->m, i);
     memcpy(c->m->theta, theta, bytes);
     c->m->theta_version++;
-    optimizer_free(&opt);
-    if (!ok) return false;
+    optimizer_free(&u.opt);
+    if (got < 0) ctx_out_of_memory(c->ctx);
+    if (!got) return false;
     c_array(c, &c->t, c->real, "want_theta", want, n, false);
     str_printf(body,
                "\nstatic int check_updates(void)\n{\n    static %s got_theta[%lld], moments[%s_MOMENTS];\n    long k;\n"

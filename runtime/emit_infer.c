@@ -11,18 +11,18 @@
 static bool find_starts(CModel *c) {
     const Module *mod = model_module(c->m, MODULE_START, false);
     if (!mod) return false;
-    Arena tmp = arena_make(c->ctx);
+    Arena *tmp = &c->values;
     const Graph *g = mod->graph.at[0];
     int64_t n = model_theta_size(c->m), dim[LDIM_COUNT];
-    EvalIn in = {.param = NEW_N(&tmp, const double *, mod->param.n + 1),
-                 .input = NEW_N(&tmp, const double *, mod->input.n + 1)};
-    double *theta = NEW_N(&tmp, double, n + 1);
-    const double **out = NEW_N(&tmp, const double *, g->root.n + 1);
+    EvalIn in = {.param = NEW_N(tmp, const double *, mod->param.n + 1),
+                 .input = NEW_N(tmp, const double *, mod->input.n + 1)};
+    double *theta = NEW_N(tmp, double, n + 1);
+    const double **out = NEW_N(tmp, const double *, g->root.n + 1);
     for (int64_t i = 0; i < n; i++) theta[i] = model_theta_get(c->m, i);
     for (uint32_t i = 0; i < mod->param.n; i++) in.param[i] = theta + mod->param.at[i].offset;
     cprogram_one_step(&(CProgram){.m = (Module *)mod}, dim);
     memcpy(in.axis, dim, sizeof in.axis);
-    bool ok = module_eval(mod, &tmp, &in, out);
+    bool ok = module_eval(mod, tmp, &in, out);
     c->start = NEW_N(c->a, double *, c->state.n + 1);
     for (uint32_t r = 0; ok && r < g->root.n; r++) {
         uint32_t k = g->root.at[r].index;
@@ -31,7 +31,7 @@ static bool find_starts(CModel *c) {
         c->start[k] = NEW_N(c->a, double, x->n + 1);
         for (int64_t i = 0; i < x->n; i++) c->start[k][i] = out[r][got == x->n ? i : 0];
     }
-    arena_free(&tmp);
+    arena_free(tmp);
     return ok;
 }
 
@@ -266,31 +266,31 @@ static void put_theta(CModel *c) {
     const CProgram *p = &c->infer;
     for (uint32_t k = 0; k < p->p->buf.n; k++) {
         if (!p->used[k] || p->p->buf.at[k].role != LB_THETA) continue;
-        Arena tmp = arena_make(c->ctx);
         int64_t n = model_theta_size(c->m);
-        double *v = NEW_N(&tmp, double, n + 1);
+        double *v = NEW_N(&c->values, double, n + 1);
         for (int64_t i = 0; i < n; i++) v[i] = model_theta_get(c->m, i);
         str_put(&c->c, "\n/* the weights, as the header lists them */\n");
         c_array(c, &c->c, c->real, arena_printf(c->a, "%s_theta", c->id), v, n, false);
-        arena_free(&tmp);
+        arena_free(&c->values);
         return;
     }
 }
 
-/* A model streams if the runtime can stream it; what it says otherwise is no error here. */
-static void try_stream(CModel *c) {
+/* The runtime's own stream, to take the test's expected values from. */
+static bool open_stream(CModel *c) {
     ExecOptions *o = model_exec_options(c->m);
     ExecEngine keep = o->engine;
     int got;
-    o->engine = EXEC_LOOPS;
+    o->engine = EXEC_LOOPS; /* emit_c_model puts it back if this unwinds */
     c->live = stream_make(c->m, 1, &got);
     o->engine = keep;
-    c->stream = c->live != NULL;
-    if (!c->stream) diag_clear(c->ctx);
+    if (got < 0) ctx_out_of_memory(c->ctx);
+    return c->live != NULL;
 }
 
 bool emit_infer(CModel *c) {
-    try_stream(c);
+    c->stream = can_stream(c->m);
+    if (diag_error_count(c->ctx) || (c->stream && c->o->test && !open_stream(c))) return false;
     const Module *built = model_module(c->m, c->stream ? MODULE_STEP : MODULE_PREDICT, false);
     CProgram *p = &c->infer;
     if (!built) return false;

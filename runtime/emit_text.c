@@ -50,11 +50,11 @@ const char *c_number(CModel *c, double v) {
 
 void c_array(CModel *c, Str *s, const char *type, const char *name, const double *v, int64_t n, bool is_int) {
     str_printf(s, "static const %s %s[%lld] = {", type, name, (long long)(n > 0 ? n : 1));
-    Arena *keep = c->a, tmp = arena_make(c->ctx);
-    c->a = &tmp;
+    Arena *keep = c->a;
+    c->a = &c->digits;
     size_t column = 120;
     for (int64_t i = 0; i < (n > 0 ? n : 1); i++) {
-        const char *x = n <= 0 ? "0" : is_int ? arena_printf(&tmp, "%lld", (long long)v[i]) : c_number(c, v[i]);
+        const char *x = n <= 0 ? "0" : is_int ? arena_printf(c->a, "%lld", (long long)v[i]) : c_number(c, v[i]);
         size_t len = strlen(x) + 2;
         if (column + len > 118) {
             str_put(s, "\n    ");
@@ -63,10 +63,10 @@ void c_array(CModel *c, Str *s, const char *type, const char *name, const double
             str_putc(s, ' ');
         str_printf(s, "%s,", x);
         column += len;
-        if (tmp.used > 1 << 20) arena_free(&tmp);
+        if (c->digits.used > 1 << 20) arena_free(&c->digits);
     }
     c->a = keep;
-    arena_free(&tmp);
+    arena_free(&c->digits);
     str_put(s, "\n};\n");
 }
 

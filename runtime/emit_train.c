@@ -212,34 +212,41 @@ static bool can_update(const COptimizer *x) {
     return true;
 }
 
-static bool emit_optimizer(CModel *c) {
+/* The optimizer's step as C. The optimizer holds memory that is no arena's: emit_optimizer frees it. */
+static bool put_optimizer(void *arg) {
+    COptimizer *x = arg;
+    CModel *c = x->c;
     const Setting *s = train_setting(c->m, "optimizer");
     const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
-    COptimizer x = {.c = c, .id = c_ident(c->a, name, false)};
+    x->id = c_ident(c->a, name, false);
     static const char *const ours[] = {"init", "step", "run", "predict", "grad", "state"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-        if (strcmp(ours[i], x.id) == 0) x.id = arena_printf(c->a, "%s_update", x.id);
+        if (strcmp(ours[i], x->id) == 0) x->id = arena_printf(c->a, "%s_update", x->id);
+    if (!optimizer_make(&x->o, c->m, name, s && s->kind == SET_CALL ? s : NULL)) return false;
+    if (!can_update(x)) return true;
+    Module *mod = module_copy(x->o.cell.mod, c->a);
+    module_keep_roots(mod, 1u << ROOT_OUTPUT | 1u << ROOT_FINAL);
+    if (!cprogram_make(c, &c->opt, "opt", mod, false)) return false;
+    str_printf(&c->h, "\n/* moments:");
+    lay_moments(x);
+    str_printf(&c->h, " */\n#define %s_MOMENTS %lld\n", c->upper, (long long)(x->moments ? x->moments : 1));
+    cprogram_put(c, &c->opt);
+    put_segments(x);
+    put_update(x);
+    c->optimizer = x->id;
+    return true;
+}
+
+static bool emit_optimizer(CModel *c) {
+    COptimizer x = {.c = c};
     ExecOptions *o = model_exec_options(c->m);
     ExecEngine keep = o->engine;
     o->engine = EXEC_LOOPS;
-    bool ok = optimizer_make(&x.o, c->m, name, s && s->kind == SET_CALL ? s : NULL);
+    int got = guard_call(c->ctx, put_optimizer, &x);
     o->engine = keep;
-    if (ok && can_update(&x)) {
-        Module *mod = module_copy(x.o.cell.mod, c->a);
-        module_keep_roots(mod, 1u << ROOT_OUTPUT | 1u << ROOT_FINAL);
-        ok = cprogram_make(c, &c->opt, "opt", mod, false);
-        if (ok) {
-            str_printf(&c->h, "\n/* moments:");
-            lay_moments(&x);
-            str_printf(&c->h, " */\n#define %s_MOMENTS %lld\n", c->upper, (long long)(x.moments ? x.moments : 1));
-            cprogram_put(c, &c->opt);
-            put_segments(&x);
-            put_update(&x);
-            c->optimizer = x.id;
-        }
-    }
     optimizer_free(&x.o);
-    return ok;
+    if (got < 0) ctx_out_of_memory(c->ctx);
+    return got;
 }
 
 bool emit_train(CModel *c) {

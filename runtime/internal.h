@@ -95,6 +95,8 @@ Exec *model_exec_for(Model *m, Module *built, bool grad, const bool *want_input,
 /* Sets the states that `in` does not give (NULL: none) to their own starts, for an Exec of MODULE_STEP whose dims are set. */
 bool exec_set_starts(Model *m, Exec *e, const Arrays *in);
 
+/* Whether stream_make would not refuse the model. Silent about the answer: a diagnostic means that a module could not be built. */
+bool can_stream(Model *m);
 rondo_stream *stream_make(Model *m, int64_t batch, int *got); /* NULL: *got is 0 (diagnostic) or -1 (out of memory) */
 bool emit_model(Model *m, const char *kind, const char *target, const char *dir);
 

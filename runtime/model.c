@@ -1,4 +1,5 @@
 /* model: opening a model, its modules and executables, and its weights in memory: one slab, theta, in declared layout. */
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -6,18 +7,16 @@
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------ */
 
-static const char *find_std(const ModelOptions *o) {
-    if (o->std_dir) return o->std_dir;
-    const char *env = getenv("RONDO_STD");
-    if (env && *env) return env;
-#ifdef RONDO_STD_DIR
-    if (access(RONDO_STD_DIR, R_OK) == 0) return RONDO_STD_DIR;
-#endif
-#ifdef RONDO_BUILD_STD
-    return RONDO_BUILD_STD;
-#else
-    return NULL;
-#endif
+const char *std_folder(Arena *a) {
+    static const char *const from_code[] = {"../share/rondo/std", "share/rondo/std", "../../share/rondo/std"};
+    const char *given = getenv("RONDO_STD");
+    if (given && *given) return given;
+    char folder[PATH_MAX], real[PATH_MAX];
+    for (size_t k = 0; k < 3 && code_folder(folder); k++) {
+        const char *path = arena_printf(a, "%s/%s", folder, from_code[k]);
+        if (realpath(path, real)) return arena_strdup(a, real);
+    }
+    return RONDO_STD_DIR;
 }
 
 /* Which table knows the key of "key=value"; 0: neither, so it is a bracket argument. */
@@ -45,8 +44,7 @@ static void copy_options(Model *m, const ModelOptions *o) {
     for (size_t i = 0; i < o->nset; i++) set[i] = arena_strdup(&m->arena, o->set[i]);
     m->opt.set = set;
     if (o->model) m->opt.model = arena_strdup(&m->arena, o->model);
-    const char *std = find_std(o);
-    m->opt.std_dir = std ? arena_strdup(&m->arena, std) : NULL;
+    m->opt.std_dir = arena_strdup(&m->arena, o->std_dir ? o->std_dir : std_folder(&m->arena));
     m->f64 = o->exec.f64 || o->exec.engine == EXEC_EVAL;
 }
 
@@ -387,6 +385,25 @@ static bool apply_renames(Model *m, Arena *tmp, const char *path, const char *co
     return true;
 }
 
+static void note_origin(Model *m, const Safetensors *s) {
+    for (uint32_t i = 0; i + 1 < s->meta.n; i += 2)
+        if (strcmp(s->meta.at[i], "rondo.model") == 0) diag_note(m->ctx, NOWHERE, "the file was saved from model '%s'", s->meta.at[i + 1]);
+}
+
+/* A file of something else: one error in place of one for every weight. */
+static bool has_some(Model *m, Arena *tmp, const char *path, const Safetensors *s) {
+    uint32_t nwant = m->desc->param.n, nhave = s->tensor.array.n;
+    for (uint32_t i = 0; i < nwant; i++)
+        if (arrays_find(&s->tensor, name_str(m->ctx, m->desc->param.at[i].name))) return true;
+    if (nwant < 3) return true;
+    diag_error(m->ctx, 605, NOWHERE, "%s has none of the %u weights of '%s'", path, nwant, name_str(m->ctx, m->desc->name));
+    Str list = str_make(tmp);
+    for (uint32_t i = 0; i < nhave && i < 6; i++) str_printf(&list, "%s'%s'", i ? ", " : "", s->tensor.array.at[i].name);
+    if (nhave) diag_help(m->ctx, NOWHERE, "it has %s%s; --rename OLD=NEW reads one under another name", list.at, nhave > 6 ? ", ..." : "");
+    note_origin(m, s);
+    return false;
+}
+
 /* Says what is missing and what is left over, each with its nearest counterpart. */
 static bool check_names(Model *m, Arena *tmp, const char *path, const Safetensors *s) {
     bool ok = true;
@@ -409,13 +426,12 @@ static bool check_names(Model *m, Arena *tmp, const char *path, const Safetensor
         if (near) diag_help(m->ctx, NOWHERE, "did you mean '%s'?", near);
         ok = false;
     }
-    for (uint32_t i = 0; !ok && i + 1 < s->meta.n; i += 2)
-        if (strcmp(s->meta.at[i], "rondo.model") == 0) diag_note(m->ctx, NOWHERE, "the file was saved from model '%s'", s->meta.at[i + 1]);
+    if (!ok) note_origin(m, s);
     return ok;
 }
 
 static bool take_file(Model *m, Arena *tmp, const char *path, const Safetensors *s) {
-    if (!check_names(m, tmp, path, s)) return false;
+    if (!has_some(m, tmp, path, s) || !check_names(m, tmp, path, s)) return false;
     bool ok = true;
     for (uint32_t i = 0; i < m->desc->param.n; i++) {
         Array want = param_shape(m, &m->desc->param.at[i]);

@@ -72,7 +72,7 @@ typedef struct {
     int threads; /* kernel threads; 0: one. No result depends on it */
     const char *const *set; /* "key=value" or "H=64": overrides of the train and data blocks and of bracket arguments */
     size_t nset;
-    const char *std_dir; /* the standard library's folder; NULL: the installed one, or $RONDO_STD */
+    const char *std_dir; /* the standard library's folder; NULL: $RONDO_STD, or the installed one */
     size_t memory_limit; /* bytes of arrays and scratch; 0: 16 GiB. Past it: RONDO_NO_MEMORY, nothing allocated */
     /* realloc semantics: p == NULL allocates, n == 0 frees and returns NULL. NULL: malloc. LLVM, libzip and the JSON
        reader use malloc on their own. */
@@ -190,7 +190,7 @@ typedef struct {
     size_t narrays;
     const rondo_array *valid; /* validation examples; NULL: what the train block says */
     size_t nvalid;
-    const char *checkpoint; /* written after each epoch and at a stop; NULL: none */
+    const char *checkpoint; /* written after epochs, at most once a second, at a stop and at the end; NULL: none */
     const char *resume; /* a checkpoint to go on from, to the same bits; NULL: start with the present weights */
     /* Called after every batch. Nonzero asks to stop: the checkpoint is written and RONDO_STOPPED returned. */
     int (*progress)(void *arg, const rondo_progress *p);

@@ -96,11 +96,13 @@ typedef struct {
     const char *model; /* NULL: the only one, or the last */
     const char *const *set; /* "key=value" */
     size_t nset;
-    const char *std_dir; /* NULL: $RONDO_STD, else beside the executable or library, else the built-in place */
+    const char *std_dir; /* NULL: std_folder() */
     bool unroll; /* --unroll: needs a fixed T, see frontend.h */
     ExecOptions exec;
 } ModelOptions;
 
+/* Where the standard library is: $RONDO_STD, else found from the executable's or library's place, else where it was to be installed. */
+const char *std_folder(Arena *a);
 Model *model_open(Ctx *ctx, const char *path, const ModelOptions *o); /* the Ctx must outlive it */
 Model *model_open_text(Ctx *ctx, const char *name, const char *text, size_t n, const ModelOptions *o);
 void model_close(Model *m);

@@ -73,7 +73,7 @@ const char *stream_obstacle(const Module *mod) {
     return find_obstacle(mod, &span);
 }
 
-static bool can_stream(Model *m, const Module *mod) {
+static bool need_stream(Model *m, const Module *mod) {
     uint32_t at;
     const char *why = find_obstacle(mod, &at);
     if (why)
@@ -82,17 +82,38 @@ static bool can_stream(Model *m, const Module *mod) {
     return !why;
 }
 
+static bool start_needs_input(const Module *start) {
+    const Graph *g = start->graph.at[0];
+    for (Ref r = 1; r < g->node.n; r++)
+        if (g->node.at[r].op == OP_INPUT) return true;
+    return false;
+}
+
+static bool has_final(const Module *mod, uint32_t state) {
+    const Graph *g = mod->graph.at[0];
+    for (uint32_t r = 0; r < g->root.n; r++)
+        if (g->root.at[r].kind == ROOT_FINAL && g->root.at[r].index == state) return true;
+    return false;
+}
+
+bool can_stream(Model *m) {
+    const Module *mod = model_module(m, MODULE_STEP, false), *start = mod ? model_module(m, MODULE_START, false) : NULL;
+    if (!start || stream_obstacle(mod) || start_needs_input(start)) return false;
+    for (uint32_t k = 0; k < mod->state.n; k++)
+        if (!mod->state.at[k].input || mod->state.at[k].dtype != DT_F || !has_final(mod, k)) return false;
+    return true;
+}
+
 /* ---- starts ------------------------------------------------------------------------------------------------------------- */
 
 bool exec_set_starts(Model *m, Exec *e, const Arrays *in) {
     const Module *mod = model_module(m, MODULE_START, false);
     if (!mod) return false;
     const Graph *g = mod->graph.at[0];
-    for (Ref r = 1; r < g->node.n; r++)
-        if (g->node.at[r].op == OP_INPUT) {
-            diag_error(m->ctx, 557, NOWHERE, "a state of '%s' starts from a value that depends on the inputs", name_str(m->ctx, mod->name));
-            return false;
-        }
+    if (start_needs_input(mod)) {
+        diag_error(m->ctx, 557, NOWHERE, "a state of '%s' starts from a value that depends on the inputs", name_str(m->ctx, mod->name));
+        return false;
+    }
     Arena *tmp = scratch_begin(m);
     EvalIn ev = {.param = NEW_N(tmp, const double *, mod->param.n + 1), .input = NEW_N(tmp, const double *, mod->input.n + 1)};
     double *theta = NEW_N(tmp, double, m->desc->theta_size + 1);
@@ -165,11 +186,13 @@ static int64_t input_count(const Module *mod, uint32_t i, const int64_t *axis) {
     return border_make(p->axes, p->rank, p->dim, axis, &b) ? b.B * b.X * b.F : 0;
 }
 
+static bool stream_reset(void *arg);
+
 static bool stream_open(void *arg) {
     rondo_stream *s = arg;
     Model *m = s->m;
     const Module *mod = model_module(m, MODULE_STEP, false);
-    if (!mod || !model_need_weights(m) || !can_stream(m, mod)) return false;
+    if (!mod || !model_need_weights(m) || !need_stream(m, mod)) return false;
     ExecOptions o = m->opt.exec;
     o.pool = m->pool;
     s->exec = exec_make(m->ctx, mod, &o, NULL);
@@ -184,7 +207,7 @@ static bool stream_open(void *arg) {
     const Graph *g = mod->graph.at[0];
     for (uint32_t r = 0; r < g->root.n; r++)
         if (g->root.at[r].kind == ROOT_OUTPUT) s->ny += (size_t)value_size(mod, &g->node.at[g->root.at[r].ref], axis);
-    return rondo_stream_reset(s) == RONDO_OK;
+    return stream_reset(s);
 }
 
 rondo_stream *stream_make(Model *m, int64_t batch, int *got) {

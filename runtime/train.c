@@ -192,11 +192,16 @@ static bool out_of_patience(Training *t) {
     return ++t->waited >= t->patience && t->patience > 0;
 }
 
+/* At most once a second between epochs: small models make thousands of them in that time. */
 static bool save(Training *t) {
-    return !t->options || !t->options->checkpoint || checkpoint_save(t, t->options->checkpoint);
+    if (!t->options || !t->options->checkpoint) return true;
+    double s = now();
+    if (!t->stopped && t->epoch < t->epochs && s - t->saved < 1) return true;
+    t->saved = s;
+    return checkpoint_save(t, t->options->checkpoint);
 }
 
-static bool one_epoch(Training *t, bool *stopped) {
+static bool one_epoch(Training *t) {
     if (t->shuffle) shuffle_order(t->seed, (uint64_t)t->epoch, t->n, t->order);
     else
         for (int64_t i = 0; i < t->n; i++) t->order[i] = i;
@@ -204,7 +209,7 @@ static bool one_epoch(Training *t, bool *stopped) {
         if (!one_update(t)) return false;
         if (t->at == t->batches) break;
         if (!report(t)) {
-            *stopped = true;
+            t->stopped = true;
             return save(t);
         }
     }
@@ -215,7 +220,7 @@ static bool one_epoch(Training *t, bool *stopped) {
     t->epoch++;
     t->at = 0;
     t->loss_sum = t->loss_weight = 0;
-    *stopped = !go_on;
+    t->stopped = !go_on;
     if (enough) {
         t->epochs = t->epoch;
         if (t->keep) memcpy(t->m->theta, t->keep, (size_t)t->m->desc->theta_size * (t->m->f64 ? 8 : 4));
@@ -230,7 +235,7 @@ static bool training_run(void *arg) {
     if (t->options && t->options->resume && !checkpoint_load(t, t->options->resume)) return false;
     t->start = now();
     while (t->epoch < t->epochs && !t->stopped)
-        if (!one_epoch(t, &t->stopped)) return false;
+        if (!one_epoch(t)) return false;
     return true;
 }
 

@@ -26,7 +26,7 @@ typedef struct {
     int64_t *order;
     void *grad, *keep; /* keep: the best parameters so far; NULL: not wanted */
     int64_t loss_root, examples;
-    double start;
+    double start, saved;
     bool stopped, have_metrics;
     double *metric;
     const char **metric_name;

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs what building and testing need, by Debian's package names. Asks the network only when something is missing.
 set -eu
+cd "$(dirname "$0")/.."
 
 packages="gcc libc6-dev make cmake ninja-build pkg-config flex bison llvm-19-dev libsleef-dev libzip-dev zlib1g-dev libjansson-dev \
 gnuplot-nox clang-19 locales jq"
@@ -19,20 +20,27 @@ fi
 run=
 if [ "$(id -u)" != 0 ]; then
     if ! command -v sudo >/dev/null; then
-        echo "setup: run as root, or install sudo: packages are missing:$missing" >&2
+        echo "setup: packages are missing; as root: apt-get install$missing" >&2
         exit 1
     fi
     run=sudo
 fi
 
-echo "setup: installing$missing"
+log=build/setup.log
+mkdir -p build
+echo "setup: installing$missing (a minute or two, about 1.5 GB on disk; details in $log)"
+apt() { $run env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >>"$log" 2>&1; }
+: >"$log"
 # Old package lists may lack a version or a package: refresh them when installing from them fails.
-install() { $run env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; }
-if ! install >/dev/null 2>&1; then
-    $run apt-get update
-    if [ -z "$(apt-cache policy llvm-19-dev | grep 'Candidate: 1:19' || true)" ]; then
-        echo "setup: llvm-19-dev is not in this machine's package lists; it is part of Debian 12.6 and later" >&2
+# shellcheck disable=SC2086
+if ! apt install -y --no-install-recommends $missing; then
+    apt update || echo "setup: the package lists could not be refreshed; trying with what is here" >&2
+    if ! apt install -y --no-install-recommends $missing; then
+        grep -E '^(E|W):' "$log" | tail -n 10 >&2 || true
+        for p in $missing; do
+            apt-cache show "$p" >/dev/null 2>&1 || echo "setup: $p is not in this system's package lists (Debian 12 with its updates has it)" >&2
+        done
+        echo "setup: apt-get failed; all it said is in $log" >&2
         exit 1
     fi
-    install
 fi

@@ -27,6 +27,9 @@ fails train good.rondo -q -o out.safetensors --data bad.csv
 fails train good.rondo -q -o no/such/folder/out.safetensors --set epochs=1
 fails train good.rondo -q -o out.safetensors --set epohcs=1
 fails eval good.rondo -w w.safetensors
+"$RONDO" train good.rondo -q -o ../other.safetensors --set epochs=1 >/dev/null
+printf 'model m {\n    input x: seq [1]\n    target y: [1]\n    q = gru[2](x)\n    output p = q.last[0:1]\n    loss mse(p, y)\n}\n' >../m.rondo
+fails eval ../m.rondo -w ../other.safetensors
 fails predict good.rondo -w w.safetensors -o out.csv
 fails predict good.rondo -w missing.safetensors -o out.csv
 fails emit c good.rondo -w w.safetensors -o dir

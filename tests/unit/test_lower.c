@@ -27,9 +27,25 @@ static void report(Ctx *ctx, Arena *a, uint64_t seed, const char *what, const Mo
     }
 }
 
-static bool compare(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LProgram *p, const EvalIn *in, int nt, double bar)
+/* How far root r moves when every float of input and parameter moves by 1e-14 of itself: what rounding does to a module that is
+   chaotic over hundreds of steps, however it is computed. */
+static const double **nudged(const Module *m, Arena *a, const GenInputs *in)
+{
+    const double **z = NEW_N(a, const double *, m->graph.at[0]->root.n + 1);
+    for (uint32_t i = 0; i < m->param.n; i++)
+        for (int64_t k = 0; k < in->param_size[i]; k++)
+            in->param[i][k] *= 1 + 1e-14;
+    for (uint32_t i = 0; i < m->input.n; i++)
+        for (int64_t k = 0; k < in->input_size[i] && m->input.at[i].dtype == DT_F; k++)
+            in->input[i][k] *= 1 + 1e-14;
+    return module_eval(m, a, &in->in, z) ? z : NULL;
+}
+
+static bool compare(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LProgram *p, const GenInputs *gen, int nt, double bar, bool many)
 {
     const Graph *g = m->graph.at[0];
+    const EvalIn *in = &gen->in;
+    const double **z = NULL;
     const double **x = NEW_N(a, const double *, g->root.n + 1), **y = NEW_N(a, const double *, g->root.n + 1);
     if (!module_eval(m, a, in, y)) {
         report(ctx, a, seed, "the evaluator failed", m, NULL);
@@ -41,7 +57,9 @@ static bool compare(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LP
     }
     for (uint32_t r = 0; r < g->root.n; r++) {
         double e = root_error(m, r, in, x[r], y[r]);
-        if (e > bar) {
+        if (e > bar && many && !z)
+            z = nudged(m, a, gen);
+        if (e > bar && !(z && e < 100 * root_error(m, r, in, z[r], y[r]))) {
             char what[200];
             snprintf(what, sizeof what, "root %u of kind %d: error %.3g (axes %lld %lld %lld)", r, g->root.at[r].kind, e,
                      (long long)in->axis[0], (long long)in->axis[1], (long long)in->axis[2]);
@@ -109,12 +127,16 @@ static bool one(uint64_t seed)
                      .mixing = gen_below(&s, 8) == 0, .size = 4 + (int)gen_below(&s, 12), .hidden = hidden[gen_below(&s, 7)] };
     o.ragged = o.batch && gen_below(&s, 3) == 0;
     bool grad = gen_below(&s, 4) != 0, f64 = gen_below(&s, 2);
+    /* every 8th: more rows than a chunk or a block of a weight gradient holds (256); in f64 and
+       narrow, where fewer modules are chaotic */
+    bool many = seed % 8 == 0;
+    o.hidden = many ? 5 : o.hidden;
+    f64 |= many;
     int V = lanes[gen_below(&s, f64 ? 3 : 4)];
     Ctx *ctx = ctx_make(NULL);
     Arena a = arena_make(ctx);
     Module *m = gen_module(ctx, &a, seed, o);
-    /* every 8th: more rows than a chunk or a block of a weight gradient holds (256) */
-    GenInputs in = gen_inputs_long(m, &a, seed, seed % 8 == 0 ? 255 + gen_below(&s, 300) : 0);
+    GenInputs in = gen_inputs_long(m, &a, seed, many ? 255 + gen_below(&s, 300) : 0);
     bool ok = false;
     static const char *const optional[] = { "distribute", "merge_gemm", "stabilize", "simplify" };
     uint32_t off = gen_below(&s, 12);
@@ -127,7 +149,7 @@ static bool one(uint64_t seed)
         if (!p)
             report(ctx, &a, seed, "lowering failed", m, NULL);
         else
-            ok = compare(ctx, &a, seed, m, p, &in.in, 1, f64 ? 1e-9 : 2e-3) && engines(ctx, &a, seed, m, p, &lo, &in.in);
+            ok = compare(ctx, &a, seed, m, p, &in, 1, f64 ? 1e-9 : 2e-3, many) && engines(ctx, &a, seed, m, p, &lo, &in.in);
     }
     passed += ok;
     arena_free(&a);

@@ -1,0 +1,21 @@
+# train, eval, predict and run on arrays (.npz) that hold more than the model asks for.
+. "$SRC/tests/lib.sh"
+npz=${RONDO_SHARED:-$SRC/../shared}/conformance/cells/lstm.npz
+[ -f "$npz" ] || exit 77
+M=$SRC/tests/conform/cells/lstm.rondo
+
+expect 0 "$RONDO" train "$M" --data "$npz" -o w.safetensors --set epochs=2 -q
+says out '2 epochs'
+expect 0 "$RONDO" eval "$M" -w w.safetensors --data "$npz"
+says out '^loss 0\.'
+expect 0 "$RONDO" predict "$M" -w w.safetensors --data "$npz"
+says out '^output,example,step,0,1'
+[ "$(grep -c '^y,' out)" = 21 ] || fail "not a row a step of an example"
+expect 0 "$RONDO" run "$M" --in "$npz" --compare --out y.npz
+says out '^output/y .* ok$'
+expect 2 "$RONDO" predict "$M" -w w.safetensors --data "$npz" --future 3
+expect 1 "$RONDO" eval "$SRC/examples/tiny.rondo" -w w.safetensors --data "$npz"
+expect 1 "$RONDO" run "$SRC/examples/tiny.rondo" --in "$npz" --compare
+printf 'PK' >bad.npz
+expect 1 "$RONDO" run "$M" --in bad.npz --compare
+says err 'bad.npz'
