@@ -425,76 +425,97 @@ static void touch_product(Product *q)
     low_touch(L, q->C.buf);
 }
 
-void emit_gemm(LowG *lg, Ref end)
+/* Segments and starting value of the accumulator that ends at `end`. */
+static void gemm_operands(LowG *lg, Ref end, Product *q)
 {
     Low *L = lg->L;
-    const Node *n = &lg->g->node.at[end];
-    NodeInfo *ni = &lg->ni[end];
-    Product *q = NEW(L->arena, Product);
-    q->lg = lg;
-    q->N = n->dim[0];
-    q->axes = n->axes;
-    q->C = ni->loc;
-    q->p = cut(L, q->N);
-    Ref sunk = ni->base ? sunk_product(lg, ni->base) : 0;
+    Ref base = lg->ni[end].base, sunk = base ? sunk_product(lg, base) : 0;
     if (sunk) { /* the accumulator starts with the outer product's chain, at this step */
-        Ref base = lg->up->ni[sunk].base;
+        base = lg->up->ni[sunk].base;
         collect(lg->up, sunk, q);
         for (uint32_t s = 0; s < q->nseg; s++)
             q->seg[s].A = low_at_step(lg, q->seg[s].A);
         if (base)
             q->C0 = low_at_step(lg, low_loc(lg->up, base));
-        if (base && !q->C0.ok)
-            low_fail(L, "a sunk product's base that is not in memory");
-    } else if (ni->base) {
-        q->C0 = low_loc(lg, ni->base);
-        if (!q->C0.ok) {
-            low_fail(L, "a product's base that is not in memory");
-            return;
-        }
+    } else if (base) {
+        q->C0 = low_loc(lg, base);
     }
+    if (base && !q->C0.ok)
+        low_fail(L, "a product's base that is not in memory");
     collect(lg, end, q);
+}
+
+static bool gemm_is_flat(const Low *L, const Product *q)
+{
+    uint32_t open = 0;
+    for (uint32_t a = 1; a < L->m->naxis; a++)
+        open += (q->axes & AX(a)) && !L->idx[a];
+    bool flat = open > 0 && (q->axes & AX(L->bx)) && flat_rows(L, &q->C, q->axes) && flat_rows(L, &q->C0, q->axes);
+    for (uint32_t s = 0; s < q->nseg; s++)
+        flat &= flat_rows(L, &q->seg[s].A, q->axes);
+    return flat && (!L->chunk || q->axes == (AX(L->chunk - 1) | AX(L->bx)));
+}
+
+/* With one thread the rows of all steps (of this chunk) at once, else each thread its rows of every step. */
+static void flat_gemm(Product *q)
+{
+    Low *L = q->lg->L;
+    LBuilder *b = &L->b;
+    LV one = lb_iconst(b, 1), zero = lb_iconst(b, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0), B = lb_op(b, LOP_DIM, 0, 0, 0, L->bx);
+    LV many = lb_op(b, LOP_IMIN, lb_op(b, LOP_ISUB, nt, one, 0, 0), one, 0, 0); /* 0 or 1 */
+    LV steps = one, start = zero;
+    for (uint32_t a = 1; a < L->m->naxis; a++)
+        if (q->axes & AX(a) && a != L->bx)
+            steps = lb_op(b, LOP_IMUL, steps, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
+    if (L->chunk) {
+        start = L->clo;
+        steps = lb_op(b, LOP_ISUB, L->chi, L->clo, 0, 0);
+    }
+    LV outer = lb_op(b, LOP_IADD, one, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), 0, 0);
+    LV all = lb_op(b, LOP_IMUL, steps, B, 0, 0);
+    LV span = lb_op(b, LOP_ISUB, L->bhi, L->blo, 0, 0);
+    LV rows = lb_op(b, LOP_IADD, all, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, span, all, 0, 0), 0, 0), 0, 0);
+    LV first = lb_op(b, LOP_IMUL, many, L->blo, 0, 0);
+    LV o = lb_for(b, zero, outer, 1, false, 0, NULL, NULL);
+    LV lo = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, lb_op(b, LOP_IADD, o, start, 0, 0), B, 0, 0), first, 0, 0);
+    gemm_rows(q, lo, lb_op(b, LOP_IADD, lo, rows, 0, 0));
+    lb_end_for(b, 0, NULL, NULL);
+}
+
+static void explain_gemm(const Product *q, Ref end, bool flat)
+{
+    Low *L = q->lg->L;
+    const Node *n = &q->lg->g->node.at[end];
+    if (!L->explain)
+        return;
+    str_printf(L->explain, "product %%%u%s%s%s: %u segment%s, K", end, n->name ? " (" : "",
+               n->name ? name_str(L->ctx, n->name) : "", n->name ? ")" : "", q->nseg, q->nseg > 1 ? "s" : "");
+    for (uint32_t s = 0; s < q->nseg; s++)
+        str_printf(L->explain, "%s%lld", s ? " + " : " ", (long long)q->seg[s].K);
+    str_printf(L->explain, ", N %lld, %s\n", (long long)q->N,
+               q->lg->body ? "each step" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
+}
+
+void emit_gemm(LowG *lg, Ref end)
+{
+    Low *L = lg->L;
+    const Node *n = &lg->g->node.at[end];
+    Product *q = NEW(L->arena, Product);
+    q->lg = lg;
+    q->N = n->dim[0];
+    q->axes = n->axes;
+    q->C = lg->ni[end].loc;
+    q->p = cut(L, q->N);
+    gemm_operands(lg, end, q);
     if (L->failed)
         return;
     touch_product(q);
-    uint32_t open = 0;
-    for (uint32_t a = 1; a < L->m->naxis; a++)
-        open += (n->axes & AX(a)) && !L->idx[a];
-    bool flat = open > 0 && (n->axes & AX(L->bx)) && flat_rows(L, &q->C, n->axes) && flat_rows(L, &q->C0, n->axes);
-    for (uint32_t s = 0; s < q->nseg; s++)
-        flat &= flat_rows(L, &q->seg[s].A, n->axes);
-    flat &= !L->chunk || n->axes == (AX(L->chunk - 1) | AX(L->bx));
-    if (!flat) {
+    bool flat = gemm_is_flat(L, q);
+    if (flat)
+        flat_gemm(q);
+    else
         emit_rows(lg, n->axes & ~AX(L->bx), gemm_body, q);
-    } else { /* with one thread all rows at once, else each thread its rows of every step */
-        LBuilder *b = &L->b;
-        LV one = lb_iconst(b, 1), zero = lb_iconst(b, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0), B = lb_op(b, LOP_DIM, 0, 0, 0, L->bx);
-        LV many = lb_op(b, LOP_IMIN, lb_op(b, LOP_ISUB, nt, one, 0, 0), one, 0, 0); /* 0 or 1 */
-        LV steps = one, start = zero;
-        for (uint32_t a = 1; a < L->m->naxis; a++)
-            if (n->axes & AX(a) && a != L->bx)
-                steps = lb_op(b, LOP_IMUL, steps, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
-        if (L->chunk) { /* the one time axis (below) */
-            start = L->clo;
-            steps = lb_op(b, LOP_ISUB, L->chi, L->clo, 0, 0);
-        }
-        LV outer = lb_op(b, LOP_IADD, one, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), 0, 0);
-        LV all = lb_op(b, LOP_IMUL, steps, B, 0, 0);
-        LV span = lb_op(b, LOP_ISUB, L->bhi, L->blo, 0, 0);
-        LV rows = lb_op(b, LOP_IADD, all, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, span, all, 0, 0), 0, 0), 0, 0);
-        LV first = lb_op(b, LOP_IMUL, many, L->blo, 0, 0);
-        LV o = lb_for(b, zero, outer, 1, false, 0, NULL, NULL);
-        LV lo = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, lb_op(b, LOP_IADD, o, start, 0, 0), B, 0, 0), first, 0, 0);
-        gemm_rows(q, lo, lb_op(b, LOP_IADD, lo, rows, 0, 0));
-        lb_end_for(b, 0, NULL, NULL);
-    }
-    if (L->explain) {
-        str_printf(L->explain, "product %%%u%s%s%s: %u segment%s, K", end, n->name ? " (" : "",
-                   n->name ? name_str(L->ctx, n->name) : "", n->name ? ")" : "", q->nseg, q->nseg > 1 ? "s" : "");
-        for (uint32_t s = 0; s < q->nseg; s++)
-            str_printf(L->explain, "%s%lld", s ? " + " : " ", (long long)q->seg[s].K);
-        str_printf(L->explain, ", N %lld, %s\n", (long long)q->N, lg->body ? "each step" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
-    }
+    explain_gemm(q, end, flat);
 }
 
 /* ---- weight gradients ------------------------------------------------------------------------------------------------------------ */

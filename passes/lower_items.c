@@ -236,79 +236,108 @@ typedef struct {
     bool split;
 } Scatter;
 
-static void scatter_rows(LowG *lg, Scatter *s, uint32_t a)
+/* to[dst] += value at e's index, `lanes` of them (0: one) */
+static void scatter_add(Eval *e, Scatter *s, const Loc *to, LIdx dst, int lanes)
+{
+    Low *L = e->lg->L;
+    LBuilder *b = &L->b;
+    const Node *n = &e->lg->g->node.at[s->r], *v = &e->lg->g->node.at[n->in[1]];
+    bool full = lanes == L->p->V && v->rank > 0;
+    LOp ld = !lanes ? LOP_LDB : full ? LOP_LD : LOP_LDT, st = !lanes ? LOP_ST1 : full ? LOP_ST : LOP_STT;
+    e->lanes = lanes;
+    LV x = eval_at(e, n->in[1], v->rank, e->ix);
+    lb_store(b, st, to->buf, dst, lb_op(b, LOP_ADD, lb_load(b, ld, to->buf, dst, lanes), x, 0, 0), lanes);
+}
+
+/* The last dimension in vectors, shared by the threads. */
+static void scatter_vectors(Eval *e, Scatter *s, const Loc *to, LIdx dst)
+{
+    Low *L = e->lg->L;
+    LBuilder *b = &L->b;
+    const Node *v = &e->lg->g->node.at[e->lg->g->node.at[s->r].in[1]];
+    uint32_t last = v->rank - 1u;
+    int V = L->p->V;
+    int64_t F = v->dim[last], full = F / V;
+    LV lo = lb_iconst(b, 0), hi = lb_iconst(b, full);
+    if (s->split)
+        share(L, full, &lo, &hi);
+    LV k = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
+    e->ix[last] = (Ix){ lb_idx_term(b, lidx(0), k, V), true };
+    scatter_add(e, s, to, lb_idx_term(b, dst, k, V), V);
+    lb_end_for(b, 0, NULL, NULL);
+    if (F % V == 0)
+        return;
+    if (s->split)
+        begin_one_thread(L);
+    e->memo = NEW_N(L->arena, LV, e->lg->g->node.n + 1);
+    e->ix[last] = (Ix){ lidx(full * V), true };
+    dst.c0 += full * V;
+    scatter_add(e, s, to, dst, (int)(F % V));
+    if (s->split)
+        end_one_thread(L);
+}
+
+/* All that the current row adds. */
+static void scatter_values(LowG *lg, Scatter *s)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
     const Node *n = &lg->g->node.at[s->r], *i = &lg->g->node.at[n->in[0]], *v = &lg->g->node.at[n->in[1]];
-    uint32_t axes = (i->axes | v->axes) & ~n->axes;
-    while (a < L->m->naxis && (a == L->bx || !(axes & AX(a))))
-        a++;
-    uint32_t axis = a < L->m->naxis ? a : L->bx;
-    if (a <= L->m->naxis && (a < L->m->naxis || axes & AX(L->bx))) {
-        L->idx[axis] = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, axis), 1, false, 0, NULL, NULL);
-        scatter_rows(lg, s, axis == L->bx ? L->m->naxis + 1 : axis + 1);
-        lb_end_for(b, 0, NULL, NULL);
-        L->idx[axis] = 0;
-        return;
-    }
     Loc li = low_loc(lg, n->in[0]), to = lg->ni[s->r].loc;
     if (!li.ok) {
         low_fail(L, "indices that are not in memory");
         return;
     }
+    low_touch(L, li.buf);
     Eval e = eval_make(lg, 0, v->rank);
     LIdx at = low_row(L, &li), dst = low_row(L, &to);
-    for (uint32_t d = 0; d < i->rank; d++) {
-        LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, i->dim[d]), 1, false, 0, NULL, NULL);
-        e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), k, 1), false };
-        at = lb_idx_term(b, at, k, li.fs[d]);
-    }
-    LV row = lb_load(b, LOP_LDI, li.buf, at, 0);
-    dst = lb_idx_term(b, dst, row, to.fs[0]);
     uint32_t outer = v->rank > i->rank ? v->rank - 1u : i->rank;
-    for (uint32_t d = i->rank; d < outer; d++) {
+    LV row = 0;
+    for (uint32_t d = 0; d <= outer; d++) {
+        if (d == i->rank) {
+            row = lb_load(b, LOP_LDI, li.buf, at, 0);
+            dst = lb_idx_term(b, dst, row, to.fs[0]);
+        }
+        if (d == outer)
+            break;
         LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, v->dim[d]), 1, false, 0, NULL, NULL);
         e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), k, 1), false };
-        dst = lb_idx_term(b, dst, k, to.fs[d - i->rank + 1]);
+        if (d < i->rank)
+            at = lb_idx_term(b, at, k, li.fs[d]);
+        else
+            dst = lb_idx_term(b, dst, k, to.fs[d - i->rank + 1]);
     }
-    if (v->rank > i->rank) { /* the last dimension in vectors, shared by the threads */
-        int V = L->p->V;
-        int64_t F = v->dim[v->rank - 1], full = F / V;
-        LV lo = lb_iconst(b, 0), hi = lb_iconst(b, full);
-        if (s->split)
-            share(L, full, &lo, &hi);
-        LV k = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
-        e.lanes = V;
-        e.ix[v->rank - 1] = (Ix){ lb_idx_term(b, lidx(0), k, V), true };
-        LIdx d = lb_idx_term(b, dst, k, V);
-        LV x = eval_at(&e, n->in[1], v->rank, e.ix);
-        lb_store(b, LOP_ST, to.buf, d, lb_op(b, LOP_ADD, lb_load(b, LOP_LD, to.buf, d, V), x, 0, 0), V);
-        lb_end_for(b, 0, NULL, NULL);
-        if (F % V) {
-            if (s->split)
-                begin_one_thread(L);
-            e.memo = NEW_N(L->arena, LV, lg->g->node.n + 1);
-            e.lanes = (int)(F % V);
-            e.ix[v->rank - 1] = (Ix){ lidx(full * V), true };
-            dst.c0 += full * V;
-            x = eval_at(&e, n->in[1], v->rank, e.ix);
-            lb_store(b, LOP_STT, to.buf, dst, lb_op(b, LOP_ADD, lb_load(b, LOP_LDT, to.buf, dst, F % V), x, 0, 0), F % V);
-            if (s->split)
-                end_one_thread(L);
-        }
+    if (v->rank > i->rank) {
+        scatter_vectors(&e, s, &to, dst);
     } else {
         if (s->split)
             begin_one_thread(L);
-        LV x = eval_at(&e, n->in[1], v->rank, e.ix);
-        lb_store(b, LOP_ST1, to.buf, dst, lb_op(b, LOP_ADD, lb_load(b, LOP_LDB, to.buf, dst, 0), x, 0, 0), 0);
+        scatter_add(&e, s, &to, dst, 0);
         if (s->split)
             end_one_thread(L);
     }
-    for (uint32_t d = i->rank; d < outer; d++)
+    for (uint32_t d = 0; d < outer; d++)
         lb_end_for(b, 0, NULL, NULL);
-    for (uint32_t d = 0; d < i->rank; d++)
-        lb_end_for(b, 0, NULL, NULL);
+}
+
+/* Loops over the summed axes from `a` on. */
+static void scatter_rows(LowG *lg, Scatter *s, uint32_t a)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    const Node *n = &lg->g->node.at[s->r];
+    uint32_t axes = (lg->g->node.at[n->in[0]].axes | lg->g->node.at[n->in[1]].axes) & ~n->axes;
+    while (a < L->m->naxis && (a == L->bx || !(axes & AX(a))))
+        a++;
+    uint32_t axis = a < L->m->naxis ? a : L->bx;
+    if (a > L->m->naxis || (a == L->m->naxis && !(axes & AX(L->bx)))) {
+        scatter_values(lg, s);
+        return;
+    }
+    L->idx[axis] = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, axis), 1, false, 0, NULL, NULL);
+    scatter_rows(lg, s, axis == L->bx ? L->m->naxis + 1 : axis + 1);
+    lb_end_for(b, 0, NULL, NULL);
+    L->idx[axis] = 0;
 }
 
 static void scatter_row(LowG *lg, void *arg)
