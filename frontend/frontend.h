@@ -130,10 +130,15 @@ extern const uint32_t key_row_count;
 
 /* ---- modules ------------------------------------------------------------------------------------------------------ */
 
+/* An input of factors of each example's or step's loss, which is still divided by their number. */
+typedef enum { ROW_WEIGHTS_NONE, ROW_WEIGHTS_EXAMPLE, ROW_WEIGHTS_STEP } RowWeights;
+#define ROW_WEIGHT_NAME "sample weight" /* of the input; no name that a model can have */
+
 typedef struct {
     bool training;        /* value of `training` */
     bool external_states; /* every state of the model starts from an INPUT_STATE input; ROOT_INIT gives its own start */
     bool ragged;          /* the unfixed sequence axes of inputs and targets have an INPUT_LENGTH input each */
+    RowWeights weights;
     int32_t unroll;       /* write every scan out, for time axes of this many steps; 0: scans */
 } BuildOptions;
 

@@ -8,6 +8,7 @@ typedef struct {
     Scope *s;
     ModelDesc *desc;
     Ref loss;
+    uint32_t row_weights; /* 1 + the input of the rows' weights */
     uint32_t nmetric, noutput;
 } Build;
 
@@ -200,6 +201,31 @@ static Ref row_count(Elab *e, Graph *g, uint32_t axes)
     return n;
 }
 
+/* The loss of each row times its weight from outside. */
+static Ref row_weighted(Build *b, Ref r, LossKind kind, Span span)
+{
+    Graph *g = b->s->level->g;
+    uint32_t have = g->node.at[r].axes | AX(AXIS_B), axes = AX(AXIS_B);
+    Ref w;
+
+    switch (b->e->o.weights) {
+    case ROW_WEIGHTS_NONE: return r;
+    case ROW_WEIGHTS_EXAMPLE: break;
+    case ROW_WEIGHTS_STEP: axes = have; break;
+    }
+    if (b->row_weights && b->e->m->input.at[b->row_weights - 1].axes != axes) kind = LOSS_PARAMS;
+    if (b->e->o.weights == ROW_WEIGHTS_STEP && kind != LOSS_PER_STEP) {
+        sema_error(b->e, 414, span, "weights of steps (class_weights, sample_weights) do not fit this loss");
+        return r;
+    }
+    if (!b->row_weights)
+        b->row_weights = module_add_input(b->e->m, INPUT_DATA, intern(b->e->ctx, ROW_WEIGHT_NAME), DT_F, 0, NULL, axes) + 1;
+    w = g_input(g, b->row_weights - 1);
+    if (have & ~axes) w = g_expand_axes(g, w, have & ~axes);
+    if (have & ~g->node.at[r].axes) r = g_expand_axes(g, r, have & ~g->node.at[r].axes);
+    return g_bin(g, OP_MUL, r, w);
+}
+
 /* Mean over the rows; weighted by w if there is one. */
 static Ref loss_mean(Build *b, const Val *v, const Val *w, LossKind kind)
 {
@@ -209,7 +235,7 @@ static Ref loss_mean(Build *b, const Val *v, const Val *w, LossKind kind)
 
     if (kind == LOSS_PARAMS) return r;
     axes |= AX(AXIS_B);
-    r = g_expand_axes(g, r, axes & ~val_type(v).axes);
+    r = row_weighted(b, g_expand_axes(g, r, axes & ~val_type(v).axes), kind, v->span);
     if (!w) return g_bin(g, OP_DIV, g_sum(g, r, axes, 0), row_count(b->e, g, axes));
     k = g_expand_axes(g, w->ref, axes & ~val_type(w).axes);
     return g_bin(g, OP_DIV, g_sum(g, g_bin(g, OP_MUL, r, k), axes, 0), g_sum(g, k, axes, 0));

@@ -189,7 +189,8 @@ bool pass_autodiff(Module *m, const PassOptions *o)
     Level l = {.arena = a, .fwd = g, .bwd = g, .n0 = g->node.n};
 
     if (!loss) {
-        diag_error(m->ctx, 999, (Span){0, 0}, "autodiff: the module has no root loss");
+        diag_error(m->ctx, 551, (Span){0, 0}, "there is no loss, so there are no gradients");
+        diag_help(m->ctx, (Span){0, 0}, "give the model a `loss` line, or ask for the forward pass alone");
         return false;
     }
     for (uint32_t i = 0; i < m->param.n; i++) param[i] = !m->param.at[i].is_const;

@@ -1,15 +1,16 @@
 /* checkpoint: a training set aside. A safetensors file with
      theta, state/NAME            parameters; states of the optimizer
      best_theta                   with early stopping: the parameters to go back to
-     position [8] i64             epoch, batches done, update, epochs waited, seed, examples, batch size, version
-     sums [5] f64                 loss sum and weight of the epoch, best, last and validation loss
+     carry/NAME                   with stateful, within an epoch: states of the model after the last batch
+     position [9] i64             epoch, batches done, update, epochs waited, seed, examples, batch size, plateau's wait, version
+     sums [7] f64                 loss sum and weight of the epoch, best, last and validation loss, plateau's factor and best
      __metadata__                 model, hash of names and shapes, optimizer, checksum of all data
    What a resumed run needs beyond that (order, masks) is a function of seed and position. */
 #include <string.h>
 
 #include "runtime/train.h"
 
-enum { VERSION = 1, NPOSITION = 8, NSUM = 5 };
+enum { VERSION = 2, NPOSITION = 9, NSUM = 7 };
 
 static uint64_t checksum(const Arrays *s) {
     uint64_t h = VERSION;
@@ -39,6 +40,35 @@ static void list_arrays(Training *t, Arena *a, int64_t *position, double *sums, 
     VEC_PUSH(a, out->array) = (Array){.name = "sums", .type = RONDO_F64, .rank = 1, .dim = {NSUM}, .data = sums};
 }
 
+static const char *carried_name(Training *t, Arena *a, uint32_t s) {
+    return arena_printf(a, "carry/%s", name_str(t->m->ctx, exec_module(t->windows.next)->state.at[s].name));
+}
+
+static void list_carried(Training *t, Arena *a, Arrays *out) {
+    for (uint32_t s = 0; t->stateful && t->at > 0 && t->windows.states_set && s < t->windows.nstate; s++) {
+        Array x = t->windows.state[s];
+        x.name = carried_name(t, a, s);
+        VEC_PUSH(a, out->array) = x;
+    }
+}
+
+static bool take_carried(Training *t, Arena *a, const Safetensors *file) {
+    Windows *w = &t->windows;
+    for (uint32_t s = 0; t->stateful && t->at > 0 && s < w->nstate; s++) {
+        const State *state = &exec_module(w->next)->state.at[s];
+        const Array *x = arrays_find(&file->tensor, carried_name(t, a, s));
+        rondo_type type = state->dtype != DT_F ? state->dtype == DT_I ? RONDO_I32 : RONDO_U8 : t->m->f64 ? RONDO_F64 : RONDO_F32;
+        int lead = x ? x->rank - state->rank : -1;
+        if (lead < 0 || lead > 1 || x->type != type || (lead && x->dim[0] != t->batch)) return false;
+        for (int k = 0; k < state->rank; k++)
+            if (x->dim[lead + k] != state->dim[k]) return false;
+        if (!windows_reserve(w, s, x, t->batch)) return false;
+        memcpy(w->state[s].data, x->data, (size_t)array_count(x) * rondo_type_size(type));
+        w->states_set = true;
+    }
+    return true;
+}
+
 static void put_meta(Arena *a, Safetensors *s, const char *key, const char *value) {
     VEC_PUSH(a, s->meta) = key;
     VEC_PUSH(a, s->meta) = value;
@@ -48,9 +78,11 @@ bool checkpoint_save(Training *t, const char *path) {
     Ctx *ctx = t->m->ctx;
     Arena *tmp = scratch_begin(t->m);
     Safetensors s = {0};
-    int64_t position[NPOSITION] = {t->epoch, t->at, t->update, t->waited, (int64_t)t->seed, t->n, t->batch, VERSION};
-    double sums[NSUM] = {t->loss_sum, t->loss_weight, t->best, t->last_loss, t->valid_loss};
+    int64_t position[NPOSITION] = {t->epoch, t->at, t->update, t->waited, (int64_t)t->seed, t->n, t->batch,
+                                   t->schedule.waited, VERSION};
+    double sums[NSUM] = {t->loss_sum, t->loss_weight, t->best, t->last_loss, t->valid_loss, t->schedule.drop, t->schedule.best};
     list_arrays(t, tmp, position, sums, &s.tensor);
+    list_carried(t, tmp, &s.tensor);
     put_meta(tmp, &s, "rondo.model", name_str(ctx, t->m->desc->name));
     put_meta(tmp, &s, "rondo.hash", arena_printf(tmp, "%016llx", (unsigned long long)t->m->desc->hash));
     put_meta(tmp, &s, "rondo.optimizer", name_str(ctx, t->opt.cell.mod->name));
@@ -106,7 +138,11 @@ static bool take(Training *t, Arena *tmp, const char *path, const Safetensors *s
     t->best = sums[2];
     t->last_loss = sums[3];
     t->valid_loss = sums[4];
+    t->schedule.waited = position[7];
+    t->schedule.drop = sums[5];
+    t->schedule.best = sums[6];
     if (t->epoch < 0 || t->at < 0 || t->at >= t->batches || t->update < 0) return refuse(t, path, "its position makes no sense");
+    if (!take_carried(t, tmp, s)) return refuse(t, path, "its carried states have another type or size");
     t->m->theta_version++;
     t->m->ready = true;
     return true;

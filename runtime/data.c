@@ -59,6 +59,9 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
         s->ny = s->nx;
     }
     s->value = s->y[0].value;
+    const Setting *weights = train_setting(m, "sample_weights");
+    for (uint32_t k = 0; weights && csv.header && k < csv.ncol; k++) /* only training needs it */
+        if (strcmp(csv.header[k], name_str(m->ctx, weights->name)) == 0 && !csv_numbers(m->ctx, a, &csv, k, &s->weight)) return false;
     int64_t d = date ? csv_column(m->ctx, &csv, date) : 0;
     if (d < 0) return false;
     if (date) s->date = NEW_N(a, const char *, csv.nrow + 1);
@@ -161,6 +164,18 @@ static double target_value(const Series *s, const Ports *p, int64_t k, int64_t t
     return scaled(&s->y[0], row - p->fy + 1 + f);
 }
 
+/* The sample weights: those of the rows that are the targets. */
+static bool cut_weights(Model *m, Arena *a, Series *s, const PortDesc *y) {
+    const char *name = name_str(m->ctx, train_setting(m, "sample_weights")->name);
+    Array *w = arrays_add(a, &s->set.array, name, RONDO_F64, y->seq ? 2 : 1, (int64_t[]){s->set.n, s->window});
+    int64_t steps = y->seq ? s->window : 1;
+    for (int64_t i = 0; w && i < s->set.n * steps; i++) {
+        int64_t k = i / steps;
+        array_set(w, i, s->weight[y->seq ? k * s->stride + i % steps + s->horizon : series_row(s, k)]);
+    }
+    return w != NULL;
+}
+
 static bool cut(Model *m, Arena *a, Series *s) {
     Ports p;
     int64_t n = s->set.n, nx = s->nx;
@@ -173,7 +188,7 @@ static bool cut(Model *m, Arena *a, Series *s) {
     int64_t steps = p.y->seq ? s->window : 1;
     for (int64_t i = 0; y && i < n * steps * p.fy; i++)
         array_set(y, i, target_value(s, &p, i / (p.fy * steps), i / p.fy % steps, i % p.fy));
-    return y != NULL;
+    return y != NULL && (!s->weight || cut_weights(m, a, s, p.y));
 }
 
 int64_t series_row(const Series *s, int64_t k) {
@@ -228,17 +243,41 @@ bool series_load(Model *m, const char *path, Arena *a, Series *s) {
     return fit_scale(m, s, seen ? series_row(s, seen - 1) + 1 : s->nrow) && cut(m, a, s);
 }
 
+static bool cut_port(Model *m, Arena *a, Dataset *d, const char *prefix, const PortDesc *p, int64_t most) {
+    const char *name = name_str(m->ctx, p->name);
+    Array *x = arrays_find(&d->array, arena_printf(a, "%s%s", prefix, name)), *l = arrays_find(&d->array, arena_printf(a, "length/%s", name));
+    if (!x) x = arrays_find(&d->array, name);
+    if (!p->seq || p->steps || !x || x->rank < 2 || x->dim[1] <= most) return true;
+    for (int64_t i = 0; l && i < array_count(l); i++)
+        if (array_get(l, i) > (double)most) array_set(l, i, (double)most);
+    Arrays keep = {0};
+    int64_t dim[RONDO_MAX_RANK];
+    memcpy(dim, x->dim, sizeof dim);
+    dim[1] = most;
+    Array *y = arrays_add(a, &keep, x->name, x->type, x->rank, dim);
+    if (!y) return false;
+    size_t to = (size_t)(array_count(y) / (dim[0] ? dim[0] : 1)) * rondo_type_size(x->type), from = to / (size_t)most * (size_t)x->dim[1];
+    for (int64_t i = 0; i < dim[0]; i++) memcpy((char *)y->data + (size_t)i * to, (const char *)x->data + (size_t)i * from, to);
+    *x = *y;
+    return true;
+}
+
+/* max_length: the first steps of the sequences. */
+static bool cut_length(Model *m, Arena *a, Dataset *d) {
+    int64_t most;
+    bool ok = whole(m, "max_length", 0, 0, 1e9, &most);
+    for (uint32_t i = 0; ok && most && i < m->desc->input.n; i++) ok = cut_port(m, a, d, "input/", &m->desc->input.at[i], most);
+    for (uint32_t i = 0; ok && most && i < m->desc->target.n; i++) ok = cut_port(m, a, d, "target/", &m->desc->target.at[i], most);
+    return ok;
+}
+
 bool dataset_load(Model *m, const char *path, Arena *a, Dataset *out) {
-    const char *npz = data_string(m, "npz"), *text = data_string(m, "text");
+    const char *npz = data_string(m, "npz");
     size_t n = path ? strlen(path) : 0;
-    if (text && !path) {
-        diag_error(m->ctx, 552, m->desc->data.span, "data: 'text' is not supported yet");
-        return false;
-    }
     if (path ? n > 4 && strcmp(path + n - 4, ".npz") == 0 : npz != NULL) {
         *out = (Dataset){0};
         if (!npz_read(m->ctx, a, path ? path : model_beside(m, a, npz), &out->array)) return false;
-        return dataset_count(m, out) && split_parts(m, out);
+        return dataset_count(m, out) && cut_length(m, a, out) && split_parts(m, out);
     }
     Series s;
     if (!series_load(m, path, a, &s)) return false;

@@ -136,7 +136,7 @@ static void put_step(CModel *c) {
         arena_printf(c->a, "void %s_step(%s_state *s, %s)", c->id, c->id, without_comma(c, params)));
     str_printf(&c->c, "    void *buf[%u] = {0};\n    static const int64_t dim[%d] = {", p->p->buf.n, LDIM_COUNT);
     for (int k = 0; k < LDIM_COUNT; k++) str_printf(&c->c, "%s%lld", k ? ", " : "", (long long)dim[k]);
-    str_put(&c->c, "};\n");
+    str_put(&c->c, "};\n    (void)s;\n");
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, "    (void)%s;\n", p->in.at[k].id);
     cprogram_call(c, p, &b);
     for (uint32_t k = 0; k < c->state.n; k++)

@@ -155,6 +155,40 @@ double batch_weight(const Model *m, const Exec *e);
 const char *stream_obstacle(const Module *mod);
 int64_t exec_axis_length(const Exec *e, uint32_t axis, int64_t b); /* real steps of example b */
 
+/* ---- windows: the keys bptt and stateful --------------------------------------------------------------------------------- */
+
+typedef struct {
+    Model *m;
+    Exec *first, *next; /* states from their own starts or as given; all states from outside */
+    int64_t window; /* 0: whole sequences */
+    uint32_t axis; /* time; 0: not cut */
+    Arena arena, tmp;
+    uint32_t nstate;
+    Array *state; /* [nstate] as the last window left them */
+    bool states_set;
+    /* the present batch */
+    const Arrays *in;
+    const int64_t *example;
+    const Array *length;
+    int64_t B, steps, count; /* count: windows */
+    int64_t dims[MAX_AXES];
+    bool carry;
+    /* the present window: its rows of the batch, their examples */
+    int64_t *row, *alive, n, cap, from, nsteps;
+} Windows;
+bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input);
+void windows_free(Windows *w);
+/* B 0: all of the arrays. carry: the first window goes on from the states of the batch before. */
+bool windows_begin(Windows *w, const Arrays *in, int64_t B, const int64_t *example, bool carry);
+Exec *windows_set(Windows *w, int64_t k); /* ready for exec_run on examples w->alive; NULL with a diagnostic */
+bool windows_done(Windows *w, Exec *e); /* keeps the final states */
+bool windows_reserve(Windows *w, uint32_t s, const Array *like, int64_t rows);
+void windows_add_grad(Windows *w, Exec *e, uint32_t i, const Array *part, double f, Array *whole);
+const char *window_obstacle(const Module *mod); /* what keeps a module from going on from window to window; NULL: nothing */
+
+/* What class_weights and sample_weights make of a data set: out = d and an array ROW_WEIGHT_NAME. */
+bool row_weights(Model *m, Arena *a, const Dataset *d, Dataset *out, RowWeights *kind);
+
 /* ---- arrays of a batch -------------------------------------------------------------------------------------------------- */
 
 const char *validation_file(Model *m); /* validation = "FILE"; NULL: none */

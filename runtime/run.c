@@ -13,6 +13,8 @@ typedef struct {
     Exec *exec;
     Optimizer opt;
     void *grad, *saved;
+    Windows *windows; /* with the key bptt */
+    double *sum; /* of the windows' gradients */
 } Run;
 
 static bool has_targets(const Module *m, const Arrays *in) {
@@ -26,6 +28,13 @@ static bool run_build(Run *r) {
     Model *m = r->m;
     bool grad = r->o->grad || r->o->adam;
     BuildOptions bo = {.training = grad, .external_states = true, .ragged = arrays_ragged(r->in)};
+    double window = train_number(m, "bptt");
+    if (grad && window >= 1) {
+        r->windows = NEW(r->a, Windows);
+        r->sum = NEW_N(r->a, double, m->desc->theta_size + 1);
+        if (!windows_make(r->windows, m, (int64_t)window, &bo, r->in, r->o->grad)) return false;
+        grad = false;
+    }
     Module *all = frontend_model(m->program, r->a, &bo);
     if (!all) return false;
     bool *given = NEW_N(r->a, bool, all->state.n + 1), *want = NEW_N(r->a, bool, all->input.n + 1);
@@ -38,12 +47,12 @@ static bool run_build(Run *r) {
         if (all->input.at[i].kind == INPUT_DATA) want[i] = all->input.at[i].dtype == DT_F;
     r->built = bind_states(all, r->a, given);
     uint32_t roots = 1u << ROOT_OUTPUT | 1u << ROOT_FINAL;
-    if (grad || has_targets(r->built, r->in)) roots |= 1u << ROOT_LOSS;
+    if (!r->windows && (grad || has_targets(r->built, r->in))) roots |= 1u << ROOT_LOSS;
     module_keep_roots(r->built, roots);
     ExecOptions o = m->opt.exec;
     o.pool = m->pool;
     o.grad = grad;
-    o.want_input = r->o->grad ? want : NULL;
+    o.want_input = r->o->grad && !r->windows ? want : NULL;
     r->exec = exec_make(m->ctx, r->built, &o, NULL);
     return r->exec != NULL;
 }
@@ -90,6 +99,64 @@ static bool run_results(Run *r) {
     return true;
 }
 
+/* ---- windows ------------------------------------------------------------------------------------------------------------ */
+
+/* Whole gradients of the inputs, of the window just run; the first window makes the arrays. */
+static bool add_input_grads(Run *r, Exec *e, double f) {
+    const Module *mod = exec_module(e);
+    const Graph *g = mod->graph.at[0];
+    for (uint32_t k = 0; k < g->root.n; k++) {
+        if (g->root.at[k].kind != ROOT_GRAD_INPUT) continue;
+        uint32_t i = g->root.at[k].index;
+        const Array *given = exec_find_input(mod, i, r->in);
+        const char *prefix = mod->input.at[i].kind == INPUT_STATE ? "grad/init/" : "grad/input/";
+        const char *name = arena_printf(r->a, "%s%s", prefix, name_str(r->m->ctx, mod->input.at[i].name));
+        Array part, *whole = arrays_find(r->out, name);
+        if (!exec_get(e, r->a, k, &part)) return false;
+        if (!whole && given) whole = arrays_add(r->a, r->out, name, r->m->f64 ? RONDO_F64 : RONDO_F32, given->rank, given->dim);
+        if (whole) windows_add_grad(r->windows, e, i, &part, f, whole);
+    }
+    return true;
+}
+
+/* Loss and gradients at fixed parameters: the mean over the windows. inputs: into r->out too. */
+static bool run_windows(Run *r, uint64_t update, bool inputs, double *loss) {
+    Model *m = r->m;
+    Windows *w = r->windows;
+    if (!windows_begin(w, r->in, 0, NULL, false)) return false;
+    int64_t n = m->desc->theta_size;
+    double f = 1 / (double)w->count;
+    memset(r->sum, 0, (size_t)n * sizeof *r->sum);
+    *loss = 0;
+    for (int64_t k = 0; k < w->count; k++) {
+        Exec *e = windows_set(w, k);
+        if (!e || !exec_run(e, m->theta, m->theta_version, r->grad, m->seed, update + (uint64_t)k, w->alive)) return false;
+        *loss += exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0)) * f;
+        for (int64_t i = 0; i < n; i++) r->sum[i] += f * (m->f64 ? ((double *)r->grad)[i] : (double)((float *)r->grad)[i]);
+        if ((inputs && !add_input_grads(r, e, f)) || !windows_done(w, e)) return false;
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (m->f64) ((double *)r->grad)[i] = r->sum[i];
+        else ((float *)r->grad)[i] = (float)r->sum[i];
+    return true;
+}
+
+static bool windows_results(Run *r) {
+    double loss;
+    if (!run_windows(r, r->o->update, r->o->grad, &loss)) return false;
+    Array *x = arrays_add(r->a, r->out, "loss", r->m->f64 ? RONDO_F64 : RONDO_F32, 0, NULL);
+    if (x) array_set(x, 0, loss);
+    return x != NULL;
+}
+
+static bool run_once(Run *r, uint64_t update, double *loss) {
+    Model *m = r->m;
+    if (r->windows) return run_windows(r, update, false, loss);
+    if (!exec_run(r->exec, m->theta, m->theta_version, r->grad, m->seed, update, NULL)) return false;
+    *loss = exec_get_scalar(r->exec, (uint32_t)exec_root(r->exec, ROOT_LOSS, 0, 0));
+    return true;
+}
+
 /* Five full-batch steps of Adam: lr 1e-2, b1 .9, b2 .999, eps 1e-7, whatever the train block says. */
 static bool run_adam(Run *r) {
     enum { STEPS = 5 };
@@ -105,7 +172,7 @@ static bool run_adam(Run *r) {
         arg[k] = intern(m->ctx, setting[k].name);
     }
     Setting given = {.kind = SET_CALL, .name = intern(m->ctx, "adam"), .n = 4, .item = item, .arg = arg};
-    int64_t dim = STEPS + 1, root = exec_root(r->exec, ROOT_LOSS, 0, 0);
+    int64_t dim = STEPS + 1;
     Array *loss = arrays_add(r->a, r->out, "adam/loss", m->f64 ? RONDO_F64 : RONDO_F32, 1, &dim);
     if (!loss || !optimizer_make(&r->opt, m, "adam", &given)) return false;
     r->opt.lr = 1e-2;
@@ -116,8 +183,9 @@ static bool run_adam(Run *r) {
         if (!m->desc->param.at[i].is_const)
             VEC_PUSH(r->a, r->opt.segment) = (Segment){.offset = offset, .n = m->desc->param.at[i].count, .lr_scale = 1};
     for (int k = 0; k <= STEPS; k++) {
-        if (!exec_run(r->exec, m->theta, m->theta_version, r->grad, m->seed, (uint64_t)k, NULL)) return false;
-        array_set(loss, k, exec_get_scalar(r->exec, (uint32_t)root));
+        double v;
+        if (!run_once(r, (uint64_t)k, &v)) return false;
+        array_set(loss, k, v);
         if (k < STEPS && !optimizer_step(&r->opt, r->grad, 1)) return false;
     }
     put_params(r, "adam/param/", m->theta);
@@ -129,14 +197,16 @@ static bool run_all(void *arg) {
     Model *m = r->m;
     bool grad = r->o->grad || r->o->adam;
     size_t bytes = (size_t)m->desc->theta_size * (m->f64 ? 8 : 4);
-    if (!weights_from_arrays(m, r->in, !m->ready) || !run_build(r)) return false;
+    if (!weights_from_arrays(m, r->in, !m->ready)) return false;
     if (grad && !m->desc->loss.n) {
         diag_error(m->ctx, 551, m->desc->span, "'%s' has no loss, so there are no gradients", name_str(m->ctx, m->desc->name));
         return false;
     }
+    if (!run_build(r)) return false;
     r->grad = ctx_alloc(m->ctx, bytes + 128);
-    uint32_t need = 1u << INPUT_DATA | (grad ? 1u << INPUT_TARGET : 0);
-    if (!run_exec(m, r->exec, r->in, need, r->o->update, r->grad) || !run_results(r)) return false;
+    uint32_t need = 1u << INPUT_DATA | (grad && !r->windows ? 1u << INPUT_TARGET : 0);
+    if (!run_exec(m, r->exec, r->in, need, r->o->update, r->grad)) return false;
+    if ((r->windows && !windows_results(r)) || !run_results(r)) return false;
     if (!r->o->adam) return true;
     r->saved = ctx_alloc(m->ctx, bytes + 1);
     memcpy(r->saved, m->theta, bytes);
@@ -151,6 +221,7 @@ bool run_arrays(Model *m, const RunOptions *o, const Arrays *in, Arena *a, Array
     int got = guard_call(m->ctx, run_all, &r);
     optimizer_free(&r.opt);
     exec_destroy(r.exec);
+    if (r.windows) windows_free(r.windows);
     ctx_free(m->ctx, r.grad);
     ctx_free(m->ctx, r.saved);
     if (got < 0) ctx_out_of_memory(m->ctx);

@@ -231,6 +231,7 @@ typedef struct {
     Column *x, *y; /* columns of the input's and of the target's features */
     int64_t target_features; /* of one step of the target */
     const double *value; /* = y[0].value, what forecasts are of */
+    double *weight; /* [nrow] of the column that sample_weights names; NULL if none */
     const char **date; /* [nrow] text of the date column; NULL if none */
 } Series;
 /* Examples from a file (NULL: the one the data block names): .npz by names, or a series. */

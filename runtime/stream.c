@@ -73,6 +73,24 @@ const char *stream_obstacle(const Module *mod) {
     return find_obstacle(mod, &span);
 }
 
+const char *window_obstacle(const Module *mod) {
+    const Graph *g = mod->graph.at[0];
+    uint32_t time = 0;
+    for (uint32_t k = 1; k < mod->naxis; k++)
+        if (mod->axis[k].kind == AXIS_TIME) time |= AX(k);
+    for (Ref r = 1; r < g->node.n; r++) {
+        Op op = (Op)g->node.at[r].op;
+        if (op == OP_REVERSE || op == OP_JOIN || op == OP_SHIFT) {
+            const char *why = obstacle(g, r, time);
+            if (why) return why;
+        }
+        if (op != OP_SCAN) continue;
+        ScanInfo s = scan_info(g, r);
+        if (s.reverse && AX(s.axis) & time) return "a scan runs backwards";
+    }
+    return NULL;
+}
+
 static bool need_stream(Model *m, const Module *mod) {
     uint32_t at;
     const char *why = find_obstacle(mod, &at);

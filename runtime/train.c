@@ -1,5 +1,5 @@
 /* train: epochs of batches. One update is: run the training module (loss and gradient slab), clip, one step of the optimizer
-   over the parameter slab. The order of the examples is a function of (seed, epoch), the dropout mask of (seed, update,
+   over the parameter slab. With the key bptt a batch makes an update for each window of steps. The order of the examples is a function of (seed, epoch), the dropout mask of (seed, update,
    example): position and seed are all the random state there is, so a checkpoint resumes to the same bits. */
 #include <math.h>
 #include <string.h>
@@ -28,34 +28,43 @@ static bool whole(Model *m, const char *key, double otherwise, double lo, int64_
     return true;
 }
 
-static bool refuse_unknown(Model *m) {
-    static const char *const later[] = {"schedule", "bptt", "stateful", "class_weights", "sample_weights"};
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
-        const Setting *s = train_setting(m, later[i]);
-        if (!s || (s->kind == SET_NAME && strcmp(name_str(m->ctx, s->name), "constant") == 0) || (s->kind == SET_BOOL && s->number == 0) || (s->kind == SET_NUMBER && s->number == 0)) continue;
-        diag_error(m->ctx, 551, s->span, "train: '%s' is not supported yet", later[i]);
-        return false;
-    }
-    const Setting *monitor = train_setting(m, "monitor");
-    if (!monitor || strcmp(name_str(m->ctx, monitor->name), "loss") == 0) return true;
-    diag_error(m->ctx, 551, monitor->span, "train: only the loss can be monitored yet");
-    return false;
-}
-
 static bool read_settings(Training *t) {
     Model *m = t->m;
     const Setting *opt = train_setting(m, "optimizer");
     const Setting *seed = train_setting(m, "seed");
-    if (!refuse_unknown(m) || !whole(m, "epochs", 10, 0, &t->epochs) || !whole(m, "batch", 32, 1, &t->batch) ||
+    if (!schedule_make(&t->schedule, m) || !monitor_make(&t->monitor, m) || !whole(m, "epochs", 10, 0, &t->epochs) || !whole(m, "batch", 32, 1, &t->batch) ||
         !whole(m, "early_stopping", 0, 0, &t->patience))
         return false;
     t->seed = seed ? (uint64_t)(int64_t)seed->number : m->seed;
     t->min_delta = fmax(0, train_number(m, "min_delta"));
-    t->shuffle = train_setting(m, "shuffle") == NULL || train_bool(m, "shuffle");
+    t->stateful = train_bool(m, "stateful");
+    t->shuffle = train_setting(m, "shuffle") ? train_bool(m, "shuffle") : !t->stateful;
     t->clip_norm = train_number(m, "clip_norm");
     t->clip_value = train_number(m, "clip_value");
     const char *name = opt && (opt->kind == SET_CALL || opt->kind == SET_NAME) ? name_str(m->ctx, opt->name) : "adam";
     return optimizer_make(&t->opt, m, name, opt && opt->kind == SET_CALL ? opt : NULL);
+}
+
+/* The module of an update: the model's own, or one of this training where rows have weights or states go on. */
+static bool make_exec(Training *t) {
+    Model *m = t->m;
+    RowWeights weights;
+    int64_t window;
+    if (!row_weights(m, &m->arena, t->d, &t->weighted, &weights) || !whole(m, "bptt", 0, 0, &window)) return false;
+    BuildOptions bo = {.training = true, .ragged = arrays_ragged(&t->d->array), .weights = weights};
+    t->cut = window > 0 || t->stateful;
+    if (t->cut) return windows_make(&t->windows, m, window, &bo, &t->weighted.array, false);
+    if (weights == ROW_WEIGHTS_NONE) t->exec = model_exec(m, MODULE_TRAIN, bo.ragged);
+    else {
+        Module *mod = frontend_model(m->program, &m->arena, &bo);
+        if (!mod) return false;
+        module_keep_roots(mod, 1u << ROOT_LOSS);
+        ExecOptions o = m->opt.exec;
+        o.pool = m->pool;
+        o.grad = true;
+        t->exec = t->own = exec_make(m->ctx, mod, &o, NULL);
+    }
+    return t->exec != NULL;
 }
 
 static bool prepare(Training *t) {
@@ -73,9 +82,7 @@ static bool prepare(Training *t) {
     if ((!resume && !model_need_weights(m)) || !read_settings(t)) return false;
     if (t->batch > t->n) t->batch = t->n;
     t->batches = (t->n + t->batch - 1) / t->batch;
-    t->exec = model_exec(m, MODULE_TRAIN, arrays_ragged(&t->d->array));
-    if (!t->exec) return false;
-    t->loss_root = exec_root(t->exec, ROOT_LOSS, 0, 0);
+    if (!make_exec(t)) return false;
     t->order = ctx_alloc(m->ctx, (size_t)t->n * sizeof *t->order);
     t->grad = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128);
     if (t->patience && (!train_setting(m, "restore_best") || train_bool(m, "restore_best")))
@@ -127,20 +134,43 @@ static bool not_finite(Training *t, const char *what) {
     return false;
 }
 
-static bool one_update(Training *t) {
-    int64_t from = t->at * t->batch, B = t->n - from < t->batch ? t->n - from : t->batch;
-    const int64_t *example = t->order + from;
+/* Real steps count where the loss is per step: in a short window fewer. */
+static double update_weight(const Training *t, const Exec *e) {
+    double w = batch_weight(t->m, e);
+    bool per_step = false;
+    for (uint32_t i = 0; i < t->m->desc->loss.n; i++) per_step = per_step || t->m->desc->loss.at[i].kind == LOSS_PER_STEP;
+    return t->windows.window && per_step && !t->windows.length ? w * (double)t->windows.nsteps : w;
+}
+
+/* One step of the optimizer, on what e has been set to; part: which of how many updates of this batch. */
+static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part, int64_t parts) {
     Model *m = t->m;
-    if (!exec_set_batch(t->exec, t->d, B, example)) return false;
-    if (!exec_run(t->exec, m->theta, m->theta_version, t->grad, t->seed, (uint64_t)t->update, example)) return false;
-    double loss = exec_get_scalar(t->exec, (uint32_t)t->loss_root);
+    if (!exec_run(e, m->theta, m->theta_version, t->grad, t->seed, (uint64_t)t->update, example)) return false;
+    double loss = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
     if (!isfinite(loss)) return not_finite(t, "loss");
     if (!grad_clip(t)) return not_finite(t, "gradient");
-    if (!optimizer_step(&t->opt, t->grad, 1)) return false;
-    double w = batch_weight(m, t->exec);
+    double one = 1 / (double)t->batches / (double)parts;
+    double at = (double)t->epoch + ((double)t->at + (double)part / (double)parts) / (double)t->batches;
+    if (!optimizer_step(&t->opt, t->grad, schedule_factor(&t->schedule, at, one))) return false;
+    double w = update_weight(t, e);
     t->loss_sum += w * loss;
     t->loss_weight += w;
     t->update++;
+    return true;
+}
+
+static bool one_batch(Training *t) {
+    int64_t from = t->at * t->batch, B = t->n - from < t->batch ? t->n - from : t->batch;
+    const int64_t *example = t->order + from;
+    const Dataset *d = &t->weighted;
+    Windows *w = &t->windows;
+    if (!t->cut) {
+        if (!exec_set_batch(t->exec, d, B, example) || !one_step(t, t->exec, example, 0, 1)) return false;
+    } else if (!windows_begin(w, &d->array, B, example, t->stateful && t->at > 0)) return false;
+    for (int64_t k = 0; t->cut && k < w->count; k++) {
+        Exec *e = windows_set(w, k);
+        if (!e || !one_step(t, e, w->alive, k, w->count) || !windows_done(w, e)) return false;
+    }
     t->at++;
     t->examples += B;
     return true;
@@ -180,9 +210,11 @@ static bool validate(Training *t) {
     return evaluate_set(m, t->d, 0, t->d->train, NULL, t->metric);
 }
 
-/* Early stopping: true when the loss (of validation if there is one) has not fallen for `patience` epochs. */
+/* Early stopping: true when what is watched has not become better for `patience` epochs. */
 static bool out_of_patience(Training *t) {
     double v = isnan(t->valid_loss) ? t->last_loss : t->valid_loss;
+    if (t->monitor.metric >= 0) v = t->monitor.sign * t->metric[t->monitor.metric];
+    schedule_epoch(&t->schedule, v, t->min_delta);
     if (isnan(t->best) || v < t->best - t->min_delta) {
         t->best = v;
         t->waited = 0;
@@ -206,7 +238,7 @@ static bool one_epoch(Training *t) {
     else
         for (int64_t i = 0; i < t->n; i++) t->order[i] = i;
     while (t->at < t->batches) {
-        if (!one_update(t)) return false;
+        if (!one_batch(t)) return false;
         if (t->at == t->batches) break;
         if (!report(t)) {
             t->stopped = true;
@@ -250,6 +282,8 @@ bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_tra
     ctx_free(m->ctx, t.grad);
     ctx_free(m->ctx, t.keep);
     optimizer_free(&t.opt);
+    exec_destroy(t.own);
+    windows_free(&t.windows);
     if (got < 0) ctx_out_of_memory(m->ctx);
     return got;
 }

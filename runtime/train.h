@@ -4,12 +4,41 @@
 
 #include "runtime/internal.h"
 
+typedef enum {
+    SCHEDULE_CONSTANT,
+    SCHEDULE_LINEAR,
+    SCHEDULE_COSINE,
+    SCHEDULE_STEP,
+    SCHEDULE_EXPONENTIAL,
+    SCHEDULE_PLATEAU
+} ScheduleKind;
+typedef struct {
+    ScheduleKind kind;
+    double warmup, factor, every, total; /* epochs, but for factor: also where linear and cosine end */
+    double drop, best; /* plateau */
+    int64_t waited;
+} Schedule;
+bool schedule_make(Schedule *c, Model *m);
+double schedule_factor(const Schedule *c, double epoch, double one); /* one: how much of an epoch an update is */
+void schedule_epoch(Schedule *c, double value, double min_delta); /* value: what is watched, less is better */
+
+typedef struct {
+    int64_t metric; /* -1: the loss */
+    double sign; /* -1: more is better */
+} Monitor;
+bool monitor_make(Monitor *w, Model *m);
+
 typedef struct {
     Model *m;
     const Dataset *d, *valid; /* valid: NULL, or examples of their own */
     const rondo_train_options *options;
-    Exec *exec;
+    Dataset weighted; /* d with the weights of its rows */
+    Exec *exec, *own; /* own: made for this training */
+    Windows windows;
+    bool cut, stateful; /* cut: updates are windows */
     Optimizer opt;
+    Schedule schedule;
+    Monitor monitor;
     /* settings */
     int64_t epochs, batch, patience;
     uint64_t seed;
@@ -25,7 +54,7 @@ typedef struct {
     /* memory */
     int64_t *order;
     void *grad, *keep; /* keep: the best parameters so far; NULL: not wanted */
-    int64_t loss_root, examples;
+    int64_t examples;
     double start, saved;
     bool stopped, have_metrics;
     double *metric;

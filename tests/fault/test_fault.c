@@ -214,7 +214,7 @@ static void test_api(void) {
         {"predict", RONDO_ENGINE_LOOPS, do_predict, NULL, false}, {"predict, eval", RONDO_ENGINE_EVAL, do_predict, NULL, false},
         {"evaluate", RONDO_ENGINE_LOOPS, do_evaluate, NULL, false}, {"train", RONDO_ENGINE_LOOPS, do_train, "out", false},
         {"train, eval", RONDO_ENGINE_EVAL, do_train, "out", false}, {"stream", RONDO_ENGINE_LOOPS, do_stream, NULL, false},
-        {"emit c", RONDO_ENGINE_LOOPS, do_emit, NULL, false},
+        {"emit c", RONDO_ENGINE_LOOPS, do_emit, NULL, false}, {"predict, jit", RONDO_ENGINE_JIT, do_predict, NULL, false},
     };
     Faulty f = {0, 0, false, false};
     rondo_model *m;
@@ -347,7 +347,7 @@ static void test_full(void) {
 int main(void) {
     static char tmp[] = "/tmp/rondo-fault-XXXXXX";
     dir = mkdtemp(tmp);
-    if (!dir) return 1;
+    if (!dir || setenv("XDG_CACHE_HOME", dir, 1) != 0) return 1;
     for (size_t i = 0; i < sizeof x_data / sizeof *x_data; i++) x_data[i] = (float)(i % 5) * 0.2f;
     for (size_t i = 0; i < sizeof y_data / sizeof *y_data; i++) y_data[i] = (float)(i % 3) * 0.3f;
     setvbuf(stdout, NULL, _IOLBF, 0);

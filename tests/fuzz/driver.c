@@ -29,12 +29,7 @@ static struct {
 static uint64_t state;
 static char place[96]; /* what a crash prints */
 
-static uint64_t next(void) {
-    uint64_t z = state += UINT64_C(0x9E3779B97F4A7C15);
-    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
-    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
-    return z ^ z >> 31;
-}
+static uint64_t next(void) { return fuzz_next(&state); }
 
 static size_t below(size_t n) { return n ? (size_t)(next() % n) : 0; }
 
@@ -128,6 +123,10 @@ static void mutation(Bytes *b, uint64_t seed, long i) {
     state = seed + (uint64_t)i * UINT64_C(0xD1342543DE82EF95);
     const Bytes *s = &all.seed.at[below(all.seed.n)];
     memcpy(b->at, s->at, b->n = s->n);
+    if (i % 2) { /* by tokens, which keeps more of the text's sense, or by bytes */
+        b->n = fuzz_mutate(b->at, b->n, b->cap, &state);
+        return;
+    }
     for (size_t k = 1 + below(5); k > 0; k--) mutate_once(b);
 }
 

@@ -2,11 +2,15 @@
 # mutations, and, with RONDO_FUZZ, fuzz_NAME with libFuzzer, which scripts/fuzz.sh runs.
 
 function(rondo_fuzz name runs folders)
-  set(src ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz.c)
+  set(src ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_${name}.c ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz.c
+    ${CMAKE_SOURCE_DIR}/tests/fuzz/mutate.c)
   add_executable(fuzz_${name}_smoke ${src} ${CMAKE_SOURCE_DIR}/tests/fuzz/driver.c)
   target_link_libraries(fuzz_${name}_smoke PRIVATE ${folders})
   add_test(NAME fuzz_${name} COMMAND fuzz_${name}_smoke 1 ${runs} ${ARGN} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
   if(RONDO_FUZZ)
+    if(NOT name STREQUAL "files")
+      list(APPEND src ${CMAKE_SOURCE_DIR}/tests/fuzz/custom.c)
+    endif()
     add_executable(fuzz_${name} ${src})
     target_link_libraries(fuzz_${name} PRIVATE ${folders})
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
@@ -14,6 +18,6 @@ function(rondo_fuzz name runs folders)
 endfunction()
 
 rondo_fuzz(parse 3000 rondo_frontend tests/syntax tests/errors tests/conform std examples)
-rondo_fuzz(check 1500 "rondo_frontend;rondo_passes" tests/errors tests/conform std examples tests/models)
-rondo_fuzz(ir 1500 rondo_passes tests/fuzz/seeds)
+rondo_fuzz(check 3000 "rondo_frontend;rondo_passes" tests/errors tests/conform std examples tests/models)
+rondo_fuzz(ir 6000 rondo_passes tests/fuzz/seeds)
 rondo_fuzz(files 3000 rondo_runtime tests/fuzz/files examples)

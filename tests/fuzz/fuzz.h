@@ -17,4 +17,8 @@ bool fuzz_has_code(const Ctx *ctx, uint16_t code);
 void fuzz_render(Ctx *ctx, Arena *a); /* the diagnostics as text, thrown away */
 const char *fuzz_std(void); /* $RONDO_FUZZ_STD, or std */
 
+/* mutate.c: changes text in place by tokens and lines; returns its new length, at most cap. The state is splitmix64's. */
+size_t fuzz_mutate(uint8_t *data, size_t n, size_t cap, uint64_t *state);
+uint64_t fuzz_next(uint64_t *state);
+
 #endif
