@@ -1,4 +1,4 @@
-/* distribute: split each scan into work before, inside and after its loop.
+/* distribute: what does not recur leaves the loop of its scan.
    before:  scan(h) { P = W x[t]; h' = tanh(P + U h); y = V h'; sum dW: dot(dz, x[t]) }
    after:   P = W x;  scan(h) { h' = tanh(P[t] + U h) };  y = V h';  dW = dot(dz, x) over T and B
    Products are the seeds: those without a carry beneath go before the loop, those that no next needs go after it, sums of

@@ -189,7 +189,6 @@ static Ref legal_pad(Graph *g, Ref a, const uint32_t *w)
     Node n = g->node.at[a];
     Ref part[3];
     uint32_t k = 0;
-    int32_t d = n.dim[dim];
     if (before) {
         n.dim[dim] = before;
         part[k++] = zero_of(g, &n);
@@ -199,7 +198,6 @@ static Ref legal_pad(Graph *g, Ref a, const uint32_t *w)
         n.dim[dim] = after;
         part[k++] = zero_of(g, &n);
     }
-    (void)d;
     return k == 1 ? a : g_concat(g, part, k, dim);
 }
 

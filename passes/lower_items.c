@@ -378,7 +378,6 @@ typedef struct {
     Loc to;
     uint32_t axis, dst;
     LV t; /* index along the axis */
-    LV size;
     enum { COPY_REVERSE, COPY_LAST, COPY_AT } how;
 } TimeCopy;
 

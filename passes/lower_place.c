@@ -96,13 +96,13 @@ void low_touch(Low *L, uint32_t buf)
         b->last = L->pos;
 }
 
+/* The positions of a loop: what is written in one iteration and read in another, or outside, lives through all of them. */
 uint32_t loop_begin(Low *L)
 {
     VEC_PUSH(L->arena, L->loop) = (LoopRange){ L->pos, UINT32_MAX };
     return L->loop.n - 1;
 }
 
-/* A buffer written in an iteration and read in a later one, or before or after the loop, lives through all of it. */
 void loop_finish(Low *L, uint32_t loop)
 {
     L->loop.at[loop].end = L->pos;
