@@ -2,7 +2,6 @@
 #ifndef RONDO_CODEGEN_H
 #define RONDO_CODEGEN_H
 
-#include <limits.h>
 
 #include "ir/loop.h"
 
@@ -42,9 +41,6 @@ typedef struct {
     char name[64];
 } HostInfo;
 HostInfo host_info(void);
-
-/* The folder of the library or executable that Rondo is part of: its other files are found from there. */
-bool code_folder(char path[PATH_MAX]);
 
 /* ---- C ---------------------------------------------------------------------------------------------------------------- */
 

@@ -246,4 +246,4 @@ static bool compile(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, L
 }
 
 PORT_EXPORT extern const LlvmPlugin rondo_llvm_plugin;
-const LlvmPlugin rondo_llvm_plugin = {RONDO_EMITTER_VERSION, RONDO_VERSION, compile};
+const LlvmPlugin rondo_llvm_plugin = {{RONDO_EMITTER_VERSION, RONDO_VERSION}, compile};

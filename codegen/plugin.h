@@ -1,8 +1,9 @@
 /* plugin: what librondo_llvm.so offers. It is opened only when something has to be compiled by LLVM: libLLVM takes 11 to 160 ms
-   to load. The plugin holds copies of base/ and ir/; both work on the caller's Ctx and arenas. */
+   to load. */
 #ifndef RONDO_CODEGEN_PLUGIN_H
 #define RONDO_CODEGEN_PLUGIN_H
 
+#include "base/plugin.h"
 #include "codegen/codegen.h"
 
 /* Raised whenever the machine code made of a program, the shape of LlvmJob or of an image changes. */
@@ -19,18 +20,12 @@ typedef struct {
 } LlvmCounts;
 
 typedef struct {
-    uint32_t version; /* RONDO_EMITTER_VERSION */
-    const char *rondo; /* RONDO_VERSION */
+    PluginHead head; /* RONDO_EMITTER_VERSION */
     /* Appends the file to out. False with a diagnostic. Thread-safe for different contexts. */
     bool (*compile)(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, LlvmCounts *counts);
 } LlvmPlugin;
 
 #define RONDO_LLVM_SYMBOL "rondo_llvm_plugin"
-#if defined(__APPLE__)
-#define RONDO_LLVM_FILE "librondo_llvm.dylib"
-#else
-#define RONDO_LLVM_FILE "librondo_llvm.so"
-#endif
 
 /* Opens the plugin once a process. NULL with a diagnostic. */
 const LlvmPlugin *llvm_plugin(Ctx *ctx);

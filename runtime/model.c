@@ -1,8 +1,8 @@
 /* model: opening a model, its modules and executables, and its weights in memory: one slab, theta, in declared layout. */
-#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/plugin.h"
 #include "runtime/internal.h"
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------ */
