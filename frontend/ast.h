@@ -171,8 +171,10 @@ struct AstDecl {
     bool has_brackets, has_inputs; /* the list was written, perhaps empty */
     AstFormals brackets; /* [H, act = tanh, C: cell] */
     AstFormals inputs;   /* (x: [I], lr = 1e-3) */
-    AstStmts body;
+    AstStmts body;       /* of a FN that was read from C: bindings, before its value */
     AstExpr *value;      /* FN, INIT */
+    const char *refusal; /* FN read from C: why it cannot be expressed; NULL: it can */
+    Span refused_at;
     Name path;           /* IMPORT, IMPORT_C */
     Span path_span;
     AstEntries entries;  /* DEF_TRAIN, DEF_DATA */

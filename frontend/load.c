@@ -1,4 +1,5 @@
 /* Loading: the user's file, its imports, std; which declaration a name means. */
+#include "frontend/c_import.h"
 #include "frontend/sema.h"
 
 #include <dirent.h>
@@ -116,7 +117,8 @@ static void unit_import(Program *p, Unit *u, const AstDecl *d)
     if (v) VEC_PUSH(p->arena, u->import) = (Import){d->name, v, d->span, false};
 }
 
-static void unit_declare(Program *p, Unit *u, AstDecl *ast)
+/* The declaration's names are looked up in `home`. */
+static void unit_declare(Program *p, Unit *u, Unit *home, AstDecl *ast)
 {
     Decl *d;
 
@@ -128,9 +130,62 @@ static void unit_declare(Program *p, Unit *u, AstDecl *ast)
         }
     d = NEW(p->arena, Decl);
     d->ast = ast;
-    d->unit = u;
+    d->unit = home;
     d->name = ast->name;
     VEC_PUSH(p->arena, u->decl) = d;
+}
+
+static Unit *unit_add(Program *p, const char *path, const char *key, bool std)
+{
+    Unit *u;
+
+    if (p->unit.n >= UNITS_MAX) {
+        diag_error(p->ctx, 901, (Span){0, 0}, "more than %d files", UNITS_MAX);
+        p->broken = true;
+        return NULL;
+    }
+    u = NEW(p->arena, Unit);
+    u->path = arena_strdup(p->arena, path);
+    u->key = key;
+    u->std = std;
+    VEC_PUSH(p->arena, p->unit) = u;
+    return u;
+}
+
+/* A C header is a unit whose functions see primitives only: what a function is called in C hides nothing from the others. */
+static Unit *header_load(Program *p, const char *path, Span at)
+{
+    const Source *src;
+    CDecls fn = {0};
+    Unit *u = NULL, *home = NEW(p->arena, Unit);
+
+    for (uint32_t i = 0; i < p->unit.n; i++)
+        if (!strcmp(p->unit.at[i]->key, path)) return p->unit.at[i];
+    src = source_read(p->ctx, path);
+    if (src && c_import(p->ctx, p->arena, src, at, &fn)) u = unit_add(p, path, path, false);
+    if (!u) {
+        p->broken = true;
+        return NULL;
+    }
+    home->path = home->key = u->path;
+    u->ast = NEW(p->arena, AstFile);
+    for (uint32_t i = 0; i < fn.n; i++) unit_declare(p, u, home, fn.at[i]);
+    return u;
+}
+
+static void unit_import_c(Program *p, Unit *u, const AstDecl *d)
+{
+    const char *path = beside(p, u->path, name_str(p->ctx, d->path));
+    Unit *v;
+
+    if (!exists(path)) {
+        diag_error(p->ctx, 214, d->path_span, "no file `%s`", name_str(p->ctx, d->path));
+        diag_note(p->ctx, (Span){0, 0}, "looked for `%s`", path);
+        p->broken = true;
+        return;
+    }
+    v = header_load(p, path, d->span);
+    if (v) VEC_PUSH(p->arena, u->import) = (Import){0, v, d->span, false};
 }
 
 static Unit *unit_load(Program *p, const char *path, bool std)
@@ -141,29 +196,21 @@ static Unit *unit_load(Program *p, const char *path, bool std)
 
     for (uint32_t i = 0; i < p->unit.n; i++)
         if (!strcmp(p->unit.at[i]->key, key)) return p->unit.at[i];
-    if (p->unit.n >= UNITS_MAX) {
-        diag_error(p->ctx, 901, (Span){0, 0}, "more than %d files", UNITS_MAX);
-        p->broken = true;
-        return NULL;
-    }
     if (!p->unit.n && p->opt.text) src = source_add(p->ctx, path, p->opt.text, strlen(p->opt.text));
     else src = source_read(p->ctx, path);
     if (!src) {
         p->broken = true;
         return NULL;
     }
-    u = NEW(p->arena, Unit);
-    u->path = arena_strdup(p->arena, path);
-    u->key = key;
-    u->std = std;
-    VEC_PUSH(p->arena, p->unit) = u;
+    u = unit_add(p, path, key, std);
+    if (!u) return NULL;
     u->ast = parse_file(p->ctx, p->arena, src);
     p->broken |= !u->ast->ok;
     for (uint32_t i = 0; i < u->ast->decls.n; i++) {
         AstDecl *d = u->ast->decls.at[i];
-        if (is_named(d)) unit_declare(p, u, d);
+        if (is_named(d)) unit_declare(p, u, u, d);
         else if (d->kind == AST_IMPORT) unit_import(p, u, d);
-        else if (d->kind == AST_IMPORT_C && (p->broken = true)) diag_error(p->ctx, 215, d->span, "importing functions of C is not available in this version");
+        else if (d->kind == AST_IMPORT_C) unit_import_c(p, u, d);
     }
     return u;
 }

@@ -202,6 +202,15 @@ static bool arity(Scope *s, const AstExpr *x, const Decl *d, uint32_t n)
     return false;
 }
 
+const Val *fn_value(Scope *c, const AstDecl *d)
+{
+    for (uint32_t i = 0; i < d->body.n; i++) {
+        const AstStmt *st = d->body.at[i];
+        scope_bind(c, st->targets.at[0].name, eval(c, st->value), st->span);
+    }
+    return eval(c, d->value);
+}
+
 static const Val *fn_body(Scope *c, Decl *d, Span call)
 {
     Elab *e = c->e;
@@ -210,7 +219,7 @@ static const Val *fn_body(Scope *c, Decl *d, Span call)
 
     d->used |= !e->generic;
     e->trail = &here;
-    v = eval(c, d->ast->value);
+    v = fn_value(c, d->ast);
     e->trail = here.up;
     return v;
 }

@@ -396,6 +396,7 @@ const Val *reduce(Scope *s, const Val *v, Op op, bool mean, uint32_t axes, uint3
 
 const Val *eval_call(Scope *s, const AstExpr *e);
 const Val *eval_bracket(Scope *s, const AstExpr *e);
+const Val *fn_value(Scope *s, const AstDecl *d); /* of a function, its arguments bound in s */
 bool bind_brackets(Scope *in, Scope *callee, const Decl *d, const AstArgs *args, Span at, const Bound **out, uint32_t *n);
 bool cell_stateful(Program *p, Decl *d, const Bound *bound, uint32_t nbound);
 const Val *instance_make(Scope *s, const Val *maker, Name name);

@@ -161,7 +161,7 @@ static void check_function(Elab *e, Decl *d)
         const Val *v = f->type ? typed_standin(s, f, 0, &k, NULL) : &val_poison;
         scope_bind(s, f->name, v ? v : &val_poison, f->name_span);
     }
-    eval(s, d->ast->value);
+    fn_value(s, d->ast);
 }
 
 static void check_init(Elab *e, Decl *d)
@@ -203,7 +203,9 @@ static void check_alone(Program *p, Decl *d)
     e->generic = true;
     switch (d->ast->kind) {
     case AST_CELL: case AST_DEF_METRIC: check_body(e, d); return;
-    case AST_FN: check_function(e, d); return;
+    case AST_FN:
+        if (!d->ast->refusal) check_function(e, d);
+        return;
     case AST_INIT: check_init(e, d); return;
     case AST_OPTIMIZER: optimizer_module(p, p->arena, d, NULL); return;
     case AST_MODEL: case AST_IMPORT: case AST_IMPORT_C: case AST_DEF_TRAIN: case AST_DEF_DATA: return;

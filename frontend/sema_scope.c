@@ -159,7 +159,13 @@ const Val *scope_decl(Scope *s, Decl *d, Span span)
 
     switch (d->ast->kind) {
     case AST_CELL: v = val_new(s->e, V_MAKER, span); break;
-    case AST_FN: v = val_new(s->e, V_FN, span); break;
+    case AST_FN:
+        if (d->ast->refusal) {
+            if (sema_error(s->e, 215, d->ast->refused_at, "%s", d->ast->refusal)) diag_note(s->e->ctx, span, "`%s` is used here", name_str(s->e->ctx, d->name));
+            return &val_poison;
+        }
+        v = val_new(s->e, V_FN, span);
+        break;
     case AST_INIT: v = val_new(s->e, V_INIT, span); break;
     case AST_MODEL: case AST_DEF_METRIC: case AST_OPTIMIZER: case AST_IMPORT: case AST_IMPORT_C: case AST_DEF_TRAIN: case AST_DEF_DATA:
         if (sema_error(s->e, 204, span, "%s `%s` cannot be used in an expression", decl_kind_name(d->ast), name_str(s->e->ctx, d->name)))
