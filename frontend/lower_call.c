@@ -599,9 +599,21 @@ static const Val *call_cell(Scope *s, const AstExpr *x, const Val *cell)
 
 /* ---- any call --------------------------------------------------------------------------------------------------------- */
 
+/* What is called: `row(x)` is the function, in an initial value too. */
+static const Val *eval_callee(Scope *s, const AstExpr *f)
+{
+    bool names = s->draw_names;
+    const Val *v;
+
+    s->draw_names &= f->kind != AST_NAME;
+    v = eval(s, f);
+    s->draw_names = names;
+    return v;
+}
+
 const Val *eval_call(Scope *s, const AstExpr *x)
 {
-    const Val *f = eval(s, x->a), *v;
+    const Val *f = eval_callee(s, x->a), *v;
     uint32_t depth = s->e->depth;
 
     if (f->kind == V_POISON) {

@@ -17,7 +17,8 @@ static bool leaf_shape(Scope *s, const AstStmt *st, int *rank, int32_t *dim, con
     *rank = 0;
     if (!st->type) return true;
     if (st->type->seq || st->type->kind != AST_TYPE_TENSOR) {
-        sema_error(s->e, 309, st->type->span, "the type of a param, const, state or noise is a shape: `[H, I]`");
+        if (st->kind == AST_STATE) sema_error(s->e, 309, st->type->span, "the type of a state is a shape, `bool` or `token[V]`");
+        else sema_error(s->e, 309, st->type->span, "the type of a param, const or noise is a shape: `[H, I]`");
         return false;
     }
     return eval_dims(s, st->type, rank, dim, src);
@@ -40,6 +41,7 @@ Scope *scope_initial(Scope *s, Level *level, uint32_t hidden)
     c->level = level;
     c->hidden = hidden;
     c->draw = NULL;
+    c->draw_names = false;
     c->initial = true;
     return c;
 }
@@ -56,6 +58,48 @@ static const Val *fit_shape(Scope *s, const Val *v, int rank, const int32_t *dim
         note_sizes(s->e, v, NULL);
     }
     return w;
+}
+
+/* A state may also be a token or a bool, both without dims. It is carried as a float, which holds each of them exactly, so that
+   nothing below has carries of several kinds; what stands outside of the scan has its own kind. */
+static bool state_type(Scope *s, const AstStmt *st, Node *type, int32_t *vocab, const SizeSrc **src)
+{
+    const SizeSrc *vs;
+    int64_t v = 0;
+    int rank;
+
+    *type = (Node){.dtype = DT_F};
+    *vocab = 0;
+    if (st->type && !st->type->seq && st->type->kind == AST_TYPE_BOOL) {
+        type->dtype = DT_B;
+        return true;
+    }
+    if (st->type && !st->type->seq && st->type->kind == AST_TYPE_TOKEN) {
+        type->dtype = DT_I;
+        if (!eval_size(s, st->type->size, 1, 1 << 24, &v, &vs)) return false;
+        *vocab = (int32_t)v;
+        return true;
+    }
+    if (!leaf_shape(s, st, &rank, type->dim, src)) return false;
+    type->rank = (uint8_t)rank;
+    return true;
+}
+
+/* v as a value of the state: floats of its shape, a token of its vocabulary (or a whole number below it), a bool. */
+static const Val *state_fit(Scope *s, const Val *v, const Node *type, int32_t vocab, const SizeSrc *const *src, const char *what, Name name, Span decl)
+{
+    const Val *t;
+
+    if (v->kind == V_POISON) return v;
+    if (type->dtype == DT_F) return fit_shape(s, val_float(s, v, "a state"), type->rank, type->dim, src, what, name, decl);
+    if (v->kind == V_NUM && type->dtype == DT_B && (v->flag || v->num == 0 || v->num == 1)) return val_bool(s, v->num != 0, v->span);
+    t = val_tensor(s, val_token(s, v, vocab));
+    if (t->kind == V_POISON) return t;
+    if (val_type(t).dtype == type->dtype && !val_type(t).rank && (t->vocab == vocab || !t->vocab)) return t;
+    if (sema_error(s->e, 315, v->span, "%s of `%s` is %s, but the state is %s", what, name_str(s->e->ctx, name), val_text(s, v),
+                   vocab ? arena_printf(s->e->a, "token[%d]", (int)vocab) : "a bool"))
+        diag_note(s->e->ctx, decl, "declared here");
+    return &val_poison;
 }
 
 /* ---- parameters ------------------------------------------------------------------------------------------------------- */
@@ -89,6 +133,7 @@ static Ref param_init(Scope *s, Binding *b, Name path, bool typed, int *rank, in
     in->stream = name_stream(s->e, path);
     in->ndraw = &ndraw;
     in->draw = typed || b->kind == B_PARAM ? &shape : NULL;
+    in->draw_names = in->draw != NULL;
     v = eval(in, b->stmt->value);
     if (v->kind == V_POISON) return 0;
     v = val_float(in, v, "an initial value");
@@ -161,7 +206,7 @@ static Given *find_given(Scope *s, Name name)
     return NULL;
 }
 
-static uint32_t state_index(Elab *e, Name path, int rank, const int32_t *dim, uint32_t axes)
+static uint32_t state_index(Elab *e, Name path, const Node *type, int32_t vocab, uint32_t axes)
 {
     Module *m = e->m;
     uint32_t i = 0;
@@ -170,10 +215,13 @@ static uint32_t state_index(Elab *e, Name path, int rank, const int32_t *dim, ui
     if (i == m->state.n) {
         State *st = &VEC_PUSH(m->arena, m->state);
         st->name = path;
-        st->dtype = DT_F;
-        st->rank = (uint8_t)rank;
-        for (int d = 0; d < rank; d++) st->dim[d] = dim[d];
-        if (e->o.external_states) m->state.at[i].input = 1 + module_add_input(m, INPUT_STATE, path, DT_F, rank, dim, axes);
+        st->dtype = type->dtype;
+        st->rank = type->rank;
+        for (int d = 0; d < type->rank; d++) st->dim[d] = type->dim[d];
+        if (e->o.external_states) {
+            st->input = 1 + module_add_input(m, INPUT_STATE, path, (DType)type->dtype, type->rank, type->dim, axes);
+            m->input.at[st->input - 1].vocab = vocab;
+        }
         VEC_PUSH(e->a, e->state_root) = (StateRoot){i, 0, 0};
     }
     m->state.at[i].axes = axes;
@@ -182,28 +230,25 @@ static uint32_t state_index(Elab *e, Name path, int rank, const int32_t *dim, ui
 }
 
 /* The value before the first step, at the level outside of the scan. */
-static const Val *state_start(Scope *s, Binding *b, Given *g, Scope *out, int rank, const int32_t *dim, const SizeSrc *const *src)
+static const Val *state_start(Scope *s, Binding *b, Given *g, Scope *out, const Node *type, int32_t vocab, const SizeSrc *const *src)
 {
-    const Val *v;
+    const Val *v = g ? g->val : b->stmt->value ? eval(out, b->stmt->value) : val_num(s->e, 0, true, b->span);
 
-    if (g) v = val_float(out, g->val, "a state");
-    else if (b->stmt->value) v = val_float(out, eval(out, b->stmt->value), "a state");
-    else v = val_of(out, g_const(out->level->g, 0), b->span);
-    if (v->kind == V_POISON) return v;
-    if (val_seq(out, v)) {
+    if (v->kind == V_TENSOR && val_seq(out, v)) {
         if (sema_error(s->e, 315, v->span, "state `%s` starts from one value, not from a sequence", name_str(s->e->ctx, b->name)))
             diag_help(s->e->ctx, (Span){0, 0}, "the last step of a sequence: `.last`");
         return &val_poison;
     }
-    return fit_shape(out, v, rank, dim, src, "the start", b->name, b->span);
+    return state_fit(out, v, type, vocab, src, "the start", b->name, b->span);
 }
 
-static const Val *state_value(Scope *s, Ref leaf, Binding *b, const SizeSrc *const *src)
+static const Val *state_value(Scope *s, Ref leaf, Binding *b, DType dtype, int32_t vocab, const SizeSrc *const *src)
 {
-    Val *v = (Val *)val_of(s, leaf, b->span);
+    Val *v = (Val *)val_of(s, g_cast(s->level->g, leaf, dtype), b->span);
 
     if (v->kind == V_POISON) return v;
     v->decl = b->span;
+    v->vocab = vocab;
     for (int i = 0; i < MAX_RANK; i++) v->src[i] = src[i];
     return v;
 }
@@ -213,41 +258,51 @@ const Val *leaf_state(Scope *s, Binding *b)
     Elab *e = s->e;
     Scan *sc = s->scan;
     const SizeSrc *src[MAX_RANK] = {NULL};
-    int32_t dim[MAX_RANK] = {0};
     Given *g = find_given(s, b->name);
     Name path = path_join(e, s->state_path, b->name, s->round);
     uint32_t axes0, st = 0;
+    int32_t vocab;
     Scope *out;
     const Val *v;
-    Node type;
+    Node type, carried;
     Ref init;
-    int rank;
 
     if (s->kind != SC_CELL || !sc) {
         if (sema_error(e, 400, b->span, "a state can stand only in the body of a cell"))
             diag_help(e->ctx, (Span){0, 0}, "a model applies cells to sequences; a value that changes from round to round is carried by `repeat { v' = ... }`");
         return &val_poison;
     }
-    if (!leaf_shape(s, b->stmt, &rank, dim, src)) return &val_poison;
+    if (!state_type(s, b->stmt, &type, &vocab, src)) return &val_poison;
     if (g && !s->scanned) { /* owned by the caller: the state before this one step */
-        v = state_start(s, b, g, s, rank, dim, src);
-        return v->kind == V_POISON ? v : state_value(s, v->ref, b, src);
+        v = state_start(s, b, g, s, &type, vocab, src);
+        return v->kind == V_POISON ? v : state_value(s, v->ref, b, (DType)type.dtype, vocab, src);
     }
     out = scope_initial(s, sc->outer, sc->outer_hidden);
-    v = state_start(s, b, g, out, rank, dim, src);
+    v = state_start(s, b, g, out, &type, vocab, src);
     if (v->kind == V_POISON) return v;
     init = v->ref;
     axes0 = val_type(v).axes;
-    type = shape_node(rank, dim, 0);
     if (sc->top) {
-        st = 1 + state_index(e, path, rank, dim, scan_axes(e, sc, path, axes0));
+        st = 1 + state_index(e, path, &type, vocab, scan_axes(e, sc, path, axes0));
         for (uint32_t i = 0; i < e->state_root.n; i++)
             if (e->state_root.at[i].state == st - 1) e->state_root.at[i].init = init;
         if (e->o.external_states) init = g_input(sc->outer->g, e->m->state.at[st - 1].input - 1);
     }
-    b->carry = 1 + scan_carry(e, sc, path, init, axes0, &type, b->span);
+    carried = type;
+    carried.dtype = DT_F;
+    b->carry = 1 + scan_carry(e, sc, path, g_cast(sc->outer->g, init, DT_F), axes0, &carried, b->span);
     sc->carry.at[b->carry - 1].state = st;
-    return state_value(s, sc->carry.at[b->carry - 1].leaf, b, src);
+    return state_value(s, sc->carry.at[b->carry - 1].leaf, b, (DType)type.dtype, vocab, src);
+}
+
+/* The next value of a token or a bool. */
+static const Val *next_of_kind(Scope *s, const Val *v, const Node *type, const Val *state, const AstTarget *t, Span decl)
+{
+    v = state_fit(s, v, type, state->vocab, NULL, "the next value", t->name, decl);
+    if (v->kind != V_TENSOR || !val_seq(s, v)) return v;
+    if (sema_error(s->e, 311, v->span, "the next value of `%s` is %s, but the state is %s", name_str(s->e->ctx, t->name), val_text(s, v), val_text(s, state)))
+        diag_note(s->e->ctx, decl, "the state is declared here");
+    return &val_poison;
 }
 
 /* The value bound to a primed name, in the shape of its state. */
@@ -269,9 +324,11 @@ const Val *block_names(Scope *s, const Val *v, const AstTarget *t)
         return &val_poison;
     }
     st = scope_value(s, b);
-    v = val_float(s, v, "a state");
-    if (v->kind == V_POISON || st->kind == V_POISON) return &val_poison;
+    if (st->kind == V_POISON) return &val_poison;
     type = val_type(st);
+    if (type.dtype != DT_F) return next_of_kind(s, v, &type, st, t, b->span);
+    v = val_float(s, v, "a state");
+    if (v->kind == V_POISON) return v;
     w = val_type(v).rank <= type.rank ? val_broadcast(s, v, type.rank, type.dim, st->src) : &val_poison;
     if (w->kind != V_POISON && !val_seq(s, v)) return w;
     if (sema_error(e, 311, v->span, "the next value of `%s` is %s, but the state is %s", n, val_text(s, v), val_text(s, st))) {
@@ -362,7 +419,7 @@ void cell_finish(Scope *s)
             }
             v = val_tensor(s, v);
             if (v->kind == V_POISON) ok = false;
-            else s->scan->carry.at[b->carry - 1].next = v->ref;
+            else s->scan->carry.at[b->carry - 1].next = g_cast(s->level->g, v->ref, DT_F);
         }
     }
     if (!s->result && s->decl->ast->kind == AST_CELL) {

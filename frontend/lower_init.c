@@ -65,6 +65,9 @@ const Val *draw_builtin(Scope *s, const Builtin *b, const Val *lo, const Val *hi
 
 /* ---- initialisers ----------------------------------------------------------------------------------------------------- */
 
+const char *const draw_names[4] = {"fan_in", "fan_out", "row", "col"};
+
+/* The index of each element along a dim. */
 static const Val *position(Scope *s, uint32_t dim, Span span)
 {
     const Node *d = s->draw;
@@ -77,17 +80,19 @@ static const Val *position(Scope *s, uint32_t dim, Span span)
     return val_of(s, g_expand(s->level->g, r, d->rank, d->dim, map, 0), span);
 }
 
-static void bind_fans(Scope *c)
+const Val *draw_name(Scope *s, Name name, Span span)
 {
-    Ctx *x = c->e->ctx;
-    const Node *d = c->draw;
-    Span at = {0, 0};
-    double in = d->rank ? d->dim[d->rank - 1] : 1, out = d->rank ? d->dim[0] : 1;
+    const Node *d = s->draw;
+    int k = 0;
 
-    scope_bind(c, intern(x, "fan_in"), val_num(c->e, in, true, at), at);
-    scope_bind(c, intern(x, "fan_out"), val_num(c->e, out, true, at), at);
-    scope_bind(c, intern(x, "row"), position(c, 0, at), at);
-    scope_bind(c, intern(x, "col"), position(c, d->rank ? d->rank - 1u : 0, at), at);
+    while (k < 4 && strcmp(name_str(s->e->ctx, name), draw_names[k])) k++;
+    switch (k) {
+    case 0: return val_num(s->e, d->rank ? d->dim[d->rank - 1] : 1, true, span);
+    case 1: return val_num(s->e, d->rank ? d->dim[0] : 1, true, span);
+    case 2: return position(s, 0, span);
+    case 3: return position(s, d->rank ? d->rank - 1u : 0, span);
+    default: return NULL;
+    }
 }
 
 const Val *draw_init(Scope *s, const Val *init, Span span)
@@ -107,13 +112,13 @@ const Val *draw_init(Scope *s, const Val *init, Span span)
     c->decl = init->fn;
     c->level = s->level;
     c->draw = s->draw;
+    c->draw_names = true;
     c->stream = s->stream;
     c->counter = s->counter;
     c->ndraw = s->ndraw;
     if (bound)
         for (uint32_t i = 0; i < n; i++) scope_bind(c, bound[i].name, bound[i].val, span);
     else if (!bind_brackets(s, c, init->fn, NULL, span, &bound, &n)) return &val_poison;
-    bind_fans(c);
     init->fn->used |= !s->e->generic;
     here = (Trail){span, init->fn, s->e->trail};
     s->e->trail = &here;

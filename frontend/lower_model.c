@@ -118,8 +118,8 @@ static void run_output(Build *b, const AstArg *a)
     b->noutput++;
     if (v->kind == V_POISON) return;
     order_axes(b, v);
-    graph_root(g, ROOT_OUTPUT, a->name, v->ref, 0);
     n = val_type(v);
+    graph_root(g, ROOT_OUTPUT, a->name, g_expand_axes(g, v->ref, e->batch & ~n.axes), 0);
     if (b->desc) VEC_PUSH(e->p->arena, b->desc->output) = port_desc(e, a->name, &n, v->vocab, val_seq(b->s, v), a->span);
 }
 
@@ -482,6 +482,7 @@ void elab_state_roots(Elab *e, Scan *outside)
         StateRoot *r = &e->state_root.at[k];
         State *st = &m->state.at[r->state];
         if (!r->final || !r->init) continue;
+        r->final = g_cast(g, r->final, (DType)st->dtype);
         st->axes |= g->node.at[r->final].axes | g->node.at[r->init].axes;
         graph_root(g, ROOT_FINAL, st->name, g_expand_axes(g, r->final, st->axes & ~g->node.at[r->final].axes), r->state);
         graph_root(g, ROOT_INIT, st->name, g_expand_axes(g, r->init, st->axes & ~g->node.at[r->init].axes), r->state);

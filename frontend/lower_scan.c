@@ -82,7 +82,10 @@ bool scan_settle(Elab *e, Scan *sc, CarryGuess **guess, uint32_t *n)
     uint32_t *cur = NEW_N(e->a, uint32_t, k + 1), *need = NEW_N(e->a, uint32_t, g->node.n);
     bool changed = true, settled = true;
 
-    for (uint32_t i = 0; i < k; i++) cur[i] = sc->carry.at[i].axes0 | always;
+    for (uint32_t i = 0; i < k; i++) { /* a state of the model is one of each example, whatever it depends on: it can be given */
+        cur[i] = sc->carry.at[i].axes0 | always;
+        if (sc->carry.at[i].state) cur[i] |= e->batch & AX(AXIS_B);
+    }
     while (changed) {
         changed = false;
         for (Ref r = 1; r < g->node.n; r++) need[r] = needed(g, r, need, cur);

@@ -331,6 +331,7 @@ Ref val_use(Scope *s, const Val *v); /* as a node of the scope's level; TENSOR o
 const Val *val_bring(Scope *s, const Val *v); /* a value from inside a scan, stacked as far out as the scope */
 const Val *val_tensor(Scope *s, const Val *v); /* NUM, INIT (where drawn) and TENSOR as a TENSOR at s; else an error */
 const Val *val_float(Scope *s, const Val *v, const char *what); /* and with dtype f; a token is an error */
+const Val *val_token(Scope *s, const Val *v, int32_t vocab); /* a whole number below vocab as a token of it; else v */
 bool val_is_poison(const Val *v);
 const char *val_text(const Scope *s, const Val *v); /* "seq [H]", "token[10]", "a function" */
 const char *val_names(const Scope *s, const Val *v); /* the same, sizes by name only */
@@ -422,6 +423,8 @@ void repeat_run(Scope *s, const AstStmt *st, uint32_t pos);
 
 const Val *draw_builtin(Scope *s, const Builtin *b, const Val *lo, const Val *hi, Span span);
 const Val *draw_init(Scope *s, const Val *init, Span span);
+extern const char *const draw_names[4]; /* fan_in fan_out row col */
+const Val *draw_name(Scope *s, Name name, Span span); /* their value for what is drawn in s; NULL: none of them */
 Scope *scope_initial(Scope *s, Level *level, uint32_t hidden); /* the same names, evaluated elsewhere */
 const Val *init_copy(Scope *s, const Val *v); /* a value of the model's graph as one of the graph of initial values */
 

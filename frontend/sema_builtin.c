@@ -189,8 +189,8 @@ static const Val *call_where(Scope *s, const AstExpr *x, const Val *c, const Val
     Val *w;
 
     c = val_tensor(s, c);
-    u = val_tensor(s, u);
-    v = val_tensor(s, v);
+    u = val_tensor(s, val_token(s, u, v->vocab));
+    v = val_tensor(s, val_token(s, v, u->vocab));
     if (c->kind == V_POISON || u->kind == V_POISON || v->kind == V_POISON) return &val_poison;
     if (val_type(c).dtype != DT_B && !c->flag) {
         if (sema_error(s->e, 308, c->span, "the first argument of `where` is a bool; this is %s", val_text(s, c)))
@@ -399,8 +399,8 @@ static const Val *call_then(Scope *s, const AstExpr *x, const Val *u, const Val 
     Ref p, q;
     Node m, n;
 
-    u = val_tensor(s, u);
-    v = val_tensor(s, v);
+    u = val_tensor(s, val_token(s, u, v->vocab));
+    v = val_tensor(s, val_token(s, v, u->vocab));
     if (u->kind == V_POISON || v->kind == V_POISON) return &val_poison;
     m = val_type(u);
     n = val_type(v);

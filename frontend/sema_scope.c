@@ -192,6 +192,7 @@ const char *scope_nearest(Scope *s, Name name)
     }
     for (uint32_t i = 0; i < builtin_count(); i++) VEC_PUSH(e->a, c) = builtin_name_at(i);
     VEC_PUSH(e->a, c) = "training";
+    for (int i = 0; s->draw_names && i < 4; i++) VEC_PUSH(e->a, c) = draw_names[i];
     return nearest_name(name_str(e->ctx, name), c.at, c.n);
 }
 
@@ -217,6 +218,21 @@ static const Val *primed_error(Scope *s, const AstExpr *x)
         if (near) diag_help(e->ctx, (Span){0, 0}, "did you mean `%s'`?", near);
     }
     return &val_poison;
+}
+
+/* h' where no statement binds it but a `repeat` carries the state h: what the last round left. */
+static const Val *repeated_next(Scope *s, const AstExpr *x)
+{
+    uint32_t pos = s->pos;
+    Binding *b;
+    const Val *v;
+
+    s->pos = UINT32_MAX;
+    b = s->lazy ? scope_find(s, x->name, false) : NULL;
+    if (b && b->kind == B_REPEAT && b->pos < pos) v = scope_value(s, b);
+    else v = primed_error(s, x);
+    s->pos = pos;
+    return v;
 }
 
 static const Val *special_name(Scope *s, const AstExpr *x)
@@ -252,7 +268,7 @@ const Val *scope_name(Scope *s, const AstExpr *x)
         ((Val *)v)->span = x->span;
         return v;
     }
-    if (x->primed) return primed_error(s, x);
+    if (x->primed) return repeated_next(s, x);
     for (uint32_t i = 0; i < s->unit->import.n; i++)
         if (s->unit->import.at[i].as == x->name) {
             Val *w = val_new(e, V_UNIT, x->span);
@@ -261,6 +277,7 @@ const Val *scope_name(Scope *s, const AstExpr *x)
         }
     d = unit_find(e->p, s->unit, x->name);
     if (d) return scope_decl(s, d, x->span);
+    if (s->draw_names && (v = draw_name(s, x->name, x->span)) != NULL) return v;
     if (builtin_find(x->name, e->ctx)) {
         Val *w = val_new(e, V_FN, x->span);
         w->builtin = builtin_find(x->name, e->ctx);

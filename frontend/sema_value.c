@@ -5,6 +5,17 @@
 
 const Val val_poison = {.kind = V_POISON};
 
+/* A whole number beside a token of this vocabulary is one. */
+const Val *val_token(Scope *s, const Val *v, int32_t vocab)
+{
+    Val *w;
+
+    if (v->kind != V_NUM || !vocab || !v->is_int || v->num < 0 || v->num >= vocab) return v;
+    w = (Val *)val_of(s, g_int(s->level->g, (int32_t)v->num), v->span);
+    w->vocab = vocab;
+    return w;
+}
+
 bool val_is_poison(const Val *v)
 {
     return v->kind == V_POISON;

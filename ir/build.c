@@ -233,7 +233,13 @@ Ref g_iota_axis(Graph *g, uint32_t axis, bool inside) {
     return g_leaf_typed(g, OP_IOTA, 1 + axis, DT_I, 0, NULL, inside ? 0 : AX(axis));
 }
 
-Ref g_length(Graph *g, uint32_t axis) { return graph_emit(g, &(Node){.op = OP_LENGTH, .attr = axis}, NULL); }
+/* The lengths of examples that are joined are known by those of their parts. */
+Ref g_length(Graph *g, uint32_t axis) {
+    const Axis *a = &g->module->axis[axis];
+
+    if (a->kind == AXIS_JOIN && a->ragged) return g_bin(g, OP_ADD, g_length(g, a->a), g_length(g, a->b));
+    return graph_emit(g, &(Node){.op = OP_LENGTH, .attr = axis}, NULL);
+}
 
 Ref g_noise(Graph *g, NoiseKind k, uint32_t stream, uint32_t counter_axes, int rank, const int32_t *dim, uint32_t axes) {
     uint32_t w[3] = {(uint32_t)k, stream, counter_axes};

@@ -376,9 +376,9 @@ void emit_scatter(LowG *lg, Ref r)
 typedef struct {
     Ref r, from;
     Loc to;
-    uint32_t axis, dst;
+    uint32_t axis, dst, after;
     LV t; /* index along the axis */
-    enum { COPY_REVERSE, COPY_LAST, COPY_AT } how;
+    enum { COPY_REVERSE, COPY_LAST, COPY_AT, COPY_AFTER } how; /* COPY_AFTER: at t, counted from the row's length along `after` */
 } TimeCopy;
 
 /* Length of the current row's example along an axis. */
@@ -398,7 +398,9 @@ static void time_row(LowG *lg, void *arg)
     Low *L = lg->L;
     LBuilder *b = &L->b;
     LV one = lb_iconst(b, 1), zero = lb_iconst(b, 0), saved = L->idx[c->axis];
-    if (c->how != COPY_AT) {
+    if (c->how == COPY_AFTER)
+        c->to.at[c->dst] = lb_op(b, LOP_IADD, c->t, row_length(L, c->after), 0, 0);
+    else if (c->how != COPY_AT) {
         LV last = lb_op(b, LOP_ISUB, row_length(L, c->axis), one, 0, 0);
         if (c->how == COPY_REVERSE)
             last = lb_op(b, LOP_ISUB, last, c->t, 0, 0);
@@ -408,17 +410,24 @@ static void time_row(LowG *lg, void *arg)
     L->idx[c->axis] = saved;
 }
 
-/* from at index t of its axis -> the node's place at index `at` of axis dst, for all other rows */
-static void copy_at(LowG *lg, Ref r, Ref from, uint32_t axis, LV t, uint32_t dst, LV at)
+/* from at index t of its axis -> the node's place at index `at` of axis dst (counted from each row's length along `after`,
+   if that is not 0), for all other rows */
+static void copy_after(LowG *lg, Ref r, Ref from, uint32_t axis, LV t, uint32_t dst, LV at, uint32_t after)
 {
     Low *L = lg->L;
-    TimeCopy c = { .r = r, .from = from, .to = lg->ni[r].loc, .axis = axis, .how = COPY_AT };
+    TimeCopy c = { .r = r, .from = from, .to = lg->ni[r].loc, .axis = axis, .dst = dst, .after = after, .t = at };
     LV saved = L->idx[axis];
+    c.how = after ? COPY_AFTER : COPY_AT;
     c.to.at[dst] = at;
     L->idx[axis] = t;
     uint32_t axes = lg->g->node.at[r].axes & ~AX(dst);
     emit_rows(lg, axes, time_row, &c);
     L->idx[axis] = saved;
+}
+
+static void copy_at(LowG *lg, Ref r, Ref from, uint32_t axis, LV t, uint32_t dst, LV at)
+{
+    copy_after(lg, r, from, axis, t, dst, at, 0);
 }
 
 static void emit_shift(LowG *lg, Ref r)
@@ -442,25 +451,26 @@ static void emit_shift(LowG *lg, Ref r)
     }
 }
 
+/* All steps of a, then all of b; if the examples end at their own steps of a, b once more, behind each example's end. */
 static void emit_join(LowG *lg, Ref r)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
     const Node *n = &lg->g->node.at[r];
     const uint32_t *w = node_attr(lg->g, r);
+    bool ragged = L->m->axis[w[0]].ragged;
     LV base = 0;
-    for (int k = 0; k < 2; k++) {
-        bool has = w[k] != 0 && (lg->g->node.at[n->in[k]].axes & AX(w[k]));
-        LV T = has ? lb_op(b, LOP_DIM, 0, 0, 0, w[k]) : lb_iconst(b, 1);
-        if (k == 1 && L->m->axis[w[0]].ragged) { /* each example's second part follows its own first */
-            low_fail(L, "then over ragged sequences");
-            return;
-        }
+    for (int k = 0; k < (ragged ? 3 : 2); k++) {
+        Ref from = n->in[k > 0];
+        uint32_t axis = w[k > 0];
+        bool has = axis != 0 && (lg->g->node.at[from].axes & AX(axis));
+        LV T = has ? lb_op(b, LOP_DIM, 0, 0, 0, axis) : lb_iconst(b, 1);
         LV t = lb_for(b, lb_iconst(b, 0), T, 1, false, 0, NULL, NULL);
-        LV at = base ? lb_op(b, LOP_IADD, t, base, 0, 0) : t;
-        copy_at(lg, r, n->in[k], has ? w[k] : w[2], t, w[2], at);
+        LV at = k == 1 ? lb_op(b, LOP_IADD, t, base, 0, 0) : t;
+        copy_after(lg, r, from, has ? axis : w[2], t, w[2], at, k == 2 ? w[0] : 0);
         lb_end_for(b, 0, NULL, NULL);
-        base = T;
+        if (k == 0)
+            base = T;
     }
 }
 

@@ -488,6 +488,18 @@ static void emit_phase(LowG *lg, const Item *it, uint32_t phase)
     }
 }
 
+/* A scalar that others of its row read from memory is stored at once; one that goes where a carry stands (which may still be
+   read) and what nobody reads from memory, when the row is complete. */
+static bool stored_at_once(const LowG *lg, Ref r)
+{
+    if (!lg->ni[r].scratch)
+        return false;
+    for (uint32_t i = 0; lg->ni[r].mem && i < lg->g->root.n; i++)
+        if (lg->g->root.at[i].kind == ROOT_NEXT && lg->g->root.at[i].ref == r)
+            return false;
+    return true;
+}
+
 static void emit_scalars(LowG *lg, const Item *it, uint32_t phase)
 {
     for (uint32_t k = 0; k < it->node.n; k++) {
@@ -498,7 +510,7 @@ static void emit_scalars(LowG *lg, const Item *it, uint32_t phase)
             continue;
         Eval e = eval_make(lg, 0, n->rank);
         ni->row = eval_node(&e, r);
-        if (ni->scratch && !ni->mem)
+        if (stored_at_once(lg, r))
             store_all(&e, r, ni->row);
     }
 }
@@ -516,7 +528,7 @@ static void row_body(LowG *lg, void *arg)
     for (uint32_t k = 0; k < it->node.n; k++) { /* scalars last: a carry may be written where it was read */
         Ref r = it->node.at[k];
         NodeInfo *ni = &lg->ni[r];
-        if (!is_scalar(&lg->g->node.at[r]) || ni->nest || (ni->scratch && !ni->mem && !is_full_reduce(lg, r)))
+        if (!is_scalar(&lg->g->node.at[r]) || ni->nest || (stored_at_once(lg, r) && !is_full_reduce(lg, r)))
             continue;
         Eval e = eval_make(lg, 0, lg->g->node.at[r].rank);
         store_all(&e, r, ni->row);
