@@ -371,6 +371,18 @@ static void panel_tile(void *arg, LV row, int m)
     tile_calls(t->q, row, t->j, t->n0, t->pack0, m, t->nv, t->tail);
 }
 
+/* Zigzag: odd steps of a scan walk the panels backwards, so that those read last are still in the near cache. */
+static LV zigzag(LowG *lg, LV j, int64_t panels)
+{
+    LBuilder *b = &lg->L->b;
+    LV two = lb_iconst(b, 2), odd, last;
+    if (!lg->body)
+        return j;
+    odd = lb_op(b, LOP_ISUB, lg->t, lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, lg->t, two, 0, 0), two, 0, 0), 0, 0);
+    last = lb_op(b, LOP_ISUB, lb_iconst(b, panels - 1), lb_op(b, LOP_IMUL, j, two, 0, 0), 0, 0);
+    return lb_op(b, LOP_IADD, j, lb_op(b, LOP_IMUL, odd, last, 0, 0), 0, 0);
+}
+
 static void gemm_rows(Product *q, LV lo, LV hi)
 {
     Low *L = q->lg->L;
@@ -378,7 +390,7 @@ static void gemm_rows(Product *q, LV lo, LV hi)
     int64_t W = (int64_t)q->p.w * L->p->V;
     if (q->p.full) {
         LV j = q->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, q->p.full), 1, false, 0, NULL, NULL);
-        PanelTiles t = { q, j, 0, 0, q->p.w, 0 };
+        PanelTiles t = { q, j ? zigzag(q->lg, j, q->p.full) : 0, 0, 0, q->p.w, 0 };
         split_rows(L, lo, hi, panel_tile, &t);
         if (j)
             lb_end_for(b, 0, NULL, NULL);
@@ -450,7 +462,8 @@ static bool gemm_is_flat(const Low *L, const Product *q)
     uint32_t open = 0;
     for (uint32_t a = 1; a < L->m->naxis; a++)
         open += (q->axes & AX(a)) && !L->idx[a];
-    bool flat = open > 0 && (q->axes & AX(L->bx)) && flat_rows(L, &q->C, q->axes) && flat_rows(L, &q->C0, q->axes);
+    bool same = !(q->C0.axes & q->axes); /* one row, such as a bias, starts every row's accumulators */
+    bool flat = open > 0 && (q->axes & AX(L->bx)) && flat_rows(L, &q->C, q->axes) && (same || flat_rows(L, &q->C0, q->axes));
     for (uint32_t s = 0; s < q->nseg; s++)
         flat &= flat_rows(L, &q->seg[s].A, q->axes);
     return flat && (!L->chunk || q->axes == (AX(L->chunk - 1) | AX(L->bx)));
