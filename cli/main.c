@@ -33,7 +33,7 @@ static const Command command[] = {
      O_MODEL | O_FILES | O_ENGINE | O(JSON)},
     {"predict", "M.rondo -w W", "outputs as CSV", cmd_predict, 1, 1, O_MODEL | O_FILES | O_ENGINE | O(OUT) | O(FUTURE)},
     {"run", "M.rondo --in X.npz", "arrays in, arrays out", cmd_run, 1, 1,
-     O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(IN) | O(OUT_ARRAYS) | O(GRAD) | O(COMPARE) | O(UNROLL)},
+     O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(IN) | O(OUT_ARRAYS) | O(GRAD) | O(JVP) | O(COMPARE) | O(UNROLL)},
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,
      O_MODEL | O(ENGINE) | O(SEED) | O(BATCH) | O(STEPS) | O_PASSES},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,

@@ -33,6 +33,7 @@ CliExit cmd_run(Cli *c) {
     if (ok) {
         bool expects = cli_has(c, OPT_COMPARE);
         RunOptions o = {.grad = cli_has(c, OPT_GRAD) || (expects && has_prefix(&in, "grad/")),
+                        .jvp = cli_has(c, OPT_JVP),
                         .adam = expects && has_prefix(&in, "adam/")};
         ok = run_arrays(m, &o, &in, a, &out) && (!expects || compare(c, m, &out, &in, path));
         if (ok && out_path) ok = npz_write(c->ctx, out_path, &out);

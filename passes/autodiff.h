@@ -46,6 +46,9 @@ Ref with_rows(Level *l, Ref v, uint32_t axes, uint32_t summed);
 void level_sweep(Level *l);
 void back_elementwise(Level *l, Ref r);
 void back_structural(Level *l, Ref r);
+/* g times the derivative of r by operand i; 0 where none flows. */
+Ref elementwise_times(Level *l, Ref r, uint32_t i, Ref g);
+Ref amax_mask(Level *l, Ref r); /* the elements of the operand of r that are the first largest ones */
 void back_scan(Level *l, Ref r);
 uint8_t *finite_bits(Arena *a, const Graph *g);
 Activity *graph_activity(Arena *a, const Graph *g, const uint8_t *param, const uint8_t *input, const uint8_t *carry,

@@ -173,6 +173,13 @@ void back_elementwise(Level *l, Ref r)
     }
 }
 
+Ref elementwise_times(Level *l, Ref r, uint32_t i, Ref g)
+{
+    const X *d = factor(l->arena, (Op)l->fwd->node.at[r].op, i);
+
+    return d ? times(l, r, g, d) : 0;
+}
+
 static uint8_t op_bits(const Graph *g, const Node *n, uint8_t in)
 {
     (void)g;

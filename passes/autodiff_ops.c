@@ -66,13 +66,13 @@ static Ref iota_dim(Graph *g, const Node *x, uint32_t dim)
     return g_expand(g, g_iota(g, x->dim[dim]), x->rank, x->dim, map, 0);
 }
 
-static void back_amax(Level *l, Ref r)
+Ref amax_mask(Level *l, Ref r)
 {
     Graph *g = l->bwd;
     Node y = *value(l, r), x = *value(l, y.in[0]);
     const uint32_t *w = node_attr(l->fwd, r);
     uint32_t axes = w[0], dims = w[1];
-    Ref a = need(l, y.in[0]), mask, v;
+    Ref a = need(l, y.in[0]), mask;
 
     if (!axes && dims && !(dims & (dims - 1))) {
         uint32_t dim = dims == 1 ? 0 : dims == 2 ? 1 : 2;
@@ -84,7 +84,16 @@ static void back_amax(Level *l, Ref r)
         for (uint32_t d = 0; d < x.rank; d++)
             if (dims >> d & 1) mask = first_along(l, mask, iota_dim(g, &x, d), &x, axes, dims);
     }
-    v = unreduce(g, widen_dims(g, l->adj[r], &y), &x, dims);
+    return mask;
+}
+
+static void back_amax(Level *l, Ref r)
+{
+    Graph *g = l->bwd;
+    Node y = *value(l, r), x = *value(l, y.in[0]);
+    uint32_t dims = node_attr(l->fwd, r)[1];
+    Ref mask = amax_mask(l, r), v = unreduce(g, widen_dims(g, l->adj[r], &y), &x, dims);
+
     give(l, r, 0, g_select(g, mask, v, g_const(g, 0)));
 }
 

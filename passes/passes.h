@@ -11,6 +11,10 @@ typedef struct PassOptions {
     bool grad;
     const bool *want_input; /* by index in Module.input: ROOT_GRAD_INPUT for these (dtype F); NULL: none */
 
+    /* What jvp is asked for: directions for these, by index in Module.param and Module.input; both NULL: all parameters. */
+    bool jvp;
+    const bool *tangent_param, *tangent_input;
+
     /* Watching; all may be 0. Names are those of the table; "all" after print_after means each pass. */
     const char *print_after, *stop_after;
     const char *const *disable; /* names, NULL-terminated */
@@ -27,7 +31,7 @@ typedef struct {
 extern const Pass pass_table[];
 extern const uint32_t pass_count;
 
-/* The pipeline of graph passes: simplify stabilize merge_gemm distribute simplify [autodiff simplify distribute simplify]
+/* The pipeline of graph passes: simplify stabilize merge_gemm distribute simplify [autodiff, jvp, simplify distribute simplify]
    merge_gemm simplify.
    False if a verification failed, an unknown name was given or out of autodiff's reach (diagnostics say which). */
 bool passes_run(Module *m, const PassOptions *o);
@@ -38,6 +42,7 @@ bool pass_simplify(Module *m, const PassOptions *o); /* fold, share, dead code; 
 bool pass_stabilize(Module *m, const PassOptions *o); /* log(sigmoid), softmax and relatives to stable forms */
 bool pass_distribute(Module *m, const PassOptions *o); /* scan into before, loop and after */
 bool pass_autodiff(Module *m, const PassOptions *o); /* appends GRAD_PARAM and GRAD_INPUT roots; runs even if !o->grad */
+bool pass_jvp(Module *m, const PassOptions *o); /* appends derivatives in a direction: inputs "tangent/..", roots VALUE "jvp/.." */
 bool pass_merge_gemm(Module *m, const PassOptions *o); /* products of one operand into one product */
 
 #endif

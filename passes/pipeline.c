@@ -10,6 +10,7 @@ const Pass pass_table[] = {
     {"distribute", "split each scan into work before, inside and after its loop", pass_distribute, true},
     {"merge_gemm", "make one product of the products of one operand", pass_merge_gemm, true},
     {"autodiff", "append the gradients of the loss (reverse mode)", pass_autodiff, false},
+    {"jvp", "append the derivatives of all results in one direction (forward mode)", pass_jvp, false},
 };
 const uint32_t pass_count = sizeof pass_table / sizeof *pass_table;
 
@@ -75,7 +76,7 @@ static bool run(Module *m, const PassOptions *o, const Pass *p, bool *changed)
 bool passes_run(Module *m, const PassOptions *o)
 {
     static const char *const forward[] = {"simplify", "stabilize", "merge_gemm", "distribute", "simplify", NULL};
-    static const char *const backward[] = {"autodiff", "simplify", "distribute", "simplify", NULL};
+    static const char *const backward[] = {"autodiff", "jvp", "simplify", "distribute", "simplify", NULL};
     static const char *const last[] = {"merge_gemm", "simplify", NULL};
     const char *const *const part[3] = {forward, backward, last};
 
@@ -83,9 +84,9 @@ bool passes_run(Module *m, const PassOptions *o)
     for (const char *const *d = o->disable; d && *d; d++)
         if (!known(m->ctx, *d)) return false;
     for (int i = 0; i < 3; i++) {
-        for (const char *const *name = part[i]; *name && (i != 1 || o->grad); name++) {
+        for (const char *const *name = part[i]; *name && (i != 1 || o->grad || o->jvp); name++) {
             const Pass *p = find_pass(*name);
-            if (disabled(o, p)) continue;
+            if (disabled(o, p) || (p->run == pass_autodiff && !o->grad) || (p->run == pass_jvp && !o->jvp)) continue;
             if (!run(m, o, p, NULL)) return false;
             if (o->stop_after && !strcmp(o->stop_after, p->name)) return true;
         }

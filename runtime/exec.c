@@ -139,6 +139,9 @@ static bool make(void *arg) {
     if (e->opt.passes) po = *e->opt.passes;
     po.grad = e->opt.grad;
     po.want_input = e->opt.want_input;
+    po.jvp = e->opt.jvp;
+    po.tangent_param = e->opt.tangent_param;
+    po.tangent_input = e->opt.tangent_input;
     double t0 = now();
     e->m = module_copy(k->m, &e->arena);
     if (!e->m || !passes_run(e->m, &po)) return false;

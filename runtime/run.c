@@ -23,6 +23,47 @@ static bool has_targets(const Module *m, const Arrays *in) {
     return true;
 }
 
+/* The direction of jvp: which parameters and inputs it moves. An array that belongs to nothing is an error. */
+static bool run_direction(Run *r, const Module *m, ExecOptions *o) {
+    Ctx *ctx = r->m->ctx;
+    bool *param = NEW_N(r->a, bool, m->param.n + 1), *input = NEW_N(r->a, bool, m->input.n + 1), any = false;
+    const char **name = NEW_N(r->a, const char *, m->param.n + m->input.n + 1);
+    bool **flag = NEW_N(r->a, bool *, m->param.n + m->input.n + 1);
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->param.n; i++, n++) {
+        name[n] = arena_printf(r->a, "tangent/param/%s", name_str(ctx, m->param.at[i].name));
+        flag[n] = &param[i];
+    }
+    for (uint32_t i = 0; i < m->input.n; i++) {
+        InputKind k = (InputKind)m->input.at[i].kind;
+        if (m->input.at[i].dtype != DT_F || (k != INPUT_DATA && k != INPUT_STATE)) continue;
+        const char *kind = m->input.at[i].kind == INPUT_STATE ? "init" : "input";
+        name[n] = arena_printf(r->a, "tangent/%s/%s", kind, name_str(ctx, m->input.at[i].name));
+        flag[n++] = &input[i];
+    }
+    for (uint32_t i = 0; i < r->in->array.n; i++) {
+        const char *given = r->in->array.at[i].name;
+        uint32_t k = 0;
+        if (strncmp(given, "tangent/", 8) != 0) continue;
+        while (k < n && strcmp(name[k], given) != 0) k++;
+        if (k == n) {
+            diag_error(ctx, 605, NOWHERE, "'%s' is a direction for nothing that '%s' has", given, name_str(ctx, m->name));
+            const char *near = nearest_name(given, name, n);
+            if (near) diag_help(ctx, NOWHERE, "did you mean '%s'? A state needs its value, init/NAME, too", near);
+            return false;
+        }
+        *flag[k] = any = true;
+    }
+    if (!any) {
+        diag_error(ctx, 605, NOWHERE, "jvp needs a direction: arrays tangent/param/NAME, tangent/input/NAME or tangent/init/NAME");
+        return false;
+    }
+    o->jvp = true;
+    o->tangent_param = param;
+    o->tangent_input = input;
+    return true;
+}
+
 /* The module of this run: lengths if some are given, states from outside if they are given, gradients of all that is given. */
 static bool run_build(Run *r) {
     Model *m = r->m;
@@ -53,6 +94,7 @@ static bool run_build(Run *r) {
     o.pool = m->pool;
     o.grad = grad;
     o.want_input = r->o->grad && !r->windows ? want : NULL;
+    if (r->o->jvp && !run_direction(r, r->built, &o)) return false;
     r->exec = exec_make(m->ctx, r->built, &o, NULL);
     return r->exec != NULL;
 }
@@ -91,6 +133,7 @@ static bool run_results(Run *r) {
         if (x->kind == ROOT_OUTPUT) ok = put(r, k, "output/", x->name);
         else if (x->kind == ROOT_FINAL) ok = put(r, k, "final/", mod->state.at[x->index].name);
         else if (x->kind == ROOT_LOSS) ok = put(r, k, "loss", 0);
+        else if (x->kind == ROOT_VALUE) ok = put(r, k, "", x->name);
         else if (x->kind == ROOT_GRAD_INPUT && r->o->grad)
             ok = put(r, k, mod->input.at[x->index].kind == INPUT_STATE ? "grad/init/" : "grad/input/", mod->input.at[x->index].name);
         if (!ok) return false;

@@ -85,11 +85,13 @@ typedef struct {
     int64_t batch, steps; /* what the schedule is costed for; 0: unknown. No bit depends on it */
     bool no_reuse, shadow, debug_symbols;
     const char *cc, *cache_dir; /* see EngineOptions */
-    const PassOptions *passes; /* watching and disabling; NULL: every pass, nothing printed. Its grad, want_input are not read */
+    const PassOptions *passes; /* watching and disabling; NULL: every pass, nothing printed. What it asks of autodiff and jvp is not read */
     size_t memory_limit; /* bytes; 0: 16 GiB */
     Pool *pool; /* shared workers; NULL: `threads` of its own */
     bool grad; /* autodiff, as in PassOptions */
     const bool *want_input; /* by Module.input; may be NULL */
+    bool jvp; /* as in PassOptions */
+    const bool *tangent_param, *tangent_input;
 } ExecOptions;
 
 typedef struct {
@@ -181,9 +183,10 @@ const Array *exec_find_input(const Module *m, uint32_t i, const Arrays *in); /* 
 /* ---- the commands ------------------------------------------------------------------------------------------------------ */
 
 /* rondo run. `in`: param/ const/ init/ input/ length/ target/ (param and const: those present replace the model's weights);
-   `out`: output/ final/ loss, and with grad: grad/param/ grad/init/ grad/input/; with adam: adam/param/ adam/loss. */
+   `out`: output/ final/ loss, and with grad: grad/param/ grad/init/ grad/input/; with adam: adam/param/ adam/loss; with jvp, for
+   the direction in `in` under tangent/param/ tangent/input/ tangent/init/: jvp/output/ jvp/final/ jvp/loss. */
 typedef struct {
-    bool grad, adam;
+    bool grad, adam, jvp;
     uint64_t update; /* of the noise */
 } RunOptions;
 bool run_arrays(Model *m, const RunOptions *o, const Arrays *in, Arena *a, Arrays *out);

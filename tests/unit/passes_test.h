@@ -11,6 +11,8 @@ void diagnostics(Ctx *ctx, Arena *a);
 bool same_values(const Module *before, const Module *after, const GenInputs *in, Arena *a, double tol);
 /* The gradients of `after` against differences of `before`, one or all elements an array. */
 void check_gradients(const Module *before, const Module *after, Ctx *ctx, Arena *a, GenInputs *in, uint64_t seed, bool all);
+/* The loss's derivative in a random direction by jvp, against the gradient by autodiff. */
+void check_forward(const Module *m, Ctx *ctx, Arena *a, const GenInputs *in, uint64_t seed, bool pipeline);
 
 void test_merged(void); /* passes_shape.c: what is left of the products of some cells */
 void test_texts(void); /* passes_shape.c: tests/passes/NAME.ir, one pass, NAME.out */

@@ -175,6 +175,7 @@ static void elementwise(Op op)
         check(module_eval(n, &k.a, &in.in, out) && out[1][0] == 0 && out[1][3] == 0, "stop", op);
     } else {
         check_gradients(k.m, n, k.ctx, &k.a, &in, op, true);
+        check_forward(k.m, k.ctx, &k.a, &in, op, false);
     }
     end(&k);
 }
@@ -248,6 +249,7 @@ static void structure(Op op, bool ragged)
     n = module_copy(k.m, &k.a);
     check(passes_run_named(n, "autodiff", &(PassOptions){.grad = true, .want_input = want}, NULL), op_info[op].text, op);
     check_gradients(k.m, n, k.ctx, &k.a, &in, op, true);
+    check_forward(k.m, k.ctx, &k.a, &in, op, false);
     end(&k);
 }
 

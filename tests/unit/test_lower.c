@@ -141,7 +141,13 @@ static bool one(uint64_t seed)
     static const char *const optional[] = { "distribute", "merge_gemm", "stabilize", "simplify" };
     uint32_t off = gen_below(&s, 12);
     const char *disable[] = { off < 4 ? optional[off] : NULL, NULL };
-    if (!passes_run(m, &(PassOptions){ .grad = grad, .disable = disable })) {
+    bool jvp = seed % 5 == 0, *every = NEW_N(&a, bool, m->param.n + m->input.n + 1);
+    memset(every, 1, m->param.n + m->input.n);
+    PassOptions po = { .grad = grad, .disable = disable, .jvp = jvp, .tangent_param = every, .tangent_input = every };
+    bool passed_all = passes_run(m, &po);
+    if (jvp) /* values for the directions too */
+        in = gen_inputs_long(m, &a, seed, many ? in.in.axis[1] : 0);
+    if (!passed_all) {
         report(ctx, &a, seed, "the passes failed", m, NULL);
     } else {
         LowerOptions lo = { .f64 = f64, .V = V, .registers = 16, .no_reuse = gen_below(&s, 4) == 0 };
