@@ -318,7 +318,7 @@ LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *
     if (L->failed)
         return NULL;
     close_lifetimes(L);
-    plan_memory(L->p, !o->no_reuse, L->barrier.at, L->barrier.n, L->serial);
+    plan_memory(L->p, !o->no_reuse, L->barrier.at, L->barrier.n, L->serial, L->bx);
     order_functions(L->p);
     if (!lprogram_verify(L->p, "lower"))
         return NULL;

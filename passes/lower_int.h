@@ -210,6 +210,6 @@ void give_places(LowG *lg); /* memory for what the plan wants in memory and has 
 void low_fail(Low *L, const char *what);
 
 /* plan_memory.c: gives SLAB buffers whose lifetimes do not meet the same slot. */
-void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial);
+void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial, uint32_t row_axis);
 
 #endif

@@ -1,8 +1,8 @@
 /* plan_memory: scratch buffers whose lifetimes do not meet share a slot.
    before:  every SLAB buffer has a lifetime [first, last] in items
    after:   LBuf.slot; a slot is as large as its largest member, slots lie one after another
-   With several threads, each owns rows of the batch: a slot changes hands freely between buffers of one shape (a thread's rows
-   are at the same addresses in both), else only across a barrier.
+   With several threads, each owns rows of the batch: a slot changes hands freely between buffers of rows of one shape (a thread's
+   rows are at the same addresses in both), else only across a barrier. What has no rows is read by all.
    relies on: a buffer that is live across iterations of a loop has a lifetime that covers the loop (lowering's loop ranges). */
 #include "passes/lower_int.h"
 
@@ -29,8 +29,17 @@ static bool barrier_between(const uint32_t *barrier, uint32_t n, uint32_t last, 
     return false;
 }
 
+/* Whether all of it belongs to rows of that axis. */
+static bool has_rows(const LExtent *e, uint32_t axis)
+{
+    for (uint32_t i = 0; i < e->n; i++)
+        if (!(e->term[i].dims >> axis & 1))
+            return false;
+    return e->n > 0;
+}
+
 /* barrier: positions that every thread reaches only when all have left those before; serial: one thread does it all */
-void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial)
+void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial, uint32_t row_axis)
 {
     uint32_t n = p->buf.n, count = 0;
     uint32_t *order = NEW_N(p->arena, uint32_t, n + 1);
@@ -52,7 +61,7 @@ void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbar
             if (b->first != UINT32_MAX && slot[k].last < b->first && slot[k].of->elem == b->elem &&
                 same_extent(&slot[k].of->extent, &b->extent, false) &&
                 (serial || barrier_between(barrier, nbarrier, slot[k].last, b->first) ||
-                 same_extent(&slot[k].of->extent, &b->extent, true)))
+                 (has_rows(&b->extent, row_axis) && same_extent(&slot[k].of->extent, &b->extent, true))))
                 s = k;
         if (s == nslot)
             slot[nslot++].of = b;
