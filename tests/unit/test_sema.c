@@ -192,7 +192,7 @@ static void test_conform(const char *name, const char *json) {
         found = 0;
         for (uint32_t i = 0; i < d->state.n; i++)
             found -= strstr(text, arena_printf(&a, "\"final/%s\"", name_str(ctx, d->state.at[i].name))) != NULL;
-        for (const char *at = text; (at = strstr(at, "\"final/")) != NULL; at++) found++;
+        for (const char *at = text; (at = strstr(at, "\"final/")) != NULL; at++) found += at[7] != '*'; /* a note speaks of all */
         check(found == 0, "has every state of the list", name);
     }
     arena_free(&a);
