@@ -87,6 +87,7 @@ CliExit cmd_predict(Cli *c);
 CliExit cmd_run(Cli *c);
 CliExit cmd_gradcheck(Cli *c);
 CliExit cmd_emit(Cli *c);
+CliExit cmd_import(Cli *c);
 CliExit cmd_ir(Cli *c);
 CliExit cmd_opt(Cli *c);
 CliExit cmd_explain(Cli *c);

@@ -1,6 +1,7 @@
 # What a user gets: lib/librondo.{a,so}, bin/rondo, include/rondo.h, share/rondo/std, and the files by which others find them.
 
 get_property(folders GLOBAL PROPERTY RONDO_FOLDERS)
+list(REMOVE_ITEM folders rondo_import) # the command's alone: rondo.h has nothing of it
 
 # One library of all folders. What they need from the system is collected from their link interfaces.
 set(objects)
@@ -49,7 +50,7 @@ string(REPLACE ";" "\n" RONDO_FIND "${RONDO_FIND}")
 if(TARGET rondo_runtime)
   file(GLOB cli CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cli/*.c)
   add_executable(rondo ${cli})
-  target_link_libraries(rondo PRIVATE rondo_runtime)
+  target_link_libraries(rondo PRIVATE rondo_import)
   set_target_properties(rondo PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
   install(TARGETS rondo RUNTIME)
 endif()

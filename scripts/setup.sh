@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-packages="gcc libc6-dev make cmake ninja-build pkg-config flex bison llvm-19-dev libclang-19-dev libsleef-dev libzip-dev zlib1g-dev libjansson-dev \
+packages="gcc libc6-dev make cmake ninja-build pkg-config flex bison llvm-19-dev libclang-19-dev libsleef-dev libzip-dev zlib1g-dev libjansson-dev protobuf-c-compiler libprotobuf-c-dev \
 gnuplot-nox clang-19 locales jq"
 
 missing=

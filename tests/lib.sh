@@ -15,4 +15,4 @@ expect() {
 says() { grep -q -e "$2" "$1" || { cat "$1" >&2; fail "$1 does not say: $2"; }; }
 silent() { [ ! -s "$1" ] || { cat "$1" >&2; fail "$1 is not empty"; }; }
 
-commands="check fmt train eval predict run gradcheck emit ir opt explain bench"
+commands="check fmt train eval predict run gradcheck emit import ir opt explain bench"
