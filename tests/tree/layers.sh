@@ -21,7 +21,7 @@ may cli base ir frontend passes codegen runtime import
 
 bad=$(grep -rln 'llvm-c/' base ir frontend passes codegen runtime cli | grep -vE '^codegen/llvm_[a-z0-9_]*\.[ch]$' || true)
 [ -z "$bad" ] || fail "llvm-c/ outside codegen/llvm_*.c: $bad"
-bad=$(grep -rlnE 'protobuf-c|pb-c\.h' base ir frontend passes codegen runtime import cli --include=*.[ch] | grep -v '^import/pb_[a-z0-9_]*\.c$' || true)
+bad=$(grep -rlE '#include.*(protobuf-c|pb-c\.h)' base ir frontend passes codegen runtime import cli --include=*.[ch] | grep -v '^import/pb_[a-z0-9_]*\.c$' || true)
 [ -z "$bad" ] || fail "protobuf-c outside import/pb_*.c: $bad"
 bad=$(grep -rln 'clang-c/' base ir frontend passes codegen runtime cli | grep -vE '^frontend/clang_[a-z0-9_]*\.[ch]$' || true)
 [ -z "$bad" ] || fail "clang-c/ outside frontend/clang_*.c: $bad"
