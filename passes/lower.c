@@ -295,6 +295,22 @@ static bool find_row_axis(Low *L)
     return true;
 }
 
+int lower_lanes(const Module *m, int lanes)
+{
+    int widest = 0;
+    for (uint32_t k = 1; k < m->graph.n; k++) {
+        const Graph *g = m->graph.at[k];
+        for (Ref r = 1; r < g->node.n; r++) {
+            const Node *n = &g->node.at[r];
+            if (n->op == OP_CARRY && n->rank && n->dim[n->rank - 1] > widest)
+                widest = n->dim[n->rank - 1];
+        }
+    }
+    while (widest > 1 && lanes > 4 && lanes / 2 >= widest)
+        lanes /= 2;
+    return lanes;
+}
+
 LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *o, Str *explain)
 {
     Low *L = NEW(a, Low);

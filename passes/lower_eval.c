@@ -60,22 +60,30 @@ static LV load_place(Eval *e, const Loc *l, const Node *n, uint32_t rank, const 
     return v;
 }
 
+/* The last, partial vector of a row with room behind it is stored whole: a masked store is not forwarded to the loads that
+   soon follow, which at batch 1 is most of what they wait for. */
+static bool whole_tail(const Eval *e, const Loc *l, const Node *n)
+{
+    const LIdx *i = &e->ix[0].i;
+    return l->spare && n->rank == 1 && l->fs[0] == 1 && l->foff == 0 && !i->n && i->c0 + e->lanes == n->dim[0];
+}
+
 void store_value(Eval *e, const Loc *l, const Node *n, LV v)
 {
     Low *L = e->lg->L;
     int64_t lane;
     LIdx i = place_index(e, l, n->rank, e->ix, &lane);
-    bool vector = e->lanes > 0 && lane == 1, full = e->lanes == L->p->V;
+    bool vector = e->lanes > 0 && lane == 1, full = e->lanes == L->p->V || (vector && whole_tail(e, l, n));
     low_touch(L, l->buf);
     if (e->lanes > 0 && lane != 1 && e->lanes != 1 && lane != 0)
         low_fail(L, "a vector store to places that are not neighbours");
     if (n->dtype == DT_I) {
-        lb_store(&L->b, !vector ? LOP_STV1 : full ? LOP_STV : LOP_STVT, l->buf, i, v, e->lanes);
+        lb_store(&L->b, !vector ? LOP_STV1 : full ? LOP_STV : LOP_STVT, l->buf, i, v, full ? L->p->V : e->lanes);
         return;
     }
     if (n->dtype == DT_B)
         v = lb_op(&L->b, LOP_SEL, v, lb_fconst(&L->b, 1), lb_fconst(&L->b, 0), 0);
-    lb_store(&L->b, !vector ? LOP_ST1 : full ? LOP_ST : LOP_STT, l->buf, i, v, e->lanes);
+    lb_store(&L->b, !vector ? LOP_ST1 : full ? LOP_ST : LOP_STT, l->buf, i, v, full ? L->p->V : e->lanes);
 }
 
 static LV bool_const(LBuilder *b, bool v)

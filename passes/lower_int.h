@@ -26,6 +26,7 @@ typedef struct {
     int64_t ld, foff, fs[MAX_RANK];
     uint32_t slots; /* axis with one more slot than steps (a stacked carry with its initial value); 0: none */
     int shift; /* added to the index of axis `slots` */
+    bool spare; /* a vector that begins inside of a row may end past its last feature: nobody reads what is there */
     uint32_t chunk; /* 1 + axis of which only the current chunk has memory; 0: none */
     uint32_t bind; /* 1 + axis whose index is the step of the scan being placed; 0: none */
     LV at[MAX_AXES]; /* index along an axis; 0: the current one (Low.idx) */

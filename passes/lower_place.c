@@ -65,6 +65,7 @@ Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what)
     const Node *n = &lg->g->node.at[r];
     Loc l = { .ok = true, .elem = (uint8_t)elem_of(n), .axes = axes };
     l.ld = padded(node_features(n));
+    l.spare = l.ld > 1 && n->rank == 1;
     dense_strides(&l, n);
     l.buf = low_buf(L, what ? what : low_name(L, lg->g, r), L->prepare ? LB_PACK : LB_SLAB, (LElem)l.elem, 0, axes, l.ld, 0);
     return l;

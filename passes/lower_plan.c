@@ -562,8 +562,8 @@ void plan_graph(LowG *lg)
     for (Ref r = 1; r < g->node.n; r++)
         lg->ni[r].done = other_rate(lg, r);
     schedule(lg, 0);
-    for (Ref r = 1; r < g->node.n; r++)
-        if (!other_rate(lg, r) || lg->load_phase) /* in the load phase run-rate users ask for memory too */
+    for (Ref r = 1; r < g->node.n; r++) /* what is inlined asks through its users */
+        if (real(lg->ni[r].kind) && (!other_rate(lg, r) || lg->load_phase)) /* in the load phase run-rate users ask for memory too */
             visit_inputs(lg, r, mark_memory);
     mark_roots(lg);
     set_phases(lg);

@@ -65,7 +65,7 @@ static double now(void) {
 static bool make_program(Exec *e, Str *explain) {
     HostInfo host = host_info();
     const ExecOptions *o = &e->opt;
-    int lanes = e->f64 ? host.lanes_f64 : host.lanes_f32;
+    int lanes = lower_lanes(e->m, e->f64 ? host.lanes_f64 : host.lanes_f32);
     LowerOptions lo = {.f64 = e->f64, .V = o->V ? o->V : lanes, .registers = o->registers ? o->registers : host.registers,
                        .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps};
     double t0 = now();
