@@ -18,6 +18,11 @@ CliExit cmd_gradcheck(Cli *c) {
         if (k) rc = CLI_OK;
         for (uint32_t i = 0; k && i < n; i++) {
             bool ok = k[i].error < 1e-6;
+            if (k[i].through) {
+                printf("%-32s          -  0 of %" PRId64 " elements  not checked: it passes a straight-through function\n", k[i].name,
+                       k[i].elements);
+                continue;
+            }
             printf("%-32s %10.3g  %" PRId64 " of %" PRId64 " elements  %s\n", k[i].name, k[i].error, k[i].checked,
                    k[i].elements, ok ? "ok" : "PAST 1e-6");
             if (!ok) rc = CLI_INPUT;

@@ -150,7 +150,7 @@ struct AstStmt {
 
 typedef enum {
     AST_CELL,      /* cell name[brackets](inputs) { body } */
-    AST_FN,        /* fn name[brackets](inputs) = value */
+    AST_FN,        /* fn name[brackets](inputs) = value [grad x = d, .. [, straight_through]] */
     AST_MODEL,     /* model name[brackets] { body } */
     AST_DEF_METRIC,/* metric name[brackets](inputs) { body } */
     AST_OPTIMIZER, /* optimizer name[brackets](inputs) { body } */
@@ -173,6 +173,8 @@ struct AstDecl {
     AstFormals inputs;   /* (x: [I], lr = 1e-3) */
     AstStmts body;       /* of a FN that was read from C: bindings, before its value */
     AstExpr *value;      /* FN, INIT */
+    AstArgs grad;        /* FN: grad x = ...: the derivative with respect to each named input; empty: that of value */
+    bool has_grad, straight_through; /* FN: the clause was written; its last word */
     const char *refusal; /* FN read from C: why it cannot be expressed; NULL: it can */
     Span refused_at;
     Name path;           /* IMPORT, IMPORT_C */

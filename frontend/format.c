@@ -107,6 +107,7 @@ static void mark_file(Format *f, const AstFile *file) {
         mark_formals(f, &d->brackets);
         mark_formals(f, &d->inputs);
         mark_expr(f, d->value);
+        for (uint32_t k = 0; k < d->grad.n; k++) mark_expr(f, d->grad.at[k].value);
         mark_stmts(f, &d->body);
         mark_entries(f, &d->entries);
     }

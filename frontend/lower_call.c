@@ -202,13 +202,61 @@ static bool arity(Scope *s, const AstExpr *x, const Decl *d, uint32_t n)
     return false;
 }
 
+/* One term of a derivative: d times x, where d is a constant to the derivatives of all that follows. */
+static const Val *grad_term(Scope *c, const AstDecl *d, const AstArg *a, const Val *result)
+{
+    Binding *b = scope_find(c, a->name, false);
+    const Val *k = eval(c, a->value), *x, *w;
+    Node t = val_type(result);
+    Graph *g = c->level->g;
+    uint32_t i;
+
+    if (!find_formal(&d->inputs, a->name, &i)) {
+        unknown_argument(c, c->decl, &d->inputs, a);
+        return &val_poison;
+    }
+    if (!b || b->val->kind == V_NUM || k->kind == V_POISON) return k->kind == V_POISON ? k : NULL;
+    x = val_float(c, b->val, "a derivative");
+    k = val_float(c, k, "a derivative");
+    if (x->kind == V_POISON || k->kind == V_POISON) return &val_poison;
+    if (!broadcast_pair(c, a->span, "*", &k, &x)) return &val_poison;
+    w = val_of(c, g_bin(g, OP_MUL, g_un(g, OP_STOP, k->ref), x->ref), a->span);
+    if (w->kind == V_TENSOR && val_type(w).rank <= t.rank) w = val_broadcast(c, w, t.rank, t.dim, result->src);
+    else w = &val_poison;
+    if (w->kind == V_POISON && sema_error(c->e, 415, a->span, "this derivative is %s, the result of `%s` %s", val_text(c, x), name_str(c->e->ctx, d->name), val_text(c, result)))
+        diag_help(c->e->ctx, (Span){0, 0}, "`grad %s = d`: d times `%s` has the shape of the result", name_str(c->e->ctx, a->name), name_str(c->e->ctx, a->name));
+    return w;
+}
+
+/* A function with a grad clause: its value, the derivative of the sum of derivatives times inputs. */
+static const Val *with_derivative(Scope *c, const AstDecl *d, const Val *v)
+{
+    Graph *g = c->level->g;
+    Ref sum = 0;
+    Val *w;
+
+    v = val_float(c, v, "a function with a derivative");
+    for (uint32_t i = 0; i < d->grad.n; i++) {
+        const Val *t;
+        if (v->kind == V_POISON) eval(c, d->grad.at[i].value); /* its own errors */
+        else if ((t = grad_term(c, d, &d->grad.at[i], v)) != NULL) {
+            if (t->kind == V_POISON) return t;
+            sum = sum ? g_bin(g, OP_ADD, sum, t->ref) : t->ref;
+        }
+    }
+    if (v->kind == V_POISON) return v;
+    w = val_copy(c->e, v);
+    w->ref = sum ? g_bin(g, d->straight_through ? OP_SURROGATE : OP_VIA, v->ref, sum) : g_un(g, OP_STOP, v->ref);
+    return w;
+}
+
 const Val *fn_value(Scope *c, const AstDecl *d)
 {
     for (uint32_t i = 0; i < d->body.n; i++) {
         const AstStmt *st = d->body.at[i];
         scope_bind(c, st->targets.at[0].name, eval(c, st->value), st->span);
     }
-    return eval(c, d->value);
+    return d->has_grad ? with_derivative(c, d, eval(c, d->value)) : eval(c, d->value);
 }
 
 static const Val *fn_body(Scope *c, Decl *d, Span call)

@@ -47,6 +47,7 @@ static const struct {
 } block_words[] = {
     {"noise", NOISE},   {"input", INPUT}, {"target", TARGET}, {"output", OUTPUT},       {"loss", LOSS},
     {"metric", METRIC}, {"train", TRAIN}, {"data", DATA},     {"optimizer", OPTIMIZER}, {"init", INIT},
+    {"grad", GRAD},
 };
 
 bool token_is(const Parser *p, const Token *t, const char *text) {
@@ -84,7 +85,7 @@ static int kind_in_place(const Parser *p, uint32_t k, int before) {
     bool line = t->first && !after->first && (next == NAME || next == '{');
     if (!token_can_end(before) && !(line && before >= 0)) return NAME;
     if (next == '=' || next == ',') return NAME;
-    if ((word == OPTIMIZER || word == INIT) && next != NAME) return NAME;
+    if ((word == OPTIMIZER || word == INIT || word == GRAD) && next != NAME) return NAME;
     return word;
 }
 

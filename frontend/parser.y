@@ -107,6 +107,19 @@ static AstDecl *with_value(AstDecl *d, AstExpr *value) {
     return d;
 }
 
+static AstDecl *with_grad(Parser *p, AstDecl *d, AstArgs *grads) {
+    d->has_grad = true;
+    for (uint32_t i = 0; i < grads->n; i++) {
+        const AstArg *a = &grads->at[i];
+        bool word = !a->name && a->value->name == intern(p->ctx, "straight_through");
+        if (a->name) VEC_PUSH(p->a, d->grad) = *a;
+        else if (word && i + 1 == grads->n) d->straight_through = true;
+        else if (parse_error(p, 100, a->span, word ? "`straight_through` ends the clause" : "expected `=` after name `%s`", name_str(p->ctx, a->value->name)))
+            diag_help(p->ctx, (Span){0, 0}, "a derivative for each input: `grad x = 1 - tanh(x)^2`, then `, straight_through` if it is not the function's own");
+    }
+    return d;
+}
+
 static AstDecl *model_checked(Parser *p, AstDecl *d, Span inputs) {
     if (d->has_inputs && parse_error(p, 117, inputs, "a model has no list of inputs"))
         diag_help(p->ctx, (Span){0, 0}, "declare each in its body: `input x: seq [8]`");
@@ -165,7 +178,7 @@ static AstStmt *ast_noise(Parser *p, AstStmt *s, Span a, Span b) {
 %token CELL "`cell`" FN "`fn`" MODEL "`model`" IMPORT "`import`" PARAM "`param`" CONST "`const`" STATE "`state`"
 %token RETURN "`return`" REPEAT "`repeat`" IN "`in`" SEQ "`seq`" TOKEN "`token`" BOOL "`bool`" TRUE "`true`" FALSE "`false`"
 %token NOISE "`noise`" INPUT "`input`" TARGET "`target`" OUTPUT "`output`" LOSS "`loss`" METRIC "`metric`"
-%token TRAIN "`train`" DATA "`data`" OPTIMIZER "`optimizer`" INIT "`init`"
+%token GRAD "`grad`" TRAIN "`train`" DATA "`data`" OPTIMIZER "`optimizer`" INIT "`init`"
 %token NAME "a name" PRIMED "a primed name" NUMBER "a number" STRING "a string"
 %token AND "`and`" OR "`or`" NOT "`not`" MOD "`mod`" EQ "`==`" NE "`!=`" LE "`<=`" GE "`>=`" DOTDOT "`..`"
 
@@ -181,7 +194,7 @@ static AstStmt *ast_noise(Parser *p, AstStmt *s, Span a, Span b) {
 %precedence '.' '[' '('
 
 %type <expr> expr init
-%type <args> args arg_list arg items item_list item outputs output metrics loss_tail
+%type <args> args arg_list arg items item_list item outputs output metrics loss_tail grads grad
 %type <exprs> dims dim_list
 %type <type> type base_type type_opt
 %type <formal> formal
@@ -211,6 +224,8 @@ decl: CELL NAME brackets inputs block     { $$ = with_body(head(p, AST_CELL, @$,
     | MODEL NAME brackets block           { $$ = with_body(head(p, AST_MODEL, @$, @1, @2, @3, $3, NULL), $4); }
     | MODEL NAME brackets inputs block    { $$ = model_checked(p, with_body(head(p, AST_MODEL, @$, @1, @2, @4, $3, $4), $5), @4); }
     | FN NAME brackets inputs '=' expr    { $$ = with_value(head(p, AST_FN, @$, @1, @2, @4, $3, $4), $6); }
+    | FN NAME brackets inputs '=' expr GRAD grads
+                                          { $$ = with_grad(p, with_value(head(p, AST_FN, @$, @1, @2, @4, $3, $4), $6), $8); }
     | INIT NAME brackets '=' expr         { $$ = with_value(head(p, AST_INIT, @$, @1, @2, @3, $3, NULL), $5); }
     | INIT NAME brackets inputs '=' expr  { $$ = with_value(head(p, AST_INIT, @$, @1, @2, @4, $3, $4), $6); }
     | IMPORT STRING                       { $$ = ast_import(p, @$, @1, @2, (Span){0, 0}, (Span){0, 0}); }
@@ -222,6 +237,14 @@ decl: CELL NAME brackets inputs block     { $$ = with_body(head(p, AST_CELL, @$,
     | METRIC error head_sync body_opt     { $$ = NULL; }
     | OPTIMIZER error head_sync body_opt  { $$ = NULL; }
     | MODEL error head_sync body_opt      { $$ = NULL; }
+    ;
+
+/* A word alone is kept with itself as value: `straight_through`. */
+grads: grad
+     | grads ',' grad                     { $$ = $1; VEC_PUSH(p->a, *$$) = $3->at[0]; }
+     ;
+grad: NAME '=' expr                       { $$ = ast_arg(p, NULL, ast_text(p, @1), @1, $3, @$); }
+    | NAME                                { $$ = ast_arg(p, NULL, 0, @1, name_expr(p, @1, false), @1); }
     ;
 
 /* A head that did not parse does not hide the errors of its body. */

@@ -300,6 +300,11 @@ static void put_decl(Print *p, const AstDecl *d) {
     if (d->has_brackets) put_formals(p, 1, "brackets", &d->brackets);
     if (d->has_inputs) put_formals(p, 1, "inputs", &d->inputs);
     if (d->value) put_expr(p, 1, d->value);
+    if (d->has_grad) {
+        line(p, 1, d->straight_through ? "grad straight_through" : "grad");
+        end(p);
+        put_args(p, 2, &d->grad);
+    }
     for (uint32_t i = 0; i < d->body.n; i++) put_stmt(p, 1, d->body.at[i]);
     put_entries(p, 1, &d->entries);
 }

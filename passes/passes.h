@@ -38,6 +38,7 @@ bool passes_run(Module *m, const PassOptions *o);
 /* One pass by name, verified before and after; *changed may be NULL. False with a diagnostic. */
 bool passes_run_named(Module *m, const char *name, const PassOptions *o, bool *changed);
 
+bool pass_settle(Module *m, const PassOptions *o); /* drops what only a derivative needed; no derivatives are made after it */
 bool pass_simplify(Module *m, const PassOptions *o); /* fold, share, dead code; sums of pads, scan operands and outs */
 bool pass_stabilize(Module *m, const PassOptions *o); /* log(sigmoid), softmax and relatives to stable forms */
 bool pass_distribute(Module *m, const PassOptions *o); /* scan into before, loop and after */

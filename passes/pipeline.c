@@ -11,6 +11,7 @@ const Pass pass_table[] = {
     {"merge_gemm", "make one product of the products of one operand", pass_merge_gemm, true},
     {"autodiff", "append the gradients of the loss (reverse mode)", pass_autodiff, false},
     {"jvp", "append the derivatives of all results in one direction (forward mode)", pass_jvp, false},
+    {"settle", "drop what only a derivative needed", pass_settle, false},
 };
 const uint32_t pass_count = sizeof pass_table / sizeof *pass_table;
 
@@ -75,8 +76,8 @@ static bool run(Module *m, const PassOptions *o, const Pass *p, bool *changed)
    side, and not before autodiff: the gradients of products merged late would be put side by side only to be taken apart. */
 bool passes_run(Module *m, const PassOptions *o)
 {
-    static const char *const forward[] = {"simplify", "stabilize", "merge_gemm", "distribute", "simplify", NULL};
-    static const char *const backward[] = {"autodiff", "jvp", "simplify", "distribute", "simplify", NULL};
+    static const char *const forward[] = {"settle", "simplify", "stabilize", "merge_gemm", "distribute", "simplify", NULL};
+    static const char *const backward[] = {"autodiff", "jvp", "settle", "simplify", "distribute", "simplify", NULL};
     static const char *const last[] = {"merge_gemm", "simplify", NULL};
     const char *const *const part[3] = {forward, backward, last};
 
@@ -86,6 +87,7 @@ bool passes_run(Module *m, const PassOptions *o)
     for (int i = 0; i < 3; i++) {
         for (const char *const *name = part[i]; *name && (i != 1 || o->grad || o->jvp); name++) {
             const Pass *p = find_pass(*name);
+            if (p->run == pass_settle && i == 0 && (o->grad || o->jvp)) continue; /* the derivatives are still to come */
             if (disabled(o, p) || (p->run == pass_autodiff && !o->grad) || (p->run == pass_jvp && !o->jvp)) continue;
             if (!run(m, o, p, NULL)) return false;
             if (o->stop_after && !strcmp(o->stop_after, p->name)) return true;

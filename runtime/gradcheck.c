@@ -57,8 +57,12 @@ static double numeric(Check *c, double *x) {
 }
 
 /* Compares n elements: analytic[i] belongs to x[i]. */
-static void check_tensor(Check *c, const char *name, double *x, const double *analytic, int64_t n) {
+static void check_tensor(Check *c, const char *name, double *x, const double *analytic, int64_t n, bool through) {
     int64_t limit = c->o->limit > 0 ? c->o->limit : 200, checked = n < limit ? n : limit;
+    if (through) {
+        VEC_PUSH(c->a, c->list) = (GradCheck){.name = name, .elements = n, .through = true};
+        return;
+    }
     double *num = NEW_N(c->a, double, checked + 1), most = 0, worst = 0;
     for (int64_t k = 0; k < checked && !c->failed; k++) {
         num[k] = numeric(c, &x[k * n / checked]);
@@ -164,10 +168,12 @@ static bool check_all(void *arg) {
     c->eval.param = param;
     c->eval.input = (const double **)c->input;
     c->eval.seed = c->o->seed;
+    bool *param_through = NEW_N(c->a, bool, c->plain->param.n + 1), *input_through = NEW_N(c->a, bool, c->plain->input.n + 1);
+    reach_straight_through(c->plain, c->a, param_through, input_through);
     int64_t offset = 0;
     for (uint32_t i = 0; i < m->desc->param.n && !c->failed; offset += m->desc->param.at[i].count, i++) {
         const ParamDesc *p = &m->desc->param.at[i];
-        if (!p->is_const) check_tensor(c, arena_printf(c->a, "param/%s", name_str(m->ctx, p->name)), c->theta + offset, c->grad + offset, p->count);
+        if (!p->is_const) check_tensor(c, arena_printf(c->a, "param/%s", name_str(m->ctx, p->name)), c->theta + offset, c->grad + offset, p->count, param_through[i]);
     }
     const Graph *g = mod->graph.at[0];
     for (uint32_t r = 0; r < g->root.n && !c->failed; r++) {
@@ -177,7 +183,7 @@ static bool check_all(void *arg) {
         const Node *n = &g->node.at[g->root.at[r].ref];
         if (n->axes != mod->input.at[i].axes) continue;
         check_tensor(c, arena_printf(c->a, "%s%s", prefix, name_str(m->ctx, mod->input.at[i].name)), c->input[i],
-                     exec_root_data(c->exec, r, NULL), c->count[i]);
+                     exec_root_data(c->exec, r, NULL), c->count[i], input_through[i]);
     }
     return !c->failed;
 }

@@ -86,6 +86,8 @@ bool model_need_weights(Model *m);
 Module *bind_states(const Module *m, Arena *a, const bool *given);
 /* Lengths among the arrays? Then the module has to be built ragged. */
 bool arrays_ragged(const Arrays *in);
+/* Marks the params and inputs (arrays by index) whose gradient goes back through a straight-through function. */
+void reach_straight_through(const Module *m, Arena *a, bool *param, bool *input);
 /* Sets every input of e from the arrays (axes must be set). need: mask of 1 << InputKind that must be present. */
 bool exec_set_inputs(Exec *e, const Arrays *in, uint32_t need);
 /* exec_axes_from, exec_dims, exec_set_inputs; then a run on the model's weights. */

@@ -205,6 +205,7 @@ typedef struct {
     const char *name; /* "param/h.Wi", "init/h.c", "input/x" */
     double error; /* worst |analytic - numeric| / max(1e-3 * largest numeric of the tensor .. , |numeric|) over elements */
     int64_t elements, checked; /* at most `limit` elements of each tensor, evenly spread */
+    bool through; /* not checked: its derivative passes a straight-through function */
 } GradCheck;
 typedef struct {
     int64_t batch, steps, limit; /* 0: 2, 3, 200 */

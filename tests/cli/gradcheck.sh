@@ -24,6 +24,16 @@ check() {
     { echo "model m {"; shift; printf '    %s\n' "$@"; echo "}"; } >"$file"
     hold "${file%.rondo}" "$file"
 }
+
+# a derivative that is not the function's is found, unless it is marked
+for mark in "" ", straight_through"; do
+    printf 'fn f(x) = x^3 grad x = 2 * x%s\nmodel m {\n    input x: [3]\n    loss mean(f(x))\n}\n' "$mark" >own.rondo
+    expect $([ -z "$mark" ] && echo 1 || echo 0) "$RONDO" gradcheck own.rondo
+    says out "$([ -z "$mark" ] && echo 'PAST 1e-6' || echo 'not checked: it passes a straight-through function')"
+done
+printf 'fn f(x) = x^3 grad x = 3 * x^2\nmodel m {\n    input x: [3]\n    loss mean(f(x))\n}\n' >own.rondo
+expect 0 "$RONDO" gradcheck own.rondo
+
 names() { sed -n "s/^$1 \([a-z_0-9]*\).*/\1/p" "$SRC/std/$2.rondo"; }
 
 engines="jit loops eval"

@@ -286,6 +286,8 @@ static void corners(void)
     check(slope(OP_EXPM1, 0, 0, 0) == 1 && slope(OP_LOG1P, 0, 0, 0) == 1, "expm1, log1p at 0", 0);
     check(isinf(slope(OP_SQRT, 0, 0, 0)), "sqrt'(0) is infinite", 0);
     check(slope(OP_SUB, 3, 4, 1) == -1, "sub", 0);
+    check(slope(OP_VIA, 3, 4, 0) == 0 && slope(OP_VIA, 3, 4, 1) == 1, "via", 0);
+    check(slope(OP_SURROGATE, 3, 4, 0) == 0 && slope(OP_SURROGATE, 3, 4, 1) == 1, "surrogate", 0);
 }
 
 /* relu as max(0, x): 0 at 0; amax: the first of equals takes all */
@@ -313,6 +315,7 @@ void test_operations(void)
     for (int op = 1; op < OP_COUNT; op++) {
         OpClass cls = (OpClass)op_info[op].cls;
         if (cls == OPC_UNARY && op != OP_NOT) elementwise((Op)op);
+        if (op == OP_VIA || op == OP_SURROGATE) continue; /* corners */
         if ((cls == OPC_BINARY && op != OP_AND && op != OP_OR) || cls == OPC_TERNARY) elementwise((Op)op);
         if (cls >= OPC_REDUCE && cls != OPC_CONTROL)
             for (int ragged = 0; ragged < 2; ragged++) structure((Op)op, ragged);

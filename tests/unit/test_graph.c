@@ -187,7 +187,7 @@ static double reference(Op op, double a, double b) {
     if (op == OP_SIN) return cos(a - 1.5707963267948966);
     if (op == OP_COS) return sin(a + 1.5707963267948966);
     if (op == OP_ERF) return 1 - erfc(a);
-    if (op == OP_STOP || op == OP_CAST) return a;
+    if (op == OP_STOP || op == OP_CAST || op == OP_VIA || op == OP_SURROGATE) return a;
     if (op == OP_ADD) return a + b;
     if (op == OP_SUB) return a - b;
     if (op == OP_MUL) return a * b;
