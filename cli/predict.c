@@ -21,7 +21,7 @@ static void put_cell(Str *s, const char *text) {
 static bool predict_series(Cli *c, Model *m, int64_t future, Str *s) {
     Arena *a = ctx_arena(c->ctx);
     Series series;
-    if (!series_load(m, cli_get(c, OPT_DATA), a, &series)) return false;
+    if (!series_load(m, cli_get(c, OPT_DATA), a, false, &series)) return false;
     int64_t n = series.set.n, first = series.window + series.horizon - 1, seen = series.set.train + series.set.valid;
     double *value = NEW_N(a, double, n + 1), *next = NEW_N(a, double, future + 1);
     if (!series_forecast(m, &series, 0, n, value) || (future && !series_future(m, &series, future, next))) return false;

@@ -110,6 +110,14 @@ static int on_progress(void *arg, const rondo_progress *p) {
     return stop_signal;
 }
 
+static void on_line(void *arg, const char *line) {
+    Progress *g = arg;
+    if (g->quiet) return;
+    if (g->width) fputc('\n', stderr);
+    g->width = 0;
+    fprintf(stderr, "%s\n", line);
+}
+
 static bool open_log(Cli *c, Progress *g) {
     const char *path = cli_get(c, OPT_LOG);
     if (!path) return true;
@@ -162,6 +170,7 @@ CliExit cmd_train(Cli *c) {
     if (seed) VEC_PUSH(ctx_arena(c->ctx), c->use) = (OptUse){OPT_SET, arena_printf(ctx_arena(c->ctx), "seed=%s", seed)};
     Model *m = cli_model(c, c->arg[0], &rc);
     if (!m) return rc;
+    model_set_log(m, on_line, &g);
     if (!cli_weights(c, m, false, &rc)) goto done;
     const char *path = cli_get(c, OPT_OUT);
     if (!path) path = arena_printf(ctx_arena(c->ctx), "%s.safetensors", rondo_name(m));

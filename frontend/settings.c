@@ -129,6 +129,7 @@ static bool fits(const Setting *v, const char *type)
     if (!strcmp(type, "string")) return v->kind == SET_STRING || v->kind == SET_NAME;
     if (!strcmp(type, "name")) return v->kind == SET_NAME || v->kind == SET_STRING;
     if (!strcmp(type, "call")) return v->kind == SET_CALL || v->kind == SET_NAME;
+    if (!strcmp(type, "part")) return v->kind == SET_NUMBER || v->kind == SET_CALL || v->kind == SET_NAME;
     if (!strcmp(type, "list")) return v->kind == SET_STRING || (v->kind == SET_LIST && all_of(v, SET_STRING, SET_NUMBER));
     if (!strcmp(type, "pairs")) return v->kind == SET_NUMBER || v->kind == SET_PAIR || (v->kind == SET_LIST && all_of(v, SET_PAIR, SET_PAIR));
     return false;
@@ -138,7 +139,7 @@ static const char *type_words(const char *type)
 {
     static const char *const words[][2] = {
         {"int", "a whole number"}, {"number", "a number"}, {"bool", "true or false"}, {"string", "a text: \"...\""}, {"name", "a name"},
-        {"call", "a name with arguments: name(key = value)"}, {"list", "a list: [\"a\", \"b\"]"}, {"pairs", "a list of pairs: [\"pattern\": number]"}};
+        {"part", "a part (a number), or a way to split: name(part)"}, {"call", "a name with arguments: name(key = value)"}, {"list", "a list: [\"a\", \"b\"]"}, {"pairs", "a list of pairs: [\"pattern\": number]"}};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (!strcmp(words[i][0], type)) return words[i][1];

@@ -298,11 +298,11 @@ static bool do_train(void *arg) {
     rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
     Dataset d, valid;
     if (c->train) memcpy(&o, c->train, c->train->size < sizeof o ? c->train->size : sizeof o);
-    bool ok = o.arrays ? set_from(c, o.arrays, o.narrays, &d) : dataset_load(m, o.data_file, &m->result, &d);
+    bool ok = o.arrays ? set_from(c, o.arrays, o.narrays, &d) : dataset_load(m, o.data_file, &m->result, false, &d);
     if (ok && o.arrays && !o.valid) ok = dataset_holdback(m, &d);
     if (!ok || (o.valid && !set_from(c, o.valid, o.nvalid, &valid))) return false;
     const char *file = o.valid ? NULL : validation_file(m);
-    if (file && !dataset_load(m, model_beside(m, &m->result, file), &m->result, &valid)) return false;
+    if (file && !dataset_load(m, model_beside(m, &m->result, file), &m->result, true, &valid)) return false;
     return train_set(m, &d, o.valid || file ? &valid : NULL, &o, c->result, &c->stopped);
 }
 
@@ -316,9 +316,10 @@ static bool do_evaluate(void *arg) {
     Call *c = arg;
     Model *m = c->m;
     Dataset d;
-    if (c->n ? !set_from(c, c->in, c->n, &d) : !dataset_load(m, c->path, &m->result, &d)) return false;
+    if (c->n ? !set_from(c, c->in, c->n, &d) : !dataset_load(m, c->path, &m->result, c->path != NULL, &d)) return false;
     int64_t from = c->n ? 0 : d.train + d.valid;
-    if (from == d.n) from = 0; /* nothing was held back: all of it */
+    if (from == d.n) from = d.valid ? d.train : 0; /* no test part: what validates; nothing was held back: all of it */
+    if (!c->n) model_log(m, "on %s%lld examples", !from ? "all " : from == d.train && d.valid ? "the validation part, " : "the test part, ", (long long)(d.n - from));
     double *all = c->metric ? NEW_N(&m->result, double, m->desc->metric.n + 1) : NULL;
     if (!evaluate_set(m, &d, from, d.n, c->loss, all)) return false;
     for (size_t i = 0; c->metric && i < c->n2; i++) c->metric[i] = i < m->desc->metric.n ? all[i] : NAN;
@@ -333,7 +334,7 @@ rondo_status rondo_evaluate(rondo_model *m, const char *data_file, const rondo_a
 static bool do_forecast(void *arg) {
     Call *c = arg;
     Series s;
-    if (!series_load(c->m, c->path, &c->m->result, &s)) return false;
+    if (!series_load(c->m, c->path, &c->m->result, false, &s)) return false;
     int64_t n = (int64_t)c->n < s.set.n ? (int64_t)c->n : s.set.n;
     if (c->count) *c->count = (size_t)s.set.n;
     if (c->first) *c->first = (size_t)(s.set.train + s.set.valid);
@@ -353,7 +354,7 @@ rondo_status rondo_forecast(rondo_model *m, const char *data_file, size_t n, dou
 static bool do_future(void *arg) {
     Call *c = arg;
     Series s;
-    return series_load(c->m, c->path, &c->m->result, &s) && series_future(c->m, &s, (int64_t)c->n, c->loss);
+    return series_load(c->m, c->path, &c->m->result, false, &s) && series_future(c->m, &s, (int64_t)c->n, c->loss);
 }
 
 rondo_status rondo_forecast_future(rondo_model *m, const char *data_file, size_t n, double *future) {

@@ -1,7 +1,7 @@
 /* bind: which array is meant for which input, and the sizes of the axes that the arrays decide. */
 #include <string.h>
 
-#include "runtime/internal.h"
+#include "runtime/feed.h"
 
 #define NAME_MAX_BYTES 512
 
@@ -149,23 +149,19 @@ bool run_exec(Model *m, Exec *e, const Arrays *in, uint32_t need, uint64_t updat
 
 /* ---- batches of a data set ---------------------------------------------------------------------------------------------- */
 
-bool dataset_axes(const Module *m, const Dataset *d, int64_t B, int64_t *axis) {
-    if (!exec_axes_from(m, &d->array, axis)) return false;
-    axis[AXIS_B] = B;
-    return true;
-}
-
-bool exec_set_batch(Exec *e, const Dataset *d, int64_t B, const int64_t *example) {
+bool exec_set_batch(Exec *e, const Batch *d, int64_t B) {
     const Module *m = exec_module(e);
     int64_t axis[MAX_AXES];
-    if (!dataset_axes(m, d, B, axis) || !exec_dims(e, axis)) return false;
+    if (!exec_axes_from(m, &d->array, axis)) return false;
+    axis[AXIS_B] = B;
+    if (!exec_dims(e, axis)) return false;
     for (int lengths = 1; lengths >= 0; lengths--)
         for (uint32_t i = 0; i < m->input.n; i++) {
             const Input *p = &m->input.at[i];
             if ((p->kind == INPUT_LENGTH) != lengths) continue;
             const Array *x = exec_find_input(m, i, &d->array);
             if (!x && (p->kind == INPUT_DATA || p->kind == INPUT_TARGET) && exec_uses_input(e, i)) return missing(m, p, &d->array);
-            if (!exec_set_input(e, i, x, x ? example : NULL)) return false;
+            if (!exec_set_input(e, i, x, x ? d->row : NULL)) return false;
         }
     return true;
 }

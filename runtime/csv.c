@@ -9,6 +9,8 @@ typedef struct {
     Arena *a;
     const char *path, *p, *end, *line_start;
     uint32_t line;
+    char separator;
+    bool quotes;
     VEC(const char *) cell;
     VEC(uint32_t) row_line;
 } Reader;
@@ -37,15 +39,15 @@ static bool quoted_cell(Reader *r, const char **out) {
         str_putc(&s, c);
         if (c == '\n') next_line(r);
     }
-    if (r->p < r->end && *r->p != ',' && *r->p != '\n' && *r->p != '\r') return fail(r, "text after the closing quote of a cell");
+    if (r->p < r->end && *r->p != r->separator && *r->p != '\n' && *r->p != '\r') return fail(r, "text after the closing quote of a cell");
     *out = s.at ? s.at : "";
     return true;
 }
 
 static bool plain_cell(Reader *r, const char **out) {
     const char *start = r->p;
-    while (r->p < r->end && *r->p != ',' && *r->p != '\n' && *r->p != '\r') {
-        if (*r->p == '"') return fail(r, "a quote inside a cell that does not begin with one");
+    while (r->p < r->end && *r->p != r->separator && *r->p != '\n' && *r->p != '\r') {
+        if (*r->p == '"' && r->quotes) return fail(r, "a quote inside a cell that does not begin with one");
         r->p++;
     }
     *out = arena_strndup(r->a, start, (size_t)(r->p - start));
@@ -58,11 +60,11 @@ static bool read_row(Reader *r, uint32_t *n) {
     VEC_PUSH(r->a, r->row_line) = r->line;
     for (;;) {
         const char *text = "";
-        bool ok = r->p < r->end && *r->p == '"' ? quoted_cell(r, &text) : plain_cell(r, &text);
+        bool ok = r->quotes && r->p < r->end && *r->p == '"' ? quoted_cell(r, &text) : plain_cell(r, &text);
         if (!ok) return false;
         VEC_PUSH(r->a, r->cell) = text;
         ++*n;
-        if (r->p < r->end && *r->p == ',') {
+        if (r->p < r->end && *r->p == r->separator) {
             r->p++;
             continue;
         }
@@ -86,7 +88,7 @@ static bool read_row(Reader *r, uint32_t *n) {
 }
 
 /* A whole cell that is a number, with blanks around it allowed. */
-static bool cell_number(const char *s, double *v) {
+bool cell_number(const char *s, double *v) {
     while (*s == ' ' || *s == '\t') s++;
     if (!*s) return false;
     char *end;
@@ -96,8 +98,8 @@ static bool cell_number(const char *s, double *v) {
     return *end == 0;
 }
 
-bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, Csv *out) {
-    Reader r = {.ctx = ctx, .a = a, .path = path, .p = text, .end = text + n, .line = 1};
+bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, char separator, Csv *out) {
+    Reader r = {.ctx = ctx, .a = a, .path = path, .separator = separator, .quotes = separator != '\t', .p = text, .end = text + n, .line = 1};
     *out = (Csv){.path = path};
     if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) r.p += 3;
     r.line_start = r.p;
@@ -134,10 +136,10 @@ bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n,
     return true;
 }
 
-bool csv_read(Ctx *ctx, Arena *a, const char *path, Csv *out) {
+bool csv_read(Ctx *ctx, Arena *a, const char *path, char separator, Csv *out) {
     char *text;
     size_t n;
-    return file_read(ctx, a, path, &text, &n) && csv_parse(ctx, a, arena_strdup(a, path), text, n, out);
+    return file_read(ctx, a, path, &text, &n) && csv_parse(ctx, a, arena_strdup(a, path), text, n, separator, out);
 }
 
 int64_t csv_column(Ctx *ctx, const Csv *c, const char *name) {
@@ -154,19 +156,86 @@ int64_t csv_column(Ctx *ctx, const Csv *c, const char *name) {
     return -1;
 }
 
-bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out) {
+const char *csv_name(const Csv *c, Arena *a, uint32_t column) {
+    return c->header ? c->header[column] : arena_printf(a, "%u", column);
+}
+
+static bool is_gap(const char *s) {
+    static const char *const words[] = {"", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL", "?"};
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
+        if (strcmp(s, words[k]) == 0) return true;
+    return false;
+}
+
+/* Values from at to the next known one, which is n if there is none. */
+static void fill(double *v, uint32_t n, int64_t before, uint32_t at, uint32_t next, CsvGaps gaps) {
+    for (uint32_t i = at; i < next; i++) {
+        if (before < 0) v[i] = next < n ? v[next] : 0;
+        else if (next >= n || gaps == GAPS_PREVIOUS) v[i] = v[before];
+        else v[i] = v[before] + (v[next] - v[before]) * (double)(i - before) / (double)(next - before);
+    }
+}
+
+bool csv_series(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, CsvGaps gaps, double **out, int64_t *filled) {
     double *v = NEW_N(a, double, c->nrow + 1);
+    int64_t before = -1, missing = 0;
+    *filled = 0;
     for (uint32_t i = 0; i < c->nrow; i++) {
         const char *cell = c->cell[(size_t)i * c->ncol + column];
-        if (cell_number(cell, &v[i]) && isfinite(v[i])) continue;
-        if (c->header)
-            diag_error(ctx, 612, (Span){0, 0}, "%s:%u: column '%s' holds '%.40s', which is not a number", c->path, c->line[i],
-                       c->header[column], cell);
-        else
-            diag_error(ctx, 612, (Span){0, 0}, "%s:%u: column %u holds '%.40s', which is not a number", c->path, c->line[i], column,
-                       cell);
+        bool number = cell_number(cell, &v[i]) && isfinite(v[i]), gap = !number && is_gap(cell);
+        if (!number && !(gap && gaps != GAPS_REFUSE)) {
+            diag_error(ctx, 612, (Span){0, 0}, "%s:%u: column %s%s%s holds '%.40s', which is not a number", c->path, c->line[i],
+                       c->header ? "'" : "", csv_name(c, a, column), c->header ? "'" : "", cell);
+            if (gap) diag_help(ctx, (Span){0, 0}, "`gaps = interpolate` in the data block fills gaps in, `gaps = previous` repeats the value before");
+            return false;
+        }
+        if (gap) {
+            missing++;
+            continue;
+        }
+        if (missing) fill(v, c->nrow, before, (uint32_t)(before + 1), i, gaps);
+        *filled += missing;
+        missing = 0;
+        before = i;
+    }
+    if (before < 0 && c->nrow) {
+        diag_error(ctx, 612, (Span){0, 0}, "%s: column '%s' holds gaps only", c->path, csv_name(c, a, column));
         return false;
     }
+    fill(v, c->nrow, before, (uint32_t)(before + 1), c->nrow, gaps);
+    *filled += missing;
     *out = v;
+    return true;
+}
+
+bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out) {
+    int64_t filled;
+    return csv_series(ctx, a, c, column, GAPS_REFUSE, out, &filled);
+}
+
+bool csv_gaps(Model *m, CsvGaps *out) {
+    static const char *const names[] = {"refuse", "interpolate", "previous"};
+    const char *given = data_string(m, "gaps");
+    *out = GAPS_REFUSE;
+    for (int k = 0; k < 3; k++)
+        if (!given || strcmp(given, names[k]) == 0) {
+            *out = given ? (CsvGaps)k : GAPS_REFUSE;
+            return true;
+        }
+    diag_error(m->ctx, 552, data_setting(m, "gaps")->span, "data: gaps is refuse, interpolate or previous, not '%s'", given);
+    return false;
+}
+
+bool csv_separator(Model *m, const char *path, char *out) {
+    const Setting *s = data_setting(m, "separator");
+    const char *given = s ? name_str(m->ctx, s->name) : NULL;
+    size_t n = strlen(path);
+    *out = n > 4 && strcmp(path + n - 4, ".tsv") == 0 ? '\t' : ',';
+    if (given && strcmp(given, "tab") == 0) *out = '\t';
+    else if (given && strlen(given) == 1 && !strchr("\"\n\r", *given)) *out = *given;
+    else if (given) {
+        diag_error(m->ctx, 552, s->span, "data: separator is one character, or \"tab\"");
+        return false;
+    }
     return true;
 }

@@ -7,35 +7,31 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/internal.h"
-
-static bool whole(Model *m, const char *key, double otherwise, double lo, double hi, int64_t *out) {
-    double v = data_number(m, key);
-    if (isnan(v)) v = otherwise;
-    if (v < lo || v > hi || v != floor(v)) {
-        diag_error(m->ctx, 552, m->desc->data.span, "data: '%s' is %g; it must be a whole number from %g to %g", key, v, lo, hi);
-        return false;
-    }
-    *out = (int64_t)v;
-    return true;
-}
+#include "runtime/records.h"
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
 
-/* The columns a key names: a string, a name, or a list of these. NULL columns: the last one of the file. */
-static bool read_list(Model *m, Arena *a, const Csv *csv, const char *key, Column **out, uint32_t *n) {
-    const Setting *s = settings_find(&m->desc->data, intern(m->ctx, key));
-    uint32_t count = !s ? 1 : s->kind == SET_LIST ? s->n : 1;
+/* The columns a key names: a string, a name, or a list of these, in the order of the ports and their features. Not written:
+   the columns with the names of the ports where there are several, else the last one of the file. */
+static bool read_list(Model *m, Arena *a, const Csv *csv, bool target, Column **out, uint32_t *n) {
+    const Setting *s = data_setting(m, target ? "target_column" : "column");
+    uint32_t ports = target ? m->desc->target.n : m->desc->input.n;
+    const PortDesc *port = target ? m->desc->target.at : m->desc->input.at;
+    uint32_t count = !s ? ports > 1 ? ports : 1 : s->kind == SET_LIST ? s->n : 1;
+    CsvGaps gaps;
     *out = NEW_N(a, Column, count + 1);
     *n = count;
+    if (!csv_gaps(m, &gaps)) return false;
     for (uint32_t i = 0; i < count; i++) {
         const Setting *item = !s ? NULL : s->kind == SET_LIST ? &s->item[i] : s;
-        int64_t k = csv->ncol - 1;
+        int64_t k = csv->ncol - 1, filled;
+        if (!s && ports > 1) k = csv_column(m->ctx, csv, name_str(m->ctx, port[i].name));
         if (item && item->kind == SET_NUMBER) k = item->number >= 0 && item->number < csv->ncol ? (int64_t)item->number : -1;
         else if (item) k = csv_column(m->ctx, csv, name_str(m->ctx, item->name));
         if (k < 0 && item->kind == SET_NUMBER) diag_error(m->ctx, 611, item->span, "%s has no column %g", csv->path, item->number);
         double *v;
-        if (k < 0 || !csv_numbers(m->ctx, a, csv, (uint32_t)k, &v)) return false;
+        if (k < 0 || !csv_series(m->ctx, a, csv, (uint32_t)k, gaps, &v, &filled)) return false;
+        if (filled) model_log(m, "%s: %lld gaps of column '%s' were filled in", csv->path, (long long)filled, csv_name(csv, a, (uint32_t)k));
         (*out)[i] = (Column){.value = v, .scale = 1};
     }
     return true;
@@ -50,10 +46,12 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
     }
     s->path = path ? arena_strdup(a, path) : model_beside(m, a, file);
     Csv csv;
-    if (!csv_read(m->ctx, a, s->path, &csv) || !read_list(m, a, &csv, "column", &s->x, &s->nx)) return false;
+    char separator;
+    if (!csv_separator(m, s->path, &separator) || !csv_read(m->ctx, a, s->path, separator, &csv) || !read_list(m, a, &csv, false, &s->x, &s->nx))
+        return false;
     s->nrow = csv.nrow;
-    if (settings_find(&m->desc->data, intern(m->ctx, "target_column"))) {
-        if (!read_list(m, a, &csv, "target_column", &s->y, &s->ny)) return false;
+    if (data_setting(m, "target_column") || m->desc->target.n > 1) {
+        if (!read_list(m, a, &csv, true, &s->y, &s->ny)) return false;
     } else {
         s->y = s->x;
         s->ny = s->nx;
@@ -94,21 +92,28 @@ static bool fit_column(Model *m, Column *c, const char *kind, int64_t rows) {
     return true;
 }
 
-static bool fit_scale(Model *m, Series *s, int64_t rows) {
+/* The scaling that the weights bring along, or that of these rows, which is then kept with the weights. */
+static bool fit_columns(Model *m, Column *c, uint32_t n, char port, int64_t rows) {
     const char *kind = data_string(m, "scale");
-    for (uint32_t i = 0; i < s->nx; i++)
-        if (!fit_column(m, &s->x[i], kind ? kind : "none", rows)) return false;
-    for (uint32_t i = 0; s->y != s->x && i < s->ny; i++)
-        if (!fit_column(m, &s->y[i], kind ? kind : "none", rows)) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "%c.%u", port, i);
+        const FittedColumn *known = fitted_column(m, name);
+        if (!known && !fit_column(m, &c[i], kind ? kind : "none", rows)) return false;
+        if (!known) VEC_PUSH(&m->arena, fitted(m)->column) = (FittedColumn){arena_strdup(&m->arena, name), c[i].shift, c[i].scale};
+        else {
+            c[i].shift = known->shift;
+            c[i].scale = known->scale;
+        }
+    }
     return true;
 }
 
-/* ---- cutting ------------------------------------------------------------------------------------------------------------ */
+static bool fit_scale(Model *m, Series *s, int64_t rows) {
+    return fit_columns(m, s->x, s->nx, 'x', rows) && (s->y == s->x || fit_columns(m, s->y, s->ny, 'y', rows));
+}
 
-typedef struct {
-    const PortDesc *x, *y;
-    int64_t fy;
-} Ports;
+/* ---- cutting ------------------------------------------------------------------------------------------------------------ */
 
 static int64_t features(const PortDesc *p) {
     int64_t n = 1;
@@ -116,31 +121,40 @@ static int64_t features(const PortDesc *p) {
     return n;
 }
 
-static bool find_ports(Model *m, Series *s, Ports *p) {
+static bool find_inputs(Model *m, const Series *s) {
     const ModelDesc *d = m->desc;
-    const PortDesc *x = d->input.n ? &d->input.at[0] : NULL;
-    if (d->input.n != 1 || d->target.n > 1 || !x->seq || x->dtype != DT_F || features(x) != s->nx) {
-        diag_error(m->ctx, 552, d->data.span,
-                   "a series of %u column%s needs a model with one input, `seq [%u]`, and one target", s->nx, s->nx == 1 ? "" : "s", s->nx);
+    int64_t all = 0;
+    bool ok = d->input.n > 0;
+    for (uint32_t i = 0; i < d->input.n; i++) {
+        const PortDesc *x = &d->input.at[i];
+        ok = ok && x->seq && x->dtype == DT_F;
+        all += features(x);
+        if (!x->steps || x->steps == s->window) continue;
+        diag_error(m->ctx, 552, x->span, "the input '%s' has %d steps and the window is %lld", name_str(m->ctx, x->name), x->steps, (long long)s->window);
         return false;
     }
-    *p = (Ports){.x = x};
-    if (d->target.n) {
-        p->y = &d->target.at[0];
-        p->fy = s->target_features = features(p->y);
-        bool ahead = !p->y->seq && s->ny == 1 && p->fy <= s->horizon;
-        if (p->y->dtype != DT_F || (p->fy != s->ny && !ahead)) {
-            diag_error(m->ctx, 552, p->y->span, "the target '%s' has %lld features, the data block gives it %u at horizon %lld",
-                       name_str(m->ctx, p->y->name), (long long)p->fy, s->ny, (long long)s->horizon);
-            return false;
-        }
+    if (ok && all == s->nx) return true;
+    diag_error(m->ctx, 552, d->data.span, "a series of %u column%s needs a model with %s input `seq [%u]`%s, and a target", s->nx,
+               s->nx == 1 ? "" : "s", d->input.n > 1 ? "one" : "an", s->nx, d->input.n > 1 ? ", or as many in all" : "");
+    return false;
+}
+
+/* The targets hold the target columns one after another; one target of one column may hold several rows of it. */
+static bool find_targets(Model *m, Series *s) {
+    const ModelDesc *d = m->desc;
+    int64_t all = 0;
+    bool ok = true;
+    for (uint32_t i = 0; i < d->target.n; i++) {
+        ok = ok && d->target.at[i].dtype == DT_F;
+        all += features(&d->target.at[i]);
     }
-    if (x->steps && x->steps != s->window) {
-        diag_error(m->ctx, 552, x->span, "the input '%s' has %d steps and the window is %lld", name_str(m->ctx, x->name), x->steps,
-                   (long long)s->window);
-        return false;
-    }
-    return true;
+    if (!d->target.n) return true;
+    s->target_features = all;
+    bool ahead = d->target.n == 1 && !d->target.at[0].seq && s->ny == 1 && all <= s->horizon;
+    if (ok && (all == s->ny || ahead)) return true;
+    diag_error(m->ctx, 552, d->target.at[0].span, "the target%s '%s' %s %lld features, the data block gives %u at horizon %lld", d->target.n > 1 ? "s from" : "",
+               name_str(m->ctx, d->target.at[0].name), d->target.n > 1 ? "on have" : "has", (long long)all, s->ny, (long long)s->horizon);
+    return false;
 }
 
 static Array *add_port(Model *m, Arena *a, Dataset *set, const char *prefix, const PortDesc *p, int64_t n, int64_t steps) {
@@ -157,11 +171,11 @@ static double scaled(const Column *c, int64_t row) {
     return (c->value[row] - c->shift) / c->scale;
 }
 
-/* Feature f of the target at step t of sample k: the columns at one row, or the values up to that row. */
-static double target_value(const Series *s, const Ports *p, int64_t k, int64_t t, int64_t f) {
-    int64_t row = p->y->seq ? k * s->stride + t + s->horizon : series_row(s, k);
-    if (p->fy == s->ny) return scaled(&s->y[f], row);
-    return scaled(&s->y[0], row - p->fy + 1 + f);
+/* Feature f of all targets at step t of sample k: the columns at one row, or the values up to that row. */
+static double target_value(const Series *s, const PortDesc *p, int64_t k, int64_t t, int64_t f) {
+    int64_t row = p->seq ? k * s->stride + t + s->horizon : series_row(s, k);
+    if (s->target_features == s->ny) return scaled(&s->y[f], row);
+    return scaled(&s->y[0], row - s->target_features + 1 + f);
 }
 
 /* The sample weights: those of the rows that are the targets. */
@@ -176,59 +190,55 @@ static bool cut_weights(Model *m, Arena *a, Series *s, const PortDesc *y) {
     return w != NULL;
 }
 
+static bool cut_input(Model *m, Arena *a, Series *s, const PortDesc *p, int64_t first) {
+    int64_t F = features(p), W = s->window;
+    Array *x = add_port(m, a, &s->set, "input/", p, s->set.n, W);
+    for (int64_t i = 0; x && i < s->set.n * W * F; i++) array_set(x, i, scaled(&s->x[first + i % F], i / (F * W) * s->stride + i / F % W));
+    return x != NULL;
+}
+
+static bool cut_target(Model *m, Arena *a, Series *s, const PortDesc *p, int64_t first) {
+    int64_t F = features(p), steps = p->seq ? s->window : 1;
+    Array *y = add_port(m, a, &s->set, "target/", p, s->set.n, s->window);
+    for (int64_t i = 0; y && i < s->set.n * steps * F; i++)
+        array_set(y, i, target_value(s, p, i / (F * steps), i / F % steps, first + i % F));
+    return y != NULL;
+}
+
 static bool cut(Model *m, Arena *a, Series *s) {
-    Ports p;
-    int64_t n = s->set.n, nx = s->nx;
-    if (!find_ports(m, s, &p)) return false;
-    Array *x = add_port(m, a, &s->set, "input/", p.x, n, s->window);
-    for (int64_t i = 0; x && i < n * s->window * nx; i++)
-        array_set(x, i, scaled(&s->x[i % nx], i / (nx * s->window) * s->stride + i / nx % s->window));
-    if (!x || !p.y) return x != NULL;
-    Array *y = add_port(m, a, &s->set, "target/", p.y, n, s->window);
-    int64_t steps = p.y->seq ? s->window : 1;
-    for (int64_t i = 0; y && i < n * steps * p.fy; i++)
-        array_set(y, i, target_value(s, &p, i / (p.fy * steps), i / p.fy % steps, i % p.fy));
-    return y != NULL && (!s->weight || cut_weights(m, a, s, p.y));
+    const ModelDesc *d = m->desc;
+    int64_t first = 0;
+    if (!find_inputs(m, s) || !find_targets(m, s)) return false;
+    for (uint32_t i = 0; i < d->input.n; first += features(&d->input.at[i]), i++)
+        if (!cut_input(m, a, s, &d->input.at[i], first)) return false;
+    first = 0;
+    for (uint32_t i = 0; i < d->target.n; first += features(&d->target.at[i]), i++)
+        if (!cut_target(m, a, s, &d->target.at[i], first)) return false;
+    return !d->target.n || !s->weight || cut_weights(m, a, s, &d->target.at[0]);
 }
 
 int64_t series_row(const Series *s, int64_t k) {
     return k * s->stride + s->window + s->horizon - 1;
 }
 
-/* Parts of n examples: the first int(split * n) train, of these the last int(validation * that) validate. */
-static bool split_parts(Model *m, Dataset *d) {
-    double split = data_number(m, "split");
-    if (isnan(split)) split = 1;
-    if (!(split >= 0 && split <= 1)) {
-        diag_error(m->ctx, 552, m->desc->data.span, "split is %g; it is the part that trains, from 0 to 1", split);
-        return false;
-    }
-    d->train = (int64_t)(split * (double)d->n);
-    return dataset_holdback(m, d);
+/* Parts of the samples, which follow each other. */
+static bool split_samples(Model *m, bool whole, Dataset *d) {
+    Split s;
+    d->train = d->n;
+    d->valid = 0;
+    if (whole) return true;
+    if (!split_read(m, &s)) return false;
+    if (s.kind == SPLIT_CHRONOLOGICAL && !data_setting(m, "test")) return split_counts(m, &s, d->n, &d->train, &d->valid);
+    diag_error(m->ctx, 552, data_setting(m, s.kind == SPLIT_CHRONOLOGICAL ? "test" : "split")->span, "a series is one record, split in its order");
+    diag_help(m->ctx, NOWHERE, "drawn windows would overlap with those that test; chronological(0.8, valid = 0.1) does not");
+    return false;
 }
 
-bool dataset_holdback(Model *m, Dataset *d) {
-    const Setting *v = train_setting(m, "validation");
-    double part = v && v->kind == SET_NUMBER ? v->number : 0;
-    if (!(part >= 0 && part < 1)) {
-        diag_error(m->ctx, 551, v->span, "validation is %g; it is a part of what trains, below 1, or a file", part);
-        return false;
-    }
-    d->valid = (int64_t)(part * (double)d->train);
-    d->train -= d->valid;
-    return true;
-}
-
-const char *validation_file(Model *m) {
-    const Setting *v = train_setting(m, "validation");
-    return v && v->kind == SET_STRING ? name_str(m->ctx, v->name) : NULL;
-}
-
-bool series_load(Model *m, const char *path, Arena *a, Series *s) {
+bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *s) {
     *s = (Series){0};
     if (!read_columns(m, path, a, s)) return false;
-    if (!whole(m, "window", 0, 0, 1e9, &s->window) || !whole(m, "horizon", 1, 1, 1e9, &s->horizon) ||
-        !whole(m, "stride", 1, 1, 1e9, &s->stride))
+    if (!data_whole(m, "window", 0, 0, 1e9, &s->window) || !data_whole(m, "horizon", 1, 1, 1e9, &s->horizon) ||
+        !data_whole(m, "stride", 1, 1, 1e9, &s->stride))
         return false;
     if (!s->window) s->window = s->nrow - s->horizon;
     int64_t span = s->nrow - s->window - s->horizon;
@@ -238,70 +248,9 @@ bool series_load(Model *m, const char *path, Arena *a, Series *s) {
         return false;
     }
     s->set.n = span / s->stride + 1;
-    if (!split_parts(m, &s->set)) return false;
+    if (!split_samples(m, whole, &s->set)) return false;
     int64_t seen = s->set.train + s->set.valid;
     return fit_scale(m, s, seen ? series_row(s, seen - 1) + 1 : s->nrow) && cut(m, a, s);
-}
-
-static bool cut_port(Model *m, Arena *a, Dataset *d, const char *prefix, const PortDesc *p, int64_t most) {
-    const char *name = name_str(m->ctx, p->name);
-    Array *x = arrays_find(&d->array, arena_printf(a, "%s%s", prefix, name)), *l = arrays_find(&d->array, arena_printf(a, "length/%s", name));
-    if (!x) x = arrays_find(&d->array, name);
-    if (!p->seq || p->steps || !x || x->rank < 2 || x->dim[1] <= most) return true;
-    for (int64_t i = 0; l && i < array_count(l); i++)
-        if (array_get(l, i) > (double)most) array_set(l, i, (double)most);
-    Arrays keep = {0};
-    int64_t dim[RONDO_MAX_RANK];
-    memcpy(dim, x->dim, sizeof dim);
-    dim[1] = most;
-    Array *y = arrays_add(a, &keep, x->name, x->type, x->rank, dim);
-    if (!y) return false;
-    size_t to = (size_t)(array_count(y) / (dim[0] ? dim[0] : 1)) * rondo_type_size(x->type), from = to / (size_t)most * (size_t)x->dim[1];
-    for (int64_t i = 0; i < dim[0]; i++) memcpy((char *)y->data + (size_t)i * to, (const char *)x->data + (size_t)i * from, to);
-    *x = *y;
-    return true;
-}
-
-/* max_length: the first steps of the sequences. */
-static bool cut_length(Model *m, Arena *a, Dataset *d) {
-    int64_t most;
-    bool ok = whole(m, "max_length", 0, 0, 1e9, &most);
-    for (uint32_t i = 0; ok && most && i < m->desc->input.n; i++) ok = cut_port(m, a, d, "input/", &m->desc->input.at[i], most);
-    for (uint32_t i = 0; ok && most && i < m->desc->target.n; i++) ok = cut_port(m, a, d, "target/", &m->desc->target.at[i], most);
-    return ok;
-}
-
-bool dataset_load(Model *m, const char *path, Arena *a, Dataset *out) {
-    const char *npz = data_string(m, "npz");
-    size_t n = path ? strlen(path) : 0;
-    if (path ? n > 4 && strcmp(path + n - 4, ".npz") == 0 : npz != NULL) {
-        *out = (Dataset){0};
-        if (!npz_read(m->ctx, a, path ? path : model_beside(m, a, npz), &out->array)) return false;
-        return dataset_count(m, out) && cut_length(m, a, out) && split_parts(m, out);
-    }
-    Series s;
-    if (!series_load(m, path, a, &s)) return false;
-    *out = s.set;
-    return true;
-}
-
-bool dataset_count(Model *m, Dataset *d) {
-    d->n = -1;
-    for (uint32_t i = 0; i < d->array.array.n; i++) {
-        const Array *x = &d->array.array.at[i];
-        bool port = strncmp(x->name, "input/", 6) == 0 || strncmp(x->name, "target/", 7) == 0 || strncmp(x->name, "length/", 7) == 0;
-        if (!x->rank || (strchr(x->name, '/') && !port)) continue; /* expected results and weights may be in the file too */
-        if (d->n >= 0 && x->dim[0] != d->n) {
-            diag_error(m->ctx, 613, NOWHERE, "'%s' has %lld examples where others have %lld", x->name, (long long)x->dim[0], (long long)d->n);
-            return false;
-        }
-        d->n = x->dim[0];
-    }
-    d->train = d->n;
-    d->valid = 0;
-    if (d->n > 0) return true;
-    diag_error(m->ctx, 554, NOWHERE, "there are no examples in the arrays");
-    return false;
 }
 
 /* ---- forecasting -------------------------------------------------------------------------------------------------------- */
@@ -309,6 +258,7 @@ bool dataset_count(Model *m, Dataset *d) {
 /* Runs samples [from, to) in batches; out[i * F + f] = feature f of the first output at its last step, scaled as the target. */
 static bool forecast_raw(Model *m, const Series *s, int64_t from, int64_t to, int64_t F, double *out) {
     enum { BATCH = 256 };
+    Batch batch = {0};
     Exec *e = model_exec(m, MODULE_PREDICT, false);
     if (!e || !model_need_weights(m)) return false;
     int64_t root = exec_root(e, ROOT_OUTPUT, 0, m->desc->output.at[0].name);
@@ -316,7 +266,8 @@ static bool forecast_raw(Model *m, const Series *s, int64_t from, int64_t to, in
     for (int64_t at = from; root >= 0 && at < to;) {
         int64_t B = to - at < BATCH ? to - at : BATCH;
         for (int64_t b = 0; b < B; b++) example[b] = at + b;
-        if (!exec_set_batch(e, &s->set, B, example) || !exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, example)) return false;
+        if (!batch_fill(&batch, m->ctx, &s->set, B, example) || !exec_set_batch(e, &batch, B) ||
+            !exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, example)) return false;
         Arena *tmp = scratch_begin(m);
         Array y;
         bool ok = exec_get(e, tmp, (uint32_t)root, &y);

@@ -55,7 +55,7 @@ static void put_columns(CModel *c, const char *which, const Column *x, uint32_t 
 static void put_scaling(CModel *c) {
     if (!data_string(c->m, "csv") || diag_error_count(c->ctx)) return;
     Series s;
-    if (!series_load(c->m, NULL, c->a, &s)) {
+    if (!series_load(c->m, NULL, c->a, false, &s)) {
         diag_clear(c->ctx);
         str_put(&c->h, "\n/* The data file of the model was not there when this was written: its scaling is not known. */\n");
         return;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/internal.h"
+#include "runtime/feed.h"
 
 enum { METRIC_ARGS = 8 };
 
@@ -105,23 +105,64 @@ static double metric_value(const CellRun *c) {
 
 /* ---- the data set ------------------------------------------------------------------------------------------------------- */
 
-static bool evaluate_batches(Model *m, Exec *e, const Dataset *d, int64_t from, int64_t to, int64_t batch, int64_t *example,
-                             double *loss, bool metrics) {
-    int64_t root = exec_root(e, ROOT_LOSS, 0, 0);
+typedef struct {
+    Model *m;
+    const Dataset *d;
+    Exec *exec; /* NULL: windows that go on from each other */
+    Windows *windows;
+    Batch batch;
+    int64_t from, to, size; /* examples; of a batch */
+    int64_t *example;
+    bool metrics;
+    double loss;
+} Evaluation;
+
+/* The Exec with the next B examples in it. */
+static Exec *set_batch(Evaluation *v, int64_t at, int64_t B) {
+    for (int64_t b = 0; b < B; b++) v->example[b] = at + b;
+    if (!batch_fill(&v->batch, v->m->ctx, v->d, B, v->example)) return NULL;
+    if (v->exec) return exec_set_batch(v->exec, &v->batch, B) ? v->exec : NULL;
+    bool ok = windows_begin(v->windows, &v->batch.array, B, v->batch.row, v->example, at > v->from);
+    return ok ? windows_set(v->windows, 0) : NULL;
+}
+
+/* In windows of one length a short one counts less. */
+static double weight_of(const Evaluation *v, const Exec *e) {
+    double w = batch_weight(v->m, e);
+    return v->d->feed && !dataset_ragged(v->d) && v->batch.padded ? w * (double)v->batch.padded / (double)exec_batch(e) : w;
+}
+
+static bool evaluate_batches(void *arg) {
+    Evaluation *v = arg;
+    Model *m = v->m;
     double sum = 0, weight = 0;
-    for (int64_t at = from; at < to;) {
-        int64_t B = to - at < batch ? to - at : batch;
-        for (int64_t b = 0; b < B; b++) example[b] = at + b;
-        if (!exec_set_batch(e, d, B, example) || !exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, example)) return false;
-        double w = batch_weight(m, e);
+    int64_t root = -1;
+    for (int64_t at = v->from; at < v->to;) {
+        int64_t B = v->to - at < v->size ? v->to - at : v->size;
+        Exec *e = set_batch(v, at, B);
+        if (!e || !exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, v->example)) return false;
+        double w = weight_of(v, e);
+        root = exec_root(e, ROOT_LOSS, 0, 0);
         if (root >= 0) sum += w * exec_get_scalar(e, (uint32_t)root);
         weight += w;
-        for (uint32_t i = 0; metrics && i < m->desc->metric.n; i++)
+        for (uint32_t i = 0; v->metrics && i < m->desc->metric.n; i++)
             if (!metric_batch(m, i, e)) return false;
+        if (!v->exec && !windows_done(v->windows, e)) return false;
         at += B;
     }
-    if (loss) *loss = root >= 0 && weight > 0 ? sum / weight : NAN;
+    v->loss = root >= 0 && weight > 0 ? sum / weight : NAN;
     return true;
+}
+
+/* The modules that carry states on are made once for a model. */
+static Windows *streamed(Model *m, const Dataset *d) {
+    if (m->streamed) return m->streamed;
+    Windows *w = NEW(&m->arena, Windows);
+    if (!windows_make(w, m, 0, &(BuildOptions){.ragged = dataset_ragged(d)}, &d->array, false)) {
+        windows_free(w);
+        return NULL;
+    }
+    return m->streamed = w;
 }
 
 bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *loss, double *metric) {
@@ -130,15 +171,20 @@ bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *
         diag_error(m->ctx, 554, NOWHERE, "there are no examples to evaluate on");
         return false;
     }
-    Exec *e = model_exec(m, MODULE_FORWARD, arrays_ragged(&d->array));
-    if (!e || (metric && !metric_cells(m))) return false;
+    Evaluation v = {.m = m, .d = d, .from = from, .to = to, .metrics = metric != NULL};
+    if (d->feed && d->feed->carry) v.windows = streamed(m, d);
+    else v.exec = model_exec(m, MODULE_FORWARD, dataset_ragged(d));
+    if ((!v.exec && !v.windows) || (metric && !metric_cells(m))) return false;
     for (uint32_t i = 0; metric && i < m->desc->metric.n; i++)
         if (!cell_reset(&m->metric[i], 1)) return false;
     double batch = train_number(m, "batch");
-    int64_t B = batch >= 1 && batch < 1e6 ? (int64_t)batch : 32;
-    int64_t *example = NEW_N(scratch_begin(m), int64_t, B);
-    bool ok = evaluate_batches(m, e, d, from, to, B, example, loss, metric != NULL);
+    v.size = batch >= 1 && batch < 1e6 ? (int64_t)batch : 32;
+    v.example = NEW_N(scratch_begin(m), int64_t, v.size);
+    int ok = guard_call(m->ctx, evaluate_batches, &v);
+    batch_free(&v.batch);
+    if (ok < 0) ctx_out_of_memory(m->ctx);
     scratch_end(m);
+    if (loss) *loss = v.loss;
     for (uint32_t i = 0; ok && metric && i < m->desc->metric.n; i++) metric[i] = metric_value(&m->metric[i]);
     return ok;
 }

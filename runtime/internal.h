@@ -40,6 +40,8 @@ size_t el_size(El e);
 
 /* ---- models ------------------------------------------------------------------------------------------------------------ */
 
+typedef struct Fitted Fitted;
+typedef struct Windows Windows;
 enum { RAGGED = 2, SCRATCH_MAX = 8 };
 struct rondo_model {
     Ctx *ctx;
@@ -64,6 +66,8 @@ struct rondo_model {
     uint32_t nscratch;
     void (*log_fn)(void *arg, const char *line);
     void *log_arg;
+    Fitted *fitted; /* what data taught before training: scaling, vocabulary, classes; NULL: nothing yet */
+    Windows *streamed; /* evaluation with states carried on; NULL until needed */
 };
 
 typedef struct {
@@ -143,12 +147,22 @@ void optimizer_free(Optimizer *o);
 /* ---- settings of the train and data blocks ------------------------------------------------------------------------------ */
 
 double train_number(const Model *m, const char *key);
+void model_log(Model *m, const char *fmt, ...) PORT_PRINTF(2, 3); /* a line for who listens (model_set_log) */
 /* The value that a pattern list of the train block gives to a weight: lr_scale = ["emb.*": 0.1], freeze = ["emb.*"] (1). */
 double train_pattern(const Model *m, const char *key, const char *weight, double otherwise);
 bool train_bool(const Model *m, const char *key);
 const Setting *train_setting(const Model *m, const char *key); /* NULL: not written */
 double data_number(const Model *m, const char *key); /* NAN: neither written nor defaulted */
 const char *data_string(const Model *m, const char *key);
+bool data_bool(const Model *m, const char *key);
+const char *data_file(Model *m, Arena *a, const char *path, const char *key); /* path, or the key's, relative to the model */
+bool csv_separator(Model *m, const char *path, char *out); /* the key `separator`, or by the file's ending */
+bool csv_gaps(Model *m, CsvGaps *out); /* the key `gaps` */
+const char *csv_name(const Csv *c, Arena *a, uint32_t column); /* its name, or its number */
+bool cell_number(const char *s, double *v); /* a whole cell, with blanks around it allowed */
+const Setting *data_setting(const Model *m, const char *key); /* NULL: not written */
+/* The whole number of a key of the data block, from lo to hi; NaN is `otherwise`. */
+bool data_whole(Model *m, const char *key, double otherwise, double lo, double hi, int64_t *out);
 const char *model_beside(Model *m, Arena *a, const char *path); /* a path relative to the model's file */
 
 /* How much a batch counts in a mean of losses: its real steps if the loss is per step and lengths differ, else its examples. */
@@ -159,7 +173,7 @@ int64_t exec_axis_length(const Exec *e, uint32_t axis, int64_t b); /* real steps
 
 /* ---- windows: the keys bptt and stateful --------------------------------------------------------------------------------- */
 
-typedef struct {
+struct Windows {
     Model *m;
     Exec *first, *next; /* states from their own starts or as given; all states from outside */
     int64_t window; /* 0: whole sequences */
@@ -176,13 +190,16 @@ typedef struct {
     int64_t dims[MAX_AXES];
     bool carry;
     /* the present window: its rows of the batch, their examples */
-    int64_t *row, *alive, n, cap, from, nsteps;
-} Windows;
+    int64_t *row, *alive, *id, n, cap, from, nsteps; /* id: the examples, alive: their rows of the arrays */
+    const int64_t *given; /* ids of the batch; NULL: the rows */
+    bool forward; /* no gradients: outputs and metrics instead */
+};
 bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input);
 void windows_free(Windows *w);
-/* B 0: all of the arrays. carry: the first window goes on from the states of the batch before. */
-bool windows_begin(Windows *w, const Arrays *in, int64_t B, const int64_t *example, bool carry);
-Exec *windows_set(Windows *w, int64_t k); /* ready for exec_run on examples w->alive; NULL with a diagnostic */
+/* B 0: all of the arrays. row: which rows of the arrays (NULL: the first B); id: which examples they are (NULL: as the rows).
+   carry: the first window goes on from the states of the batch before. */
+bool windows_begin(Windows *w, const Arrays *in, int64_t B, const int64_t *row, const int64_t *id, bool carry);
+Exec *windows_set(Windows *w, int64_t k); /* ready for exec_run on examples w->id; NULL with a diagnostic */
 bool windows_done(Windows *w, Exec *e); /* keeps the final states */
 bool windows_reserve(Windows *w, uint32_t s, const Array *like, int64_t rows);
 void windows_add_grad(Windows *w, Exec *e, uint32_t i, const Array *part, double f, Array *whole);
@@ -196,8 +213,7 @@ bool row_weights(Model *m, Arena *a, const Dataset *d, Dataset *out, RowWeights 
 const char *validation_file(Model *m); /* validation = "FILE"; NULL: none */
 bool dataset_holdback(Model *m, Dataset *d); /* validation = 0.2 of what trains */
 bool dataset_count(Model *m, Dataset *d); /* n from the arrays' first dims; all of it trains */
-/* Axis sizes of a data set's arrays for batches of B examples. */
-bool dataset_axes(const Module *m, const Dataset *d, int64_t B, int64_t *axis);
-bool exec_set_batch(Exec *e, const Dataset *d, int64_t B, const int64_t *example);
+typedef struct Batch Batch; /* runtime/feed.h */
+bool exec_set_batch(Exec *e, const Batch *b, int64_t B); /* B examples of a batch that was filled */
 
 #endif

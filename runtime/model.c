@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "base/plugin.h"
-#include "runtime/internal.h"
+#include "runtime/records.h"
 
 /* ---- opening ------------------------------------------------------------------------------------------------------------ */
 
@@ -137,6 +137,7 @@ void model_close(Model *m) {
     for (int k = 0; k < MODULE_COUNT; k++)
         for (int r = 0; r < RAGGED; r++) exec_destroy(m->exec[k][r]);
     for (uint32_t i = 0; m->metric && i < m->desc->metric.n; i++) cell_free(&m->metric[i]);
+    if (m->streamed) windows_free(m->streamed);
     pool_destroy(m->pool);
     ctx_free(ctx, m->theta);
     arena_free(&m->result);
@@ -146,6 +147,21 @@ void model_close(Model *m) {
     bool own = m->own_ctx;
     ctx_free(ctx, m);
     if (own) ctx_destroy(ctx);
+}
+
+void model_set_log(Model *m, void (*fn)(void *arg, const char *line), void *arg) {
+    m->log_fn = fn;
+    m->log_arg = arg;
+}
+
+void model_log(Model *m, const char *fmt, ...) {
+    va_list ap;
+    char line[400];
+    if (!m->log_fn) return;
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    m->log_fn(m->log_arg, line);
 }
 
 Ctx *model_ctx(Model *m) {
@@ -309,6 +325,7 @@ bool weights_init(Model *m, uint64_t seed) {
     scratch_end(m);
     m->ready = m->ready || ok;
     m->seed = seed;
+    m->fitted = NULL;
     return ok;
 }
 
@@ -363,6 +380,7 @@ bool weights_save(Model *m, const char *path) {
         VEC_PUSH(tmp, s.tensor.array) = x;
         offset += p->count;
     }
+    fitted_put(m, tmp, &s);
     bool ok = safetensors_write(m->ctx, path, &s);
     scratch_end(m);
     return ok;
@@ -454,7 +472,7 @@ bool weights_load(Model *m, const char *path, const char *const *rename, size_t 
     Arena *tmp = scratch_begin(m);
     Safetensors s;
     bool ok = safetensors_read(m->ctx, tmp, path, &s) && apply_renames(m, tmp, path, rename, nrename, &s) &&
-              take_file(m, tmp, path, &s);
+              take_file(m, tmp, path, &s) && fitted_take(m, path, &s);
     scratch_end(m);
     m->ready = m->ready || ok;
     return ok;

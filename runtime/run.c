@@ -166,14 +166,14 @@ static bool add_input_grads(Run *r, Exec *e, double f) {
 static bool run_windows(Run *r, uint64_t update, bool inputs, double *loss) {
     Model *m = r->m;
     Windows *w = r->windows;
-    if (!windows_begin(w, r->in, 0, NULL, false)) return false;
+    if (!windows_begin(w, r->in, 0, NULL, NULL, false)) return false;
     int64_t n = m->desc->theta_size;
     double f = 1 / (double)w->count;
     memset(r->sum, 0, (size_t)n * sizeof *r->sum);
     *loss = 0;
     for (int64_t k = 0; k < w->count; k++) {
         Exec *e = windows_set(w, k);
-        if (!e || !exec_run(e, m->theta, m->theta_version, r->grad, m->seed, update + (uint64_t)k, w->alive)) return false;
+        if (!e || !exec_run(e, m->theta, m->theta_version, r->grad, m->seed, update + (uint64_t)k, w->id)) return false;
         *loss += exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0)) * f;
         for (int64_t i = 0; i < n; i++) r->sum[i] += f * (m->f64 ? ((double *)r->grad)[i] : (double)((float *)r->grad)[i]);
         if ((inputs && !add_input_grads(r, e, f)) || !windows_done(w, e)) return false;

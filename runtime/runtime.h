@@ -48,7 +48,8 @@ bool safetensors_read(Ctx *ctx, Arena *a, const char *path, Safetensors *out);
 bool safetensors_parse(Ctx *ctx, Arena *a, const char *what, const char *data, size_t n, Safetensors *out);
 bool safetensors_write(Ctx *ctx, const char *path, const Safetensors *s);
 
-/* CSV as RFC 4180 has it; a first row without any number is a header. Numbers in the C locale. */
+/* CSV as RFC 4180 has it; a first row without any number is a header. Numbers in the C locale. Other separators than the comma
+   are possible; with a tab (TSV) there are no quotes. */
 typedef struct {
     const char *path;
     uint32_t nrow, ncol;
@@ -56,10 +57,14 @@ typedef struct {
     const char **cell; /* [nrow, ncol] */
     uint32_t *line; /* [nrow] line of the file, from 1 */
 } Csv;
-bool csv_read(Ctx *ctx, Arena *a, const char *path, Csv *out);
-bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, Csv *out);
+bool csv_read(Ctx *ctx, Arena *a, const char *path, char separator, Csv *out);
+bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, char separator, Csv *out);
 int64_t csv_column(Ctx *ctx, const Csv *c, const char *name); /* by header, or "0", "1", ..; -1 with a diagnostic */
 bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out); /* [nrow]; an error names file, line, column */
+/* The same, with gaps (empty cells, NA, NaN, null, ?) filled in: along a line between their neighbours, or by the value before;
+   at an end by the nearest value. *filled: how many. */
+typedef enum { GAPS_REFUSE, GAPS_INTERPOLATE, GAPS_PREVIOUS } CsvGaps;
+bool csv_series(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, CsvGaps gaps, double **out, int64_t *filled);
 
 /* ---- threads ----------------------------------------------------------------------------------------------------------- */
 
@@ -124,6 +129,7 @@ typedef enum {
 const Module *model_module(Model *m, ModuleKind kind, bool ragged);
 const ModelDesc *model_desc(const Model *m); /* never NULL */
 Program *model_program(Model *m);
+void model_set_log(Model *m, void (*fn)(void *arg, const char *line), void *arg); /* what there is to say besides errors */
 /* Parameters and constants: their flat slab in declared layout, f32 or f64 as the model was opened. */
 int64_t model_theta_size(const Model *m);
 double model_theta_get(const Model *m, int64_t i);
@@ -216,9 +222,11 @@ GradCheck *grad_check(Model *m, const GradCheckOptions *o, Arena *a, uint32_t *n
 
 /* ---- data -------------------------------------------------------------------------------------------------------------- */
 
-/* Examples in memory: inputs and targets, batch first, the first dimension is the example. */
+/* Examples: inputs and targets, batch first, the first dimension is the example. */
+typedef struct Feed Feed;
 typedef struct {
     Arrays array; /* by input name; targets as "target/y" */
+    const Feed *feed; /* sequences from which batches are put together (runtime/feed.h); NULL: the arrays are all there is */
     int64_t n, train, valid; /* examples: [0, train) train, [train, train + valid) validate, the rest tests */
 } Dataset;
 
@@ -238,9 +246,12 @@ typedef struct {
     double *weight; /* [nrow] of the column that sample_weights names; NULL if none */
     const char **date; /* [nrow] text of the date column; NULL if none */
 } Series;
-/* Examples from a file (NULL: the one the data block names): .npz by names, or a series. */
-bool dataset_load(Model *m, const char *path, Arena *a, Dataset *out);
-bool series_load(Model *m, const char *path, Arena *a, Series *out); /* path NULL: the data block's */
+/* Examples from a file (NULL: the one the data block names). What it teaches (scaling, vocabulary, classes) is the model's from then on
+   and saved with its weights; a model that has it already keeps it. */
+/* whole: no parts, all of it is train */
+bool dataset_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
+bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *out); /* path NULL: the data block's */
+bool data_is_series(Model *m, const char *path); /* is it a series, that series_load reads? */
 int64_t series_row(const Series *s, int64_t k); /* the row that sample k forecasts: k * stride + window + horizon - 1 */
 /* One-step forecasts of the first target column for samples [from, to), unscaled: out[i] is of row series_row(s, from + i). */
 bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double *out);

@@ -31,6 +31,26 @@ const char *data_string(const Model *m, const char *key) {
     return has_row(KEYS_DATA, key) ? settings_string(m->ctx, &m->desc->data, KEYS_DATA, key) : NULL;
 }
 
+bool data_bool(const Model *m, const char *key) {
+    return has_row(KEYS_DATA, key) && settings_bool(m->ctx, &m->desc->data, KEYS_DATA, key);
+}
+
+const Setting *data_setting(const Model *m, const char *key) {
+    return settings_find(&m->desc->data, intern(m->ctx, key));
+}
+
+bool data_whole(Model *m, const char *key, double otherwise, double lo, double hi, int64_t *out) {
+    const Setting *s = data_setting(m, key);
+    double v = data_number(m, key);
+    if (isnan(v)) v = otherwise;
+    if (v < lo || v > hi || v != floor(v)) {
+        diag_error(m->ctx, 552, s ? s->span : m->desc->data.span, "data: '%s' is %g; it must be a whole number from %g to %g", key, v, lo, hi);
+        return false;
+    }
+    *out = (int64_t)v;
+    return true;
+}
+
 /* Does one item, "pattern" or ["pattern": value], speak of the weight? */
 static bool item_matches(const Model *m, const Setting *s, const char *weight, double *value) {
     const Setting *name = s->kind == SET_PAIR ? &s->item[0] : s;

@@ -51,7 +51,7 @@ static bool make_exec(Training *t) {
     RowWeights weights;
     int64_t window;
     if (!row_weights(m, &m->arena, t->d, &t->weighted, &weights) || !whole(m, "bptt", 0, 0, &window)) return false;
-    BuildOptions bo = {.training = true, .ragged = arrays_ragged(&t->d->array), .weights = weights};
+    BuildOptions bo = {.training = true, .ragged = dataset_ragged(t->d), .weights = weights};
     t->cut = window > 0 || t->stateful;
     if (t->cut) return windows_make(&t->windows, m, window, &bo, &t->weighted.array, false);
     if (weights == ROW_WEIGHTS_NONE) t->exec = model_exec(m, MODULE_TRAIN, bo.ragged);
@@ -162,14 +162,17 @@ static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part,
 static bool one_batch(Training *t) {
     int64_t from = t->at * t->batch, B = t->n - from < t->batch ? t->n - from : t->batch;
     const int64_t *example = t->order + from;
-    const Dataset *d = &t->weighted;
     Windows *w = &t->windows;
+    Batch *b = &t->present;
+    if (!batch_fill(b, t->m->ctx, &t->weighted, B, example)) return false;
+    t->real += b->real;
+    t->padded += b->padded;
     if (!t->cut) {
-        if (!exec_set_batch(t->exec, d, B, example) || !one_step(t, t->exec, example, 0, 1)) return false;
-    } else if (!windows_begin(w, &d->array, B, example, t->stateful && t->at > 0)) return false;
+        if (!exec_set_batch(t->exec, b, B) || !one_step(t, t->exec, example, 0, 1)) return false;
+    } else if (!windows_begin(w, &b->array, B, b->row, example, t->stateful && t->at > 0)) return false;
     for (int64_t k = 0; t->cut && k < w->count; k++) {
         Exec *e = windows_set(w, k);
-        if (!e || !one_step(t, e, w->alive, k, w->count) || !windows_done(w, e)) return false;
+        if (!e || !one_step(t, e, w->id, k, w->count) || !windows_done(w, e)) return false;
     }
     t->at++;
     t->examples += B;
@@ -233,10 +236,16 @@ static bool save(Training *t) {
     return checkpoint_save(t, t->options->checkpoint);
 }
 
+static void draw_order(Training *t) {
+    for (int64_t i = 0; i < t->n; i++) t->order[i] = i;
+    if (!t->shuffle) return;
+    shuffle_order(t->seed, (uint64_t)t->epoch, t->n, t->order);
+    if (t->d->feed) order_by_length(t->d->feed, t->seed, (uint64_t)t->epoch, t->n, t->batch, t->order, scratch_begin(t->m));
+    if (t->d->feed) scratch_end(t->m);
+}
+
 static bool one_epoch(Training *t) {
-    if (t->shuffle) shuffle_order(t->seed, (uint64_t)t->epoch, t->n, t->order);
-    else
-        for (int64_t i = 0; i < t->n; i++) t->order[i] = i;
+    draw_order(t);
     while (t->at < t->batches) {
         if (!one_batch(t)) return false;
         if (t->at == t->batches) break;
@@ -268,6 +277,8 @@ static bool training_run(void *arg) {
     t->start = now();
     while (t->epoch < t->epochs && !t->stopped)
         if (!one_epoch(t)) return false;
+    if (t->padded > t->real)
+        model_log(t->m, "padding: %.1f %% of the steps that were computed", 100 * (1 - (double)t->real / (double)t->padded));
     return true;
 }
 
@@ -284,6 +295,7 @@ bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_tra
     optimizer_free(&t.opt);
     exec_destroy(t.own);
     windows_free(&t.windows);
+    batch_free(&t.present);
     if (got < 0) ctx_out_of_memory(m->ctx);
     return got;
 }

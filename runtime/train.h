@@ -2,7 +2,7 @@
 #ifndef RONDO_RUNTIME_TRAIN_H
 #define RONDO_RUNTIME_TRAIN_H
 
-#include "runtime/internal.h"
+#include "runtime/feed.h"
 
 typedef enum {
     SCHEDULE_CONSTANT,
@@ -35,6 +35,7 @@ typedef struct {
     Dataset weighted; /* d with the weights of its rows */
     Exec *exec, *own; /* own: made for this training */
     Windows windows;
+    Batch present;
     bool cut, stateful; /* cut: updates are windows */
     Optimizer opt;
     Schedule schedule;
@@ -53,6 +54,7 @@ typedef struct {
     double loss_sum, loss_weight, best, last_loss, valid_loss;
     /* memory */
     int64_t *order;
+    int64_t real, padded; /* steps of all batches so far: what there was, what was computed */
     void *grad, *keep; /* keep: the best parameters so far; NULL: not wanted */
     int64_t examples;
     double start, saved;

@@ -36,7 +36,7 @@ static bool suits(Windows *w, const Module *all) {
 }
 
 static Exec *make_exec(Windows *w, Module *mod, const Arrays *in, bool want_input, bool next) {
-    module_keep_roots(mod, 1u << ROOT_LOSS | 1u << ROOT_FINAL);
+    module_keep_roots(mod, 1u << ROOT_LOSS | 1u << ROOT_FINAL | (w->forward ? 1u << ROOT_METRIC : 0));
     bool *want = NEW_N(&w->arena, bool, mod->input.n + 1);
     for (uint32_t i = 0; i < mod->input.n; i++) {
         const Input *p = &mod->input.at[i];
@@ -45,13 +45,13 @@ static Exec *make_exec(Windows *w, Module *mod, const Arrays *in, bool want_inpu
     }
     ExecOptions o = w->m->opt.exec;
     o.pool = w->m->pool;
-    o.grad = true;
+    o.grad = !w->forward;
     o.want_input = want_input ? want : NULL;
     return exec_make(w->m->ctx, mod, &o, NULL);
 }
 
 bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input) {
-    *w = (Windows){.m = m, .window = window, .arena = arena_make(m->ctx), .tmp = arena_make(m->ctx)};
+    *w = (Windows){.m = m, .window = window, .forward = !bo->training, .arena = arena_make(m->ctx), .tmp = arena_make(m->ctx)};
     BuildOptions o = *bo;
     o.external_states = true;
     Module *all = frontend_model(m->program, &w->arena, &o);
@@ -73,6 +73,7 @@ void windows_free(Windows *w) {
     for (uint32_t s = 0; s < w->nstate; s++) ctx_free(w->m->ctx, w->state[s].data);
     ctx_free(w->m->ctx, w->row);
     ctx_free(w->m->ctx, w->alive);
+    ctx_free(w->m->ctx, w->id);
     arena_free(&w->tmp);
     arena_free(&w->arena);
     *w = (Windows){0};
@@ -88,13 +89,14 @@ static int64_t length_of(const Windows *w, int64_t b) {
     return w->length ? (int64_t)array_get(w->length, example_of(w, b)) : w->steps;
 }
 
-bool windows_begin(Windows *w, const Arrays *in, int64_t B, const int64_t *example, bool carry) {
+bool windows_begin(Windows *w, const Arrays *in, int64_t B, const int64_t *row, const int64_t *id, bool carry) {
     const Module *mod = exec_module(w->next);
     if (!exec_axes_from(mod, in, w->dims)) return false;
     if (B) w->dims[AXIS_B] = B;
     B = w->dims[AXIS_B];
     w->in = in;
-    w->example = example;
+    w->example = row;
+    w->given = id;
     w->carry = carry && w->states_set;
     w->count = 1;
     w->length = NULL;
@@ -102,10 +104,12 @@ bool windows_begin(Windows *w, const Arrays *in, int64_t B, const int64_t *examp
     if (B > w->cap) {
         ctx_free(w->m->ctx, w->row);
         ctx_free(w->m->ctx, w->alive);
-        w->row = w->alive = NULL;
+        ctx_free(w->m->ctx, w->id);
+        w->row = w->alive = w->id = NULL;
         w->cap = 0;
         w->row = ctx_alloc(w->m->ctx, (size_t)B * sizeof *w->row);
         w->alive = ctx_alloc(w->m->ctx, (size_t)B * sizeof *w->alive);
+        w->id = ctx_alloc(w->m->ctx, (size_t)B * sizeof *w->id);
         w->cap = B;
     }
     w->B = B;
@@ -207,7 +211,8 @@ Exec *windows_set(Windows *w, int64_t k) {
     for (int64_t b = 0; b < w->B; b++)
         if (!w->length || length_of(w, b) > w->from) {
             w->row[w->n] = b;
-            w->alive[w->n++] = example_of(w, b);
+            w->alive[w->n] = example_of(w, b);
+            w->id[w->n++] = w->given ? w->given[b] : example_of(w, b);
         }
     int64_t axis[MAX_AXES];
     memcpy(axis, w->dims, sizeof axis);

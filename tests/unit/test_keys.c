@@ -357,7 +357,7 @@ static bool load(const char *sets, Series *s) {
     static const char text[] = "model m { input x: seq [1] target y: [1] h = gru[2](x) p = dense[1](h.last) output p loss mse(p, y)"
                                " data { csv = \"s.csv\", column = \"a\", window = 3 } }";
     Model *m = open_model(text, sets);
-    bool ok = m && series_load(m, NULL, &arena, s);
+    bool ok = m && series_load(m, NULL, &arena, false, s);
     show();
     model_close(m);
     return ok;
@@ -396,7 +396,7 @@ static void test_data(void) {
     for (int cut = 0; cut < 2; cut++) {
         Model *m = open_model(text, cut ? "max_length=3" : "");
         Dataset d;
-        CHECK(m && dataset_load(m, NULL, &arena, &d) && d.n == 4 && d.train == 4);
+        CHECK(m && dataset_load(m, NULL, &arena, false, &d) && d.n == 4 && d.train == 4);
         const Array *x = arrays_find(&d.array, "input/x"), *l = arrays_find(&d.array, "length/x");
         CHECK(x && l && x->dim[1] == (cut ? 3 : 5) && array_get(l, 3) == (cut ? 3 : 5) && array_get(l, 0) == 2);
         CHECK(x && array_get(x, 2 * x->dim[1]) == array_get(arrays_find(&a, "input/x"), 10));

@@ -211,7 +211,7 @@ static void test_npy_malformed(void) {
 /* ---- csv ---------------------------------------------------------------------------------------------------------------- */
 
 static bool parse(const char *text, Csv *c) {
-    return csv_parse(ctx, &arena, "t.csv", text, strlen(text), c);
+    return csv_parse(ctx, &arena, "t.csv", text, strlen(text), ',', c);
 }
 
 static void test_csv(void) {
@@ -229,7 +229,7 @@ static void test_csv(void) {
     CHECK(!parse("a,\"b\"c\n", &c) && has_code(610));
     CHECK(!parse("a\rb\n", &c) && has_code(610));
     CHECK(!parse("", &c) && has_code(610));
-    CHECK(!csv_parse(ctx, &arena, "t.csv", "a\0b\n", 4, &c) && has_code(610));
+    CHECK(!csv_parse(ctx, &arena, "t.csv", "a\0b\n", 4, ',', &c) && has_code(610));
     CHECK(parse("a\n1,5\n", &c) == false && has_code(610));
 }
 
@@ -299,7 +299,7 @@ static void test_series(void) {
     CHECK(m != NULL);
     if (!m) return;
     Series s;
-    CHECK(series_load(m, NULL, &m->result, &s));
+    CHECK(series_load(m, NULL, &m->result, false, &s));
     CHECK(s.nrow == 309 && s.set.n == 299 && s.set.train + s.set.valid == 239 && s.set.valid == 23 && series_row(&s, 0) == 10);
     CHECK(s.y[0].shift == 0 && fabs(s.y[0].scale - 154.4) < 1e-9); /* 1778, the most of the first 249 years */
     const Array *x = arrays_find(&s.set.array, "input/x"), *y = arrays_find(&s.set.array, "target/y");

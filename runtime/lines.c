@@ -1,0 +1,114 @@
+/* lines: labelled text, a file for each class, an example in each line; and rows of a table, an example in each row. */
+#include <string.h>
+
+#include "runtime/records.h"
+
+/* ---- a file a class ----------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    const char *at, *end;
+    int64_t line;
+} Open;
+
+static bool add_line(Records *r, Open *o, const char *path, const char *label, int64_t within) {
+    Store *x = records_input(r), *y = records_target(r);
+    const char *end = memchr(o->at, '\n', (size_t)(o->end - o->at));
+    size_t n = (size_t)((end ? end : o->end) - o->at);
+    r->path = path;
+    r->line = ++o->line;
+    r->within = within;
+    if (memchr(o->at, 0, n))
+        return records_bad(r, 620, (const char *)memchr(o->at, 0, n) - o->at + 1, "a NUL byte; is this a text?");
+    records_add(r);
+    record_text(r, x, o->at, n && o->at[n - 1] == '\r' ? n - 1 : n);
+    o->at = end ? end + 1 : o->end;
+    return !y || record_value(r, y, label, strlen(label), 0);
+}
+
+/* The files in turn, a line of each: so that the order of reading, which settles ties of the vocabulary, favours no class. */
+bool read_lines(Records *r, const char *const *path, uint32_t nfile, const char *const *label) {
+    Open *o = NEW_N(r->a, Open, nfile + 1);
+    if (!records_input(r)) return false;
+    for (uint32_t i = 0; i < nfile; i++) {
+        char *text;
+        size_t n;
+        if (!file_read(r->m->ctx, r->a, path[i], &text, &n)) return false;
+        o[i] = (Open){text, text + n, 0};
+        if (!n) {
+            diag_error(r->m->ctx, 554, NOWHERE, "%s is empty", path[i]);
+            return false;
+        }
+    }
+    bool any = true;
+    for (int64_t k = 0; any; k++) {
+        any = false;
+        for (uint32_t i = 0; i < nfile; i++) {
+            if (o[i].at >= o[i].end) continue;
+            if (!add_line(r, &o[i], path[i], label[i], k)) return false;
+            any = true;
+        }
+    }
+    return true;
+}
+
+/* ---- rows of a table ---------------------------------------------------------------------------------------------------- */
+
+/* Columns of a port: those that the key gives it, else the one of its own name. */
+static bool columns_of(Records *r, const Csv *csv, const Store *s, const Setting *key, VEC_U32 *out) {
+    Ctx *ctx = r->m->ctx;
+    uint32_t n = !key ? 1 : key->kind == SET_LIST ? key->n : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        const Setting *x = !key ? NULL : key->kind == SET_LIST ? &key->item[i] : key;
+        const char *name = !x                      ? name_str(ctx, s->port->name)
+                           : x->kind == SET_NUMBER ? arena_printf(r->a, "%g", x->number)
+                                                   : name_str(ctx, x->name);
+        int64_t k = csv_column(ctx, csv, name);
+        if (k < 0) return false;
+        VEC_PUSH(r->a, *out) = (uint32_t)k;
+    }
+    bool text = s->port->seq && s->port->vocab;
+    if (n == (text || s->classes ? 1 : s->per)) return true;
+    diag_error(ctx, 552, key ? key->span : s->port->span, "'%s' needs %lld columns, and %u are named",
+               name_str(ctx, s->port->name), (long long)(text || s->classes ? 1 : s->per), n);
+    return false;
+}
+
+static bool add_cells(Records *r, const Csv *csv, uint32_t row, Store *s, const VEC_U32 *column) {
+    const char *const *cell = csv->cell + (size_t)row * csv->ncol;
+    if ((s->port->seq && s->port->vocab) || s->classes) {
+        record_text(r, s, cell[column->at[0]], strlen(cell[column->at[0]]));
+        return true;
+    }
+    for (uint32_t i = 0; i < column->n; i++) {
+        double v;
+        if (!cell_number(cell[column->at[i]], &v))
+            return records_bad(r, 612, 0, "column '%s' holds '%.40s', which is not a number",
+                               csv_name(csv, r->a, column->at[i]), cell[column->at[i]]);
+        record_number(r, s, v);
+    }
+    return record_steps(r, s, 1);
+}
+
+bool read_rows(Records *r, const Csv *csv) {
+    const ModelDesc *d = r->m->desc;
+    VEC_U32 *column = NEW_N(r->a, VEC_U32, r->nstore + 1);
+    for (uint32_t k = 0; k < r->nstore; k++) {
+        bool target = k >= d->input.n, only = (target ? d->target.n : d->input.n) == 1;
+        const Setting *key = only ? data_setting(r->m, target ? "target_column" : "column") : NULL;
+        if (!columns_of(r, csv, &r->store[k], key, &column[k])) return false;
+        if (r->store[k].port->seq && !r->store[k].port->vocab) {
+            diag_error(r->m->ctx, 552, r->store[k].port->span,
+                       "rows of a table hold texts or numbers of one example, no sequences of numbers");
+            return false;
+        }
+    }
+    r->path = csv->path;
+    r->within = 0;
+    for (uint32_t i = 0; i < csv->nrow; i++) {
+        r->line = csv->line[i];
+        records_add(r);
+        for (uint32_t k = 0; k < r->nstore; k++)
+            if (!add_cells(r, csv, i, &r->store[k], &column[k])) return false;
+    }
+    return true;
+}

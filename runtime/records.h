@@ -1,0 +1,102 @@
+/* records: examples read one by one from a file (lines of text, .ts, JSON lines, rows of a table), then split and laid out. */
+#ifndef RONDO_RUNTIME_RECORDS_H
+#define RONDO_RUNTIME_RECORDS_H
+
+#include "runtime/feed.h"
+#include "runtime/text.h"
+
+/* What data taught before training; saved with the weights. */
+typedef struct {
+    const char *name; /* "x.0": the port and its feature */
+    double shift, scale;
+} FittedColumn;
+struct Fitted {
+    const Vocabulary *vocabulary; /* NULL: none */
+    uint32_t nclass;
+    const char **class_name; /* of the target's classes; NULL where they are numbers */
+    VEC(FittedColumn) column;
+};
+Fitted *fitted(Model *m);                                            /* made empty at first use */
+const FittedColumn *fitted_column(const Model *m, const char *name); /* NULL: not known */
+void fitted_put(Model *m, Arena *a, Safetensors *s);                 /* into the metadata */
+bool fitted_take(Model *m, const char *path, const Safetensors *s);  /* out of it; replaces what was there */
+
+typedef enum { SPLIT_CHRONOLOGICAL, SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_EVERY } SplitKind;
+typedef struct {
+    SplitKind kind;
+    double train, valid; /* parts; valid NaN: what the key `validation` holds back */
+    uint64_t seed;
+    int64_t every;
+    const Setting *valid_at, *test_at;
+} Split;
+bool split_read(Model *m, Split *out);
+bool split_counts(Model *m, const Split *s, int64_t n, int64_t *train, int64_t *valid); /* in the order of the data */
+
+typedef struct {
+    const char *path;
+    int64_t line, within; /* within: its number among the examples of its file, from 0 */
+    bool test;            /* from the file of the key `test` */
+    int64_t label;        /* class of the first target; -1: none */
+} Record;
+
+/* The values of one input or target of all records, end to end. */
+typedef struct {
+    const PortDesc *port;
+    const char *name;   /* "input/x" */
+    bool text, classes; /* tokens of a text; names of classes */
+    rondo_type type;
+    int64_t per; /* numbers of one step */
+    char *data;
+    size_t n, cap;             /* numbers */
+    VEC(int64_t) start, steps; /* of each record, in steps */
+    VEC(const char *) string;  /* text, classes: of each record, */
+    VEC(size_t) size;          /* and its bytes */
+} Store;
+
+typedef struct {
+    Model *m;
+    Arena *a;
+    bool whole;   /* no parts: all of it is to be evaluated or validated on */
+    bool classes; /* the first target is one of classes */
+    VEC(Record) record;
+    Store *store; /* inputs, then targets */
+    uint32_t nstore;
+    const char *const *declared; /* names of the classes, as the file says; NULL: it does not */
+    uint32_t ndeclared;
+    const char *path; /* of the file under way */
+    int64_t line, within;
+    bool test;
+} Records;
+
+typedef VEC(uint32_t) VEC_U32;
+void records_make(Records *r, Model *m, Arena *a, bool whole);
+bool records_bad(Records *r, uint16_t code, int64_t column, const char *fmt, ...) PORT_PRINTF(4, 5); /* column 0: none; false */
+Store *records_input(Records *r);  /* the only input; NULL with a diagnostic */
+Store *records_target(Records *r); /* the only target; NULL if there is none */
+void records_add(Records *r);      /* a new record: then each store gets its values */
+void record_number(Records *r, Store *s, double v);
+bool record_steps(Records *r, Store *s, int64_t steps); /* the numbers since the last call were a record of so many steps */
+void record_text(Records *r, Store *s, const char *text, size_t n);
+/* One value of an example, as text: a number, or the name of a class. */
+bool record_value(Records *r, Store *s, const char *text, size_t n, int64_t column);
+bool records_finish(Records *r, Dataset *out);
+
+bool split_records(Model *m, const Records *r, Arena *tmp, uint8_t *part); /* part[i]: 0 trains, 1 validates, 2 tests */
+
+/* ---- readers: each adds the records of one file ------------------------------------------------------------------------- */
+
+bool read_ts(Records *r, const char *path, const char *text, size_t n);
+bool read_jsonl(Records *r, const char *path, const char *text, size_t n);
+bool read_lines(Records *r, const char *const *path, uint32_t nfile, const char *const *label);
+bool read_rows(Records *r, const Csv *csv);
+typedef struct {
+    int channels, rate;
+    int64_t frames;
+    float *sample; /* [frames, channels], -1 .. 1 */
+} Wav;
+bool wav_parse(Ctx *ctx, Arena *a, const char *path, const char *data, size_t n, Wav *out);
+
+bool text_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
+bool wav_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
+
+#endif

@@ -1,0 +1,138 @@
+/* split: which examples train, validate and test. The key `split`: a number, or
+     chronological(0.8, valid = 0.1)        in the order of the data
+     random(0.8, valid = 0.1, seed = 0)     drawn
+     stratified(0.8, valid = 0.1, seed = 0) drawn from each class alike
+     every(10, valid = 8, test = 9)         by the example's number in its own file, modulo 10 */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/records.h"
+
+static bool bad(Model *m, Span at, const char *why) {
+    diag_error(m->ctx, 552, at, "data: split: %s", why);
+    diag_help(m->ctx, NOWHERE,
+              "a part that trains (0.8), chronological(0.8, valid = 0.1), random(0.8, seed = 1), stratified(0.8), "
+              "or every(10, valid = 8, test = 9)");
+    return false;
+}
+
+static bool is_arg(Model *m, const Setting *s, uint32_t i, const char *name, uint32_t position) {
+    return s->arg[i] ? strcmp(name_str(m->ctx, s->arg[i]), name) == 0 : i == position;
+}
+
+static bool read_call(Model *m, const Setting *s, Split *out) {
+    static const char *const names[] = {"chronological", "random", "stratified", "every"};
+    int kind = -1;
+    for (int k = 0; k < 4; k++)
+        if (strcmp(name_str(m->ctx, s->name), names[k]) == 0) kind = k;
+    if (kind < 0) return bad(m, s->span, "there is no such way to split");
+    out->kind = (SplitKind)kind;
+    for (uint32_t i = 0; s->kind == SET_CALL && i < s->n; i++) {
+        const Setting *x = &s->item[i];
+        bool number = x->kind == SET_NUMBER;
+        if (kind == SPLIT_EVERY) {
+            if (is_arg(m, s, i, "n", 0) && number && x->is_int && x->number >= 2)
+                out->every = (int64_t)x->number;
+            else if (is_arg(m, s, i, "valid", 1))
+                out->valid_at = x;
+            else if (is_arg(m, s, i, "test", 2))
+                out->test_at = x;
+            else
+                return bad(m, x->span, "every() takes a number of 2 or more, valid and test");
+        } else if (is_arg(m, s, i, "train", 0) && number)
+            out->train = x->number;
+        else if (is_arg(m, s, i, "valid", 1) && number)
+            out->valid = x->number;
+        else if (is_arg(m, s, i, "seed", 2) && number && kind != SPLIT_CHRONOLOGICAL)
+            out->seed = (uint64_t)(int64_t)x->number;
+        else
+            return bad(m, x->span, "this argument is not known here, or is no number");
+    }
+    return kind != SPLIT_EVERY || out->every || bad(m, s->span, "every() needs a number: every(10, valid = 8, test = 9)");
+}
+
+bool split_read(Model *m, Split *out) {
+    const Setting *s = data_setting(m, "split");
+    double otherwise = data_setting(m, "test") ? 1 : data_number(m, "split");
+    *out = (Split){.train = s && s->kind == SET_NUMBER ? s->number : otherwise, .valid = NAN};
+    if (s && s->kind != SET_NUMBER && s->kind != SET_CALL && s->kind != SET_NAME)
+        return bad(m, s->span, "this is no way to split");
+    if (s && s->kind != SET_NUMBER) {
+        if (isnan(out->train)) out->train = 0.8;
+        if (!read_call(m, s, out)) return false;
+    }
+    double valid = isnan(out->valid) ? 0 : out->valid;
+    if (out->train >= 0 && out->train <= 1 && valid >= 0 && out->train + valid <= 1 + 1e-9) return true;
+    return bad(m, s ? s->span : m->desc->data.span, "the parts are from 0 to 1, and no more than 1 together");
+}
+
+bool split_counts(Model *m, const Split *s, int64_t n, int64_t *train, int64_t *valid) {
+    *train = (int64_t)(s->train * (double)n);
+    *valid = 0;
+    if (isnan(s->valid)) {
+        Dataset d = {.n = n, .train = *train};
+        if (!dataset_holdback(m, &d)) return false;
+        *train = d.train;
+        *valid = d.valid;
+    } else if (s->train + s->valid >= 1 - 1e-9)
+        *valid = n - *train;
+    else
+        *valid = (int64_t)((s->train + s->valid) * (double)n) - *train;
+    return true;
+}
+
+/* ---- of single examples ------------------------------------------------------------------------------------------------- */
+
+static bool among(const Setting *s, int64_t k) {
+    if (!s) return false;
+    if (s->kind == SET_NUMBER) return s->number == (double)k;
+    for (uint32_t i = 0; s->kind == SET_LIST && i < s->n; i++)
+        if (s->item[i].kind == SET_NUMBER && s->item[i].number == (double)k) return true;
+    return false;
+}
+
+/* part[i] of each of the `n` examples in at[]: the first of them train, and so on. */
+static bool parts_in_order(Model *m, const Split *s, const int64_t *at, int64_t n, uint8_t *part) {
+    int64_t train, valid;
+    if (!split_counts(m, s, n, &train, &valid)) return false;
+    for (int64_t i = 0; i < n; i++) part[at[i]] = i < train ? 0 : i < train + valid ? 1 : 2;
+    return true;
+}
+
+/* Drawn, or drawn class by class. */
+static bool parts_drawn(Model *m, const Split *s, const Records *r, const int64_t *at, int64_t n, uint8_t *part, Arena *tmp) {
+    int64_t *draw = NEW_N(tmp, int64_t, n + 1), *mine = NEW_N(tmp, int64_t, n + 1), classes = 1;
+    shuffle_order(s->seed, 0, n, draw);
+    for (int64_t i = 0; i < n && s->kind == SPLIT_STRATIFIED; i++)
+        if (r->record.at[at[i]].label >= classes) classes = r->record.at[at[i]].label + 1;
+    for (int64_t c = 0; c < classes; c++) {
+        int64_t k = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (s->kind == SPLIT_RANDOM || r->record.at[at[draw[i]]].label == c) mine[k++] = at[draw[i]];
+        if (!parts_in_order(m, s, mine, k, part)) return false;
+    }
+    return true;
+}
+
+bool split_records(Model *m, const Records *r, Arena *tmp, uint8_t *part) {
+    Split s;
+    uint32_t n = r->record.n, k = 0;
+    int64_t *at = NEW_N(tmp, int64_t, n + 1);
+    memset(part, 0, n);
+    if (r->whole) return true;
+    if (!split_read(m, &s)) return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (r->record.at[i].test)
+            part[i] = 2;
+        else
+            at[k++] = i;
+    }
+    for (uint32_t i = 0; s.kind == SPLIT_EVERY && i < k; i++) {
+        int64_t rest = r->record.at[at[i]].within % s.every;
+        part[at[i]] = among(s.test_at, rest) ? 2 : among(s.valid_at, rest) ? 1 : 0;
+    }
+    if (s.kind == SPLIT_EVERY) return true;
+    if (s.kind == SPLIT_STRATIFIED && !r->classes)
+        return bad(m, data_setting(m, "split")->span, "stratified needs a target of classes");
+    return s.kind == SPLIT_CHRONOLOGICAL ? parts_in_order(m, &s, at, k, part) : parts_drawn(m, &s, r, at, k, part, tmp);
+}
