@@ -10,13 +10,15 @@ static const double bar = 1e-4; /* of the check on the source's vectors, which a
 static bool read_source(Cli *c, const char *kind, Imported *im) {
     ImportOptions o = {.name = cli_get(c, OPT_MODEL), .vectors = cli_get(c, OPT_IN), .weights = cli_get(c, OPT_WEIGHTS)};
     Arena *a = ctx_arena(c->ctx);
-    (void)kind;
-    return import_onnx(c->ctx, a, c->arg[1], &o, im);
+    if (!strcmp(kind, "onnx")) return import_onnx(c->ctx, a, c->arg[1], &o, im);
+    if (!strcmp(kind, "keras")) return import_keras(c->ctx, a, c->arg[1], &o, im);
+    return import_torch(c->ctx, a, c->arg[1], &o, im);
 }
 
 CliExit cmd_import(Cli *c) {
     const char *kind = c->arg[0], *dir = cli_get(c, OPT_OUT);
-    if (strcmp(kind, "onnx")) return cli_usage(c, "import reads onnx, not '%.60s'", kind);
+    if (strcmp(kind, "onnx") && strcmp(kind, "keras") && strcmp(kind, "torch"))
+        return cli_usage(c, "import reads onnx, keras or torch, not '%.60s'", kind);
     if (!dir) return cli_usage(c, "-o DIR is missing: where the model and its weights go");
     ModelOptions mo;
     if (!cli_model_options(c, &mo)) return CLI_USAGE;

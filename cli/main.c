@@ -38,8 +38,8 @@ static const Command command[] = {
      O_MODEL | O(ENGINE) | O(SEED) | O(BATCH) | O(STEPS) | O_PASSES},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
      O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O(TEST) | O_PASSES},
-    {"import", "onnx FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
-     O(OUT) | O(MODEL) | O(IN)},
+    {"import", "onnx|keras|torch FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
+     O(OUT) | O(MODEL) | O(IN) | O(WEIGHTS)},
     {"ir", "M.rondo", "print what the compiler thinks", cmd_ir, 1, 1,
      O_MODEL | O(STAGE) | O(AFTER) | O(DOT) | O(GRAD) | O(UNROLL) | O(STEPS) | O(BATCH) | O(DTYPE) | O(MATH) | O(LANES) | O(OUT) |
          O_PASSES},

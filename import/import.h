@@ -42,9 +42,14 @@ typedef struct {
 
 /* False with diagnostics, nothing is left behind. The arena keeps the result. */
 bool import_onnx(Ctx *ctx, Arena *a, const char *path, const ImportOptions *o, Imported *out);
+bool import_keras(Ctx *ctx, Arena *a, const char *path, const ImportOptions *o, Imported *out);
+bool import_torch(Ctx *ctx, Arena *a, const char *path, const ImportOptions *o, Imported *out);
 /* The same from memory; `what` stands for the path in messages. */
 bool import_onnx_bytes(Ctx *ctx, Arena *a, const char *what, const void *data, size_t n, const ImportOptions *o, Imported *out);
 bool import_onnx_json(Ctx *ctx, Arena *a, const char *what, const char *text, size_t n, const ImportOptions *o, Imported *out);
+bool import_keras_bytes(Ctx *ctx, Arena *a, const char *what, const void *data, size_t n, const ImportOptions *o,
+                        Imported *out);
+bool import_torch_text(Ctx *ctx, Arena *a, const char *what, const char *text, size_t n, const ImportOptions *o, Imported *out);
 
 /* The source's array as the port's. NULL with a diagnostic where it does not fit. */
 const Array *import_arrange(Ctx *ctx, Arena *a, const ImportPort *p, const Array *src);

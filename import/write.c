@@ -61,26 +61,55 @@ static const char *plain_name(Arena *a, const char *wanted) {
     return s;
 }
 
-static bool taken(const char *const *list, uint32_t n, const char *s) {
+/* What the text itself calls: a value of that name would hide it. */
+static bool is_called(const char *s) {
+    static const char *const word[] = {"lstm",        "lstm_peephole", "gru",
+                                       "gru_v1",      "simple_rnn",    "dense",
+                                       "embedding",   "dropout",       "dropout_sequence",
+                                       "layer_norm",  "tanh",          "sigmoid",
+                                       "relu",        "relu6",         "elu",
+                                       "selu",        "celu",          "gelu",
+                                       "silu",        "mish",          "softplus",
+                                       "softsign",    "exponential",   "linear",
+                                       "leaky_relu",  "hard_sigmoid",  "hard_sigmoid6",
+                                       "hard_tanh",   "tanh_shrink",   "log_sigmoid",
+                                       "log_softmax", "sign",          "clip",
+                                       "exp",         "log",           "sqrt",
+                                       "abs",         "floor",         "sin",
+                                       "cos",         "erf",           "expm1",
+                                       "where",       "reverse",       "shift",
+                                       "reshape",     "glorot_uniform"};
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
+        if (!strcmp(word[i], s)) return true;
+    return false;
+}
+
+static bool listed(const char *const *list, uint32_t n, const char *s) {
     for (uint32_t i = 0; i < n; i++)
         if (!strcmp(list[i], s)) return true;
     return false;
 }
 
-static const char *free_name(Arena *a, const char *const *list, uint32_t n, const char *wanted) {
-    const char *base = plain_name(a, wanted), *s = base;
-    for (unsigned k = 2; taken(list, n, s); k++) s = arena_printf(a, "%s_%u", base, k);
+static bool taken(const Writer *w, const char *s) {
+    for (const Scope *k = w->scope; k; k = k->up)
+        if (listed(k->used.at, k->used.n, s)) return true;
+    return listed(w->top.at, w->top.n, s);
+}
+
+static const char *free_name(Writer *w, const char *wanted) {
+    const char *base = plain_name(w->a, wanted), *s = base = is_called(base) ? arena_printf(w->a, "%s_0", base) : base;
+    for (unsigned k = 2; taken(w, s); k++) s = arena_printf(w->a, "%s_%u", base, k);
     return s;
 }
 
 const char *writer_name(Writer *w, const char *wanted) {
-    const char *s = free_name(w->a, w->scope->used.at, w->scope->used.n, wanted);
+    const char *s = free_name(w, wanted);
     VEC_PUSH(w->a, w->scope->used) = s;
     return s;
 }
 
 const char *writer_top_name(Writer *w, const char *wanted) {
-    const char *s = free_name(w->a, w->top.at, w->top.n, wanted);
+    const char *s = free_name(w, wanted);
     VEC_PUSH(w->a, w->top) = s;
     return s;
 }
