@@ -322,6 +322,26 @@ static Ref fold_shape(Graph *g, const Node *n) {
     return a->op == OP_RESHAPE ? g_reshape(g, a->in[0], n->rank, n->dim) : 0;
 }
 
+/* A transposed operand is the operand itself with its labels in another order. */
+static Ref fold_dot(Graph *g, const Node *n) {
+    uint32_t w[10], was[3];
+    Ref in[2];
+    bool any = false;
+
+    memcpy(w, g->attr.at + n->attr, sizeof w);
+    for (int k = 0; k < 2; k++) {
+        const Node *a = at(g, n->in[k]);
+        in[k] = n->in[k];
+        if (a->op != OP_TRANSPOSE) continue;
+        memcpy(was, w + 3 * k, sizeof was);
+        for (uint32_t d = 0; d < a->rank; d++) w[3 * k + (int)g->attr.at[a->attr + d]] = was[d];
+        in[k] = a->in[0];
+        any = true;
+    }
+    if (!any) return 0;
+    return graph_emit(g, &(Node){.op = OP_DOT, .in = {in[0], in[1]}, .attr = graph_attr(g, w, 10), .span = n->span, .name = n->name}, NULL);
+}
+
 /* ---- the rest --------------------------------------------------------------------------------------------------------- */
 
 static Ref fold_time(Graph *g, const Node *n) {
@@ -353,7 +373,7 @@ Ref node_fold(Graph *g, const Node *in) {
         if (r) return r;
         return narrow(g, &n) ? graph_emit(g, &n, NULL) : 0;
     case OPC_REDUCE: return n.op == OP_ARGMAX ? 0 : fold_sum(g, &n);
-    case OPC_CONTRACT: return is_const(g, n.in[0], 0) || is_const(g, n.in[1], 0) ? const_like(g, &n, 0) : 0;
+    case OPC_CONTRACT: return is_const(g, n.in[0], 0) || is_const(g, n.in[1], 0) ? const_like(g, &n, 0) : fold_dot(g, &n);
     case OPC_SHAPE: return fold_shape(g, &n);
     case OPC_INDEX: return is_const(g, n.in[n.op == OP_GATHER ? 0 : 1], 0) ? const_like(g, &n, 0) : 0;
     case OPC_TIME: return fold_time(g, &n);

@@ -4,7 +4,7 @@
      a + b, a - b, -a, c * a, a / c, W a       Σ pushed inside (c, W invariant)
      slice pad reshape transpose expand concat Σ pushed inside
      scatter_add                               one over (T,B)
-     sum over B of X                           kept per example in the loop, summed over B after it
+     sum over B of X                           kept per example in the loop, summed over B after it (in an inner loop too)
      else                                      accumulated in the loop
    Weight gradients come out as dots over T and B, the one form that runs at the speed of a product. */
 #include <string.h>
@@ -164,6 +164,14 @@ static void plan(Split *s, Ref r, bool rest)
     }
 }
 
+/* In an inner loop nothing else moves; but a sum over examples in it would leave values without rows in the outer one. */
+static bool nested_batch(const Split *s, Ref r)
+{
+    const Node *n = at(s, r);
+
+    return n->op == OP_SUM && (node_attr(s->g, r)[0] & AX(AXIS_B)) && !s->ragged && !invariant(s, r) && evaluates_at_once(s, r);
+}
+
 void split_plan_sums(Split *s)
 {
     for (int round = 0; round < 4; round++) {
@@ -202,7 +210,7 @@ static Ref sum_batch(Split *s, Ref r)
     const uint32_t *w = node_attr(s->g, r);
     Ref x;
 
-    if (reachable(s, n->in[0])) return g_sum(s->host, host_after(s, n->in[0]), w[0] | AX(s->axis), w[1]);
+    if (!s->nested && reachable(s, n->in[0])) return g_sum(s->host, host_after(s, n->in[0]), w[0] | AX(s->axis), w[1]);
     x = g_sum(s->body, s->in[n->in[0]], w[0] & ~AX(AXIS_B), w[1]);
     x = g_out(s->host, s->scan, body_out(s->body, ROOT_SUM, x, 0));
     return g_sum(s->host, x, AX(AXIS_B), 0);
@@ -221,7 +229,8 @@ static Ref sum_linear(Split *s, Ref r)
 
 Ref split_summed(const Split *s, Ref r)
 {
-    return !s->nested && leaves(s, r) && how(s, r) == AS_BATCH ? at(s, r)->in[0] : r;
+    bool batch = s->nested ? nested_batch(s, r) : leaves(s, r) && how(s, r) == AS_BATCH;
+    return batch ? at(s, r)->in[0] : r;
 }
 
 Ref split_sum(Split *s, Ref r)
@@ -232,7 +241,8 @@ Ref split_sum(Split *s, Ref r)
     Ref part[2], *all;
     uint32_t count;
 
-    if (s->nested || !leaves(s, r)) return loop_sum(s, r);
+    if (s->nested) return nested_batch(s, r) ? sum_batch(s, r) : loop_sum(s, r);
+    if (!leaves(s, r)) return loop_sum(s, r);
     switch (how(s, r)) {
     case AS_LOOP: return loop_sum(s, r);
     case AS_STACK: return g_sum(s->host, host_after(s, r), AX(s->axis), 0);

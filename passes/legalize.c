@@ -68,25 +68,58 @@ static Ref spread(Graph *g, Ref a, uint32_t n, const int32_t *dim, const int32_t
     return g_expand(g, a, (int)n, dim, to, 0);
 }
 
-/* sum(mul(expand a, expand b)) over the result's labels followed by the contracted ones. */
+/* The labels of a product: up to six of them, those of its operands and of its result. */
+typedef struct {
+    uint8_t a[3], b[3], out[3];
+    uint32_t ra, rb, rout;
+} Labels;
+
+static uint32_t add_labels(uint8_t *all, uint32_t n, const uint8_t *l, uint32_t rank)
+{
+    for (uint32_t i = 0; i < rank; i++)
+        if (label_position(all, n, l[i]) < 0)
+            all[n++] = l[i];
+    return n;
+}
+
+/* Whether loops in that order end with a label along which both operands are read in memory order, and keep the result's order. */
+static bool good_order(const Labels *l, const uint8_t *all, uint32_t n)
+{
+    int pa = label_position(l->a, l->ra, all[n - 1]), pb = label_position(l->b, l->rb, all[n - 1]);
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (kept < l->rout && all[i] == l->out[kept])
+            kept++;
+    return kept == l->rout && (pa < 0 || pa + 1 == (int)l->ra) && (pb < 0 || pb + 1 == (int)l->rb);
+}
+
+/* All labels in an order to loop over them: first as the result has them, else as an operand has them. */
+static uint32_t loop_order(const Labels *l, uint8_t *all)
+{
+    uint32_t n = add_labels(all, add_labels(all, add_labels(all, 0, l->out, l->rout), l->a, l->ra), l->b, l->rb);
+    if (!n || good_order(l, all, n))
+        return n;
+    add_labels(all, add_labels(all, 0, l->a, l->ra), l->b, l->rb);
+    if (good_order(l, all, n))
+        return n;
+    add_labels(all, add_labels(all, 0, l->b, l->rb), l->a, l->ra);
+    if (good_order(l, all, n))
+        return n;
+    return add_labels(all, add_labels(all, add_labels(all, 0, l->out, l->rout), l->a, l->ra), l->b, l->rb);
+}
+
+/* sum(mul(expand a, expand b)) over all labels. */
 static Ref dot_as_sum(Legal *l, Graph *g, Ref a, Ref b, const uint32_t *w, const Node *old)
 {
-    uint8_t la[3], lb[3], lo[3], all[6];
-    for (int i = 0; i < 3; i++) {
-        la[i] = (uint8_t)w[i];
-        lb[i] = (uint8_t)w[3 + i];
-        lo[i] = (uint8_t)w[6 + i];
-    }
     const Node *na = &g->node.at[a], *nb = &g->node.at[b];
-    uint32_t n = old->rank, kept = old->rank;
-    for (uint32_t i = 0; i < kept; i++)
-        all[i] = lo[i];
-    for (uint32_t i = 0; i < na->rank; i++)
-        if (label_position(all, n, la[i]) < 0)
-            all[n++] = la[i];
-    for (uint32_t i = 0; i < nb->rank; i++)
-        if (label_position(all, n, lb[i]) < 0)
-            all[n++] = lb[i];
+    Labels s = { .ra = na->rank, .rb = nb->rank, .rout = old->rank };
+    uint8_t all[6];
+    for (int i = 0; i < 3; i++) {
+        s.a[i] = (uint8_t)w[i];
+        s.b[i] = (uint8_t)w[3 + i];
+        s.out[i] = (uint8_t)w[6 + i];
+    }
+    uint32_t n = loop_order(&s, all), dims = 0;
     if (n > MAX_RANK) {
         diag_error(l->m->ctx, 801, (Span){ old->span, old->span + (old->span != 0) },
                    "this product has more than %d feature dimensions in all, which Rondo cannot lower", MAX_RANK);
@@ -94,16 +127,15 @@ static Ref dot_as_sum(Legal *l, Graph *g, Ref a, Ref b, const uint32_t *w, const
     }
     int32_t dim[3] = { 0 }, ma[3] = { -1, -1, -1 }, mb[3] = { -1, -1, -1 };
     for (uint32_t i = 0; i < n; i++) {
-        ma[i] = label_position(la, na->rank, all[i]);
-        mb[i] = label_position(lb, nb->rank, all[i]);
+        ma[i] = label_position(s.a, s.ra, all[i]);
+        mb[i] = label_position(s.b, s.rb, all[i]);
         dim[i] = ma[i] >= 0 ? na->dim[ma[i]] : nb->dim[mb[i]];
+        if (label_position(s.out, s.rout, all[i]) < 0)
+            dims |= 1u << i;
     }
     uint32_t axes = (na->axes | nb->axes) & ~w[9];
     Ref ea = n ? spread(g, a, n, dim, ma) : a, eb = n ? spread(g, b, n, dim, mb) : b;
     Ref p = g_bin(g, OP_MUL, ea, eb);
-    uint32_t dims = 0;
-    for (uint32_t i = kept; i < n; i++)
-        dims |= 1u << i;
     if (dims)
         p = g_sum(g, p, 0, dims);
     if (axes)
@@ -167,8 +199,11 @@ static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map
     if (t)
         return t;
     if (!dot_is_gemm(src, r, &info, &kind)) {
-        if (l->explain && n->rank >= 2)
-            str_printf(l->explain, "slow path: %%%u, a product of rank %d outside of the two forms, is a loop nest\n", r, n->rank);
+        if (l->explain && n->rank >= 2 && info.nk + (contracted != 0) > 0) {
+            str_put(l->explain, "slow path: ");
+            put_node(l->explain, l->m->ctx, src, r);
+            str_put(l->explain, ", a product of matrices of the examples, is a loop nest\n");
+        }
         return dot_as_sum(l, g, a, b, words, n);
     }
     uint8_t la[3], lb[3], lo[3];

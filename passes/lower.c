@@ -177,16 +177,21 @@ static void end_entry(Low *L)
 }
 
 /* Values of a body that have no rows would need a barrier a step: then one thread does it all. */
-static bool needs_one_thread(const Module *m, uint32_t bx)
+static bool needs_one_thread(const Module *m, uint32_t bx, Str *explain)
 {
     for (uint32_t k = 1; k < m->graph.n; k++)
         for (Ref r = 1; r < m->graph.at[k]->node.n; r++) {
             const Node *n = &m->graph.at[k]->node.at[r];
             int cls = op_info[n->op].cls;
-            if (!(n->axes & AX(bx)) && cls != OPC_LEAF && cls != OPC_SHAPE && n->op != OP_SCAN)
-                return true;
-            if (n->op == OP_CARRY && !(n->axes & AX(bx)))
-                return true;
+            bool made = n->op == OP_CARRY || (cls != OPC_LEAF && cls != OPC_SHAPE && n->op != OP_SCAN);
+            if ((n->axes & AX(bx)) || !made)
+                continue;
+            if (explain) {
+                str_put(explain, "one thread: ");
+                put_node(explain, m->ctx, m->graph.at[k], r);
+                str_put(explain, " changes from step to step for all examples alike\n");
+            }
+            return true;
         }
     return false;
 }
@@ -326,9 +331,7 @@ LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *
     caller_buf(L, "none", LB_LOCAL, LE_F, 0, 0, 1); /* buffer 0 is nobody's */
     if (!find_row_axis(L))
         low_fail(L, "both examples and elements");
-    L->serial = needs_one_thread(copy, L->bx);
-    if (L->serial && explain)
-        str_put(explain, "one thread: the loop has values without examples\n");
+    L->serial = needs_one_thread(copy, L->bx, explain);
     bind_inputs(L);
     lower_entries(L);
     if (L->failed)

@@ -603,8 +603,11 @@ static Loc flat_copy(LowG *lg, Ref r, Loc at, uint32_t axes)
     if (flat_rows(L, &at, axes))
         return at;
     Loc to = low_slab(lg, r, axes, NULL);
-    if (L->explain)
-        str_printf(L->explain, "slow path: the rows of %%%u are copied for a weight gradient\n", r);
+    if (L->explain) {
+        str_put(L->explain, "slow path: ");
+        put_node(L->explain, L->ctx, lg->g, r);
+        str_put(L->explain, " is copied for a weight gradient\n");
+    }
     emit_copy(lg, r, &to);
     if (!L->serial)
         lb_barrier(&L->b);

@@ -175,6 +175,10 @@ bool contiguous(LowG *lg, Ref o, uint32_t rank, uint32_t lane);
 bool is_scalar(const Node *n);
 LElem elem_of(const Node *n);
 
+/* slow.c: a node as users know it, and what of a plan has no fast form. */
+void put_node(Str *s, Ctx *ctx, const Graph *g, Ref r);
+void explain_slow(LowG *lg);
+
 /* place.c */
 #define CHUNK_ROWS 256 /* rows of a chunk: this many, rounded up to whole steps */
 void plan_place(LowG *lg); /* after plan_kinds: which products go into the steps of a scan */

@@ -567,4 +567,6 @@ void plan_graph(LowG *lg)
             visit_inputs(lg, r, mark_memory);
     mark_roots(lg);
     set_phases(lg);
+    if (!lg->load_phase)
+        explain_slow(lg);
 }
