@@ -13,6 +13,7 @@ enum { RUNS_MAX = 2000 };
 typedef struct {
     double seconds; /* to measure for */
     double min, median, flops, peak;
+    int64_t segments;
     int runs;
     ExecStats stats;
 } Timing;
@@ -95,6 +96,8 @@ static bool bench(Cli *c, Model *m, Mode mode, int64_t batch, int64_t steps, Tim
     ok = ok && time_runs(e, theta, mode == MODE_TRAIN ? grad : NULL, t);
     t->flops = module_flops(exec_module(e), axis).product;
     t->stats = exec_stats(e);
+    const LProgram *p = ok ? exec_program(e) : NULL;
+    t->segments = p && p->cut.n ? exec_dim(e)[p->cut.at[0].count] : 0;
     if (ok && o.engine == EXEC_JIT) t->peak = fma_peak(c->ctx, exec_f64(e), t->seconds / 2);
     free(theta);
     free(grad);
@@ -119,14 +122,21 @@ static void print_timing(Cli *c, Model *m, Mode mode, int64_t batch, int64_t ste
             str_printf(&s, ", \"%s\": ", key[i]);
             put_json_number(&s, value[i]);
         }
-        str_printf(&s, ", \"from_cache\": %s, \"llvm_instructions\": %" PRIu32 ", \"llvm_instructions_shared\": %" PRIu32 "}\n",
+        str_printf(&s, ", \"from_cache\": %s, \"llvm_instructions\": %" PRIu32 ", \"llvm_instructions_shared\": %" PRIu32,
                    st->from_cache ? "true" : "false", st->llvm_instructions, st->llvm_instructions_shared);
+        str_printf(&s, ", \"bytes\": %" PRId64 ", \"segments\": %" PRId64 ", \"recompute_factor\": ",
+                   st->array_bytes + st->slab_bytes + st->pack_bytes, t->segments);
+        put_json_number(&s, st->recompute);
+        str_put(&s, "}\n");
     } else {
         str_printf(&s, "%s %s, batch %" PRId64 ", %" PRId64 " step%s, %d thread%s\n", rondo_name(m), mode_name[mode], batch, steps,
                    steps == 1 ? "" : "s", threads, threads == 1 ? "" : "s");
         str_printf(&s, "  time      %.4g ms (least %.4g, %d runs)\n", t->median * 1e3, t->min * 1e3, t->runs);
         str_printf(&s, "  products  %.4g Gflop/s", rate * 1e-9);
         if (t->peak > 0) str_printf(&s, ", %.1f %% of the multiply-add peak (%.4g)", share * 100, t->peak * threads * 1e-9);
+        if (t->segments)
+            str_printf(&s, "\n  memory    %.4g MiB in %" PRId64 " segments, recompute factor %.2f",
+                       (double)(st->array_bytes + st->slab_bytes + st->pack_bytes) / 1048576, t->segments, st->recompute);
         str_printf(&s, "\n  compile   %.4g ms%s: passes %.3g, lowering %.3g, code %.3g\n", compile * 1e3,
                    st->from_cache ? " (code from the cache)" : "", st->pass_seconds * 1e3, st->lower_seconds * 1e3,
                    st->engine_seconds * 1e3);

@@ -44,6 +44,7 @@ bool cli_has(const Cli *c, Opt o);
 const char *cli_nth(const Cli *c, Opt o, uint32_t i);
 /* These set c->usage and return false when the value is wrong; without the option *out stays. */
 bool cli_int(Cli *c, Opt o, int64_t min, int64_t max, int64_t *out);
+bool cli_bytes(Cli *c, Opt o, size_t *out);
 /* word: NULL-terminated; *out is the index. */
 bool cli_choice(Cli *c, Opt o, const char *const *word, int *out);
 CliExit cli_usage(Cli *c, const char *fmt, ...) PORT_PRINTF(2, 3);

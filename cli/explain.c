@@ -30,6 +30,39 @@ static void put_bytes(Str *s, const char *what, int64_t bytes) {
         str_printf(s, "  %-12s %.1f MiB\n", what, (double)bytes / 1048576);
 }
 
+enum { VALUES = 8 };
+
+/* The largest values of the scratch, and how it is cut into segments. */
+static void put_memory(Str *s, const Exec *e) {
+    const LProgram *p = exec_program(e);
+    const int64_t *dim = exec_dim(e);
+    MemoryValue v[VALUES];
+    uint32_t n = largest_values(p, dim, v, VALUES);
+    str_put(s, n ? " largest in scratch:\n" : "");
+    for (uint32_t i = 0; i < n; i++) put_bytes(s, v[i].name, v[i].bytes);
+    for (uint32_t i = 0; i < p->cut.n; i++)
+        str_printf(s, "  segments     %" PRId64 " of %" PRId64 " steps each, recompute factor %.2f\n", dim[p->cut.at[i].count],
+                   dim[p->cut.at[i].steps], exec_stats(e).recompute);
+}
+
+static void put_memory_json(Str *s, const Exec *e) {
+    const LProgram *p = exec_program(e);
+    const int64_t *dim = exec_dim(e);
+    MemoryValue v[VALUES];
+    uint32_t n = largest_values(p, dim, v, VALUES);
+    str_put(s, ", \"largest\": [");
+    for (uint32_t i = 0; i < n; i++) {
+        str_put(s, i ? ", {\"name\": " : "{\"name\": ");
+        put_json_string(s, v[i].name);
+        str_printf(s, ", \"bytes\": %" PRId64 "}", v[i].bytes);
+    }
+    str_put(s, "], \"segments\": [");
+    for (uint32_t i = 0; i < p->cut.n; i++)
+        str_printf(s, "%s{\"count\": %" PRId64 ", \"steps\": %" PRId64 "}", i ? ", " : "", dim[p->cut.at[i].count], dim[p->cut.at[i].steps]);
+    str_put(s, "], \"recompute_factor\": ");
+    put_json_number(s, exec_stats(e).recompute);
+}
+
 static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int64_t steps, Str *s) {
     bool json = cli_has(c, OPT_JSON);
     if (kind == MODULE_STEP) steps = 1;
@@ -46,6 +79,14 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
     int64_t axis[MAX_AXES];
     cli_axes(exec_module(e), batch, steps, axis);
     bool ok = exec_dims(e, axis);
+    if (!ok) {
+        exec_destroy(e);
+        return false;
+    }
+    if (exec_program(e)->cut.n) {
+        lines = str_make(ctx_arena(c->ctx));
+        str_put(&lines, exec_notes(e));
+    }
     ExecStats t = exec_stats(e);
     Flops f = module_flops(exec_module(e), axis);
     Str stages = str_make(ctx_arena(c->ctx));
@@ -60,8 +101,10 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
         put_json_number(s, f.product);
         str_put(s, ", \"other_flops\": ");
         put_json_number(s, f.other);
-        str_printf(s, ", \"array_bytes\": %" PRId64 ", \"slab_bytes\": %" PRId64 ", \"pack_bytes\": %" PRId64 "}", t.array_bytes,
-                   t.slab_bytes, t.pack_bytes);
+        str_printf(s, ", \"array_bytes\": %" PRId64 ", \"slab_bytes\": %" PRId64 ", \"pack_bytes\": %" PRId64, t.array_bytes, t.slab_bytes,
+                   t.pack_bytes);
+        put_memory_json(s, e);
+        str_put(s, "}");
     } else {
         str_printf(s, "%s, batch %" PRId64 ", %" PRId64 " step%s:\n", name, batch, steps, steps == 1 ? "" : "s");
         str_put(s, stages.n ? stages.at : "");
@@ -73,6 +116,7 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
         put_bytes(s, "scratch", t.slab_bytes);
         put_bytes(s, "packed", t.pack_bytes);
         put_bytes(s, "peak", t.array_bytes + t.slab_bytes + t.pack_bytes);
+        put_memory(s, e);
     }
     exec_destroy(e);
     return ok;

@@ -21,7 +21,7 @@ static const OptInfo opt_info[OPT_COUNT] = {
 enum { LONG_BASE = 1000 };
 #define O_MODEL (O(MODEL) | O(SET))
 #define O_PASSES (O(PRINT_AFTER) | O(STOP_AFTER) | O(DISABLE_PASS) | O(TIME_PASSES) | O(PLACE))
-#define O_ENGINE (O(ENGINE) | O(DTYPE) | O(MATH) | O(THREADS) | O(SEED) | O_PASSES)
+#define O_ENGINE (O(ENGINE) | O(MEMORY) | O(DTYPE) | O(MATH) | O(THREADS) | O(SEED) | O_PASSES)
 #define O_FILES (O(DATA) | O(WEIGHTS) | O(RENAME))
 
 static const Command command[] = {
@@ -35,7 +35,7 @@ static const Command command[] = {
     {"run", "M.rondo --in X.npz", "arrays in, arrays out", cmd_run, 1, 1,
      O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(IN) | O(OUT_ARRAYS) | O(GRAD) | O(JVP) | O(COMPARE) | O(UNROLL)},
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,
-     O_MODEL | O(ENGINE) | O(SEED) | O(BATCH) | O(STEPS) | O_PASSES},
+     O_MODEL | O(ENGINE) | O(MEMORY) | O(SEED) | O(BATCH) | O(STEPS) | O_PASSES},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
      O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O(TEST) | O_PASSES},
     {"import", "onnx|keras|torch FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
@@ -46,7 +46,7 @@ static const Command command[] = {
     {"opt", "X.ir --pass NAME", "run passes on a printed graph or loop program", cmd_opt, 1, 1,
      O(PASS) | O(OUT) | O(DOT) | O(PLACE) | O(DTYPE) | O(MATH) | O(LANES) | O(BATCH) | O(STEPS)},
     {"explain", "M.rondo", "what the compiler did and why", cmd_explain, 1, 1,
-     O_MODEL | O(BATCH) | O(STEPS) | O(DTYPE) | O(MATH) | O(LANES) | O(JSON) | O(MODE) | O_PASSES},
+     O_MODEL | O(BATCH) | O(STEPS) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(JSON) | O(MODE) | O_PASSES},
     {"bench", "M.rondo --batch B --steps T", "time of a call, share of the machine's FMA peak", cmd_bench, 1, 1,
      O_MODEL | O(BATCH) | O(STEPS) | O(MODE) | O(TIME) | O_ENGINE | O(JSON)},
 };

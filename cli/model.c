@@ -33,7 +33,7 @@ bool cli_model_options(Cli *c, ModelOptions *o) {
     if (!cli_choice(c, OPT_ENGINE, engine, &e) || !cli_choice(c, OPT_DTYPE, dtype, &f64) ||
         !cli_choice(c, OPT_MATH, math, &tier) || !cli_choice(c, OPT_PLACE, place, &where) || !cli_choice(c, OPT_LANES, lanes, &v) ||
         !cli_int(c, OPT_THREADS, 1, 1024, &threads) || !cli_int(c, OPT_BATCH, 1, INT32_MAX, &o->exec.batch) ||
-        !cli_int(c, OPT_STEPS, 1, INT32_MAX, &o->exec.steps))
+        !cli_int(c, OPT_STEPS, 1, INT32_MAX, &o->exec.steps) || !cli_bytes(c, OPT_MEMORY, &o->exec.memory_limit))
         return false;
     o->model = cli_get(c, OPT_MODEL);
     size_t n;

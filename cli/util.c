@@ -1,6 +1,7 @@
 /* What the subcommands share: option values, output, JSON text. */
 #include "cli/cli.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -50,6 +51,25 @@ bool cli_int(Cli *c, Opt o, int64_t min, int64_t max, int64_t *out) {
         return false;
     }
     *out = v;
+    return true;
+}
+
+bool cli_bytes(Cli *c, Opt o, size_t *out) {
+    static const char unit[] = "KMGT";
+    const char *text = cli_get(c, o);
+    if (!text) return true;
+    char *end;
+    double v = strtod(text, &end);
+    const char *u = *end ? strchr(unit, toupper((unsigned char)*end)) : NULL;
+    if (u) {
+        v *= ldexp(1, 10 * (int)(u - unit + 1));
+        end++;
+    }
+    if (end == text || *end || !(v >= 1 && v < 0x1p60)) {
+        cli_usage(c, "--%s takes bytes, with K, M, G or T for powers of 1024, as in 64M; not '%.60s'", opt_name[o], text);
+        return false;
+    }
+    *out = (size_t)v;
     return true;
 }
 

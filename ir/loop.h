@@ -132,6 +132,14 @@ typedef struct {
     uint32_t first, last; /* SLAB: lifetime as instruction positions of the entry that uses it; UINT32_MAX: whole call */
 } LBuf;
 
+/* An axis of the module that is worked through in segments (recomputation, docs/ir.md): dim[count] of them, of dim[steps] steps
+   each, the last one shorter. Whoever runs the program chooses them. */
+typedef struct {
+    uint32_t axis, count, steps;
+    double work, plain; /* a step of the axis costs, here and without segments: cycles of arithmetic a row, estimated */
+} LCut;
+#define CUT_ROWS 256 /* a segment has a multiple of ceil(CUT_ROWS / B) steps */
+
 typedef struct LProgram {
     Ctx *ctx;
     Arena *arena;
@@ -141,6 +149,7 @@ typedef struct LProgram {
     VEC(LBuf) buf;
     VEC(LFunc *) fn; /* callees before callers */
     uint32_t nslot;
+    VEC(LCut) cut; /* not in the text: a program that was parsed is run with dims as given */
 } LProgram;
 
 /* ---- building ------------------------------------------------------------------------------------------------------- */

@@ -41,6 +41,13 @@ static void bind_inputs(Low *L)
     L->input_buf[m->input.n] = caller_buf(L, "example", LB_EXAMPLE, LE_I32, 0, AX(AXIS_B), 1);
 }
 
+static Loc param_loc(const Low *L, const Node *n)
+{
+    Loc l = dense_loc(L->theta, 0, n->rank, n->dim, LE_F);
+    l.foff = L->m->param.at[n->attr].offset;
+    return l;
+}
+
 /* Leaves of any graph whose place the caller gives. */
 void place_caller_leaves(LowG *lg)
 {
@@ -48,8 +55,7 @@ void place_caller_leaves(LowG *lg)
     for (Ref r = 1; r < lg->g->node.n; r++) {
         const Node *n = &lg->g->node.at[r];
         if (n->op == OP_PARAM) {
-            lg->ni[r].loc = dense_loc(L->theta, 0, n->rank, n->dim, LE_F);
-            lg->ni[r].loc.foff = L->m->param.at[n->attr].offset;
+            lg->ni[r].loc = param_loc(L, n);
         } else if (n->op == OP_INPUT) {
             lg->ni[r].loc = dense_loc(L->input_buf[n->attr], n->axes, n->rank, n->dim, elem_of(n));
         } else if (n->op == OP_LENGTH && L->m->axis[n->attr].ragged && L->m->axis[n->attr].length) {
@@ -76,6 +82,16 @@ static Loc root_place(Low *L, const Graph *g, uint32_t i)
     return dense_loc(b, n->axes, n->rank, n->dim, elem_of(n));
 }
 
+/* A value that a sweep over segments makes for all steps. */
+static bool from_sweep(const LowG *lg, Ref r)
+{
+    const Node *n = &lg->g->node.at[r];
+    if (n->op != OP_OUT || !lg->L->cut)
+        return false;
+    uint32_t cut = lg->L->cut[scan_info(lg->g, n->in[0]).body];
+    return cut && (n->axes & AX(cut - 1));
+}
+
 static Loc *place_roots(LowG *lg)
 {
     const Graph *g = lg->g;
@@ -86,7 +102,7 @@ static Loc *place_roots(LowG *lg)
             continue;
         place[i] = root_place(lg->L, g, i);
         NodeInfo *ni = &lg->ni[r];
-        if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->load && !ni->loc.ok) {
+        if ((from_sweep(lg, r) || (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->load)) && !ni->loc.ok) {
             ni->loc = place[i];
             ni->mem = true;
             place[i].ok = false; /* written where it is made */
@@ -140,9 +156,12 @@ static void pack_all(LowG *lg)
         bg->g = L->m->graph.at[s.body];
         bg->up = lg;
         bg->body = true;
+        bg->segment = L->cut && L->cut[s.body];
         plan_kinds(bg);
         for (Ref q = 1; q < bg->g->node.n; q++) {
             const Node *leaf = &bg->g->node.at[q];
+            if (leaf->op == OP_PARAM && bg->segment)
+                bg->ni[q].loc = param_loc(L, leaf);
             if (leaf->op != OP_CAPTURE)
                 continue;
             Ref o = s.capture[leaf->attr];
@@ -253,6 +272,8 @@ static void lower_entries(Low *L)
     lg->L = L;
     lg->g = L->m->graph.at[0];
     plan_kinds(lg);
+    if (!L->pin)
+        remat_order(lg);
     place_caller_leaves(lg);
 
     L->prepare = lg->load_phase = true;
@@ -332,6 +353,8 @@ LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *
     if (!find_row_axis(L))
         low_fail(L, "both examples and elements");
     L->serial = needs_one_thread(copy, L->bx, explain);
+    if (o->segments && !remat_cut(L, copy, o->segments))
+        return NULL;
     bind_inputs(L);
     lower_entries(L);
     if (L->failed)

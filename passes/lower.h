@@ -15,6 +15,7 @@ typedef struct {
     MathTier math;
     Place place;
     bool no_reuse; /* every buffer its own memory (a debugging aid: same bits) */
+    uint32_t segments; /* set of time axes to work through in segments, recomputing (remat.c; LProgram.cut). Same bits */
     int64_t batch, steps; /* what place and the schedule are costed for; 0: 32 and 100. No bit depends on it */
 } LowerOptions;
 

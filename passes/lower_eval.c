@@ -60,6 +60,11 @@ static LV load_place(Eval *e, const Loc *l, const Node *n, uint32_t rank, const 
     return v;
 }
 
+LV load_value(Eval *e, const Loc *l, const Node *n)
+{
+    return load_place(e, l, n, n->rank, e->ix);
+}
+
 /* The last, partial vector of a row with room behind it is stored whole: a masked store is not forwarded to the loads that
    soon follow, which at batch 1 is most of what they wait for. */
 static bool whole_tail(const Eval *e, const Loc *l, const Node *n)

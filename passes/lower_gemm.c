@@ -403,7 +403,7 @@ static void gemm_rows(Product *q, LV lo, LV hi)
 
 /* The rows over `axes` follow each other in memory, from the one with all indices 0 on: one product over T * B rows instead
    of T over B. Axes with an index of their own lie outside. */
-static bool flat_rows(const Low *L, const Loc *l, uint32_t axes)
+bool flat_rows(const Low *L, const Loc *l, uint32_t axes)
 {
     if (!l->ok)
         return true;
@@ -412,6 +412,8 @@ static bool flat_rows(const Low *L, const Loc *l, uint32_t axes)
         own |= l->at[a] ? AX(a) : 0;
     uint32_t rest = l->axes & ~own, time = rest & ~AX(L->bx), lowest = time & (~time + 1);
     own &= l->axes;
+    if (L->seg && (time & AX(L->seg - 1)) && lowest != AX(L->seg - 1))
+        return false; /* a segment of an inner axis has gaps */
     return rest == axes && !(own & AX(L->bx)) && (!time || own < lowest) && (!(rest & AX(l->slots)) || !l->slots || AX(l->slots) == lowest);
 }
 
@@ -478,8 +480,10 @@ static void flat_gemm(Product *q)
     LV many = lb_op(b, LOP_IMIN, lb_op(b, LOP_ISUB, nt, one, 0, 0), one, 0, 0); /* 0 or 1 */
     LV steps = one, start = zero;
     for (uint32_t a = 1; a < L->m->naxis; a++)
-        if (q->axes & AX(a) && a != L->bx)
-            steps = lb_op(b, LOP_IMUL, steps, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
+        if (q->axes & AX(a) && a != L->bx) {
+            steps = lb_op(b, LOP_IMUL, steps, axis_len(L, a), 0, 0);
+            start = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, start, axis_len(L, a), 0, 0), axis_lo(L, a), 0, 0);
+        }
     if (L->chunk) {
         start = L->clo;
         steps = lb_op(b, LOP_ISUB, L->chi, L->clo, 0, 0);
@@ -632,12 +636,62 @@ static void explain_gradient(LowG *lg, Ref r, int64_t M, int64_t N)
     str_printf(s, ": [%lld, %lld], one product over all rows after the loop\n", (long long)M, (long long)N);
 }
 
-/* Sum over rows in blocks of G = ceil(256 / B) steps counted from row 0: one chain inside a block, blocks added in order.
-   The order is meaning: no machine, thread count or tuning changes it. */
-void emit_gradient(LowG *lg, Ref r)
+/* Rows lo..hi over some axes, as they follow each other in memory, and blocks of G = ceil(256 / B) steps of them. */
+RowBlocks row_blocks(Low *L, uint32_t axes)
+{
+    LBuilder *b = &L->b;
+    LV one = lb_iconst(b, 1), B = lb_op(b, LOP_IMAX, lb_op(b, LOP_DIM, 0, 0, 0, L->bx), one, 0, 0);
+    LV G = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, B, lb_iconst(b, CUT_ROWS - 1), 0, 0), B, 0, 0);
+    RowBlocks x = { .lo = lb_iconst(b, 0), .hi = one, .size = axes & AX(L->bx) ? lb_op(b, LOP_IMUL, G, B, 0, 0) : G };
+    LV count = one;
+    for (uint32_t k = 1; k <= L->m->naxis; k++) { /* the row axis last */
+        uint32_t a = k == L->m->naxis ? L->bx : k;
+        if (!(axes & AX(a)) || (k == L->bx && k < L->m->naxis))
+            continue;
+        x.lo = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, x.lo, axis_len(L, a), 0, 0), axis_lo(L, a), 0, 0);
+        count = lb_op(b, LOP_IMUL, count, axis_len(L, a), 0, 0);
+    }
+    x.hi = lb_op(b, LOP_IADD, x.lo, count, 0, 0);
+    x.count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, count, lb_op(b, LOP_ISUB, x.size, one, 0, 0), 0, 0), x.size, 0, 0);
+    return x;
+}
+
+/* Rows of block k. */
+void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows)
+{
+    LBuilder *b = &L->b;
+    *first = lb_op(b, LOP_IADD, x->lo, lb_op(b, LOP_IMUL, k, x->size, 0, 0), 0, 0);
+    *rows = lb_op(b, LOP_IMIN, x->size, lb_op(b, LOP_ISUB, x->hi, *first, 0, 0), 0, 0);
+}
+
+/* One chain from zero inside a block; blocks are added in order, from the last one where the node says `down`. */
+static void gradient_blocks(LowG *lg, Gradient *g, Ref r, uint32_t axes)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
+    const NodeInfo *ni = &lg->ni[r];
+    LV zero = lb_iconst(b, 0), one = lb_iconst(b, 1);
+    RowBlocks x = row_blocks(L, axes);
+    LV lo = zero, hi = x.count;
+    if (!ni->onto) { /* the first one is stored as it is */
+        LV last = lb_op(b, LOP_IMAX, lb_op(b, LOP_ISUB, x.count, one, 0, 0), zero, 0, 0);
+        row_block(L, &x, ni->down ? last : zero, &g->k0, &g->K);
+        gradient_block(g);
+        lo = ni->down ? zero : one;
+        hi = ni->down ? last : x.count;
+    }
+    LV k = lb_for(b, lo, hi, 1, ni->down, 0, NULL, NULL);
+    row_block(L, &x, k, &g->k0, &g->K);
+    g->add = true;
+    gradient_block(g);
+    lb_end_for(b, 0, NULL, NULL);
+}
+
+/* Sum over rows in blocks of G = ceil(256 / B) steps counted from step 0. The order is meaning: no machine, thread count, budget
+   or tuning changes it. */
+void emit_gradient(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
     const Graph *gr = lg->g;
     const Node *n = &gr->node.at[r];
     DotInfo d;
@@ -667,21 +721,6 @@ void emit_gradient(LowG *lg, Ref r)
     low_touch(L, g->C.buf);
     if (n->rank == 1)
         g->C.fs[0] = 0;
-    LV R = lb_iconst(b, 1), B = d.k_axes & AX(L->bx) ? lb_op(b, LOP_DIM, 0, 0, 0, L->bx) : R;
-    for (uint32_t a = 0; a < L->m->naxis; a++)
-        if (d.k_axes & AX(a))
-            R = lb_op(b, LOP_IMUL, R, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
-    LV one = lb_iconst(b, 1), Bs = lb_op(b, LOP_IMAX, B, one, 0, 0);
-    LV G = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, Bs, lb_iconst(b, 255), 0, 0), Bs, 0, 0), block = lb_op(b, LOP_IMUL, G, Bs, 0, 0);
-    LV blocks = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, R, lb_op(b, LOP_ISUB, block, one, 0, 0), 0, 0), block, 0, 0);
-    for (int pass = 0; pass < 2; pass++) {
-        LV i = pass ? lb_for(b, one, blocks, 1, false, 0, NULL, NULL) : 0;
-        g->k0 = i ? lb_op(b, LOP_IMUL, i, block, 0, 0) : lb_iconst(b, 0);
-        g->K = lb_op(b, LOP_IMIN, block, lb_op(b, LOP_ISUB, R, g->k0, 0, 0), 0, 0);
-        g->add = pass;
-        gradient_block(g);
-        if (pass)
-            lb_end_for(b, 0, NULL, NULL);
-    }
+    gradient_blocks(lg, g, r, d.k_axes);
     explain_gradient(lg, r, g->M, g->N);
 }

@@ -28,6 +28,7 @@ typedef struct {
     int shift; /* added to the index of axis `slots` */
     bool spare; /* a vector that begins inside of a row may end past its last feature: nobody reads what is there */
     uint32_t chunk; /* 1 + axis of which only the current chunk has memory; 0: none */
+    uint32_t seg; /* 1 + axis of which only the current segment has memory; 0: none */
     uint32_t bind; /* 1 + axis whose index is the step of the scan being placed; 0: none */
     LV at[MAX_AXES]; /* index along an axis; 0: the current one (Low.idx) */
 } Loc;
@@ -48,6 +49,13 @@ typedef enum {
 
 typedef VEC(Loc) LocList;
 
+/* What bits depend on: decided on the whole graph, kept by the copies of a node in segments. */
+typedef struct {
+    uint8_t kind;
+    bool fused, down;
+    Ref base;
+} Pin;
+
 typedef struct {
     uint8_t kind;
     bool mem; /* needs a Loc */
@@ -59,6 +67,8 @@ typedef struct {
     bool sunk; /* a product whose accumulator continues in each step of the one scan that reads it (place = step) */
     bool fused; /* a multiplication that only additions use: part of their fma */
     bool load; /* rate load: depends on parameters only */
+    bool down; /* a sum over a time axis that goes from its end to its start (remat.c) */
+    bool onto; /* a sum over this segment, added to what its place holds */
     bool done;
     uint32_t uses;
     uint32_t item; /* 1 + index */
@@ -112,6 +122,10 @@ typedef struct Low {
     uint32_t chunk; /* 1 + axis cut into chunks around the current code; 0: none */
     LV clo, chi; /* the current chunk */
     LV blo, bhi; /* this thread's part of the row axis */
+    uint32_t seg; /* 1 + axis that stands for one segment of it in the current code; 0: none */
+    LV slo, shi; /* the current segment */
+    const Pin *const *pin; /* by graph: what was decided before it was cut into segments; NULL: nothing was */
+    const uint32_t *cut; /* by graph: 1 + the axis that is cut, if it is the work of one segment (remat.c) */
     uint32_t pos; /* counts items as they are emitted: lifetimes */
     VEC(LoopRange) loop;
     VEC(uint32_t) barrier; /* positions that start with all threads together */
@@ -130,6 +144,7 @@ struct LowG {
     NodeInfo *ni; /* [node.n] */
     VEC(Item) item;
     bool body;
+    bool segment; /* a body that is the work of one segment: sums over the axis and products before a scan stand in it too */
     bool load_phase; /* planning and emitting the nodes of rate load (entry "prepare") */
     uint32_t axis; /* of the scan whose body this is */
     ScanInfo scan;
@@ -163,6 +178,11 @@ void low_touch(Low *L, uint32_t buf);
 LIdx low_row(Low *L, const Loc *l); /* index of the current row's feature 0 */
 bool low_is_fixed(const Low *L, const Loc *l); /* some axis has an index of its own */
 LIdx low_row_at(Low *L, const Loc *l, LV row_of_bx);
+const LCut *cut_of(const Low *L, uint32_t axis); /* NULL: not cut */
+LV axis_lo(Low *L, uint32_t a); /* the steps of an axis that the current code is about: all, or one segment */
+LV axis_hi(Low *L, uint32_t a);
+LV axis_len(Low *L, uint32_t a);
+uint64_t extent_dims(const Low *L, uint32_t axes); /* of a buffer with these axes */
 const char *low_name(Low *L, const Graph *g, Ref r);
 uint32_t loop_begin(Low *L);
 void loop_finish(Low *L, uint32_t loop);
@@ -193,6 +213,7 @@ LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y);
 LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n); /* n accumulators of V lanes to one value */
 LV eval_node(Eval *e, Ref r);
 LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix);
+LV load_value(Eval *e, const Loc *l, const Node *n); /* at e's own index */
 void store_value(Eval *e, const Loc *l, const Node *n, LV v);
 void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg); /* loops over this thread's rows */
 void emit_copy(LowG *lg, Ref r, const Loc *to); /* stores a value of this graph to a place, for the current indices' rows */
@@ -201,6 +222,13 @@ void emit_copy(LowG *lg, Ref r, const Loc *to); /* stores a value of this graph 
 void emit_gemm(LowG *lg, Ref end);
 void emit_gradient(LowG *lg, Ref r);
 void low_pack(LowG *lg, Ref dot);
+typedef struct {
+    LV lo, hi; /* rows */
+    LV size, count; /* of blocks */
+} RowBlocks;
+RowBlocks row_blocks(Low *L, uint32_t axes);
+void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows);
+bool flat_rows(const Low *L, const Loc *l, uint32_t axes); /* from the row with all indices 0 on, rows over axes follow each other */
 
 /* lower_items.c */
 void emit_axis(LowG *lg, Ref r);
@@ -213,6 +241,10 @@ void place_caller_leaves(LowG *lg); /* parameters, inputs, lengths */
 void give_places(LowG *lg); /* memory for what the plan wants in memory and has none yet */
 
 void low_fail(Low *L, const char *what);
+
+/* remat.c */
+void remat_order(LowG *lg); /* after plan_kinds of graph 0: which sums over time go down */
+bool remat_cut(Low *L, Module *m, uint32_t axes); /* m = L->m: cuts these axes into segments */
 
 /* plan_memory.c: gives SLAB buffers whose lifetimes do not meet the same slot. */
 void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial, uint32_t row_axis);

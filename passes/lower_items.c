@@ -9,6 +9,7 @@ typedef struct {
     Ref r;
     const Node *n, *o;
     uint32_t axes; /* summed */
+    bool down; /* as NodeInfo.down, until the outermost loop is open */
     int count, lanes; /* vectors in this group, lanes of each (0: one scalar) */
     int64_t first; /* feature of the group */
     LV group; /* times GROUP * V more */
@@ -45,7 +46,8 @@ static void axis_chain(LowG *lg, AxisSum *s, uint32_t a, LV *acc)
     }
     LV inner[GROUP], part[GROUP], out[GROUP];
     uint32_t n = (uint32_t)s->count;
-    L->idx[axis] = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, axis), 1, false, n, acc, inner);
+    L->idx[axis] = lb_for(b, axis_lo(L, axis), axis_hi(L, axis), 1, s->down, n, acc, inner);
+    s->down = false; /* of the outermost axis only */
     bool innermost = axis == L->bx || !(s->axes & AX(L->bx));
     for (uint32_t k = axis + 1; innermost && axis != L->bx && k < L->m->naxis; k++)
         innermost = !(s->axes & AX(k)) || k == L->bx;
@@ -59,12 +61,20 @@ static void axis_chain(LowG *lg, AxisSum *s, uint32_t a, LV *acc)
     memcpy(acc, out, sizeof(LV) * n);
 }
 
+static LV axis_start(LowG *lg, const AxisSum *s, int j)
+{
+    if (!lg->ni[s->r].onto)
+        return reduce_neutral(&lg->L->b, s->n);
+    Eval e = axis_eval(lg, s, j, s->n->rank);
+    return load_value(&e, &lg->ni[s->r].loc, s->n);
+}
+
 static void axis_group(LowG *lg, AxisSum *s)
 {
-    Low *L = lg->L;
     LV acc[GROUP];
     for (int j = 0; j < s->count; j++)
-        acc[j] = reduce_neutral(&L->b, s->n);
+        acc[j] = axis_start(lg, s, j);
+    s->down = lg->ni[s->r].down;
     axis_chain(lg, s, 1, acc);
     for (int j = 0; j < s->count; j++) {
         Eval e = axis_eval(lg, s, j, s->n->rank);
@@ -155,37 +165,50 @@ static void axis_row(LowG *lg, void *arg)
     axis_features(lg, a->s, a->split);
 }
 
-/* Sum over all rows of scalars that follow each other in memory: LANES of them at a time, one fixed tree. */
+/* One block of rows, LANES at a time: one fixed tree; the rest one by one. */
+static LV axis_block(LowG *lg, const AxisSum *s, const Loc *l, LV first, LV rows)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    int V = L->p->V, per = LANES / V;
+    LV acc[LANES], inner[LANES], sixteen = lb_iconst(b, LANES);
+    LV full = lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, rows, sixteen, 0, 0), sixteen, 0, 0);
+    LIdx base = lb_idx_term(b, low_row_at(L, l, 0), first, 1);
+    for (int k = 0; k < per; k++)
+        acc[k] = reduce_neutral(b, s->n);
+    LV lane = lb_for(b, lb_iconst(b, 0), full, LANES, false, (uint32_t)per, acc, inner);
+    for (int k = 0; k < per; k++) {
+        LIdx at = lb_idx_term(b, base, lane, 1);
+        at.c0 += k * (int64_t)V;
+        inner[k] = reduce_combine(b, s->n, inner[k], lb_load(b, LOP_LD, l->buf, at, V));
+    }
+    lb_end_for(b, (uint32_t)per, inner, acc);
+    acc[0] = reduce_lanes(b, s->n, acc, per);
+    lane = lb_for(b, full, rows, 1, false, 1, acc, inner);
+    LV one = lb_load(b, LOP_LDB, l->buf, lb_idx_term(b, base, lane, 1), 0), total;
+    one = reduce_combine(b, s->n, inner[0], one);
+    lb_end_for(b, 1, &one, &total);
+    return total;
+}
+
+/* Sum over all rows of scalars that follow each other in memory: by blocks of rows, added in order. */
 static bool axis_lanes(LowG *lg, AxisSum *s)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
-    Ref o = s->n->in[0];
-    Loc l = low_loc(lg, o);
-    if (!is_scalar(s->o) || s->n->axes || !(s->axes & AX(L->bx)) || !l.ok || l.ld != 1 || l.axes != s->axes || low_is_fixed(L, &l) || l.slots)
+    Loc l = low_loc(lg, s->n->in[0]);
+    if (!is_scalar(s->o) || s->n->axes || !(s->axes & AX(L->bx)) || !l.ok || l.ld != 1 || l.elem != LE_F || !flat_rows(L, &l, s->axes))
         return false;
-    int V = L->p->V, per = LANES / V;
-    LV acc[LANES], inner[LANES], total, one, lane;
-    LV rows = lb_iconst(b, 1);
-    for (uint32_t a = 0; a < L->m->naxis; a++)
-        if (s->axes & AX(a))
-            rows = lb_op(b, LOP_IMUL, rows, lb_op(b, LOP_DIM, 0, 0, 0, a), 0, 0);
-    LV sixteen = lb_iconst(b, LANES), full = lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, rows, sixteen, 0, 0), sixteen, 0, 0);
     low_touch(L, l.buf);
     low_touch(L, lg->ni[s->r].loc.buf);
     begin_one_thread(L);
-    for (int k = 0; k < per; k++)
-        acc[k] = reduce_neutral(b, s->n);
-    lane = lb_for(b, lb_iconst(b, 0), full, LANES, false, (uint32_t)per, acc, inner);
-    for (int k = 0; k < per; k++)
-        inner[k] = reduce_combine(b, s->n, inner[k], lb_load(b, LOP_LD, l.buf, lb_idx_term(b, lidx(l.foff + k * (int64_t)V), lane, 1), V));
-    lb_end_for(b, (uint32_t)per, inner, acc);
-    acc[0] = reduce_lanes(b, s->n, acc, per);
-    lane = lb_for(b, full, rows, 1, false, 1, acc, inner);
-    one = lb_load(b, LOP_LDB, l.buf, lb_idx_term(b, lidx(l.foff), lane, 1), 0);
-    one = reduce_combine(b, s->n, inner[0], one);
-    lb_end_for(b, 1, &one, &total);
     s->lanes = 0;
+    LV acc = axis_start(lg, s, 0), inner, next, total, first, rows;
+    RowBlocks x = row_blocks(L, s->axes);
+    LV k = lb_for(b, lb_iconst(b, 0), x.count, 1, lg->ni[s->r].down, 1, &acc, &inner);
+    row_block(L, &x, k, &first, &rows);
+    next = reduce_combine(b, s->n, inner, axis_block(lg, s, &l, first, rows));
+    lb_end_for(b, 1, &next, &total);
     Eval e = axis_eval(lg, s, 0, s->n->rank);
     store_value(&e, &lg->ni[s->r].loc, s->n, total);
     end_one_thread(L);
@@ -207,7 +230,8 @@ static void axis_matrix(LowG *lg, void *arg)
     a->s->lanes = 0;
     a->s->count = 1;
     a->s->at = ix;
-    LV acc = reduce_neutral(b, a->s->n);
+    LV acc = axis_start(lg, a->s, 0);
+    a->s->down = lg->ni[a->s->r].down;
     axis_chain(lg, a->s, 1, &acc);
     Eval e = axis_eval(lg, a->s, 0, o->rank);
     store_value(&e, &lg->ni[a->s->r].loc, a->s->n, acc);
@@ -234,6 +258,7 @@ void emit_axis(LowG *lg, Ref r)
 typedef struct {
     Ref r;
     bool split;
+    bool down; /* as NodeInfo.down, until the outermost loop is open */
 } Scatter;
 
 /* to[dst] += value at e's index, `lanes` of them (0: one) */
@@ -334,15 +359,15 @@ static void scatter_rows(LowG *lg, Scatter *s, uint32_t a)
         scatter_values(lg, s);
         return;
     }
-    L->idx[axis] = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, axis), 1, false, 0, NULL, NULL);
+    L->idx[axis] = lb_for(b, axis_lo(L, axis), axis_hi(L, axis), 1, s->down, 0, NULL, NULL);
+    s->down = false;
     scatter_rows(lg, s, axis == L->bx ? L->m->naxis + 1 : axis + 1);
     lb_end_for(b, 0, NULL, NULL);
     L->idx[axis] = 0;
 }
 
-static void scatter_row(LowG *lg, void *arg)
+static void scatter_zero(LowG *lg, const Scatter *s)
 {
-    Scatter *s = arg;
     Low *L = lg->L;
     LBuilder *b = &L->b;
     const Loc *to = &lg->ni[s->r].loc;
@@ -360,13 +385,21 @@ static void scatter_row(LowG *lg, void *arg)
         end_one_thread(L);
         lb_barrier(b);
     }
+}
+
+static void scatter_row(LowG *lg, void *arg)
+{
+    Scatter *s = arg;
+    if (!lg->ni[s->r].onto)
+        scatter_zero(lg, s);
+    s->down = lg->ni[s->r].down;
     scatter_rows(lg, s, 1);
 }
 
 void emit_scatter(LowG *lg, Ref r)
 {
     const Node *n = &lg->g->node.at[r];
-    Scatter s = { r, !(n->axes & AX(lg->L->bx)) && !lg->L->serial };
+    Scatter s = { r, !(n->axes & AX(lg->L->bx)) && !lg->L->serial, false };
     low_touch(lg->L, lg->ni[r].loc.buf);
     emit_rows(lg, n->axes, scatter_row, &s);
 }
@@ -437,11 +470,14 @@ static void emit_shift(LowG *lg, Ref r)
     const Node *n = &lg->g->node.at[r];
     uint32_t axis = node_attr(lg->g, r)[0];
     int32_t by = (int32_t)node_attr(lg->g, r)[1];
-    LV T = lb_op(b, LOP_DIM, 0, 0, 0, axis), zero = lb_iconst(b, 0);
-    LV first = by > 0 ? lb_op(b, LOP_IMIN, T, lb_iconst(b, by), 0, 0) : zero; /* results before `first` and from `last` on: fill */
-    LV last = by < 0 ? lb_op(b, LOP_IMAX, zero, lb_op(b, LOP_IADD, T, lb_iconst(b, by), 0, 0), 0, 0) : T;
+    LV T = lb_op(b, LOP_DIM, 0, 0, 0, axis), from_step = axis_lo(L, axis), to_step = axis_hi(L, axis);
+    LV first = from_step, last = to_step; /* results before `first` and from `last` on: fill */
+    if (by > 0)
+        first = lb_op(b, LOP_IMIN, to_step, lb_op(b, LOP_IMAX, from_step, lb_iconst(b, by), 0, 0), 0, 0);
+    else
+        last = lb_op(b, LOP_IMIN, to_step, lb_op(b, LOP_IMAX, from_step, lb_op(b, LOP_IADD, T, lb_iconst(b, by), 0, 0), 0, 0), 0, 0);
     for (int part = 0; part < 3; part++) {
-        LV lo = part == 0 ? zero : part == 1 ? first : last, hi = part == 0 ? first : part == 1 ? last : T;
+        LV lo = part == 0 ? from_step : part == 1 ? first : last, hi = part == 0 ? first : part == 1 ? last : to_step;
         if (lo == hi)
             continue;
         LV t = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
@@ -495,7 +531,7 @@ void emit_time(LowG *lg, Ref r)
         return;
     }
     c.how = COPY_REVERSE;
-    c.t = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_DIM, 0, 0, 0, c.axis), 1, false, 0, NULL, NULL);
+    c.t = lb_for(b, axis_lo(L, c.axis), axis_hi(L, c.axis), 1, false, 0, NULL, NULL);
     c.to.at[c.axis] = c.t;
     emit_rows(lg, n->axes & ~AX(c.axis), time_row, &c);
     lb_end_for(b, 0, NULL, NULL);

@@ -29,7 +29,7 @@ const char *low_name(Low *L, const Graph *g, Ref r)
 uint32_t low_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t index, uint32_t axes, int64_t per_row, uint32_t slots)
 {
     LExtent x = { .n = 1 };
-    x.term[0] = (LMono){ per_row, axes };
+    x.term[0] = (LMono){ per_row, extent_dims(L, axes) };
     if (slots) {
         x.term[1] = (LMono){ per_row, axes & ~AX(slots) };
         x.n = 2;
@@ -68,6 +68,7 @@ Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what)
     l.spare = l.ld > 1 && n->rank == 1;
     dense_strides(&l, n);
     l.buf = low_buf(L, what ? what : low_name(L, lg->g, r), L->prepare ? LB_PACK : LB_SLAB, (LElem)l.elem, 0, axes, l.ld, 0);
+    l.seg = L->seg && (axes & AX(L->seg - 1)) ? L->seg : 0;
     return l;
 }
 
@@ -81,6 +82,7 @@ Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis)
     x->term[1] = (LMono){ l.ld, axes & ~AX(axis) };
     x->n = 2;
     l.chunk = 1 + axis;
+    l.seg = 0;
     return l;
 }
 
@@ -114,6 +116,36 @@ static LV axis_steps(Low *L, uint32_t a)
     return lb_op(&L->b, LOP_DIM, 0, 0, 0, a);
 }
 
+const LCut *cut_of(const Low *L, uint32_t axis)
+{
+    for (uint32_t k = 0; k < L->p->cut.n; k++)
+        if (L->p->cut.at[k].axis == axis)
+            return &L->p->cut.at[k];
+    return NULL;
+}
+
+LV axis_lo(Low *L, uint32_t a)
+{
+    return L->seg == 1 + a ? L->slo : lb_iconst(&L->b, 0);
+}
+
+LV axis_hi(Low *L, uint32_t a)
+{
+    return L->seg == 1 + a ? L->shi : axis_steps(L, a);
+}
+
+LV axis_len(Low *L, uint32_t a)
+{
+    return L->seg == 1 + a ? lb_op(&L->b, LOP_ISUB, L->shi, L->slo, 0, 0) : axis_steps(L, a);
+}
+
+uint64_t extent_dims(const Low *L, uint32_t axes)
+{
+    if (!L->seg || !(axes & AX(L->seg - 1)))
+        return axes;
+    return (axes & ~AX(L->seg - 1)) | UINT64_C(1) << cut_of(L, L->seg - 1)->steps;
+}
+
 bool low_is_fixed(const Low *L, const Loc *l)
 {
     for (uint32_t a = 0; a < L->m->naxis; a++)
@@ -135,8 +167,10 @@ LIdx low_row_at(Low *L, const Loc *l, LV row)
             i = lb_op(b, LOP_IADD, i, lb_iconst(b, l->shift), 0, 0);
         if (l->chunk == 1 + a)
             i = lb_op(b, LOP_ISUB, i, L->clo, 0, 0);
+        if (l->seg == 1 + a)
+            i = lb_op(b, LOP_ISUB, i, L->slo, 0, 0);
         if (r) {
-            LV n = axis_steps(L, a);
+            LV n = l->seg == 1 + a ? axis_steps(L, cut_of(L, a)->steps) : axis_steps(L, a);
             if (l->slots == a)
                 n = lb_op(b, LOP_IADD, n, lb_iconst(b, 1), 0, 0);
             r = lb_op(b, LOP_IMUL, r, n, 0, 0);

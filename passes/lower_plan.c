@@ -529,9 +529,20 @@ static void need_operand_rows(LowG *lg)
 void plan_kinds(LowG *lg)
 {
     const Graph *g = lg->g;
+    const Pin *pin = lg->L->pin ? lg->L->pin[g->index] : NULL;
     lg->ni = NEW_N(lg->L->arena, NodeInfo, g->node.n + 1);
     count_uses(lg);
     find_load_rate(lg);
+    for (Ref r = 1; r < g->node.n && pin; r++) {
+        lg->ni[r].kind = pin[r].kind;
+        lg->ni[r].fused = pin[r].fused;
+        lg->ni[r].down = pin[r].down;
+        lg->ni[r].base = pin[r].base;
+    }
+    if (pin) {
+        plan_place(lg);
+        return;
+    }
     for (Ref r = 1; r < g->node.n; r++)
         lg->ni[r].kind = first_kind(lg, r);
     find_chains(lg);

@@ -11,7 +11,7 @@ void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
     for (uint32_t a = 0; a < L->m->naxis; a++) {
         if (a == L->bx || !(axes & AX(a)) || L->idx[a])
             continue;
-        LV lo = L->chunk == 1 + a ? L->clo : lb_iconst(b, 0), hi = L->chunk == 1 + a ? L->chi : lb_op(b, LOP_DIM, 0, 0, 0, a);
+        LV lo = L->chunk == 1 + a ? L->clo : axis_lo(L, a), hi = L->chunk == 1 + a ? L->chi : axis_hi(L, a);
         L->idx[a] = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
         opened[open++] = a;
     }

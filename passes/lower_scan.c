@@ -97,7 +97,7 @@ static Loc slots_loc(LowG *bg, Ref v, uint32_t axis)
     Low *L = bg->L;
     Loc l = low_slab(bg, v, bg->g->node.at[v].axes | AX(axis), NULL);
     LBuf *b = &L->p->buf.at[l.buf];
-    b->extent.term[1] = (LMono){ l.ld, b->extent.term[0].dims & ~(uint64_t)AX(axis) };
+    b->extent.term[1] = (LMono){ l.ld, extent_dims(L, bg->g->node.at[v].axes & ~AX(axis)) };
     b->extent.n = 2;
     l.slots = axis;
     return l;
@@ -134,8 +134,9 @@ static void place_carries(Scan *c)
         bool fits = g->node.at[v].axes == (c->next[k].axes & ~AX(axis)) && node_features(&g->node.at[v]) == node_features(&g->node.at[carry_leaf(g, k) ? carry_leaf(g, k) : v]);
         if (g->node.at[v].op == OP_CARRY && g->node.at[v].attr == k && !c->slotted[k])
             continue; /* stays as it is */
+        ni->onto = bg->segment && (ni->kind == NK_AXIS || ni->kind == NK_GRADIENT || ni->kind == NK_SCATTER);
         if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok && fits &&
-            (c->slotted[k] || may_overwrite(bg, v, carry_leaf(g, k), k))) {
+            (ni->onto || c->slotted[k] || may_overwrite(bg, v, carry_leaf(g, k), k))) {
             ni->loc = c->next[k];
             ni->mem = true;
         } else {
@@ -144,20 +145,37 @@ static void place_carries(Scan *c)
     }
 }
 
+/* Of a sweep: a value of all steps of the axis that it cuts; a root of the model already has a place. */
+static Loc whole_out(const Scan *c, uint32_t i)
+{
+    const LowG *lg = c->lg;
+    for (Ref r = c->scan; r < lg->g->node.n; r++)
+        if (lg->g->node.at[r].op == OP_OUT && lg->g->node.at[r].in[0] == c->scan && lg->g->node.at[r].attr == i && lg->ni[r].loc.ok)
+            return lg->ni[r].loc;
+    Ref v = c->bg->g->root.at[c->s.ncarry + i].ref;
+    return low_slab(c->bg, v, c->bg->g->node.at[v].axes, NULL);
+}
+
+static Loc stack_out(LowG *bg, Ref v, uint32_t axis)
+{
+    Loc l = low_slab(bg, v, bg->g->node.at[v].axes | AX(axis), NULL);
+    l.bind = 1 + axis;
+    return l;
+}
+
 /* Place of the i-th out of the scan in the graph around it. */
 static Loc place_out(Scan *c, uint32_t i)
 {
     LowG *bg = c->bg;
     const Graph *g = bg->g;
     Low *L = bg->L;
-    LBuilder *b = &L->b;
     const Root *o = &g->root.at[c->s.ncarry + i];
     uint32_t axis = c->s.axis;
     if (o->kind == ROOT_LAST) {
         Loc l = c->carry[o->index];
         l.bind = 0;
         if (c->slotted[o->index]) {
-            l.at[axis] = c->s.reverse ? lb_iconst(b, 0) : lb_op(b, LOP_DIM, 0, 0, 0, axis);
+            l.at[axis] = c->s.reverse ? axis_lo(L, axis) : axis_hi(L, axis);
             l.shift = 0;
         }
         return l;
@@ -168,8 +186,7 @@ static Loc place_out(Scan *c, uint32_t i)
     for (uint32_t k = c->s.ncarry; k < c->s.ncarry + i; k++)
         if (g->root.at[k].kind == ROOT_STACK && g->root.at[k].ref == o->ref)
             return c->out[k - c->s.ncarry];
-    Loc l = low_slab(bg, o->ref, g->node.at[o->ref].axes | AX(axis), NULL);
-    l.bind = 1 + axis;
+    Loc l = bg->segment && (g->node.at[o->ref].axes & AX(L->cut[g->index] - 1)) ? whole_out(c, i) : stack_out(bg, o->ref, axis);
     NodeInfo *ni = &bg->ni[o->ref];
     if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok) {
         ni->loc = l;
@@ -278,14 +295,14 @@ static bool has_group(const LowG *lg, Ref scan)
 static void begin_chunk(Low *L, uint32_t axis, bool reverse)
 {
     LBuilder *b = &L->b;
-    LV T = lb_op(b, LOP_DIM, 0, 0, 0, axis), one = lb_iconst(b, 1);
+    LV T = axis_len(L, axis), one = lb_iconst(b, 1);
     LV B = lb_op(b, LOP_IMAX, lb_op(b, LOP_DIM, 0, 0, 0, L->bx), one, 0, 0);
     LV steps = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, B, lb_iconst(b, CHUNK_ROWS - 1), 0, 0), B, 0, 0);
     LV count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, T, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), steps, 0, 0);
     LV k = lb_for(b, lb_iconst(b, 0), count, 1, reverse, 0, NULL, NULL);
     L->chunk = 1 + axis;
-    L->clo = lb_op(b, LOP_IMUL, k, steps, 0, 0);
-    L->chi = lb_op(b, LOP_IMIN, T, lb_op(b, LOP_IADD, L->clo, steps, 0, 0), 0, 0);
+    L->clo = lb_op(b, LOP_IADD, axis_lo(L, axis), lb_op(b, LOP_IMUL, k, steps, 0, 0), 0, 0);
+    L->chi = lb_op(b, LOP_IMIN, axis_hi(L, axis), lb_op(b, LOP_IADD, L->clo, steps, 0, 0), 0, 0);
 }
 
 static void end_chunk(Low *L)
@@ -293,20 +310,105 @@ static void end_chunk(Low *L)
     lb_end_for(&L->b, 0, NULL, NULL);
 }
 
+static LowG *scan_body(LowG *lg, const ScanInfo *s)
+{
+    Low *L = lg->L;
+    LowG *bg = NEW(L->arena, LowG);
+    bg->L = L;
+    bg->g = L->m->graph.at[s->body];
+    bg->up = lg;
+    bg->body = true;
+    bg->segment = L->cut && L->cut[s->body];
+    bg->axis = s->axis;
+    bg->scan = *s;
+    plan_graph(bg);
+    return bg;
+}
+
+/* The values of the carries before the first step. What has no rows is one thread's work. */
+static void start_carries(Scan *c)
+{
+    Low *L = c->lg->L;
+    bool barrier = false;
+    for (uint32_t k = 0; k < c->s.ncarry; k++)
+        barrier |= !L->serial && !(c->carry[k].axes & AX(L->bx));
+    if (barrier)
+        emit_barrier(L);
+    for (uint32_t k = 0; k < c->s.ncarry; k++) {
+        Loc to = c->carry[k];
+        bool one = !L->serial && !(to.axes & AX(L->bx));
+        if (c->slotted[k])
+            to.at[c->s.axis] = c->s.reverse ? axis_hi(L, c->s.axis) : axis_lo(L, c->s.axis);
+        if (one)
+            lb_if_lt(&L->b, lb_op(&L->b, LOP_TID, 0, 0, 0, 0), lb_iconst(&L->b, 1));
+        emit_copy(c->lg, c->s.init[k], &to);
+        if (one)
+            lb_end_if(&L->b);
+    }
+    if (barrier)
+        lb_barrier(&L->b);
+}
+
+/* The steps that the current segment of a sweep stands for. */
+static void begin_segment(LowG *bg)
+{
+    Low *L = bg->L;
+    LBuilder *b = &L->b;
+    uint32_t axis = L->cut[bg->g->index] - 1;
+    LV steps = lb_op(b, LOP_DIM, 0, 0, 0, cut_of(L, axis)->steps), T = lb_op(b, LOP_DIM, 0, 0, 0, axis);
+    L->slo = lb_op(b, LOP_IMUL, bg->t, steps, 0, 0);
+    L->shi = lb_op(b, LOP_IMIN, T, lb_op(b, LOP_IADD, L->slo, steps, 0, 0), 0, 0);
+}
+
+static void copy_pending(Scan *c)
+{
+    c->lg->L->pos++;
+    for (int carries = 0; carries < 2; carries++) /* a stacked carry is read before its next value is written */
+        for (uint32_t k = 0; k < c->pending.n; k++)
+            if (c->pending.at[k].carry == carries)
+                emit_copy(c->bg, c->pending.at[k].value, &c->pending.at[k].to);
+}
+
+/* for (chunks) for (steps): the body's items. In the body of a scan over an axis that is cut, its values over that axis are
+   whole sequences again. */
+static void scan_loop(Scan *c)
+{
+    Low *L = c->lg->L;
+    LBuilder *b = &L->b;
+    LowG *bg = c->bg;
+    uint32_t axis = c->s.axis, outer = L->seg, loop = loop_begin(L);
+    LV lo = axis_lo(L, axis), hi = axis_hi(L, axis);
+    bool chunks = has_group(c->lg, c->scan);
+    if (chunks) {
+        begin_chunk(L, axis, c->s.reverse);
+        emit_items(c->lg, c->scan);
+        lo = L->clo;
+        hi = L->chi;
+        L->chunk = 0;
+    }
+    bg->t = lb_for(b, lo, hi, 1, c->s.reverse, 0, NULL, NULL);
+    L->seg = bg->segment ? L->cut[bg->g->index] : outer == 1 + axis ? 0 : outer;
+    if (bg->segment)
+        begin_segment(bg);
+    give_places(bg);
+    bind_places(c);
+    emit_items(bg, 0);
+    copy_pending(c);
+    L->seg = outer;
+    if (bg->segment && !L->serial)
+        lb_barrier(b); /* memory changes hands between a segment and the next */
+    lb_end_for(b, 0, NULL, NULL);
+    if (chunks)
+        end_chunk(L);
+    loop_finish(L, loop);
+    across(c, loop);
+}
+
 void emit_scan(LowG *lg, Ref r)
 {
     Low *L = lg->L;
-    LBuilder *b = &L->b;
     Scan c = { .lg = lg, .scan = r, .s = scan_info(lg->g, r) };
-    LowG *bg = NEW(L->arena, LowG);
-    bg->L = L;
-    bg->g = L->m->graph.at[c.s.body];
-    bg->up = lg;
-    bg->body = true;
-    bg->axis = c.s.axis;
-    bg->scan = c.s;
-    c.bg = bg;
-    plan_graph(bg);
+    LowG *bg = c.bg = scan_body(lg, &c.s);
     c.carry = NEW_N(L->arena, Loc, c.s.ncarry + 1);
     c.next = NEW_N(L->arena, Loc, c.s.ncarry + 1);
     c.slotted = NEW_N(L->arena, bool, c.s.ncarry + 1);
@@ -317,37 +419,6 @@ void emit_scan(LowG *lg, Ref r)
     for (uint32_t i = 0; i + c.s.ncarry < bg->g->root.n; i++)
         c.out[i] = place_out(&c, i);
     place_users(&c);
-    give_places(bg);
-
-    LV T = lb_op(b, LOP_DIM, 0, 0, 0, c.s.axis);
-    for (uint32_t k = 0; k < c.s.ncarry; k++) {
-        Loc to = c.carry[k];
-        if (c.slotted[k]) {
-            to.at[c.s.axis] = c.s.reverse ? T : lb_iconst(b, 0);
-        }
-        emit_copy(lg, c.s.init[k], &to);
-    }
-    uint32_t loop = loop_begin(L);
-    LV lo = lb_iconst(b, 0), hi = T;
-    bool chunks = has_group(lg, r);
-    if (chunks) {
-        begin_chunk(L, c.s.axis, c.s.reverse);
-        emit_items(lg, r);
-        lo = L->clo;
-        hi = L->chi;
-        L->chunk = 0;
-    }
-    bg->t = lb_for(b, lo, hi, 1, c.s.reverse, 0, NULL, NULL);
-    bind_places(&c);
-    emit_items(bg, 0);
-    L->pos++;
-    for (int carries = 0; carries < 2; carries++) /* a stacked carry is read before its next value is written */
-        for (uint32_t k = 0; k < c.pending.n; k++)
-            if (c.pending.at[k].carry == carries)
-                emit_copy(bg, c.pending.at[k].value, &c.pending.at[k].to);
-    lb_end_for(b, 0, NULL, NULL);
-    if (chunks)
-        end_chunk(L);
-    loop_finish(L, loop);
-    across(&c, loop);
+    start_carries(&c);
+    scan_loop(&c);
 }

@@ -139,7 +139,7 @@ void plan_place(LowG *lg)
     const Graph *g = lg->g;
     int64_t rows = L->o.batch ? L->o.batch : 32;
     bool step = L->o.place == PLACE_STEP || (L->o.place == PLACE_AUTO && rows >= STEP_ROWS);
-    for (Ref r = 1; r < g->node.n && !lg->body; r++) {
+    for (Ref r = 1; r < g->node.n && (!lg->body || lg->segment); r++) {
         if (g->node.at[r].op != OP_SCAN)
             continue;
         ScanInfo s = scan_info(g, r);
@@ -153,7 +153,7 @@ void plan_place(LowG *lg)
         if (L->o.place != PLACE_WHOLE)
             group_scan(lg, r);
     }
-    for (Ref r = 1; r < g->node.n && !lg->body; r++)
+    for (Ref r = 1; r < g->node.n && (!lg->body || lg->segment); r++)
         if (lg->ni[r].kind == NK_GEMM && !lg->ni[r].sunk)
             explain_place(L, g, r, lg->ni[r].group ? "in chunks of steps" : "for all steps at once");
 }

@@ -1,5 +1,6 @@
 /* exec: a module made ready for one engine. Memory of a set of dims:
-     slab    one block; slots one after another, aligned to 64 bytes; a slot is as large as its largest buffer
+     slab    one block; slots one after another, aligned to 64 bytes; a slot is as large as its largest buffer. Past a limit that
+             was asked for, another program works in segments (passes/remat.c): same bits, less memory
      packs   one block of the same kind, filled by "prepare" when theta has changed
      arrays  one block: inputs and results in canonical layout, unless the caller binds memory of its own
    A block grows when larger dims come and is never cut, so alternating batches (a short last one) allocate nothing. */
@@ -23,22 +24,32 @@ typedef struct {
     bool used; /* an input that the graph reads */
 } Slot;
 
+/* A loop program for the module: plain, or with axes cut into segments. */
+typedef struct {
+    LProgram *p;
+    Engine *engine; /* made when the plan is first chosen, if there is a choice */
+    uint32_t segments; /* axes that are cut */
+    int64_t run, prepare; /* entries; -1: none */
+    void **buf;
+    int64_t *slot_at;
+    const char *notes; /* what the lowering said */
+} Plan;
+enum { PLANS = 3 };
+
 struct Exec {
     Ctx *ctx;
     Arena arena;
     ExecOptions opt;
     bool f64;
     Module *m;
-    LProgram *p; /* NULL: EXEC_EVAL */
-    Engine *engine;
+    Plan plan[PLANS];
+    uint32_t nplan; /* 0: EXEC_EVAL */
+    Plan *now; /* NULL: EXEC_EVAL */
     Pool *pool;
     bool own_pool;
-    int64_t run, prepare; /* entries; -1: none */
     bool dims_set, packed;
     uint64_t theta_version;
     int64_t dim[LDIM_COUNT];
-    void **buf;
-    size_t *slot_size, *slot_at; /* [nslot + 1] */
     Slot *input, *root; /* by Module.input, by root of graph[0] */
     int32_t *example;
     int64_t example_cap;
@@ -62,16 +73,40 @@ static double now(void) {
 
 /* ---- making ------------------------------------------------------------------------------------------------------------- */
 
-static bool make_program(Exec *e, Str *explain) {
+static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
     HostInfo host = host_info();
     const ExecOptions *o = &e->opt;
+    Plan *k = &e->plan[e->nplan];
     int lanes = lower_lanes(e->m, e->f64 ? host.lanes_f64 : host.lanes_f32);
     LowerOptions lo = {.f64 = e->f64, .V = o->V ? o->V : lanes, .registers = o->registers ? o->registers : host.registers,
-                       .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps};
+                       .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps,
+                       .segments = segments};
     double t0 = now();
-    e->p = lower_module(e->ctx, &e->arena, e->m, &lo, explain);
-    e->stats.lower_seconds = now() - t0;
-    if (!e->p) return false;
+    Str notes = str_make(&e->arena);
+    *k = (Plan){.segments = segments, .run = -1, .prepare = -1};
+    k->p = lower_module(e->ctx, &e->arena, e->m, &lo, explain || segments ? &notes : NULL);
+    e->stats.lower_seconds += now() - t0;
+    if (!k->p) return false;
+    k->notes = notes.n ? notes.at : "";
+    if (explain) str_put(explain, k->notes);
+    for (uint32_t i = 0; i < k->p->fn.n; i++) {
+        const LFunc *f = k->p->fn.at[i];
+        if (f->kind != LFUNC_ENTRY) continue;
+        if (strcmp(name_str(e->ctx, f->name), "run") == 0) k->run = i;
+        if (strcmp(name_str(e->ctx, f->name), "prepare") == 0) k->prepare = i;
+    }
+    if (k->run < 0) {
+        diag_error(e->ctx, 999, NOWHERE, "the loop program of '%s' has no entry 'run'", name_str(e->ctx, e->m->name));
+        return false;
+    }
+    k->buf = NEW_N(&e->arena, void *, k->p->buf.n + 1);
+    k->slot_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
+    e->nplan++;
+    return true;
+}
+
+static bool use_plan(Exec *e, Plan *k) {
+    const ExecOptions *o = &e->opt;
     EngineOptions eo = {.cc = o->cc, .cache_dir = o->cache_dir, .shadow = o->shadow, .debug_symbols = o->debug_symbols};
     switch (o->engine) {
     case EXEC_JIT: eo.kind = ENGINE_JIT; break;
@@ -79,27 +114,16 @@ static bool make_program(Exec *e, Str *explain) {
     case EXEC_LOOPS:
     case EXEC_EVAL: eo.kind = ENGINE_LOOPS; break;
     }
-    t0 = now();
-    e->engine = engine_make(e->ctx, e->p, &eo);
-    e->stats.engine_seconds = now() - t0;
-    if (!e->engine) return false;
-    EngineStats es = engine_stats(e->engine);
+    e->now = k;
+    if (k->engine) return true;
+    double t0 = now();
+    k->engine = engine_make(e->ctx, k->p, &eo);
+    e->stats.engine_seconds += now() - t0;
+    if (!k->engine) return false;
+    EngineStats es = engine_stats(k->engine);
     e->stats.from_cache = es.from_cache;
     e->stats.llvm_instructions = es.llvm_instructions;
     e->stats.llvm_instructions_shared = es.llvm_instructions_shared;
-    for (uint32_t i = 0; i < e->p->fn.n; i++) {
-        const LFunc *f = e->p->fn.at[i];
-        if (f->kind != LFUNC_ENTRY) continue;
-        if (strcmp(name_str(e->ctx, f->name), "run") == 0) e->run = i;
-        if (strcmp(name_str(e->ctx, f->name), "prepare") == 0) e->prepare = i;
-    }
-    if (e->run < 0) {
-        diag_error(e->ctx, 999, NOWHERE, "the loop program of '%s' has no entry 'run'", name_str(e->ctx, e->m->name));
-        return false;
-    }
-    e->buf = NEW_N(&e->arena, void *, e->p->buf.n + 1);
-    e->slot_size = NEW_N(&e->arena, size_t, e->p->nslot + 1);
-    e->slot_at = NEW_N(&e->arena, size_t, e->p->nslot + 1);
     return true;
 }
 
@@ -107,7 +131,8 @@ static bool make_program(Exec *e, Str *explain) {
 static void make_slots(Exec *e) {
     const Graph *g = e->m->graph.at[0];
     El f = e->f64 ? EL_F64 : EL_F32;
-    bool eval = !e->p;
+    bool eval = !e->nplan;
+    const LProgram *p = eval ? NULL : e->plan[0].p;
     e->input = NEW_N(&e->arena, Slot, e->m->input.n + 1);
     e->root = NEW_N(&e->arena, Slot, g->root.n + 1);
     for (uint32_t i = 0; i < e->m->input.n; i++)
@@ -118,8 +143,8 @@ static void make_slots(Exec *e) {
         if (g->node.at[r].op == OP_INPUT) e->input[g->node.at[r].attr].used = true;
     for (uint32_t k = 1; k < e->m->naxis; k++) /* lengths are read by every operation over their axis */
         if (e->m->axis[k].length) e->input[e->m->axis[k].length - 1].used = true;
-    for (uint32_t k = 0; e->p && k < e->p->buf.n; k++) {
-        const LBuf *b = &e->p->buf.at[k];
+    for (uint32_t k = 0; p && k < p->buf.n; k++) {
+        const LBuf *b = &p->buf.at[k];
         El el = b->elem == LE_F ? f : EL_I32;
         if (b->role == LB_INPUT && b->index < e->m->input.n) e->input[b->index].el = el;
         if (b->role == LB_OUTPUT && b->index < g->root.n) e->root[b->index].el = el;
@@ -152,7 +177,9 @@ static bool make(void *arg) {
         e->in = NEW_N(&e->arena, const double *, e->m->input.n + 1);
         e->out = NEW_N(&e->arena, const double *, e->m->graph.at[0]->root.n + 1);
         for (uint32_t i = 0; i < e->m->param.n; i++) e->param[i] = e->theta64 + e->m->param.at[i].offset;
-    } else if (!make_program(e, k->explain)) return false;
+    } else if (!make_plan(e, 0, k->explain) || (!e->opt.memory_limit && !use_plan(e, &e->plan[0]))) {
+        return false;
+    }
     make_slots(e);
     int threads = e->opt.engine == EXEC_EVAL ? 1 : e->opt.threads > 0 ? e->opt.threads : 1;
     e->pool = e->opt.pool;
@@ -170,7 +197,6 @@ Exec *exec_make(Ctx *ctx, const Module *m, const ExecOptions *o, Str *explain) {
     e->eval_arena = arena_make(ctx);
     e->opt = *o;
     e->f64 = o->f64 || o->engine == EXEC_EVAL;
-    e->run = e->prepare = -1;
     Making k = {e, m, explain};
     int got = guard_call(ctx, make, &k);
     if (got > 0) return e;
@@ -181,7 +207,8 @@ Exec *exec_make(Ctx *ctx, const Module *m, const ExecOptions *o, Str *explain) {
 
 void exec_destroy(Exec *e) {
     if (!e) return;
-    if (e->engine) engine_destroy(e->engine);
+    for (uint32_t k = 0; k < e->nplan; k++)
+        if (e->plan[k].engine) engine_destroy(e->plan[k].engine);
     if (e->own_pool) pool_destroy(e->pool);
     ctx_free(e->ctx, e->slab.raw);
     ctx_free(e->ctx, e->packs.raw);
@@ -197,7 +224,13 @@ const Module *exec_module(const Exec *e) {
     return e->m;
 }
 const LProgram *exec_program(const Exec *e) {
-    return e->p;
+    return e->now ? e->now->p : e->plan[0].p;
+}
+const char *exec_notes(const Exec *e) {
+    return e->now ? e->now->notes : "";
+}
+const int64_t *exec_dim(const Exec *e) {
+    return e->dim;
 }
 ExecStats exec_stats(const Exec *e) {
     return e->stats;
@@ -233,27 +266,10 @@ static bool add_aligned(size_t *total, int64_t bytes) {
     return true;
 }
 
-/* Offsets of the slots of one role; *total = bytes of the block. */
-static bool plan_slots(Exec *e, LBufRole role, size_t *total) {
-    *total = 0;
-    memset(e->slot_size, 0, (e->p->nslot + 1) * sizeof *e->slot_size);
-    for (uint32_t k = 0; k < e->p->buf.n; k++) {
-        const LBuf *b = &e->p->buf.at[k];
-        if (b->role != role) continue;
-        int64_t n = lextent_eval(&b->extent, e->dim), bytes;
-        if (n < 0 || !checked_mul(n, b->elem == LE_F && e->f64 ? 8 : 4, &bytes)) return false;
-        if ((size_t)bytes > e->slot_size[b->slot]) e->slot_size[b->slot] = (size_t)bytes;
-    }
-    for (uint32_t s = 0; s < e->p->nslot; s++) {
-        e->slot_at[s] = *total;
-        if (!add_aligned(total, (int64_t)e->slot_size[s])) return false;
-    }
-    return true;
-}
-
 static void bind_slots(Exec *e, LBufRole role, const Block *block) {
-    for (uint32_t k = 0; k < e->p->buf.n; k++)
-        if (e->p->buf.at[k].role == role) e->buf[k] = block->at + e->slot_at[e->p->buf.at[k].slot];
+    const LProgram *p = e->now->p;
+    for (uint32_t k = 0; k < p->buf.n; k++)
+        if (p->buf.at[k].role == role) e->now->buf[k] = block->at + e->now->slot_at[p->buf.at[k].slot];
 }
 
 static bool plan_slot(Exec *e, Slot *s, uint32_t axes, int rank, const int32_t *dim, size_t *total) {
@@ -312,6 +328,48 @@ static void reserve_examples(Exec *e) {
     e->example_cap = B;
 }
 
+typedef struct {
+    int64_t slab, packs;
+} Need;
+
+static bool measure(Exec *e, Plan *k, int64_t budget, Need *n) {
+    n->packs = program_bytes(k->p, LB_PACK, e->dim, k->slot_at);
+    n->slab = k->segments ? choose_segments(k->p, e->dim, budget - n->packs, k->slot_at) : program_bytes(k->p, LB_SLAB, e->dim, k->slot_at);
+    return n->packs >= 0 && n->slab >= 0;
+}
+
+/* The axes to cut: first the one with the most steps alone, then all. */
+static uint32_t axes_to_cut(const Exec *e, uint32_t plan) {
+    uint32_t all = 0, longest = 0;
+    for (uint32_t k = 1; k < e->m->naxis; k++) {
+        if (e->m->axis[k].kind == AXIS_ELEM) continue;
+        all |= AX(k);
+        if (!longest || e->dim[k] > e->dim[longest]) longest = k;
+    }
+    return plan == 1 ? all & AX(longest) : all;
+}
+
+/* The first plan that fits: other memory + slab + packs <= limit. */
+static bool choose_plan(Exec *e, size_t other, size_t limit, Need *n) {
+    int64_t budget = limit > other ? (int64_t)(limit - other) : 0, least = INT64_MAX;
+    if (!e->nplan && other <= limit) return true;
+    for (uint32_t k = 0; k < PLANS && e->nplan && (k == 0 || e->opt.memory_limit); k++) {
+        uint32_t cut = k ? axes_to_cut(e, k) : 0;
+        if (k && (!cut || (k == 2 && cut == e->plan[1].segments))) break;
+        if (k == e->nplan && !make_plan(e, cut, NULL)) return false;
+        if (k && e->plan[k].segments != cut) continue; /* another axis was the longest when it was made */
+        if (!measure(e, &e->plan[k], budget, n)) continue;
+        if (n->slab + n->packs <= budget) return use_plan(e, &e->plan[k]);
+        if (n->slab + n->packs < least) least = n->slab + n->packs;
+    }
+    if (e->nplan && least == INT64_MAX) return too_large(e, "memory");
+    diag_error(e->ctx, 902, NOWHERE, "'%s' needs %.1f MiB at batch %lld; the limit is %.1f MiB", name_str(e->ctx, e->m->name),
+               ((double)other + (e->nplan ? (double)least : 0)) / 1048576, (long long)e->dim[0], (double)limit / 1048576);
+    if (e->opt.memory_limit && e->nplan) diag_help(e->ctx, NOWHERE, "that is the least: in segments, with recomputation; use a smaller batch or shorter sequences");
+    else diag_help(e->ctx, NOWHERE, "use a smaller batch or shorter sequences");
+    return false;
+}
+
 bool exec_dims(Exec *e, const int64_t *axis) {
     bool same = e->dims_set;
     for (uint32_t k = 0; same && k < e->m->naxis; k++)
@@ -320,28 +378,25 @@ bool exec_dims(Exec *e, const int64_t *axis) {
     e->dims_set = false;
     if (!check_axes(e, axis)) return false;
     e->dim[LDIM_NT] = pool_threads(e->pool);
-    size_t slab = 0, packs = 0, arrays = 0, limit = e->opt.memory_limit ? e->opt.memory_limit : DEFAULT_MEMORY_LIMIT;
+    size_t arrays = 0, limit = e->opt.memory_limit ? e->opt.memory_limit : DEFAULT_MEMORY_LIMIT;
+    Need n = {0};
     if (!plan_arrays(e, &arrays)) return too_large(e, "arrays");
-    if (e->p && (!plan_slots(e, LB_PACK, &packs) || !plan_slots(e, LB_SLAB, &slab))) return too_large(e, "memory");
-    if (slab > limit || packs > limit || arrays > limit || slab + packs + arrays > limit) {
-        diag_error(e->ctx, 902, NOWHERE, "'%s' needs %.1f MiB at batch %lld; the limit is %.1f MiB", name_str(e->ctx, e->m->name),
-                   ((double)slab + (double)packs + (double)arrays) / 1048576, (long long)e->dim[0], (double)limit / 1048576);
-        diag_help(e->ctx, NOWHERE, "use a smaller batch or shorter sequences");
-        return false;
-    }
+    if (!choose_plan(e, arrays + e->opt.memory_held, limit, &n)) return false;
     block_reserve(e, &e->arrays, arrays + 64);
     bind_arrays(e);
-    if (e->p) {
-        block_reserve(e, &e->slab, slab + 64);
+    if (e->now) {
+        block_reserve(e, &e->slab, (size_t)n.slab + 64);
+        program_bytes(e->now->p, LB_SLAB, e->dim, e->now->slot_at);
         bind_slots(e, LB_SLAB, &e->slab);
-        plan_slots(e, LB_PACK, &packs);
-        block_reserve(e, &e->packs, packs + 64);
+        block_reserve(e, &e->packs, (size_t)n.packs + 64);
+        program_bytes(e->now->p, LB_PACK, e->dim, e->now->slot_at);
         bind_slots(e, LB_PACK, &e->packs);
+        e->stats.recompute = recompute_factor(e->now->p, e->dim);
     }
     reserve_examples(e);
     e->packed = false;
-    e->stats.slab_bytes = (int64_t)slab;
-    e->stats.pack_bytes = (int64_t)packs;
+    e->stats.slab_bytes = n.slab;
+    e->stats.pack_bytes = n.packs;
     e->stats.array_bytes = (int64_t)arrays;
     e->dims_set = true;
     for (uint32_t i = 0; i < e->m->input.n; i++) exec_set_input(e, i, NULL, NULL);
@@ -524,7 +579,7 @@ int64_t exec_root(const Exec *e, RootKind kind, uint32_t index, Name name) {
 
 static void thread_call(void *arg, const KEnv *env) {
     Exec *e = arg;
-    if (!engine_call(e->engine, (uint32_t)e->call_fn, e->buf, e->dim, env)) atomic_store(&e->call_failed, true);
+    if (!engine_call(e->now->engine, (uint32_t)e->call_fn, e->now->buf, e->dim, env)) atomic_store(&e->call_failed, true);
 }
 
 static bool call_entry(Exec *e, int64_t fn) {
@@ -564,22 +619,23 @@ bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, ui
         e->example64[b] = example ? example[b] : b;
         e->example[b] = (int32_t)e->example64[b];
     }
-    if (!e->p) return run_eval(e, theta, grad, seed, update);
-    for (uint32_t k = 0; k < e->p->buf.n; k++) {
-        const LBuf *b = &e->p->buf.at[k];
-        if (b->role == LB_THETA) e->buf[k] = (void *)theta;
-        else if (b->role == LB_GRAD) e->buf[k] = grad;
-        else if (b->role == LB_INPUT) e->buf[k] = slot_data(&e->input[b->index]);
-        else if (b->role == LB_OUTPUT) e->buf[k] = slot_data(&e->root[b->index]);
-        else if (b->role == LB_EXAMPLE) e->buf[k] = e->example;
+    if (!e->now) return run_eval(e, theta, grad, seed, update);
+    void **buf = e->now->buf;
+    for (uint32_t k = 0; k < e->now->p->buf.n; k++) {
+        const LBuf *b = &e->now->p->buf.at[k];
+        if (b->role == LB_THETA) buf[k] = (void *)theta;
+        else if (b->role == LB_GRAD) buf[k] = grad;
+        else if (b->role == LB_INPUT) buf[k] = slot_data(&e->input[b->index]);
+        else if (b->role == LB_OUTPUT) buf[k] = slot_data(&e->root[b->index]);
+        else if (b->role == LB_EXAMPLE) buf[k] = e->example;
     }
     e->dim[LDIM_SEED_LO] = (int64_t)(seed & UINT32_MAX);
     e->dim[LDIM_SEED_HI] = (int64_t)(seed >> 32);
     e->dim[LDIM_UPDATE] = (int64_t)update;
-    if (e->prepare >= 0 && (!e->packed || e->theta_version != theta_version)) {
-        if (!call_entry(e, e->prepare)) return false;
+    if (e->now->prepare >= 0 && (!e->packed || e->theta_version != theta_version)) {
+        if (!call_entry(e, e->now->prepare)) return false;
         e->packed = true;
         e->theta_version = theta_version;
     }
-    return call_entry(e, e->run);
+    return call_entry(e, e->now->run);
 }

@@ -20,6 +20,14 @@ void store_le(unsigned char *p, uint64_t v, int bytes);
 unsigned char *pack_elements(unsigned char *p, const Array *x); /* little-endian; returns the end */
 bool safetensors_pack(Ctx *ctx, Arena *a, const Safetensors *s, char **data, size_t *n);
 
+/* ---- memory of a program at given dims ---------------------------------------------------------------------------------- */
+
+/* Bytes of all slots of a role, their offsets in slot_at[nslot]; -1 when they are more than any memory. */
+int64_t program_bytes(const LProgram *p, LBufRole role, const int64_t *dim, int64_t *slot_at);
+/* Sets the dims of the program's segments: as few as fit, else those with the least scratch. Its bytes; -1. */
+int64_t choose_segments(const LProgram *p, int64_t *dim, int64_t budget, int64_t *slot_at);
+double recompute_factor(const LProgram *p, const int64_t *dim);
+
 /* ---- border: batch-first arrays and canonical ones --------------------------------------------------------------------- */
 
 /* A value as a user sees it: [B] first if it has B, the other axes ascending, then features. */

@@ -73,7 +73,8 @@ typedef struct {
     const char *const *set; /* "key=value" or "H=64": overrides of the train and data blocks and of bracket arguments */
     size_t nset;
     const char *std_dir; /* the standard library's folder; NULL: $RONDO_STD, or the installed one */
-    size_t memory_limit; /* bytes of arrays and scratch; 0: 16 GiB. Past it: RONDO_NO_MEMORY, nothing allocated */
+    size_t memory_limit; /* bytes of arrays and scratch of a call; 0: 16 GiB. Past one that is given, the call works in segments of its
+                            steps, with recomputation, and has the same bits. Past the least of that: RONDO_NO_MEMORY, nothing allocated */
     /* realloc semantics: p == NULL allocates, n == 0 frees and returns NULL. NULL: malloc. LLVM, libzip and the JSON
        reader use malloc on their own. */
     void *(*realloc_fn)(void *arg, void *p, size_t n);

@@ -91,7 +91,8 @@ typedef struct {
     bool no_reuse, shadow, debug_symbols;
     const char *cc, *cache_dir; /* see EngineOptions */
     const PassOptions *passes; /* watching and disabling; NULL: every pass, nothing printed. What it asks of autodiff and jvp is not read */
-    size_t memory_limit; /* bytes; 0: 16 GiB */
+    size_t memory_limit; /* bytes; 0: 16 GiB. Past one that is given, work is done in segments, with recomputation */
+    size_t memory_held; /* bytes that count against the limit, held by others: weights, moments, data */
     Pool *pool; /* shared workers; NULL: `threads` of its own */
     bool grad; /* autodiff, as in PassOptions */
     const bool *want_input; /* by Module.input; may be NULL */
@@ -151,13 +152,21 @@ typedef struct {
     bool from_cache;
     uint32_t llvm_instructions, llvm_instructions_shared;
     int64_t slab_bytes, pack_bytes, array_bytes; /* of the present dims */
+    double recompute; /* arithmetic of the present program over that of one without segments, estimated */
 } ExecStats;
+typedef struct {
+    const char *name;
+    int64_t bytes;
+} MemoryValue;
 
 /* The module is copied. explain (may be NULL) gets what the passes and the lowering did. */
 Exec *exec_make(Ctx *ctx, const Module *m, const ExecOptions *o, Str *explain);
 void exec_destroy(Exec *e);
 const Module *exec_module(const Exec *e); /* after the passes */
 const LProgram *exec_program(const Exec *e); /* NULL for EXEC_EVAL */
+const char *exec_notes(const Exec *e); /* what the lowering of a program in segments said; "" for others */
+const int64_t *exec_dim(const Exec *e); /* [LDIM_COUNT], of the present dims: steps of the axes, segments of LProgram.cut */
+uint32_t largest_values(const LProgram *p, const int64_t *dim, MemoryValue *out, uint32_t most); /* of scratch, largest first */
 ExecStats exec_stats(const Exec *e);
 
 /* axis[k] = steps of Module.axis[k], [0] = B; COUNT and JOIN axes are computed. */

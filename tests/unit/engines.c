@@ -152,6 +152,11 @@ bool program_run_part(const Module *m, const LProgram *p, Engine *e, const JoinP
                       const double **out)
 {
     int64_t *dim = make_dims(m, a, in, nt);
+    for (uint32_t k = 0; k < p->cut.n; k++) { /* segments as short as can be */
+        int64_t B = dim[0] > 1 ? dim[0] : 1, T = dim[p->cut.at[k].axis];
+        int64_t steps = dim[p->cut.at[k].steps] = (B + CUT_ROWS - 1) / B;
+        dim[p->cut.at[k].count] = T > steps ? (T + steps - 1) / steps : 1;
+    }
     size_t size = p->f64 ? 8 : 4;
     const Graph *g = m->graph.at[0];
     uint32_t skip = part ? part->buf : 0;

@@ -112,6 +112,17 @@ static bool engines(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LP
         return false;
     }
     bool ok = same(ctx, a, seed, m, p, q, in, ENGINE_LOOPS, 1, "another width, another plan of memory");
+    LowerOptions cut = *o; /* recomputation: T alone, or every axis */
+    cut.segments = seed % 5 ? AX(1) : UINT32_MAX;
+    cut.place = (Place)(seed % 4);
+    LProgram *c = lower_module(ctx, a, m, &cut, NULL);
+    if (!c) {
+        report(ctx, a, seed, "lowering in segments failed", m, NULL);
+        return false;
+    }
+    ok = ok && same(ctx, a, seed, m, p, c, in, ENGINE_LOOPS, 1, "in segments");
+    if (seed % 4 == 0)
+        ok = ok && same(ctx, a, seed, m, p, c, in, ENGINE_JIT, 1 + (int)(seed % 3), "in segments, jit");
     ok = ok && same(ctx, a, seed, m, p, q, in, ENGINE_JIT, 1 + (int)(seed % 3), "jit");
     if (seed % 16 == 0)
         ok = ok && same(ctx, a, seed, m, p, q, in, ENGINE_C, 1, "c");
