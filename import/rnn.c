@@ -64,7 +64,7 @@ const char *onnx_activation(Writer *w, const char *name, double alpha, double be
         } else
             str_putc(&s, *p);
     }
-    return writer_declare(w, onnx_act[k].name, NULL, "fn", s.at);
+    return writer_declare(w, arena_printf(w->a, "act_%s", onnx_act[k].name), NULL, "fn", s.at);
 }
 
 const char *keras_activation(Writer *w, const char *name, int version) {

@@ -9,12 +9,12 @@ cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build/fuzz}
 RUNS=${RUNS:-100000}
 SEED=${SEED:-1}
-TARGETS=${TARGETS:-parse check ir files}
+TARGETS=${TARGETS:-parse check ir files import}
 out=$BUILD/fuzz
 mkdir -p "$out"
 
 # Words in quotes, as libFuzzer's dictionaries have them.
-cat frontend/lexer.l frontend/keys.def ir/ops.def ir/lops.def ir/parse.c ir/print.c ir/lparse.c runtime/safetensors.c |
+cat frontend/lexer.l frontend/keys.def ir/ops.def ir/lops.def ir/parse.c ir/print.c ir/lparse.c runtime/safetensors.c import/*.c |
     grep -o '"[a-z_0-9.=<>!{}()-]\{2,20\}"' | sort -u >"$out/words.dict"
 
 for target in $TARGETS; do
@@ -23,6 +23,7 @@ for target in $TARGETS; do
     check) seeds="tests/errors tests/conform tests/models std examples"; limit=4096 ;;
     ir) seeds=tests/fuzz/seeds; limit=8192 ;;
     files) seeds="tests/fuzz/files examples"; limit=8192 ;;
+    import) seeds="tests/fuzz/import tests/import"; limit=16384 ;;
     *) echo "fuzz: no target '$target'" >&2; exit 2 ;;
     esac
     rm -rf "$out/$target"

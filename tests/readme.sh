@@ -9,19 +9,5 @@ awk '/^## /{ tour = /A tour/ } tour' "$SRC/README.md" >tour
 # Files the reader is told to write: "```rondo NAME" blocks.
 awk '/^```rondo /{ name = $2; next } /^```/{ name = "" } name { print > name }' tour
 
-n=0
-grep -E '^ {4}(\$ |# => )' tour | sed 's/^ *//' >lines
-while IFS= read -r line <&3; do
-    case $line in
-    '$ '*)
-        command=${line#??}
-        echo "+ $command"
-        sh -euc "$command" >out 2>&1 </dev/null || { cat out; fail "$command"; }
-        n=$((n + 1))
-        ;;
-    '# => '*)
-        grep -qF -e "${line#'# => '}" out || { cat out; fail "the output of '$command' does not contain '${line#'# => '}'"; }
-        ;;
-    esac
-done 3<lines
+tour tour
 [ $n -ge 10 ] || fail "the tour has only $n commands"

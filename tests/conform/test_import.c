@@ -89,23 +89,65 @@ static void onnx_model(Ctx *ctx, Set *s, const void *arg) {
         s->passed++;
 }
 
+typedef VEC(char *) Paths;
+
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-static void onnx_folder(const char *name, const char *folder, long want, long want_refused) {
-    Set s = {.name = name};
-    Ctx *ctx = ctx_make(NULL);
-    const char *dir = ctx ? set_find(ctx, folder) : NULL;
-    VEC(char *) path = {0};
-    DIR *d = dir ? opendir(dir) : NULL;
-    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
-        if (!strncmp(e->d_name, "test_", 5))
-            VEC_PUSH(ctx_arena(ctx), path) = arena_printf(ctx_arena(ctx), "%s/%s/model.onnx", dir, e->d_name);
+/* Paths of a folder's models, in order: DIR/NAME/model.onnx, or the files with a suffix. */
+static void list_models(Ctx *ctx, const char *dir, const char *suffix, Paths *out) {
+    DIR *d = opendir(dir);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;) {
+        size_t n = strlen(e->d_name), k = strlen(suffix);
+        if (e->d_name[0] == '.' || (*suffix == '.' && (n < k || strcmp(e->d_name + n - k, suffix)))) continue;
+        VEC_PUSH(ctx_arena(ctx), *out) = arena_printf(ctx_arena(ctx), "%s/%s%s", dir, e->d_name, *suffix == '/' ? suffix : "");
+    }
     if (d) closedir(d);
-    if (path.n) qsort(path.at, path.n, sizeof *path.at, by_name);
+    if (out->n) qsort(out->at, out->n, sizeof *out->at, by_name);
+}
+
+/* dir NULL: nothing to do. */
+static void onnx_folder(Ctx *ctx, const char *name, const char *dir, long want, long want_refused) {
+    Set s = {.name = name};
+    Paths path = {0};
+    if (!dir) return;
+    list_models(ctx, dir, "/model.onnx", &path);
     for (uint32_t i = 0; i < path.n; i++) set_with_context(onnx_model, &s, path.at[i]);
-    if (dir && (s.passed != want || s.refused != want_refused)) set_fail(&s, NULL, folder, "other counts than known");
-    if (dir) set_end(&s, 1e-5);
-    if (ctx) ctx_destroy(ctx);
+    if (s.passed != want || s.refused != want_refused) set_fail(&s, NULL, dir, "other counts than known");
+    set_end(&s, 1e-5);
+}
+
+/* ---- the tree's own models ----------------------------------------------------------------------------------------------- */
+
+static void own_model(Ctx *ctx, Set *s, const void *arg) {
+    const char *path = arg;
+    Arena *a = ctx_arena(ctx);
+    Imported im;
+    Arrays v;
+    bool keras = strstr(path, ".keras") != NULL;
+    const char *npz = arena_printf(a, "%.*s.npz", (int)(strrchr(path, '.') - path), path);
+    bool ok = (keras ? import_keras : import_torch)(ctx, a, path, NULL, &im) && npz_read(ctx, a, npz, &v);
+    for (int in = 1; ok && in >= 0; in--)
+        for (uint32_t i = 0; ok && i < (in ? im.in.n : im.out.n); i++) {
+            const Array *x = arrays_find(&v, arena_printf(a, "%c%u", in ? 'x' : 'y', (unsigned)i));
+            const Array *y = x ? import_arrange(ctx, a, in ? &im.in.at[i] : &im.out.at[i], x) : NULL;
+            ok = y != NULL;
+            if (ok) VEC_PUSH(a, (in ? &im.given : &im.expected)->array) = *y;
+        }
+    if (ok && set_run(s, ctx, &im, 1e-5))
+        s->passed++;
+    else
+        set_fail(s, ctx, path, "not imported, or other numbers");
+}
+
+static void own_models(Ctx *ctx) {
+    Set s = {.name = "own"};
+    Paths path = {0};
+    list_models(ctx, "tests/import/keras", ".keras", &path);
+    list_models(ctx, "tests/import/torch", ".json", &path);
+    for (uint32_t i = 0; i < path.n; i++) set_with_context(own_model, &s, path.at[i]);
+    if (s.passed != 5) set_fail(&s, NULL, "tests/import", "other counts than known");
+    set_end(&s, 1e-5);
+    onnx_folder(ctx, "own onnx", "tests/import/onnx", 6, 0);
 }
 
 /* ---- runs of ONNX Runtime's tests: one operator a line ------------------------------------------------------------------- */
@@ -166,11 +208,14 @@ static void ort_file(const char *name, const char *file, long want, long want_re
 
 int main(void) {
     const char *shared = getenv("RONDO_SHARED");
+    Ctx *ctx = ctx_make(NULL);
+    if (!ctx) return 2;
     all.shared = shared && *shared ? shared : "../shared";
     setvbuf(stdout, NULL, _IOLBF, 0);
-    onnx_folder("onnx", "onnx", 16, 2);
-    onnx_folder("onnx2c", "onnx2c", 11, 0);
-    onnx_folder("cntk", "ort/cntk", 2, 0);
+    own_models(ctx);
+    onnx_folder(ctx, "onnx", set_find(ctx, "onnx"), 16, 2);
+    onnx_folder(ctx, "onnx2c", set_find(ctx, "onnx2c"), 11, 0);
+    onnx_folder(ctx, "cntk", set_find(ctx, "ort/cntk"), 2, 0);
     ort_file("ort lstm", "ort/lstm.jsonl", 58, 0);
     ort_file("ort gru", "ort/gru.jsonl", 58, 0);
     ort_file("ort rnn", "ort/rnn.jsonl", 19, 3);
@@ -184,5 +229,6 @@ int main(void) {
                "  examples of these runs are compared\n",
                without_steps);
     printf("%ld passed, %ld failed, %ld sets missing\n", all.passed, all.failed, all.skipped);
-    return all.failed ? 1 : all.passed ? 0 : 77;
+    ctx_destroy(ctx);
+    return all.failed ? 1 : all.skipped ? 77 : 0;
 }

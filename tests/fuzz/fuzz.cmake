@@ -21,3 +21,5 @@ rondo_fuzz(parse 3000 rondo_frontend tests/syntax tests/errors tests/conform std
 rondo_fuzz(check 3000 "rondo_frontend;rondo_passes" tests/errors tests/conform std examples tests/models)
 rondo_fuzz(ir 6000 rondo_passes tests/fuzz/seeds)
 rondo_fuzz(files 3000 rondo_runtime tests/fuzz/files examples)
+rondo_fuzz(import 3000 rondo_import tests/fuzz/import tests/import)
+add_dependencies(fuzz_import_smoke rondo_onnx)
