@@ -1,6 +1,8 @@
 /* repeat: unrolled where a round makes something of its own or there are few rounds; else a scan over a counted axis. */
 #include "frontend/sema.h"
 
+#include <string.h>
+
 typedef struct {
     Scope *s;
     const AstStmt *st;
@@ -10,6 +12,55 @@ typedef struct {
     const Val **val; /* their current values */
     bool scan;
 } Repeat;
+
+static bool mentions(const AstExpr *x, Name k)
+{
+    if (!x) return false;
+    if ((x->kind == AST_NAME && x->name == k) || mentions(x->a, k) || mentions(x->b, k)) return true;
+    for (uint32_t i = 0; i < x->args.n; i++)
+        if (mentions(x->args.at[i].value, k)) return true;
+    return false;
+}
+
+/* Arguments that have to be known when compiling: shift(x, k), reshape, split, brackets of a declaration, `axis` and `steps`. */
+static bool sizes_from(const Scope *s, const AstExpr *x)
+{
+    static const char *const names[] = {"shift", "reshape", "split"};
+
+    if (x->a->kind != AST_NAME) return false;
+    for (size_t i = 0; x->kind == AST_CALL && i < sizeof names / sizeof *names; i++)
+        if (!strcmp(name_str(s->e->ctx, x->a->name), names[i])) return true;
+    if (x->kind != AST_BRACKET) return false;
+    for (const Scope *o = s; o; o = o->up)
+        if (scope_find((Scope *)o, x->a->name, false)) return false;
+    return unit_find(s->e->p, s->unit, x->a->name) != NULL;
+}
+
+/* Does a size depend on the index k? Then each round is a text of its own. */
+static bool sized_by(const Scope *s, const AstExpr *x, Name k)
+{
+    bool sizes;
+
+    if (!x) return false;
+    if (x->kind == AST_RANGE && mentions(x, k)) return true;
+    sizes = (x->kind == AST_CALL || x->kind == AST_BRACKET) && sizes_from(s, x);
+    for (uint32_t i = 0; i < x->args.n; i++) {
+        const AstArg *a = &x->args.at[i];
+        bool size = a->name ? x->kind == AST_CALL : sizes && (x->kind == AST_BRACKET || i > 0);
+        if ((size && mentions(a->value, k)) || sized_by(s, a->value, k)) return true;
+    }
+    return sized_by(s, x->a, k) || sized_by(s, x->b, k);
+}
+
+static bool body_sized_by(const Scope *s, const AstStmts *b, Name k)
+{
+    for (uint32_t i = 0; i < b->n; i++) {
+        const AstStmt *st = b->at[i];
+        if (sized_by(s, st->value, k) || mentions(st->from, k) || mentions(st->to, k) || body_sized_by(s, &st->body, k)) return true;
+        if (st->kind == AST_REPEAT && st->value && mentions(st->value, k)) return true;
+    }
+    return false;
+}
 
 static bool repeat_rounds(Repeat *r)
 {
@@ -23,7 +74,7 @@ static bool repeat_rounds(Repeat *r)
         if (!eval_size(r->s, st->from, -(1 << 24), 1 << 24, &r->from, &src) || !eval_size(r->s, st->to, -(1 << 24), 1 << 24, &to, &src)) return false;
         r->rounds = to > r->from ? to - r->from : 0;
     }
-    r->scan = r->rounds > 3 && !scope_creates(r->s, &st->body);
+    r->scan = r->rounds > 3 && !scope_creates(r->s, &st->body) && !(st->targets.n && body_sized_by(r->s, &st->body, st->targets.at[0].name));
     if (r->s->e->generic && !r->scan && r->rounds > 2) r->rounds = 2;
     if (r->scan || r->rounds <= UNROLL_MAX) return true;
     sema_error(r->s->e, 404, st->keyword, "%lld rounds, each with parameters or states of its own, are too many (%d at most)", (long long)r->rounds, UNROLL_MAX);

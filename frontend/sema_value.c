@@ -212,6 +212,12 @@ static const Val *stack_out(Elab *e, const Val *v)
 
     w->level = sc->outer;
     w->ref = 0;
+    if (sc->axis && (val_type(v).axes & AX(sc->axis))) {
+        if (sema_error(e, 303, v->span, "at each step of `%s` this is a sequence over `%s` itself: it cannot be read outside of the call",
+                       name_str(e->ctx, e->m->axis[sc->axis].name), name_str(e->ctx, e->m->axis[sc->axis].name)))
+            diag_help(e->ctx, (Span){0, 0}, "an array has each axis once; inside the cell it can be used, or summed over its steps");
+        return &val_poison;
+    }
     for (uint32_t i = 0; i < sc->carry.n && !w->ref; i++)
         if (sc->carry.at[i].leaf == v->ref)
             w->ref = g_shift(g, scan_stack(e, sc, sc->carry.at[i].next), sc->carry.at[i].init, sc->axis, 1);

@@ -111,13 +111,20 @@ static LV splat(LBuilder *b, LV i)
     return lb_op(b, LOP_VSPLAT, i, 0, 0, 0);
 }
 
+/* Where the loop over an axis stands: rows that are open, else the step of the scan around. */
+LV axis_at(const LowG *lg, uint32_t axis)
+{
+    Low *L = lg->L;
+    LV at = L->idx[axis];
+    for (const LowG *g = lg; !at && g; g = g->up)
+        at = g->body && g->axis == axis ? g->t : 0;
+    return at ? at : lb_iconst(&L->b, 0);
+}
+
 static LV axis_index(Eval *e, uint32_t axis)
 {
     Low *L = e->lg->L;
-    LV at = L->idx[axis];
-    for (const LowG *g = e->lg; !at && g; g = g->up)
-        at = g->body && g->axis == axis ? g->t : 0;
-    LV v = splat(&L->b, at ? at : lb_iconst(&L->b, 0));
+    LV v = splat(&L->b, axis_at(e->lg, axis));
     if (e->lane_rows && axis == L->bx && e->lanes > 0)
         v = op2(&L->b, LOP_VADD, v, op1(&L->b, LOP_VIOTA, 0));
     return v;
@@ -202,15 +209,19 @@ static LV eval_gather(Eval *e, const Node *n, uint32_t rank, const Ix *ix)
     const Graph *g = e->lg->g;
     const Node *i = &g->node.at[n->in[1]];
     Loc li = low_loc(e->lg, n->in[1]), lt = low_loc(e->lg, n->in[0]);
-    if (!li.ok || !lt.ok) {
+    bool step = i->op == OP_IOTA && i->attr; /* the round of a repeat: known without memory */
+    if ((!li.ok && !step) || !lt.ok) {
         low_fail(L, "gather");
         return lb_fconst(&L->b, 0);
     }
-    LIdx at = low_row(L, &li);
-    for (uint32_t d = 0; d < i->rank; d++)
-        at = index_add(&L->b, at, &ix[d].i, li.fs[d]);
-    low_touch(L, li.buf);
-    LV row = lb_load(&L->b, LOP_LDI, li.buf, at, 0);
+    LV row = step ? axis_at(e->lg, i->attr - 1) : 0;
+    if (!step) {
+        LIdx at = low_row(L, &li);
+        for (uint32_t d = 0; d < i->rank; d++)
+            at = index_add(&L->b, at, &ix[d].i, li.fs[d]);
+        low_touch(L, li.buf);
+        row = lb_load(&L->b, LOP_LDI, li.buf, at, 0);
+    }
     Ix to[MAX_RANK] = { 0 };
     const Node *t = &g->node.at[n->in[0]];
     to[0].i = lb_idx_term(&L->b, lidx(0), row, 1);

@@ -207,6 +207,7 @@ Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues 
 /* lower_row.c, lower_eval.c */
 void emit_row_item(LowG *lg, const Item *it);
 #define LANES 16 /* of a reduction, whatever V is */
+LV axis_at(const LowG *lg, uint32_t axis); /* where the loop over an axis stands */
 Eval eval_make(LowG *lg, int lanes, uint32_t rank); /* at index 0 */
 LV reduce_neutral(LBuilder *b, const Node *n); /* n: a sum or amax */
 LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y);

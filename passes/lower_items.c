@@ -309,18 +309,20 @@ static void scatter_values(LowG *lg, Scatter *s)
     LBuilder *b = &L->b;
     const Node *n = &lg->g->node.at[s->r], *i = &lg->g->node.at[n->in[0]], *v = &lg->g->node.at[n->in[1]];
     Loc li = low_loc(lg, n->in[0]), to = lg->ni[s->r].loc;
-    if (!li.ok) {
+    bool step = i->op == OP_IOTA && i->attr; /* the round of a repeat: known without memory */
+    if (!li.ok && !step) {
         low_fail(L, "indices that are not in memory");
         return;
     }
-    low_touch(L, li.buf);
+    if (!step)
+        low_touch(L, li.buf);
     Eval e = eval_make(lg, 0, v->rank);
-    LIdx at = low_row(L, &li), dst = low_row(L, &to);
+    LIdx at = step ? lidx(0) : low_row(L, &li), dst = low_row(L, &to);
     uint32_t outer = v->rank > i->rank ? v->rank - 1u : i->rank;
     LV row = 0;
     for (uint32_t d = 0; d <= outer; d++) {
         if (d == i->rank) {
-            row = lb_load(b, LOP_LDI, li.buf, at, 0);
+            row = step ? axis_at(lg, i->attr - 1) : lb_load(b, LOP_LDI, li.buf, at, 0);
             dst = lb_idx_term(b, dst, row, to.fs[0]);
         }
         if (d == outer)

@@ -34,6 +34,11 @@ done
 printf 'fn f(x) = x^3 grad x = 3 * x^2\nmodel m {\n    input x: [3]\n    loss mean(f(x))\n}\n' >own.rondo
 expect 0 "$RONDO" gradcheck own.rondo
 
+once() {
+    engines=jit
+    check "$@"
+    engines="jit loops eval"
+}
 names() { sed -n "s/^$1 \([a-z_0-9]*\).*/\1/p" "$SRC/std/$2.rondo"; }
 
 engines="jit loops eval"
@@ -47,6 +52,14 @@ for cell in $(cd "$SRC/std" && sed -n 's/^cell \([a-z_0-9]*\).*/\1/p' ./*.rondo)
         dropout_sequence) check "$cell" "$X" "$Y" "p = simple_rnn[5](dropout_sequence[0.3](dense[7](x)))" "$L" ;;
         layer_norm | rms_norm) check "$cell" "$X" "$Y" "p = $cell(dense[5](x))" "$L" ;;
         embedding) check "$cell" "input x: seq token[6]" "$Y" "p = lstm[5](embedding[6, 4, table = normal(0, 1)](x))" "$L" ;;
+        residual) once "$cell" "$X" "$Y" "p = residual[gru[5]](dense[5](x))" "$L" ;;
+        residual_stack) once "$cell" "$X" "$Y" "p = residual_stack[dense[5, act = tanh], N = 3](dense[5](x))" "$L" ;;
+        gaussian_noise) once "$cell" "$X" "$Y" "p = gaussian_noise(dense[5](x))" "$L" ;;
+        causal_conv) once "$cell" "$X" "$Y" "p = causal_conv[5, K = 5, dilation = 2](x)" "$L" ;;
+        additive_attention) once "$cell" "$X" "input m: seq(S) [5]" "$Y" "p = additive_attention[4](x, m)" "$L" ;;
+        scaled_dot_attention) once "$cell" "$X" "input m: seq(S) [5]" "$Y" "p = scaled_dot_attention(x, dense[3](m), m)" "$L" ;;
+        self_attention) once "$cell" "$X" "$Y" "p = self_attention[5](x)" "$L" ;;
+        attention_pool) once "$cell" "$X" "target y: [2]" "p = dense[2](attention_pool[4](x))" "$L" ;;
         bidirectional) check "$cell" "$X" "target y: seq [8]" "p = bidirectional[gru[4]](x)" "$L" ;;
         rhn_layer | ntm_head) ;; # parts of rhn_deep and ntm
         lstm | gru) hold "$cell" "$SRC/tests/models/cells.rondo" --model "$cell" ;;
@@ -61,6 +74,9 @@ for f in $(names fn activations); do
     case $f in
         clip) call="clip(d, -0.3, 0.4)" ;;
         norm | logsumexp) call="d * $f(d)" ;;
+        glu) call="glu([d, d * d])" ;;
+        sparsemax) call="d * sparsemax(3 * d)" ;;
+        supported) call="d * supported(d)" ;;
         sign) call="d * sign(d)" ;;
         *) call="$f(d)" ;;
     esac
@@ -69,7 +85,14 @@ done
 
 for f in $(names fn losses); do
     case $f in
-        softmax_crossentropy) check "$f" "$X" "target y: seq token[5]" "z = dense[5](x)" "loss $f(z, y)" ;;
+        mixture_density) check "$f" "$X" "target y: seq [2]" "w = dense[3](x)" "mu = reshape(dense[6](x), 3, 2)" "s = exp(reshape(dense[6](x), 3, 2))" "loss $f(w, mu, s, y)" ;;
+        log_densities) ;; # a part of mixture_density
+        gaussian_crossentropy) check "$f" "$X" "$Y" "mu = dense[5](x)" "s = exp(dense[5](x))" "loss $f(mu, s, y)" ;;
+        smooth) check "$f" "$X" "target y: seq bool" "p = sigmoid(dense[1](x))" "loss binary_crossentropy(p, smooth(y))" ;;
+        weighted_softmax_crossentropy) check "$f" "$X" "target y: seq token[5]" "const w: [5] = 1 + col" "z = dense[5](x)" "loss $f(z, y, w)" ;;
+        focal_crossentropy) check "$f" "$X" "target y: seq bool" "p = sigmoid(dense[1](x))" "loss $f(p, y)" ;;
+        smooth_categorical_crossentropy) check "$f" "$X" "$Y" "p = softmax(dense[5](x))" "loss $f(p, y)" ;;
+        softmax_crossentropy | smooth_softmax_crossentropy) check "$f" "$X" "target y: seq token[5]" "z = dense[5](x)" "loss $f(z, y)" ;;
         sparse_crossentropy) check "$f" "$X" "target y: seq token[5]" "p = softmax(dense[5](x))" "loss $f(p, y)" ;;
         binary_crossentropy) check "$f" "$X" "target y: seq bool" "p = sigmoid(dense[1](x))" "loss $f(p, y)" ;;
         categorical_crossentropy | kl_divergence) check "$f" "$X" "$Y" "p = softmax(dense[5](x))" "loss $f(p, y)" ;;

@@ -444,6 +444,41 @@ static double up_adamw(int k, double p, double g, double *m, double *v) {
     return up_adam_torch(k, p, g, m, v) - 1e-3 * 0.01 * p;
 }
 
+/* Zeiler 2012, algorithm 1. */
+static double up_adadelta(int k, double p, double g, double *m, double *v) {
+    double step;
+    (void)k;
+    *m = 0.95 * *m + 0.05 * g * g;
+    step = -sqrt(*v + 1e-7) / sqrt(*m + 1e-7) * g;
+    *v = 0.95 * *v + 0.05 * step * step;
+    return p + step;
+}
+/* Kingma, Ba 2015, algorithm 2. */
+static double up_adamax(int k, double p, double g, double *m, double *v) {
+    *m = 0.9 * *m + 0.1 * g;
+    *v = fmax(0.999 * *v, fabs(g));
+    return p - 1e-3 / (1 - pow(0.9, k)) * *m / (*v + 1e-7);
+}
+/* Dozat 2016, algorithm 2, momenta as in torch.optim.NAdam. */
+static double up_nadam(int k, double p, double g, double *m, double *v) {
+    double mu = 0, next = 0, before = 1, product = 1;
+    for (int i = 1; i <= k + 1; i++) {
+        mu = next;
+        next = 0.9 * (1 - 0.5 * pow(0.96, i * 0.004));
+        before = product;
+        product *= next;
+    }
+    moments(g, m, v);
+    return p - 1e-3 * (next * *m / (1 - product) + (1 - mu) * g / (1 - before)) / (sqrt(*v / (1 - pow(0.999, k))) + 1e-7);
+}
+/* Chen et al. 2023, algorithm 2. */
+static double up_lion(int k, double p, double g, double *m, double *v) {
+    double c = 0.9 * *m + 0.1 * g;
+    (void)k, (void)v;
+    *m = 0.99 * *m + 0.01 * g;
+    return p - 1e-4 * ((c > 0) - (c < 0) + 0.1 * p);
+}
+
 enum { ELEM = 5, STEPS = 4 };
 
 static void set_input(Run *r, double *state, const double *p, const double *g) {
@@ -539,4 +574,8 @@ void test_values(void) {
     test_optimizer("adam", "adam(lr = 1e-3)", up_adam);
     test_optimizer("adam_torch", "adam_torch", up_adam_torch);
     test_optimizer("adamw", "adamw(decay = 0.01)", up_adamw);
+    test_optimizer("adadelta", "adadelta", up_adadelta);
+    test_optimizer("adamax", "adamax", up_adamax);
+    test_optimizer("nadam", "nadam", up_nadam);
+    test_optimizer("lion", "lion(decay = 0.1)", up_lion);
 }

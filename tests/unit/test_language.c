@@ -5,6 +5,7 @@
      #: x [2,3,1] 1 2 3 4 5 6  an input, target, length/T, init/h.h; batch first
      #: weight h.W 1 2         a weight; what is not given starts as the model says
      #= y 1 2 3                an output, or final/h.h, as predicted (`training` is false)
+     #= metric/f1 0.5          a metric over the examples
      #= loss 0.5               the loss of training, and
      #= grad/param/h.W 1 2     a gradient
      #= weight/h.W 1 2         a weight as initialised
@@ -21,7 +22,7 @@
 
 #include "runtime/rondo.h"
 
-enum { ARRAYS_MAX = 24 };
+enum { ARRAYS_MAX = 24, WANTS_MAX = 64 };
 
 static int passed, failed;
 
@@ -37,7 +38,7 @@ typedef struct {
     const char *file;
     char model[64], set[4][64];
     int nset;
-    Numbers in[ARRAYS_MAX], weight[ARRAYS_MAX], want[ARRAYS_MAX];
+    Numbers in[ARRAYS_MAX], weight[ARRAYS_MAX], want[WANTS_MAX];
     int nin, nweight, nwant;
     char names[1024];
     bool trains;
@@ -89,9 +90,9 @@ static void read_line(Case *c, bool given, char *s) {
     if (given && !strcmp(first, "model")) return;
     if (!strcmp(first, "names")) snprintf(c->names, sizeof c->names, "%.*s", (int)strcspn(rest + 1, "\n"), rest + 1);
     else if (!given && !strcmp(first, "trains")) c->trains = true;
-    else if (given && !strcmp(first, "weight")) read_numbers(rest, &c->weight[c->nweight++]);
-    else if (given) read_numbers(s, &c->in[c->nin++]);
-    else read_numbers(s, &c->want[c->nwant++]);
+    else if (given && !strcmp(first, "weight") && c->nweight < ARRAYS_MAX) read_numbers(rest, &c->weight[c->nweight++]);
+    else if (given && c->nin < ARRAYS_MAX) read_numbers(s, &c->in[c->nin++]);
+    else if (!given && c->nwant < WANTS_MAX) read_numbers(s, &c->want[c->nwant++]);
 }
 
 /* ---- running ---------------------------------------------------------------------------------------------------------- */
@@ -169,6 +170,23 @@ static void test_names(const Case *c, const char *engine, rondo_model *m) {
     check(!strcmp(got, c->names), c, engine, got);
 }
 
+static rondo_status test_metric(const Case *c, const char *engine, rondo_model *m, const Numbers *w) {
+    double value[64], loss;
+    rondo_array in[ARRAYS_MAX];
+    size_t n = rondo_count(m, RONDO_METRIC);
+    rondo_status s = rondo_evaluate(m, NULL, in, (size_t)arrays_of(c, true, m, in), &loss, value, n < 64 ? n : 64);
+    for (size_t i = 0; s == RONDO_OK && i < n && i < 64; i++) {
+        rondo_info info;
+        char text[160];
+        if (rondo_describe(m, RONDO_METRIC, i, &info) != RONDO_OK || strcmp(info.name, w->name + 7)) continue;
+        snprintf(text, sizeof text, "%s is %.12g", w->name, value[i]);
+        check(near(value[i], w->value[0]), c, engine, text);
+        return s;
+    }
+    if (s == RONDO_OK) check(false, c, engine, w->name);
+    return s;
+}
+
 static void run(const Case *c, rondo_engine which) {
     const char *engine = which == RONDO_ENGINE_EVAL ? "eval" : "loops", *set[4];
     rondo_options o = RONDO_OPTIONS_INIT;
@@ -199,7 +217,9 @@ static void run(const Case *c, rondo_engine which) {
             test_weight(c, engine, m, &w);
             continue;
         }
-        if (!strcmp(w.name, "loss")) {
+        if (!strncmp(w.name, "metric/", 7)) {
+            s = test_metric(c, engine, m, &w);
+        } else if (!strcmp(w.name, "loss")) {
             s = rondo_gradient(m, in, (size_t)arrays_of(c, true, m, in), 0, &loss, NULL, 0);
             got.data = &loss;
         } else if (!strncmp(w.name, "grad/", 5)) {
@@ -210,7 +230,7 @@ static void run(const Case *c, rondo_engine which) {
             s = rondo_predict(m, in, (size_t)arrays_of(c, false, m, in), &got, 1);
         }
         check(s == RONDO_OK, c, engine, s == RONDO_OK ? "" : rondo_message(m));
-        if (s == RONDO_OK) compare(c, engine, &w, &got);
+        if (s == RONDO_OK && got.data) compare(c, engine, &w, &got);
         s = RONDO_OK;
     }
     rondo_close(m);
