@@ -1,31 +1,28 @@
-/* rondo ir: the tensor graph or the loop program of a model. */
+/* rondo ir: the tensor graph or the loop program of a model, after any of the passes. */
 #include "cli/cli.h"
 
 #include <string.h>
 
-/* The graph, run through the passes (or to one of them) unless --after is "build". */
-static bool print_graph(Cli *c, const Module *module, const PassOptions *given, Str *s) {
-    PassOptions o = *given;
-    o.grad = cli_has(c, OPT_GRAD);
+/* The module as built, after the graph passes, or after the pass that --after names; loops: the program, after all of them. */
+static bool print_ir(Cli *c, const Module *module, const ExecOptions *exec, bool loops, Str *s) {
+    PassOptions o = *exec->passes;
+    Module *m = module_copy(module, ctx_arena(c->ctx));
+    LProgram *p = NULL;
     const char *after = cli_get(c, OPT_AFTER);
-    if (after) o.stop_after = after;
-    Module *copy = module_copy(module, ctx_arena(c->ctx));
-    if (!(after && !strcmp(after, "build")) && !passes_run(copy, &o)) return false;
-    if (cli_has(c, OPT_DOT))
-        module_dot(s, copy);
-    else
-        module_print(s, copy);
-    return true;
-}
-
-static bool print_loops(Cli *c, Model *m, const Module *module, Str *s) {
-    ExecOptions o = *model_exec_options(m);
-    o.engine = EXEC_LOOPS;
     o.grad = cli_has(c, OPT_GRAD);
-    Exec *e = exec_make(c->ctx, module, &o, NULL);
-    if (!e) return false;
-    lprogram_print(s, exec_program(e));
-    exec_destroy(e);
+    if (after) o.stop_after = after;
+    if (!(after && !strcmp(after, "build")) && !passes_run(m, &o)) return false;
+    if (loops || (after && pass_is_lowering(after))) {
+        LowerOptions lower = exec_lower_options(exec, m);
+        o.lower = &lower;
+        if (!passes_lower(m, &o, &p)) return false;
+    }
+    if (p)
+        lprogram_print(s, p);
+    else if (cli_has(c, OPT_DOT))
+        module_dot(s, m);
+    else
+        module_print(s, m);
     return true;
 }
 
@@ -39,7 +36,7 @@ CliExit cmd_ir(Cli *c) {
     if (!m) return rc;
     const Module *module = model_module(m, cli_has(c, OPT_GRAD) ? MODULE_TRAIN : MODULE_PREDICT, false);
     Str s = str_make(ctx_arena(c->ctx));
-    bool ok = module && (loops ? print_loops(c, m, module, &s) : print_graph(c, module, model_exec_options(m)->passes, &s));
+    bool ok = module && print_ir(c, module, model_exec_options(m), loops, &s);
     rc = ok && cli_write(c, cli_get(c, OPT_OUT), s.at, s.n) ? CLI_OK : CLI_INPUT;
     model_close(m);
     return rc;

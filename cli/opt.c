@@ -1,5 +1,5 @@
-/* rondo opt: passes on printed IR. A tensor graph goes through the passes given, in order; the pass "lower" makes a loop
-   program of it. A loop program is parsed, verified and printed. */
+/* rondo opt: passes on printed IR, in the order given. A tensor graph goes through graph passes, and by lower_loops becomes a
+   loop program; a loop program goes through plan_memory. What comes out is printed. */
 #include "cli/cli.h"
 
 #include <ctype.h>
@@ -15,38 +15,33 @@ static bool is_graph(const char *t) {
     return !strncmp(t, "module", 6);
 }
 
-static bool opt_graph(Cli *c, const Source *source, Str *s) {
-    Arena *a = ctx_arena(c->ctx);
-    Module *m = module_parse(c->ctx, a, source);
-    if (!m || !module_verify(m, "parse")) return false;
+static bool run_passes(Cli *c, Module *m, LProgram *p, Str *s) {
     ModelOptions mo;
     if (!cli_model_options(c, &mo)) return false;
-    PassOptions o = {.grad = true};
+    LowerOptions lower = {0};
+    PassOptions o = {.grad = true, .lower = &lower};
     const char *name;
     for (uint32_t i = 0; (name = cli_nth(c, OPT_PASS, i)); i++) {
-        if (strcmp(name, "lower")) {
-            if (!passes_run_named(m, name, &o, NULL)) return false;
-            continue;
-        }
-        HostInfo h = host_info();
-        bool f64 = mo.exec.f64;
-        LowerOptions lo = {.f64 = f64,
-                           .V = mo.exec.V ? mo.exec.V : f64 ? h.lanes_f64 : h.lanes_f32,
-                           .registers = mo.exec.registers ? mo.exec.registers : h.registers,
-                           .math = mo.exec.math,
-                           .place = mo.exec.place,
-                           .batch = mo.exec.batch,
-                           .steps = mo.exec.steps};
-        LProgram *p = lower_module(c->ctx, a, m, &lo, NULL);
-        if (!p || !lprogram_verify(p, "lower")) return false;
-        lprogram_print(s, p);
-        return true;
+        if (m) lower = exec_lower_options(&mo.exec, m);
+        if (!passes_run_on(m, &p, name, &o, NULL)) return false;
     }
-    if (cli_has(c, OPT_DOT))
+    if (p)
+        lprogram_print(s, p);
+    else if (cli_has(c, OPT_DOT))
         module_dot(s, m);
     else
         module_print(s, m);
     return true;
+}
+
+static bool opt_graph(Cli *c, const Source *source, Str *s) {
+    Module *m = module_parse(c->ctx, ctx_arena(c->ctx), source);
+    return m && module_verify(m, "parse") && run_passes(c, m, NULL, s);
+}
+
+static bool opt_loops(Cli *c, const Source *source, Str *s) {
+    LProgram *p = lprogram_parse(c->ctx, ctx_arena(c->ctx), source);
+    return p && lprogram_verify(p, "parse") && run_passes(c, NULL, p, s);
 }
 
 CliExit cmd_opt(Cli *c) {
@@ -54,15 +49,7 @@ CliExit cmd_opt(Cli *c) {
     if (!source) return CLI_INPUT;
     Str s = str_make(ctx_arena(c->ctx));
     c->usage[0] = 0;
-    bool ok;
-    if (is_graph(source->text)) {
-        ok = opt_graph(c, source, &s);
-    } else {
-        if (cli_has(c, OPT_PASS)) return cli_usage(c, "graph passes need a tensor graph; %.80s is none", c->arg[0]);
-        LProgram *p = lprogram_parse(c->ctx, ctx_arena(c->ctx), source);
-        ok = p && lprogram_verify(p, "parse");
-        if (ok) lprogram_print(&s, p);
-    }
+    bool ok = is_graph(source->text) ? opt_graph(c, source, &s) : opt_loops(c, source, &s);
     if (!ok) return c->usage[0] ? CLI_USAGE : CLI_INPUT;
     return cli_write(c, cli_get(c, OPT_OUT), s.at, s.n) ? CLI_OK : CLI_INPUT;
 }

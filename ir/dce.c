@@ -45,6 +45,9 @@ static Graph *graph_copy(Module *m, const Graph *g) {
     COPY_VEC(m->arena, c->ext, g->ext);
     COPY_VEC(m->arena, c->attr, g->attr);
     COPY_VEC(m->arena, c->root, g->root);
+    COPY_VEC(m->arena, c->placed, g->placed);
+    COPY_VEC(m->arena, c->stage, g->stage);
+    for (uint32_t i = 0; i < g->stage.n; i++) COPY_VEC(m->arena, c->stage.at[i].node, g->stage.at[i].node);
     c->word_bucket = copy_array(m->arena, g->word_bucket, (size_t)g->word_nbucket * 2, sizeof(uint32_t));
     c->bucket = c->chain = NULL;
     c->nbucket = c->chain_cap = 0;
@@ -60,6 +63,7 @@ Module *module_copy(const Module *m, Arena *a) {
     COPY_VEC(a, c->param, m->param);
     COPY_VEC(a, c->input, m->input);
     COPY_VEC(a, c->state, m->state);
+    COPY_VEC(a, c->cut, m->cut);
     COPY_VEC(a, c->graph, m->graph);
     for (uint32_t i = 0; i < m->graph.n; i++) c->graph.at[i] = graph_copy(c, m->graph.at[i]);
     c->init = graph_copy(c, m->init);
@@ -107,6 +111,7 @@ void graph_dce(Graph *g, Ref *map) {
     for (uint32_t i = 0; i < g->root.n; i++) g->root.at[i].ref = to[g->root.at[i].ref];
     for (uint32_t i = 0; g == g->module->init && i < g->module->param.n; i++)
         g->module->param.at[i].init = to[g->module->param.at[i].init];
+    if (n < g->node.n) g->placed.n = g->stage.n = 0; /* their values have new numbers */
     g->node.n = n;
     g->ext.at = ext;
     g->ext.n = g->ext.cap = next;

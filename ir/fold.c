@@ -164,6 +164,11 @@ static Ref fold_select(Graph *g, const Node *n) {
         if (n->dtype == DT_B) return node_fit(g, a != 0 ? n->in[0] : g_un(g, OP_NOT, n->in[0]), n);
     }
     if (at(g, n->in[0])->op == OP_NOT) return node_fit(g, g_select(g, at(g, n->in[0])->in[0], n->in[2], n->in[1]), n);
+    for (int k = 1; k <= 2; k++) { /* a branch that asks again */
+        const Node *x = at(g, n->in[k]);
+        if (x->op != OP_SELECT || x->in[0] != n->in[0]) continue;
+        return node_fit(g, g_select(g, n->in[0], k == 1 ? x->in[1] : n->in[1], k == 1 ? n->in[2] : x->in[2]), n);
+    }
     return 0;
 }
 

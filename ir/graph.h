@@ -125,6 +125,37 @@ typedef struct {
     uint32_t index;
 } Root;
 
+/* Decisions about a graph, printed after its roots (docs/ir.md, section 9). They are of the graph as it stands: a pass that
+   rebuilds it drops them. */
+typedef enum { PLACE_AUTO, PLACE_STEP, PLACE_CHUNK, PLACE_WHOLE } Place; /* AUTO: as an option only */
+extern const char *const place_text[PLACE_WHOLE + 1];
+typedef struct { /* an axis that remat cut into segments: the axes of segments and of the steps of one (LCut in loop.h) */
+    uint32_t axis, count, steps;
+    double work, plain;
+} Cut;
+typedef struct { /* of graph[0], by pass place: where a product over the steps of a sequence is computed */
+    Ref product; /* the end of its accumulator */
+    uint8_t where;
+    Ref scan; /* STEP, CHUNK: in whose steps, in whose chunks */
+    /* What is weighed, of a step: its rows; floats of the matrices that STEP streams with it; floats of the result that the
+       others write and read again. */
+    int64_t rows, weights, traffic;
+} Placed;
+
+typedef enum { STAGE_ROW, STAGE_PRODUCT, STAGE_GRADIENT, STAGE_REDUCE, STAGE_SCATTER, STAGE_COPY, STAGE_SCAN } StageKind;
+extern const char *const stage_text[STAGE_SCAN + 1];
+typedef struct {
+    Ref ref;
+    uint32_t level; /* of a row stage: which of its loops */
+} StageNode;
+typedef struct { /* by pass fuse, in the order of execution */
+    uint8_t kind;
+    bool load; /* of rate load: belongs to the entry "prepare" */
+    uint32_t axes; /* it is a loop over these rows */
+    Ref group; /* the scan in whose chunks it runs; 0: none */
+    VEC(StageNode) node; /* ROW: by level; PRODUCT: the end of the accumulator, then its dots in order; else one */
+} Stage;
+
 typedef struct Module Module;
 
 typedef struct Graph {
@@ -134,6 +165,10 @@ typedef struct Graph {
     VEC(Ref) ext;
     VEC(uint32_t) attr;
     VEC(Root) root;
+    VEC(Placed) placed;
+    VEC(Stage) stage;
+    const struct Pin *pin; /* by Ref: what remat decided before it cut the graph; NULL: nothing. Not in the text */
+    uint32_t cut; /* 1 + the axis that is cut, if this is the body of one segment of it */
     uint32_t *bucket, nbucket; /* hash-consing */
     uint32_t *chain, chain_cap;
     uint32_t *word_bucket, word_nbucket, word_count; /* sharing of attr: pairs (1 + offset, count), open addressing */
@@ -187,6 +222,7 @@ struct Module {
     VEC(Graph *) graph; /* [0] = the model, the rest scan bodies */
     Axis axis[MAX_AXES]; /* [0] = B */
     uint32_t naxis;
+    VEC(Cut) cut;
     VEC(Param) param;
     VEC(Input) input;
     VEC(State) state;

@@ -149,6 +149,9 @@ typedef struct LProgram {
     VEC(LBuf) buf;
     VEC(LFunc *) fn; /* callees before callers */
     uint32_t nslot;
+    bool one_thread; /* thread 0 does everything */
+    uint32_t row_axis; /* else each thread has its share of this one: B, or ELEM in an optimizer */
+    VEC(uint32_t) barrier; /* positions of "run", as in LBuf.first, that all threads enter together */
     VEC(LCut) cut; /* not in the text: a program that was parsed is run with dims as given */
 } LProgram;
 

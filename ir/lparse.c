@@ -393,17 +393,19 @@ static void parse_func(Parser *s, LFuncKind kind) {
     parse_body(s);
 }
 
+static uint32_t dimension(Parser *s) {
+    skip(s);
+    if (*s->at != 'd') fail(s, 750, "expected d and the number of a dimension");
+    if (s->failed) return 0;
+    s->at++;
+    return number(s, LDIM_COUNT - 1);
+}
+
 static LExtent parse_extent(Parser *s) {
     LExtent e = {.n = 0};
     do {
         LMono m = {integer(s), 0};
-        while (accept(s, "*")) {
-            skip(s);
-            if (*s->at != 'd') fail(s, 750, "expected d and the number of a dimension");
-            if (s->failed) return e;
-            s->at++;
-            m.dims |= UINT64_C(1) << number(s, LDIM_COUNT - 1);
-        }
+        while (accept(s, "*")) m.dims |= UINT64_C(1) << dimension(s);
         if (e.n == LEXTENT_TERMS) fail(s, 752, "an extent has at most 4 terms");
         if (s->failed) return e;
         e.term[e.n++] = m;
@@ -448,6 +450,11 @@ LProgram *lprogram_parse(Ctx *ctx, Arena *a, const Source *src) {
     s.p = lprogram_make(ctx, a, name, f64, V);
     expect(&s, "slots");
     if (!s.failed) s.p->nslot = number(&s, UINT32_MAX);
+    s.p->one_thread = accept(&s, "one_thread");
+    if (accept(&s, "rows")) s.p->row_axis = dimension(&s);
+    if (accept(&s, "barriers"))
+        do VEC_PUSH(a, s.p->barrier) = number(&s, UINT32_MAX);
+        while (accept(&s, ","));
     while (!s.failed && accept(&s, "buf")) parse_buf(&s);
     while (!s.failed) {
         if (accept(&s, "entry"))

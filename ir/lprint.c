@@ -200,7 +200,10 @@ static void put_func(Str *s, const LProgram *p, uint32_t k) {
 void lprogram_print(Str *s, const LProgram *p) {
     str_put(s, "program ");
     put_string(s, name_str(p->ctx, p->name));
-    str_printf(s, " %s V %d slots %u\n", p->f64 ? "f64" : "f32", p->V, (unsigned)p->nslot);
+    str_printf(s, " %s V %d slots %u%s", p->f64 ? "f64" : "f32", p->V, (unsigned)p->nslot, p->one_thread ? " one_thread" : "");
+    if (p->row_axis) str_printf(s, " rows d%u", (unsigned)p->row_axis);
+    for (uint32_t k = 0; k < p->barrier.n; k++) str_printf(s, "%s%u", k ? ", " : " barriers ", (unsigned)p->barrier.at[k]);
+    str_putc(s, '\n');
     for (uint32_t k = 0; k < p->buf.n; k++) put_buf(s, p, k);
     for (uint32_t k = 0; k < p->fn.n; k++) put_func(s, p, k);
 }

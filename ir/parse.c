@@ -376,13 +376,47 @@ static void root(Parse *p) {
     graph_root(p->g, kind, name, ref, index);
 }
 
+static void placed(Parse *p) {
+    Placed x = {.product = operand(p)};
+
+    x.where = (uint8_t)(PLACE_STEP + lex_one_of(&p->l, place_text + PLACE_STEP, 3));
+    if (lex_accept(&p->l, "of")) x.scan = operand(p);
+    lex_expect(&p->l, "rows");
+    x.rows = lex_int(&p->l, 0, INT64_MAX / 16);
+    lex_expect(&p->l, "weights");
+    x.weights = lex_int(&p->l, 0, INT64_MAX / 16);
+    lex_expect(&p->l, "traffic");
+    x.traffic = lex_int(&p->l, 0, INT64_MAX / 16);
+    VEC_PUSH(p->m->arena, p->g->placed) = x;
+}
+
+static void stage(Parse *p, bool load) {
+    Stage x = {.load = load, .kind = (uint8_t)lex_one_of(&p->l, stage_text, STAGE_SCAN + 1)};
+    uint32_t level = 0;
+
+    x.axes = axes(p, "<", ">");
+    if (lex_accept(&p->l, "in")) x.group = operand(p);
+    lex_expect(&p->l, ":");
+    while (!p->l.failed && (p->l.kind == TOK_REF || lex_is(&p->l, "|"))) {
+        if (lex_accept(&p->l, "|"))
+            level++;
+        else
+            VEC_PUSH(p->m->arena, x.node) = (StageNode){operand(p), level};
+    }
+    VEC_PUSH(p->m->arena, p->g->stage) = x;
+}
+
 static void graph(Parse *p, Graph *g) {
     p->g = g;
     p->map.n = 0;
     lex_expect(&p->l, "{");
     while (!p->l.failed && !lex_is(&p->l, "}")) {
-        if (p->l.kind == TOK_REF)
+        if (p->l.kind == TOK_REF && !p->g->stage.n && !p->g->placed.n)
             node(p);
+        else if (lex_accept(&p->l, "place"))
+            placed(p);
+        else if (lex_is(&p->l, "load") || lex_is(&p->l, "run"))
+            stage(p, lex_accept(&p->l, "load") || (lex_next(&p->l), false));
         else
             root(p);
     }

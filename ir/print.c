@@ -12,7 +12,9 @@
        %6 = scan T fwd @1 carry(%5) step(%1) capture(%2,%3)
        output "y" %7
      }
-     graph 1 { .. next %8  stack %8 }
+     graph 1 { .. next %8  stack %8 }          after place and fuse also the lines of docs/ir.md, section 9:
+       place %6 step of %7 rows 32 weights 1024 traffic 4096
+       run row <B> in %7 : %3 %4 | %5
      init { %1 = noise normal stream 1 : f[64,32] }
 
    Names that are no plain words are quoted; an ambiguous name of an axis, parameter or input is #index. Comments: // */
@@ -27,6 +29,8 @@ const char *const input_kind_text[] = {"data", "target", "state", "lengths", "sc
 const char *const noise_kind_text[] = {"uniform", "normal", "orthogonal"};
 const char *const root_kind_text[] = {"next",    "stack", "sum",    "last",       "output",     "final",
                                       "initial", "loss",  "metric", "grad_param", "grad_input", "value"};
+const char *const place_text[] = {"auto", "step", "chunk", "whole"};
+const char *const stage_text[] = {"row", "product", "gradient", "reduce", "scatter", "copy", "scan"};
 const char label_text[] = "?iojklmnpq";
 
 static bool plain(const char *s) {
@@ -268,6 +272,28 @@ static void put_root(Str *s, const Graph *g, uint32_t i) {
     str_putc(s, '\n');
 }
 
+static void put_placed(Str *s, const Placed *p) {
+    str_printf(s, "  place %%%u %s", p->product, place_text[p->where]);
+    if (p->scan) str_printf(s, " of %%%u", p->scan);
+    str_printf(s, " rows %lld weights %lld traffic %lld\n", (long long)p->rows, (long long)p->weights, (long long)p->traffic);
+}
+
+static void put_stage(Str *s, const Module *m, const Stage *t) {
+    str_printf(s, "  %s %s", t->load ? "load" : "run", stage_text[t->kind]);
+    if (t->axes) {
+        str_put(s, " <");
+        put_axes(s, m, t->axes);
+        str_putc(s, '>');
+    }
+    if (t->group) str_printf(s, " in %%%u", t->group);
+    str_put(s, " :");
+    for (uint32_t k = 0, level = 0; k < t->node.n; k++) {
+        for (; level < t->node.at[k].level; level++) str_put(s, " |");
+        str_printf(s, " %%%u", t->node.at[k].ref);
+    }
+    str_putc(s, '\n');
+}
+
 static void put_graph(Str *s, const Graph *g) {
     str_put(s, "{\n");
     for (Ref r = 1; r < g->node.n; r++) {
@@ -280,6 +306,8 @@ static void put_graph(Str *s, const Graph *g) {
         str_putc(s, '\n');
     }
     for (uint32_t i = 0; i < g->root.n; i++) put_root(s, g, i);
+    for (uint32_t i = 0; i < g->placed.n; i++) put_placed(s, &g->placed.at[i]);
+    for (uint32_t i = 0; i < g->stage.n; i++) put_stage(s, g->module, &g->stage.at[i]);
     str_put(s, "}\n");
 }
 
@@ -344,6 +372,7 @@ static void put_tables(Str *s, const Module *m) {
 }
 
 void module_print(Str *s, const Module *m) {
+    if (m->cut.n) str_put(s, "// in segments: what of it is decided apart is not in this text, which does not read back\n");
     str_put(s, "module ");
     put_word(s, name_str(m->ctx, m->name));
     str_printf(s, "\ntheta %lld\n", (long long)m->theta_size);

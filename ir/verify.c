@@ -417,6 +417,16 @@ static const char *check_node(const Verify *v, Ref r) {
     return NULL;
 }
 
+/* Whether place's and fuse's lines fit is for lower_loops to say; here, whether they are lines about this graph. */
+static const char *check_decisions(const Graph *g) {
+    for (uint32_t i = 0; i < g->placed.n; i++)
+        RULE(g->placed.at[i].product < g->node.n && g->placed.at[i].scan < g->node.n, "a place of a value that is not there");
+    for (uint32_t i = 0; i < g->stage.n; i++)
+        for (uint32_t k = 0; k < g->stage.at[i].node.n; k++)
+            RULE(g->stage.at[i].node.at[k].ref < g->node.n && g->stage.at[i].group < g->node.n, "a stage of a value that is not there");
+    return NULL;
+}
+
 static void check_graph(Verify *v, const Graph *g, uint32_t enclosing) {
     const Graph *before = v->g;
     uint32_t outer = v->enclosing;
@@ -436,6 +446,7 @@ static void check_graph(Verify *v, const Graph *g, uint32_t enclosing) {
         }
         if (!v->ok && diag_error_count(v->m->ctx) > 20) break;
     }
+    if (check_decisions(g)) complain(v, 0, check_decisions(g));
     v->depth--;
     v->enclosing = outer;
     v->g = before;

@@ -4,8 +4,8 @@
             axis but those of last, reverse and join is dense; a dot is either rows x matrix or a sum over rows of outer
             products, all others are written as sum(mul(expand, expand)); a pad is a concat with zeros
    relies on: a scan body belongs to one scan. */
-#include "passes/lower.h"
 #include "passes/lower_int.h"
+#include "passes/rewrite.h"
 
 typedef struct {
     Module *m;
@@ -27,18 +27,35 @@ static Ref valid_rows(Legal *l, Graph *g, uint32_t axis, bool inside)
     return g_bin(g, OP_LT, g_iota_axis(g, axis, inside), g_length(g, axis));
 }
 
+/* An expand of a constant may have been left away. */
+static bool same_fill(const Graph *g, Ref a, Ref b)
+{
+    double x, y;
+    return a == b || (const_value(g, a, &x) && const_value(g, b, &y) && x == y);
+}
+
+/* select(ok, v, other), unless v is that already, perhaps beneath other masks. */
+static Ref mask(Graph *g, Ref ok, Ref v, Ref other)
+{
+    Ref fill = other ? other : zero_of(g, &g->node.at[v]);
+    for (Ref x = v; g->node.at[x].op == OP_SELECT && same_fill(g, g->node.at[x].in[2], fill); x = g->node.at[x].in[1])
+        if (g->node.at[x].in[0] == ok)
+            return v;
+    return g_select(g, ok, v, fill);
+}
+
 static Ref masked(Legal *l, Graph *g, Ref v, uint32_t axes, Ref other)
 {
     for (uint32_t a = 1; a < l->m->naxis; a++) { /* in a body the batch is the active examples */
         if ((axes & AX(AXIS_B)) && (l->inside & AX(a)) && (g->node.at[v].axes & AX(AXIS_B)))
-            v = g_select(g, valid_rows(l, g, a, true), v, other ? other : zero_of(g, &g->node.at[v]));
+            v = mask(g, valid_rows(l, g, a, true), v, other);
     }
     for (uint32_t a = 1; a < l->m->naxis; a++) {
         if (!(axes & AX(a)) || !(g->node.at[v].axes & AX(a)) || !(g->node.at[v].axes & AX(AXIS_B)))
             continue; /* a value without examples has every step */
         Ref ok = valid_rows(l, g, a, false);
         if (ok)
-            v = g_select(g, ok, v, other ? other : zero_of(g, &g->node.at[v]));
+            v = mask(g, ok, v, other);
     }
     return v;
 }
@@ -390,10 +407,10 @@ static void legal_graph(Legal *l, Graph *dst, const Graph *src, Ref *map)
     }
 }
 
-bool pass_legalize(Module *m, Str *explain)
+bool pass_legalize(Module *m, const PassOptions *o)
 {
-    Legal l = { m, explain, 0 };
-    uint32_t errors = diag_error_count(m->ctx);
+    Legal l = { m, o->explain, 0 };
+    uint64_t before = module_hash(m);
     Graph *old = m->graph.at[0], *g = module_add_graph(m);
     Ref *map = NEW_N(m->arena, Ref, old->node.n + 1);
     legal_graph(&l, g, old, map);
@@ -409,5 +426,5 @@ bool pass_legalize(Module *m, Str *explain)
     m->graph.at[0] = g;
     g->index = 0;
     module_dce(m);
-    return diag_error_count(m->ctx) == errors;
+    return module_hash(m) != before;
 }

@@ -1,4 +1,15 @@
-/* lower: entries of the program, places of what the caller binds, and the order of functions. */
+/* lower_loops: the stages of a legal graph become a loop program, stage by stage.
+   before:  graph model {  %1 = input x : f<T,B>[2]   %2 = mul %1 %1   output %2    run row <T,B> : %2 }
+   after:   entry 0 "run" {
+              %1 = dim 0 ..                                          this thread's rows
+              for %11 = %9..%10 by 1 {  for %12 = %6..%8 by 1 {      a row stage: one loop over rows
+                %15 = ldt x#1[..] 2   %16 = mul %15 %15   stt out#2[..] %16 2
+              } } }
+   Here: the entries "prepare" (what depends on parameters only) and "run", places of what the caller binds, order of functions.
+   lower_stages.c takes the stages, lower_place.c gives memory, lower_row.c, lower_gemm.c, lower_scan.c and lower_items.c emit
+   one kind of stage each, lower_eval.c single values.
+   Each buffer has memory of its own and a lifetime; plan_memory comes next.
+   relies on: legalize, place, fuse. */
 #include "passes/lower_int.h"
 
 static int64_t features_of(int rank, const int32_t *dim)
@@ -86,9 +97,9 @@ static Loc root_place(Low *L, const Graph *g, uint32_t i)
 static bool from_sweep(const LowG *lg, Ref r)
 {
     const Node *n = &lg->g->node.at[r];
-    if (n->op != OP_OUT || !lg->L->cut)
+    if (n->op != OP_OUT)
         return false;
-    uint32_t cut = lg->L->cut[scan_info(lg->g, n->in[0]).body];
+    uint32_t cut = lg->L->m->graph.at[scan_info(lg->g, n->in[0]).body]->cut;
     return cut && (n->axes & AX(cut - 1));
 }
 
@@ -136,7 +147,6 @@ static void copy_roots(LowG *lg, const Loc *place)
 /* In "prepare": packs the matrices of rate load that the products of this graph, and of the bodies under it, multiply by. */
 static void pack_all(LowG *lg)
 {
-    Low *L = lg->L;
     const Graph *g = lg->g;
     for (Ref r = 1; r < g->node.n; r++) {
         const Node *n = &g->node.at[r];
@@ -151,17 +161,11 @@ static void pack_all(LowG *lg)
         if (n->op != OP_SCAN)
             continue;
         ScanInfo s = scan_info(g, r);
-        LowG *bg = NEW(L->arena, LowG);
-        bg->L = L;
-        bg->g = L->m->graph.at[s.body];
-        bg->up = lg;
-        bg->body = true;
-        bg->segment = L->cut && L->cut[s.body];
-        plan_kinds(bg);
+        LowG *bg = low_body(lg, r);
         for (Ref q = 1; q < bg->g->node.n; q++) {
             const Node *leaf = &bg->g->node.at[q];
             if (leaf->op == OP_PARAM && bg->segment)
-                bg->ni[q].loc = param_loc(L, leaf);
+                bg->ni[q].loc = param_loc(lg->L, leaf);
             if (leaf->op != OP_CAPTURE)
                 continue;
             Ref o = s.capture[leaf->attr];
@@ -268,25 +272,21 @@ static void order_functions(LProgram *p)
 
 static void lower_entries(Low *L)
 {
-    LowG *lg = NEW(L->arena, LowG);
-    lg->L = L;
-    lg->g = L->m->graph.at[0];
-    plan_kinds(lg);
-    if (!L->pin)
-        remat_order(lg);
+    LowG *lg = low_outer(L);
     place_caller_leaves(lg);
 
     L->prepare = lg->load_phase = true;
     begin_entry(L, "prepare");
     if (!L->serial)
         lb_if_lt(&L->b, lb_op(&L->b, LOP_TID, 0, 0, 0, 0), lb_iconst(&L->b, 1));
-    plan_graph(lg);
+    if (!plan_graph(lg))
+        return;
     give_places(lg);
     bool serial = L->serial;
     L->serial = true; /* one thread packs */
     L->blo = lb_iconst(&L->b, 0);
     L->bhi = lb_op(&L->b, LOP_DIM, 0, 0, 0, L->bx);
-    emit_items(lg, 0);
+    emit_stages(lg, 0);
     pack_all(lg);
     L->serial = serial;
     bool any = false;
@@ -300,69 +300,33 @@ static void lower_entries(Low *L)
 
     L->prepare = lg->load_phase = false;
     begin_entry(L, "run");
-    plan_graph(lg);
+    if (!plan_graph(lg))
+        return;
     Loc *place = place_roots(lg);
     give_places(lg);
-    emit_items(lg, 0);
+    emit_stages(lg, 0);
     copy_roots(lg, place);
     end_entry(L);
 }
 
-/* The axis that rows are counted along: B, or ELEM in an optimizer. False if values have both. */
-static bool find_row_axis(Low *L)
+LProgram *pass_lower_loops(Module *m, const PassOptions *o)
 {
-    const Module *m = L->m;
-    for (uint32_t a = 1; a < m->naxis; a++)
-        if (m->axis[a].kind == AXIS_ELEM)
-            L->bx = a;
-    for (uint32_t i = 0; i < m->input.n; i++)
-        if (L->bx != AXIS_B && (m->input.at[i].axes & AX(AXIS_B)))
-            return false;
-    return true;
-}
-
-int lower_lanes(const Module *m, int lanes)
-{
-    int widest = 0;
-    for (uint32_t k = 1; k < m->graph.n; k++) {
-        const Graph *g = m->graph.at[k];
-        for (Ref r = 1; r < g->node.n; r++) {
-            const Node *n = &g->node.at[r];
-            if (n->op == OP_CARRY && n->rank && n->dim[n->rank - 1] > widest)
-                widest = n->dim[n->rank - 1];
-        }
-    }
-    while (widest > 1 && lanes > 4 && lanes / 2 >= widest)
-        lanes /= 2;
-    return lanes;
-}
-
-LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *o, Str *explain)
-{
-    Low *L = NEW(a, Low);
-    Module *copy = module_copy(m, a);
-    if (!pass_legalize(copy, explain))
+    Low *L = low_make(m, o);
+    if (!L)
         return NULL;
-    L->ctx = ctx;
-    L->arena = a;
-    L->m = copy;
-    L->o = *o;
-    L->explain = explain;
-    L->p = lprogram_make(ctx, a, m->name, o->f64, o->V);
+    L->p = lprogram_make(m->ctx, m->arena, m->name, L->o.f64, L->o.V);
     caller_buf(L, "none", LB_LOCAL, LE_F, 0, 0, 1); /* buffer 0 is nobody's */
-    if (!find_row_axis(L))
-        low_fail(L, "both examples and elements");
-    L->serial = needs_one_thread(copy, L->bx, explain);
-    if (o->segments && !remat_cut(L, copy, o->segments))
-        return NULL;
+    for (uint32_t k = 0; k < m->cut.n; k++) {
+        const Cut *c = &m->cut.at[k];
+        VEC_PUSH(m->arena, L->p->cut) = (LCut){ c->axis, c->count, c->steps, c->work, c->plain };
+    }
+    L->p->row_axis = L->bx;
+    L->p->one_thread = L->serial = needs_one_thread(m, L->bx, L->explain);
     bind_inputs(L);
     lower_entries(L);
     if (L->failed)
         return NULL;
     close_lifetimes(L);
-    plan_memory(L->p, !o->no_reuse, L->barrier.at, L->barrier.n, L->serial, L->bx);
     order_functions(L->p);
-    if (!lprogram_verify(L->p, "lower"))
-        return NULL;
     return L->p;
 }

@@ -1,14 +1,13 @@
-/* lower: a module after the graph passes becomes a loop program (fuse, lower_loops, plan_memory).
-   The program has the entries "prepare" (theta -> packs; absent when nothing is packed) and "run". */
+/* lower: a module after the graph passes becomes a loop program, by the passes legalize, place, fuse, lower_loops and
+   plan_memory of the table (passes.h). The program has the entries "prepare" (theta -> packs; absent when nothing is packed)
+   and "run". */
 #ifndef RONDO_LOWER_H
 #define RONDO_LOWER_H
 
 #include "ir/graph.h"
 #include "ir/loop.h"
 
-typedef enum { PLACE_AUTO, PLACE_STEP, PLACE_CHUNK, PLACE_WHOLE } Place;
-
-typedef struct {
+typedef struct LowerOptions {
     bool f64;
     int V; /* lanes of the build's float: 1 4 8 16 */
     int registers; /* vector registers of the target: 16 or 32 */
@@ -17,6 +16,7 @@ typedef struct {
     bool no_reuse; /* every buffer its own memory (a debugging aid: same bits) */
     uint32_t segments; /* set of time axes to work through in segments, recomputing (remat.c; LProgram.cut). Same bits */
     int64_t batch, steps; /* what place and the schedule are costed for; 0: 32 and 100. No bit depends on it */
+    const struct PassOptions *watch; /* print_after and its relatives; may be NULL */
 } LowerOptions;
 
 /* How many of the target's lanes a program of this module has use for: half of them while no carry fills more than that, since

@@ -250,32 +250,30 @@ typedef struct {
     Panels p;
 } Product;
 
-static void collect(LowG *lg, Ref r, Product *q)
+static void add_segment(LowG *lg, Ref dot, Product *q)
 {
     const Graph *g = lg->g;
-    const Node *n = &g->node.at[r];
-    if (n->op == OP_DOT) {
-        DotInfo d;
-        GemmKind kind;
-        dot_is_gemm(g, r, &d, &kind);
-        if (q->nseg == 16) {
-            low_fail(lg->L, "a sum of more than 16 products");
-            return;
-        }
-        Segment *s = &q->seg[q->nseg++];
-        s->A = low_loc(lg, n->in[d.swapped ? 1 : 0]);
-        s->K = g->node.at[n->in[d.swapped ? 1 : 0]].dim[0];
-        s->pack = make_pack(lg, r);
-        if (!s->A.ok)
-            low_fail(lg->L, "a row operand that is not in memory");
+    const Node *n = &g->node.at[dot];
+    DotInfo d;
+    GemmKind kind;
+    dot_is_gemm(g, dot, &d, &kind);
+    if (q->nseg == sizeof q->seg / sizeof *q->seg) {
+        low_fail(lg->L, "a sum of more than 16 products");
         return;
     }
-    for (int pass = 0; pass < 2; pass++) /* the part that has the base comes first */
-        for (int k = 0; k < 2; k++) {
-            Ref o = n->in[k];
-            if (lg->ni[o].kind == NK_CHAIN && (lg->ni[o].base != 0) == (pass == 0))
-                collect(lg, o, q);
-        }
+    Segment *s = &q->seg[q->nseg++];
+    s->A = low_loc(lg, n->in[d.swapped ? 1 : 0]);
+    s->K = g->node.at[n->in[d.swapped ? 1 : 0]].dim[0];
+    s->pack = make_pack(lg, dot);
+    if (!s->A.ok)
+        low_fail(lg->L, "a row operand that is not in memory");
+}
+
+/* The dots of a stage's accumulator, in its order. */
+static void add_segments(LowG *lg, const Stage *s, Product *q)
+{
+    for (uint32_t k = s->node.n > 1; k < s->node.n; k++)
+        add_segment(lg, s->node.at[k].ref, q);
 }
 
 static LArg ptr(uint32_t buf, LIdx i)
@@ -439,16 +437,16 @@ static void touch_product(Product *q)
     low_touch(L, q->C.buf);
 }
 
-/* Segments and starting value of the accumulator that ends at `end`. */
-static void gemm_operands(LowG *lg, Ref end, Product *q)
+/* Segments and starting value of a stage's accumulator. */
+static void gemm_operands(LowG *lg, const Stage *s, Product *q)
 {
     Low *L = lg->L;
-    Ref base = lg->ni[end].base, sunk = base ? sunk_product(lg, base) : 0;
+    Ref base = lg->ni[s->node.at[0].ref].base, sunk = base ? sunk_product(lg, base) : 0;
     if (sunk) { /* the accumulator starts with the outer product's chain, at this step */
         base = lg->up->ni[sunk].base;
-        collect(lg->up, sunk, q);
-        for (uint32_t s = 0; s < q->nseg; s++)
-            q->seg[s].A = low_at_step(lg, q->seg[s].A);
+        add_segments(lg->up, &lg->up->g->stage.at[lg->up->ni[sunk].item - 1], q);
+        for (uint32_t k = 0; k < q->nseg; k++)
+            q->seg[k].A = low_at_step(lg, q->seg[k].A);
         if (base)
             q->C0 = low_at_step(lg, low_loc(lg->up, base));
     } else if (base) {
@@ -456,7 +454,7 @@ static void gemm_operands(LowG *lg, Ref end, Product *q)
     }
     if (base && !q->C0.ok)
         low_fail(L, "a product's base that is not in memory");
-    collect(lg, end, q);
+    add_segments(lg, s, q);
 }
 
 static bool gemm_is_flat(const Low *L, const Product *q)
@@ -513,9 +511,10 @@ static void explain_gemm(const Product *q, Ref end, bool flat)
                q->lg->body ? "each step" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
 }
 
-void emit_gemm(LowG *lg, Ref end)
+void emit_gemm(LowG *lg, const Stage *s)
 {
     Low *L = lg->L;
+    Ref end = s->node.at[0].ref;
     const Node *n = &lg->g->node.at[end];
     Product *q = NEW(L->arena, Product);
     q->lg = lg;
@@ -523,7 +522,7 @@ void emit_gemm(LowG *lg, Ref end)
     q->axes = n->axes;
     q->C = lg->ni[end].loc;
     q->p = cut(L, q->N);
-    gemm_operands(lg, end, q);
+    gemm_operands(lg, s, q);
     if (L->failed)
         return;
     touch_product(q);

@@ -1,20 +1,20 @@
-/* Private to lowering: how a module's values are placed in memory, grouped into stages, and printed as loops.
+/* Private to place, fuse and lower_loops: what they know of a graph's nodes, and how values become memory and loops.
 
-   A graph's nodes fall into ITEMS, executed in order: a row item is one loop over rows whose body is a sequence of vector
-   loops; every other item is one node (a product over rows, a weight gradient, a sum over an axis, a copy along time, a scan).
-   A value is in memory (a Loc) when another item, or another loop of its own row item, reads it; else in registers. */
+   Each begins anew from the graph (kinds.c) and from the decisions printed with it: there is no other channel between them.
+   A value is in memory (a Loc) when another stage, or another level of its own row stage, reads it; else in registers. */
 #ifndef RONDO_LOWER_INT_H
 #define RONDO_LOWER_INT_H
 
 #include <math.h>
 #include <string.h>
 
+#include "ir/build.h"
 #include "passes/lower.h"
+#include "passes/passes.h"
 
 typedef enum { GEMM_ROWS, GEMM_GRADIENT } GemmKind;
 /* Whether dot r is one of the two forms that run as tiles: rows x matrix, or a sum over rows of outer products. */
 bool dot_is_gemm(const Graph *g, Ref r, DotInfo *info, GemmKind *kind);
-bool pass_legalize(Module *m, Str *explain);
 
 /* Where a value stands. Element of row (indices of `axes`) and feature index i: buf[row * ld + foff + sum fs[k] * i[k]], with
    row = the indices of the time axes in ascending order, the row axis innermost. */
@@ -38,7 +38,7 @@ typedef enum {
     NK_ACCESS, /* shape operation read through its operand's place */
     NK_INLINE, /* elementwise, evaluated where it is used (fused multiply, operand of one reduction) */
     NK_CHAIN, /* part of a product's accumulator chain */
-    NK_ROW, /* in a row item */
+    NK_ROW, /* from here on: NK_ROW + StageKind */
     NK_GEMM, /* rows x matrix (the end of an accumulator chain) */
     NK_GRADIENT,
     NK_AXIS, /* sum or amax over leading axes */
@@ -50,7 +50,7 @@ typedef enum {
 typedef VEC(Loc) LocList;
 
 /* What bits depend on: decided on the whole graph, kept by the copies of a node in segments. */
-typedef struct {
+typedef struct Pin {
     uint8_t kind;
     bool fused, down;
     Ref base;
@@ -71,8 +71,8 @@ typedef struct {
     bool onto; /* a sum over this segment, added to what its place holds */
     bool done;
     uint32_t uses;
-    uint32_t item; /* 1 + index */
-    uint32_t phase, loop_phase;
+    uint32_t item; /* 1 + index in Graph.stage */
+    uint32_t phase, loop_phase; /* the level that computes it; the level whose loop does */
     Loc loc;
     LocList also; /* further places to store to */
     LV row; /* row-scope value of a scalar */
@@ -80,13 +80,6 @@ typedef struct {
     double value;
     Ref base; /* GEMM: what the accumulator starts from; 0: zero */
 } NodeInfo;
-
-typedef struct {
-    uint8_t kind;
-    Ref group; /* as NodeInfo.group */
-    uint32_t axes;
-    VEC(Ref) node;
-} Item;
 
 typedef struct LowG LowG;
 typedef struct {
@@ -110,13 +103,13 @@ typedef struct {
 typedef struct Low {
     Ctx *ctx;
     Arena *arena;
-    const Module *m;
+    Module *m;
     LProgram *p;
     LowerOptions o;
     Str *explain;
     LBuilder b;
     bool prepare; /* building the entry "prepare" */
-    bool serial; /* thread 0 does everything */
+    bool serial; /* thread 0 does everything: LProgram.one_thread */
     uint32_t bx; /* the row axis: B, or ELEM in an optimizer */
     LV idx[MAX_AXES]; /* current index of each axis; 0: none */
     uint32_t chunk; /* 1 + axis cut into chunks around the current code; 0: none */
@@ -124,11 +117,8 @@ typedef struct Low {
     LV blo, bhi; /* this thread's part of the row axis */
     uint32_t seg; /* 1 + axis that stands for one segment of it in the current code; 0: none */
     LV slo, shi; /* the current segment */
-    const Pin *const *pin; /* by graph: what was decided before it was cut into segments; NULL: nothing was */
-    const uint32_t *cut; /* by graph: 1 + the axis that is cut, if it is the work of one segment (remat.c) */
     uint32_t pos; /* counts items as they are emitted: lifetimes */
     VEC(LoopRange) loop;
-    VEC(uint32_t) barrier; /* positions that start with all threads together */
     VEC(LoopBuf) across; /* buffers read in another iteration of a loop than they were written in */
     uint32_t theta, grad, *input_buf;
     VEC(TileKey) tiles;
@@ -142,7 +132,6 @@ struct LowG {
     const Graph *g;
     LowG *up;
     NodeInfo *ni; /* [node.n] */
-    VEC(Item) item;
     bool body;
     bool segment; /* a body that is the work of one segment: sums over the axis and products before a scan stand in it too */
     bool load_phase; /* planning and emitting the nodes of rate load (entry "prepare") */
@@ -187,13 +176,27 @@ const char *low_name(Low *L, const Graph *g, Ref r);
 uint32_t loop_begin(Low *L);
 void loop_finish(Low *L, uint32_t loop);
 
-/* lower_plan.c */
-void plan_kinds(LowG *lg); /* kinds only, for packing in "prepare" */
-void plan_graph(LowG *lg);
+/* kinds.c */
+void plan_kinds(LowG *lg); /* allocates lg->ni */
+bool is_elementwise(const Node *n);
+bool is_scalar(const Node *n);
+bool full_reduce(const Graph *g, Ref r); /* of all of a vector */
+LElem elem_of(const Node *n);
+static inline bool is_real(uint8_t kind) { return kind >= NK_ROW; }
+/* Nodes that this phase (prepare or run) leaves alone: those of the other rate. */
+static inline bool other_rate(const LowG *lg, Ref r) { return lg->ni[r].load != lg->load_phase; }
+bool inputs_done(const LowG *lg, Ref r); /* whether the values that r is computed from exist, given the nodes marked done */
+/* The values in registers or memory that r reads, through shape operations and inlined nodes. */
+typedef void Visit(LowG *lg, Ref user, Ref value, bool mapped);
+void visit_value(LowG *lg, Ref user, Ref o, bool mapped, Visit *f);
+void visit_inputs(LowG *lg, Ref r, Visit *f);
 /* Whether lanes along dimension `lane` of o (UINT32_MAX: of none) read every operand contiguously or as one value. */
 bool contiguous(LowG *lg, Ref o, uint32_t rank, uint32_t lane);
-bool is_scalar(const Node *n);
-LElem elem_of(const Node *n);
+
+/* low.c */
+Low *low_make(Module *m, const PassOptions *o); /* NULL with a diagnostic */
+LowG *low_outer(Low *L); /* graph[0]: kinds and places */
+LowG *low_body(LowG *lg, Ref scan); /* kinds of a scan's body */
 
 /* slow.c: a node as users know it, and what of a plan has no fast form. */
 void put_node(Str *s, Ctx *ctx, const Graph *g, Ref r);
@@ -201,11 +204,15 @@ void explain_slow(LowG *lg);
 
 /* place.c */
 #define CHUNK_ROWS 256 /* rows of a chunk: this many, rounded up to whole steps */
-void plan_place(LowG *lg); /* after plan_kinds: which products go into the steps of a scan */
+void apply_places(LowG *lg); /* NodeInfo.sunk, group, chunk_only as Graph.placed says */
 Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues in this body, 0: none */
 
+/* fuse.c, lower_stages.c */
+void fuse_levels(LowG *lg); /* NodeInfo.phase and relatives, given NodeInfo.item */
+bool plan_graph(LowG *lg); /* takes Graph.stage of this rate; false with a diagnostic if it is no order */
+
 /* lower_row.c, lower_eval.c */
-void emit_row_item(LowG *lg, const Item *it);
+void emit_row_stage(LowG *lg, const Stage *s);
 #define LANES 16 /* of a reduction, whatever V is */
 LV axis_at(const LowG *lg, uint32_t axis); /* where the loop over an axis stands */
 Eval eval_make(LowG *lg, int lanes, uint32_t rank); /* at index 0 */
@@ -220,7 +227,7 @@ void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
 void emit_copy(LowG *lg, Ref r, const Loc *to); /* stores a value of this graph to a place, for the current indices' rows */
 
 /* lower_gemm.c */
-void emit_gemm(LowG *lg, Ref end);
+void emit_gemm(LowG *lg, const Stage *s);
 void emit_gradient(LowG *lg, Ref r);
 void low_pack(LowG *lg, Ref dot);
 typedef struct {
@@ -236,7 +243,7 @@ void emit_axis(LowG *lg, Ref r);
 void emit_scatter(LowG *lg, Ref r);
 void emit_time(LowG *lg, Ref r);
 void emit_scan(LowG *lg, Ref r);
-void emit_items(LowG *lg, Ref group); /* the items of one group; 0: those of none */
+void emit_stages(LowG *lg, Ref group); /* the stages of one group; 0: those of none */
 void emit_barrier(Low *L);
 void place_caller_leaves(LowG *lg); /* parameters, inputs, lengths */
 void give_places(LowG *lg); /* memory for what the plan wants in memory and has none yet */
@@ -245,9 +252,5 @@ void low_fail(Low *L, const char *what);
 
 /* remat.c */
 void remat_order(LowG *lg); /* after plan_kinds of graph 0: which sums over time go down */
-bool remat_cut(Low *L, Module *m, uint32_t axes); /* m = L->m: cuts these axes into segments */
-
-/* plan_memory.c: gives SLAB buffers whose lifetimes do not meet the same slot. */
-void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial, uint32_t row_axis);
 
 #endif

@@ -1,4 +1,4 @@
-/* Items other than row items and products: sums over axes, gradients of tables, copies along time, scans; and their order. */
+/* Stages other than row stages and products: sums over axes, gradients of tables, copies along time, scans; and their order. */
 #include "passes/lower_int.h"
 
 /* ---- sum and amax over leading axes ------------------------------------------------------------------------------------- */
@@ -571,39 +571,34 @@ void emit_barrier(Low *L)
         return;
     lb_barrier(&L->b);
     if (!L->loop.n || L->loop.at[L->loop.n - 1].end != UINT32_MAX)
-        VEC_PUSH(L->arena, L->barrier) = L->pos;
+        VEC_PUSH(L->arena, L->p->barrier) = L->pos;
 }
 
-void emit_items(LowG *lg, Ref group)
+void emit_stages(LowG *lg, Ref group)
 {
     Low *L = lg->L;
-    for (uint32_t i = 0; i < lg->item.n && !L->failed; i++) {
-        const Item *it = &lg->item.at[i];
-        Ref r = it->node.at[0];
-        if (lg->ni[r].sunk || it->group != group)
+    for (uint32_t i = 0; i < lg->g->stage.n && !L->failed; i++) {
+        const Stage *s = &lg->g->stage.at[i];
+        Ref r = s->node.at[0].ref;
+        if (s->load != lg->load_phase || lg->ni[r].sunk || s->group != group)
             continue;
-        bool rows = it->axes & AX(L->bx);
-        bool all = it->kind == NK_GRADIENT || (it->kind == NK_AXIS && !rows) || (it->kind == NK_SCATTER && !rows);
-        bool one = !rows && !all && it->kind != NK_SCAN && !L->serial;
+        bool rows = s->axes & AX(L->bx);
+        bool all = s->kind == STAGE_GRADIENT || (s->kind == STAGE_REDUCE && !rows) || (s->kind == STAGE_SCATTER && !rows);
+        bool one = !rows && !all && s->kind != STAGE_SCAN && !L->serial;
         L->pos++;
         if (all || one)
             emit_barrier(L);
         if (one)
             begin_one_thread(L);
-        if (it->kind == NK_ROW)
-            emit_row_item(lg, it);
-        else if (it->kind == NK_GEMM)
-            emit_gemm(lg, r);
-        else if (it->kind == NK_GRADIENT)
-            emit_gradient(lg, r);
-        else if (it->kind == NK_AXIS)
-            emit_axis(lg, r);
-        else if (it->kind == NK_SCATTER)
-            emit_scatter(lg, r);
-        else if (it->kind == NK_TIME)
-            emit_time(lg, r);
-        else
-            emit_scan(lg, r);
+        switch ((StageKind)s->kind) {
+        case STAGE_ROW: emit_row_stage(lg, s); break;
+        case STAGE_PRODUCT: emit_gemm(lg, s); break;
+        case STAGE_GRADIENT: emit_gradient(lg, r); break;
+        case STAGE_REDUCE: emit_axis(lg, r); break;
+        case STAGE_SCATTER: emit_scatter(lg, r); break;
+        case STAGE_COPY: emit_time(lg, r); break;
+        case STAGE_SCAN: emit_scan(lg, r); break;
+        }
         if (one)
             end_one_thread(L);
         if (all || one) {

@@ -1,23 +1,6 @@
 /* Places: buffers, the address of a row, and the lifetimes that plan_memory reads. */
 #include "passes/lower_int.h"
 
-void low_fail(Low *L, const char *what)
-{
-    if (!L->failed)
-        diag_error(L->ctx, 999, (Span){ 0, 0 }, "lowering met what the graph passes should have removed: %s", what);
-    L->failed = true;
-}
-
-bool is_scalar(const Node *n)
-{
-    return node_features(n) == 1;
-}
-
-LElem elem_of(const Node *n)
-{
-    return n->dtype == DT_I ? LE_I32 : LE_F;
-}
-
 const char *low_name(Low *L, const Graph *g, Ref r)
 {
     const Node *n = &g->node.at[r];

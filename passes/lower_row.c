@@ -1,4 +1,4 @@
-/* Row items: one loop over this thread's rows; in it vector loops over features, phase by phase, with scalars between them.
+/* Row stages: one loop over this thread's rows; in it vector loops over features, phase by phase, with scalars between them.
    Sums over features use 16 lanes and one fixed tree whatever V is, so that results do not depend on V. */
 #include "passes/lower_int.h"
 
@@ -415,14 +415,14 @@ void emit_copy(LowG *lg, Ref r, const Loc *to)
     emit_rows(lg, axes, copy_row, &c);
 }
 
-/* ---- an item ---------------------------------------------------------------------------------------------------------------- */
+/* ---- a stage ---------------------------------------------------------------------------------------------------------------- */
 
-static uint32_t last_phase(const LowG *lg, const Item *it)
+static uint32_t last_phase(const LowG *lg, const Stage *it)
 {
     uint32_t p = 0;
     for (uint32_t k = 0; k < it->node.n; k++)
-        if (lg->ni[it->node.at[k]].phase > p)
-            p = lg->ni[it->node.at[k]].phase;
+        if (lg->ni[it->node.at[k].ref].phase > p)
+            p = lg->ni[it->node.at[k].ref].phase;
     return p;
 }
 
@@ -438,33 +438,28 @@ static bool is_full_reduce(const LowG *lg, Ref r)
     return (op == OP_SUM || op == OP_AMAX) && !lg->ni[r].nest;
 }
 
-static bool dims_equal(const Node *a, const Node *b)
-{
-    return a->rank == b->rank && memcmp(a->dim, b->dim, sizeof(int32_t) * a->rank) == 0;
-}
-
 /* All vector loops of a phase: nodes of equal dimensions share one. */
-static void emit_phase(LowG *lg, const Item *it, uint32_t phase)
+static void emit_phase(LowG *lg, const Stage *it, uint32_t phase)
 {
     Arena *a = lg->L->arena;
     bool *done = NEW_N(a, bool, it->node.n + 1);
     for (uint32_t i = 0; i < it->node.n; i++) {
-        Ref r = it->node.at[i];
+        Ref r = it->node.at[i].ref;
         bool red = is_full_reduce(lg, r);
         if (done[i] || (red ? lg->ni[r].loop_phase != phase : !in_vector_loop(lg, r) || lg->ni[r].phase != phase))
             continue;
         const Node *shape = red ? &lg->g->node.at[lg->g->node.at[r].in[0]] : &lg->g->node.at[r];
         Fused *f = NEW(a, Fused);
         for (uint32_t k = i; k < it->node.n; k++) {
-            Ref q = it->node.at[k];
+            Ref q = it->node.at[k].ref;
             if (done[k])
                 continue;
             if (is_full_reduce(lg, q) && lg->ni[q].loop_phase == phase && f->reduce.n < 31 &&
-                dims_equal(&lg->g->node.at[lg->g->node.at[q].in[0]], shape)) {
+                same_dims(&lg->g->node.at[lg->g->node.at[q].in[0]], shape)) {
                 VEC_PUSH(a, f->reduce) = q;
                 done[k] = true;
             } else if (!is_full_reduce(lg, q) && in_vector_loop(lg, q) && lg->ni[q].phase == phase &&
-                       dims_equal(&lg->g->node.at[q], shape)) {
+                       same_dims(&lg->g->node.at[q], shape)) {
                 VEC_PUSH(a, f->node) = q;
                 done[k] = true;
             }
@@ -472,7 +467,7 @@ static void emit_phase(LowG *lg, const Item *it, uint32_t phase)
         fused_loop(lg, f, shape->rank, shape->dim);
     }
     for (uint32_t i = 0; i < it->node.n; i++) {
-        Ref r = it->node.at[i];
+        Ref r = it->node.at[i].ref;
         const NodeInfo *ni = &lg->ni[r];
         if (ni->loop_phase != phase || !(ni->nest || ni->scalar_loop))
             continue;
@@ -500,10 +495,10 @@ static bool stored_at_once(const LowG *lg, Ref r)
     return true;
 }
 
-static void emit_scalars(LowG *lg, const Item *it, uint32_t phase)
+static void emit_scalars(LowG *lg, const Stage *it, uint32_t phase)
 {
     for (uint32_t k = 0; k < it->node.n; k++) {
-        Ref r = it->node.at[k];
+        Ref r = it->node.at[k].ref;
         const Node *n = &lg->g->node.at[r];
         NodeInfo *ni = &lg->ni[r];
         if (!is_scalar(n) || ni->nest || ni->scalar_loop || is_full_reduce(lg, r) || ni->phase != phase)
@@ -517,16 +512,16 @@ static void emit_scalars(LowG *lg, const Item *it, uint32_t phase)
 
 static void row_body(LowG *lg, void *arg)
 {
-    const Item *it = arg;
+    const Stage *it = arg;
     uint32_t last = last_phase(lg, it);
     for (uint32_t k = 0; k < it->node.n; k++)
-        lg->ni[it->node.at[k]].row = 0;
+        lg->ni[it->node.at[k].ref].row = 0;
     for (uint32_t p = 0; p <= last; p++) {
         emit_scalars(lg, it, p);
         emit_phase(lg, it, p);
     }
     for (uint32_t k = 0; k < it->node.n; k++) { /* scalars last: a carry may be written where it was read */
-        Ref r = it->node.at[k];
+        Ref r = it->node.at[k].ref;
         NodeInfo *ni = &lg->ni[r];
         if (!is_scalar(&lg->g->node.at[r]) || ni->nest || (stored_at_once(lg, r) && !is_full_reduce(lg, r)))
             continue;
@@ -534,7 +529,7 @@ static void row_body(LowG *lg, void *arg)
         store_all(&e, r, ni->row);
     }
     for (uint32_t k = 0; k < it->node.n; k++)
-        lg->ni[it->node.at[k]].row = 0;
+        lg->ni[it->node.at[k].ref].row = 0;
 }
 
 /* ---- rows in the lanes -------------------------------------------------------------------------------------------------- */
@@ -546,12 +541,12 @@ static bool lane_place(const LowG *lg, Ref r)
 }
 
 /* All values are scalars in memory without gaps: neighbouring rows go into neighbouring lanes. */
-static bool lanes_are_rows(LowG *lg, const Item *it)
+static bool lanes_are_rows(LowG *lg, const Stage *it)
 {
     if (!(it->axes & AX(lg->L->bx)) || lg->L->idx[lg->L->bx])
         return false;
     for (uint32_t k = 0; k < it->node.n; k++) {
-        Ref r = it->node.at[k];
+        Ref r = it->node.at[k].ref;
         const Node *n = &lg->g->node.at[r];
         const Ref *in;
         uint32_t count = node_inputs(lg->g, r, &in);
@@ -575,16 +570,16 @@ static bool lanes_are_rows(LowG *lg, const Item *it)
     return true;
 }
 
-static void lane_block(LowG *lg, const Item *it, int lanes)
+static void lane_block(LowG *lg, const Stage *it, int lanes)
 {
     Eval e = eval_make(lg, lanes, 0);
     e.lane_rows = true;
     for (uint32_t d = 0; d < MAX_RANK; d++)
         e.ix[d] = (Ix){ lidx(0), false };
     for (uint32_t k = 0; k < it->node.n; k++)
-        eval_node(&e, it->node.at[k]);
+        eval_node(&e, it->node.at[k].ref);
     for (uint32_t k = 0; k < it->node.n; k++)
-        store_all(&e, it->node.at[k], e.memo[it->node.at[k]]);
+        store_all(&e, it->node.at[k].ref, e.memo[it->node.at[k].ref]);
 }
 
 static void lane_body(LowG *lg, void *arg)
@@ -604,7 +599,7 @@ static void lane_body(LowG *lg, void *arg)
     L->idx[L->bx] = 0;
 }
 
-void emit_row_item(LowG *lg, const Item *it)
+void emit_row_stage(LowG *lg, const Stage *it)
 {
     if (lanes_are_rows(lg, it))
         emit_rows(lg, it->axes & ~AX(lg->L->bx), lane_body, (void *)it);

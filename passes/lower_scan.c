@@ -186,7 +186,7 @@ static Loc place_out(Scan *c, uint32_t i)
     for (uint32_t k = c->s.ncarry; k < c->s.ncarry + i; k++)
         if (g->root.at[k].kind == ROOT_STACK && g->root.at[k].ref == o->ref)
             return c->out[k - c->s.ncarry];
-    Loc l = bg->segment && (g->node.at[o->ref].axes & AX(L->cut[g->index] - 1)) ? whole_out(c, i) : stack_out(bg, o->ref, axis);
+    Loc l = bg->segment && (g->node.at[o->ref].axes & AX(g->cut - 1)) ? whole_out(c, i) : stack_out(bg, o->ref, axis);
     NodeInfo *ni = &bg->ni[o->ref];
     if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok) {
         ni->loc = l;
@@ -310,21 +310,6 @@ static void end_chunk(Low *L)
     lb_end_for(&L->b, 0, NULL, NULL);
 }
 
-static LowG *scan_body(LowG *lg, const ScanInfo *s)
-{
-    Low *L = lg->L;
-    LowG *bg = NEW(L->arena, LowG);
-    bg->L = L;
-    bg->g = L->m->graph.at[s->body];
-    bg->up = lg;
-    bg->body = true;
-    bg->segment = L->cut && L->cut[s->body];
-    bg->axis = s->axis;
-    bg->scan = *s;
-    plan_graph(bg);
-    return bg;
-}
-
 /* The values of the carries before the first step. What has no rows is one thread's work. */
 static void start_carries(Scan *c)
 {
@@ -354,7 +339,7 @@ static void begin_segment(LowG *bg)
 {
     Low *L = bg->L;
     LBuilder *b = &L->b;
-    uint32_t axis = L->cut[bg->g->index] - 1;
+    uint32_t axis = bg->g->cut - 1;
     LV steps = lb_op(b, LOP_DIM, 0, 0, 0, cut_of(L, axis)->steps), T = lb_op(b, LOP_DIM, 0, 0, 0, axis);
     L->slo = lb_op(b, LOP_IMUL, bg->t, steps, 0, 0);
     L->shi = lb_op(b, LOP_IMIN, T, lb_op(b, LOP_IADD, L->slo, steps, 0, 0), 0, 0);
@@ -381,18 +366,18 @@ static void scan_loop(Scan *c)
     bool chunks = has_group(c->lg, c->scan);
     if (chunks) {
         begin_chunk(L, axis, c->s.reverse);
-        emit_items(c->lg, c->scan);
+        emit_stages(c->lg, c->scan);
         lo = L->clo;
         hi = L->chi;
         L->chunk = 0;
     }
     bg->t = lb_for(b, lo, hi, 1, c->s.reverse, 0, NULL, NULL);
-    L->seg = bg->segment ? L->cut[bg->g->index] : outer == 1 + axis ? 0 : outer;
+    L->seg = bg->segment ? bg->g->cut : outer == 1 + axis ? 0 : outer;
     if (bg->segment)
         begin_segment(bg);
     give_places(bg);
     bind_places(c);
-    emit_items(bg, 0);
+    emit_stages(bg, 0);
     copy_pending(c);
     L->seg = outer;
     if (bg->segment && !L->serial)
@@ -408,7 +393,9 @@ void emit_scan(LowG *lg, Ref r)
 {
     Low *L = lg->L;
     Scan c = { .lg = lg, .scan = r, .s = scan_info(lg->g, r) };
-    LowG *bg = c.bg = scan_body(lg, &c.s);
+    LowG *bg = c.bg = low_body(lg, r);
+    if (!plan_graph(bg))
+        return;
     c.carry = NEW_N(L->arena, Loc, c.s.ncarry + 1);
     c.next = NEW_N(L->arena, Loc, c.s.ncarry + 1);
     c.slotted = NEW_N(L->arena, bool, c.s.ncarry + 1);

@@ -1,10 +1,12 @@
-/* passes: rewrites of the tensor graph. Each pass is one function over a module; the table below is the only list of them.
-   docs/ir.md, sections 3 to 5 and 10, is the reference. Every pass leaves a module that module_verify accepts, with the same
-   meaning; "applied twice changes nothing more" holds for all but autodiff. */
+/* passes: all that happens to a module between the front end and code generation. Each pass is one function and one row of the
+   table below, the only list of them; docs/ir.md, sections 5, 8 to 12, is the reference. Graph passes rewrite the tensor graph
+   or, from place on, add decisions to it; lower_loops makes a loop program of both; plan_memory works on that. What any of them
+   leaves is verified, can be printed, and parses back to the same. "Applied twice changes nothing more" holds for all but
+   autodiff (and lower_loops, which cannot be). */
 #ifndef RONDO_PASSES_H
 #define RONDO_PASSES_H
 
-#include "ir/graph.h"
+#include "passes/lower.h"
 
 typedef struct PassOptions {
     /* What autodiff is asked for. Needs a root LOSS; parameters that are const get no gradient. */
@@ -15,17 +17,24 @@ typedef struct PassOptions {
     bool jvp;
     const bool *tangent_param, *tangent_input;
 
+    /* What legalize, remat, place, fuse, lower_loops and plan_memory are asked for; NULL: 4 lanes, 16 registers, no place forced. */
+    const LowerOptions *lower;
+    Str *explain; /* lines of what they did; may be NULL */
+
     /* Watching; all may be 0. Names are those of the table; "all" after print_after means each pass. */
     const char *print_after, *stop_after;
     const char *const *disable; /* names, NULL-terminated */
-    Str *print; /* print_after writes here: "; after NAME", then the module or "(unchanged)" */
-    Str *times; /* one line a pass: seconds, nodes before and after, name */
-    bool no_verify; /* skip module_verify between the passes */
+    Str *print; /* print_after writes here: "; after NAME", then the module or program, or "(unchanged)" */
+    Str *times; /* one line a pass: seconds, nodes (of a program: instructions) before and after, name */
+    bool no_verify; /* skip verification between the passes */
 } PassOptions;
 
 typedef struct {
     const char *name, *about;
-    bool (*run)(Module *m, const PassOptions *o); /* true if it changed m */
+    /* one of: */
+    bool (*graph)(Module *m, const PassOptions *o); /* true if it changed m */
+    LProgram *(*lower)(Module *m, const PassOptions *o); /* NULL with diagnostics */
+    bool (*loops)(LProgram *p, const PassOptions *o); /* true if it changed p */
     bool optional; /* may be disabled without loss of meaning */
 } Pass;
 extern const Pass pass_table[];
@@ -35,8 +44,14 @@ extern const uint32_t pass_count;
    merge_gemm simplify.
    False if a verification failed, an unknown name was given or out of autodiff's reach (diagnostics say which). */
 bool passes_run(Module *m, const PassOptions *o);
-/* One pass by name, verified before and after; *changed may be NULL. False with a diagnostic. */
+/* The rest, with o->lower: legalize remat place fuse lower_loops plan_memory. m changes; *p: the program, NULL if o->stop_after comes
+   before lower_loops. lower_module (lower.h) does this to a copy. */
+bool passes_lower(Module *m, const PassOptions *o, LProgram **p);
+bool pass_is_lowering(const char *name); /* whether it is one of these */
+/* One pass by name, verified before and after; *changed may be NULL. False with a diagnostic. passes_run_on: a pass of any row
+   of the table; lower_loops sets *p, which is NULL before; those after it work on *p (then m may be NULL). */
 bool passes_run_named(Module *m, const char *name, const PassOptions *o, bool *changed);
+bool passes_run_on(Module *m, LProgram **p, const char *name, const PassOptions *o, bool *changed);
 
 bool pass_settle(Module *m, const PassOptions *o); /* drops what only a derivative needed; no derivatives are made after it */
 bool pass_simplify(Module *m, const PassOptions *o); /* fold, share, dead code; sums of pads, scan operands and outs */
@@ -45,5 +60,11 @@ bool pass_distribute(Module *m, const PassOptions *o); /* scan into before, loop
 bool pass_autodiff(Module *m, const PassOptions *o); /* appends GRAD_PARAM and GRAD_INPUT roots; runs even if !o->grad */
 bool pass_jvp(Module *m, const PassOptions *o); /* appends derivatives in a direction: inputs "tangent/..", roots VALUE "jvp/.." */
 bool pass_merge_gemm(Module *m, const PassOptions *o); /* products of one operand into one product */
+bool pass_legalize(Module *m, const PassOptions *o); /* masks, carries for sums, products of two forms: what loops are made of */
+bool pass_remat(Module *m, const PassOptions *o); /* cuts the axes o->lower->segments; what it leaves is not read back */
+bool pass_place(Module *m, const PassOptions *o); /* writes Graph.placed of graph[0] */
+bool pass_fuse(Module *m, const PassOptions *o); /* writes Graph.stage of every graph */
+LProgram *pass_lower_loops(Module *m, const PassOptions *o); /* in m's arena */
+bool pass_plan_memory(LProgram *p, const PassOptions *o); /* LBuf.slot */
 
 #endif

@@ -1,12 +1,17 @@
-/* place: where a product that distribute lifted before a scan is computed.
-   before:  P = chain over all rows of T, read by the step `C = P[t] + U h` of one scan
-   after:   whole: as it stands. step: the chain of P is the beginning of C's accumulator, and P is never stored.
-            chunk: the loop over T is cut into chunks; each begins with P (and what row-local values lie between P and the
-            scan) for its own steps, in memory that stays in cache
-   relies on: an accumulator is one chain whatever the place, so no bit changes (docs/ir.md).
-   The rule (docs/ir.md, "place"): writing and reading P costs 8 M N bytes of cache traffic a step; against it stands that x
-   adds Kx rows of weights to what each step streams. From 3 rows a step on the product hides that, below it does not. */
+/* place: where a product over the steps of a sequence is computed that distribute lifted before a scan.
+   before:  %6 = dot %1 %2 : f<T,B>[64]      %7 = scan T fwd @1 carry(%5) step(%6) ..      in @1:  add %step (dot %carry ..)
+   after:   the same, and one of
+            place %6 step of %7  rows 32 weights 4096 traffic 4096   %6's accumulator goes on in each step; it is never stored
+            place %6 chunk of %7 rows 1 weights 4096 traffic 128     the loop over T is cut into chunks; each begins with %6 (and
+                                                                     the row-local values between %6 and %7) for its own steps
+            place %6 whole ..                                        for all steps first; also what feeds no scan
+   Forced for a program by --place, for one product by editing that line. No bit depends on it: an accumulator is one chain
+   whatever the place.
+   The rule: writing and reading the result costs `traffic` floats of cache traffic a step; against it stands that a step then
+   streams `weights` floats more. From 3 rows a step on the product hides that, below it does not.
+   relies on: legalize. */
 #include "passes/lower_int.h"
+#include "passes/rewrite.h"
 
 #define STEP_ROWS 3
 
@@ -93,8 +98,9 @@ static Users find_users(const LowG *lg, Ref scan)
 }
 
 /* The nodes before a scan that can be computed chunk by chunk: row-local, over its axis, and read only by its steps, by one
-   another, or by what comes after the scan. Only worth it when a product is among them. */
-static void group_scan(LowG *lg, Ref scan)
+   another, or by what comes after the scan. Only worth it when a product is among them. `only`: of the products those r for
+   which only[r] is this scan; NULL: all. */
+static void group_scan(LowG *lg, Ref scan, const Ref *only)
 {
     const Graph *g = lg->g;
     ScanInfo s = scan_info(g, scan);
@@ -104,7 +110,8 @@ static void group_scan(LowG *lg, Ref scan)
         if (g->root.at[i].ref)
             u.outside[g->root.at[i].ref] = true;
     for (Ref r = g->node.n; r-- > 1;) {
-        member[r] = r < scan && !blocked[r] && u.inside[r] && may_join(lg, r, s.axis);
+        member[r] = r < scan && !blocked[r] && u.inside[r] && may_join(lg, r, s.axis) &&
+                    (!only || lg->ni[r].kind != NK_GEMM || only[r] == scan);
         const Ref *in;
         uint32_t n = node_inputs(g, r, &in);
         for (uint32_t k = 0; k < n; k++) {
@@ -127,33 +134,127 @@ static void group_scan(LowG *lg, Ref scan)
         }
 }
 
-static void explain_place(Low *L, const Graph *g, Ref r, const char *how)
+/* ---- decisions ---------------------------------------------------------------------------------------------------------- */
+
+/* Whether the accumulator that ends at r may go on in each step of the scan. */
+static bool may_sink(LowG *lg, Ref scan, Ref r)
 {
-    if (L->explain)
-        str_printf(L->explain, "place: product %%%u of %lld columns: %s\n", r, (long long)g->node.at[r].dim[0], how);
+    ScanInfo s = scan_info(lg->g, scan);
+    for (uint32_t k = 0; k < s.nstep; k++)
+        if (s.step[k] == r)
+            return lg->ni[r].kind == NK_GEMM && lg->ni[r].uses == 1 && starts_product(lg->L, lg->L->m->graph.at[s.body], k);
+    return false;
 }
 
-void plan_place(LowG *lg)
+/* Floats of the matrices of an accumulator's products. */
+static int64_t chain_weights(const LowG *lg, Ref r)
 {
-    Low *L = lg->L;
+    const Node *n = &lg->g->node.at[r];
+    if (n->op == OP_DOT) {
+        DotInfo d = dot_classify(lg->g, r);
+        return node_features(&lg->g->node.at[n->in[!d.swapped]]);
+    }
+    int64_t sum = 0;
+    for (int k = 0; k < 2; k++)
+        sum += lg->ni[n->in[k]].kind == NK_CHAIN ? chain_weights(lg, n->in[k]) : 0;
+    return sum;
+}
+
+static void explain_place(const LowG *lg, const Placed *p)
+{
+    static const char *const how[] = {"", "in each step, as the beginning of its product", "in chunks of steps",
+                                      "for all steps at once"};
+    if (lg->L->explain)
+        str_printf(lg->L->explain, "place: product %%%u of %lld columns: %s\n", p->product,
+                   (long long)lg->g->node.at[p->product].dim[0], how[p->where]);
+}
+
+/* Scan by scan: what is sunk into its steps, then what its chunks begin with. */
+static void decide(LowG *lg, int64_t rows, Ref *sunk_in)
+{
     const Graph *g = lg->g;
-    int64_t rows = L->o.batch ? L->o.batch : 32;
-    bool step = L->o.place == PLACE_STEP || (L->o.place == PLACE_AUTO && rows >= STEP_ROWS);
-    for (Ref r = 1; r < g->node.n && (!lg->body || lg->segment); r++) {
+    Place forced = lg->L->o.place;
+    for (Ref r = 1; r < g->node.n; r++) {
         if (g->node.at[r].op != OP_SCAN)
             continue;
         ScanInfo s = scan_info(g, r);
-        for (uint32_t k = 0; k < s.nstep && step; k++) {
-            NodeInfo *ni = &lg->ni[s.step[k]];
-            if (ni->kind != NK_GEMM || ni->uses != 1 || !starts_product(L, L->m->graph.at[s.body], k))
-                continue;
-            ni->sunk = true;
-            explain_place(L, g, s.step[k], "in each step, as the beginning of its product");
-        }
-        if (L->o.place != PLACE_WHOLE)
-            group_scan(lg, r);
+        for (uint32_t k = 0; k < s.nstep && (forced == PLACE_STEP || (forced == PLACE_AUTO && rows >= STEP_ROWS)); k++)
+            if (may_sink(lg, r, s.step[k])) {
+                lg->ni[s.step[k]].sunk = true;
+                sunk_in[s.step[k]] = r;
+            }
+        if (forced != PLACE_WHOLE)
+            group_scan(lg, r, NULL);
     }
-    for (Ref r = 1; r < g->node.n && (!lg->body || lg->segment); r++)
-        if (lg->ni[r].kind == NK_GEMM && !lg->ni[r].sunk)
-            explain_place(L, g, r, lg->ni[r].group ? "in chunks of steps" : "for all steps at once");
+}
+
+/* The places of one graph, and of the segments beneath it. */
+static void place_graph(LowG *lg)
+{
+    Low *L = lg->L;
+    Module *m = L->m;
+    Graph *g = m->graph.at[lg->g->index];
+    int64_t rows = L->o.batch ? L->o.batch : 32;
+    Ref *sunk_in = NEW_N(m->arena, Ref, g->node.n + 1);
+    decide(lg, rows, sunk_in);
+    for (Ref r = 1; r < g->node.n; r++) {
+        const NodeInfo *ni = &lg->ni[r];
+        if (ni->kind != NK_GEMM)
+            continue;
+        Placed p = { .product = r, .rows = g->node.at[r].axes & AX(L->bx) ? rows : 1, .weights = chain_weights(lg, r) };
+        p.where = ni->sunk ? PLACE_STEP : ni->group ? PLACE_CHUNK : PLACE_WHOLE;
+        p.scan = ni->sunk ? sunk_in[r] : ni->group;
+        p.traffic = 2 * p.rows * g->node.at[r].dim[0];
+        VEC_PUSH(m->arena, g->placed) = p;
+        explain_place(lg, &p);
+    }
+    for (Ref r = 1; r < g->node.n; r++)
+        if (g->node.at[r].op == OP_SCAN && m->graph.at[scan_info(g, r).body]->cut)
+            place_graph(low_body(lg, r));
+}
+
+bool pass_place(Module *m, const PassOptions *o)
+{
+    Low *L = low_make(m, o);
+    if (!L)
+        return false;
+    uint64_t before = decisions_hash(m);
+    for (uint32_t i = 0; i < m->graph.n; i++)
+        m->graph.at[i]->placed.n = m->graph.at[i]->stage.n = 0;
+    place_graph(low_outer(L));
+    return decisions_hash(m) != before;
+}
+
+/* ---- taking them ----------------------------------------------------------------------------------------------------------- */
+
+static void misplaced(Low *L, const Placed *p)
+{
+    diag_error(L->ctx, 723, (Span){ 0, 0 }, "place: %%%u cannot be computed at '%s' of %%%u", p->product, place_text[p->where], p->scan);
+    L->failed = true;
+}
+
+void apply_places(LowG *lg)
+{
+    const Graph *g = lg->g;
+    Ref *in_chunks = NEW_N(lg->L->arena, Ref, g->node.n + 1);
+    for (uint32_t i = 0; i < g->placed.n; i++) {
+        const Placed *p = &g->placed.at[i];
+        bool ok = lg->ni[p->product].kind == NK_GEMM && (p->where == PLACE_WHOLE || g->node.at[p->scan].op == OP_SCAN);
+        if (p->where == PLACE_STEP && ok)
+            ok = lg->ni[p->product].sunk = may_sink(lg, p->scan, p->product);
+        if (p->where == PLACE_CHUNK)
+            in_chunks[p->product] = p->scan;
+        if (!ok) {
+            misplaced(lg->L, p);
+            return;
+        }
+    }
+    for (Ref r = 1; r < g->node.n && g->placed.n; r++)
+        if (g->node.at[r].op == OP_SCAN)
+            group_scan(lg, r, in_chunks);
+    for (uint32_t i = 0; i < g->placed.n; i++)
+        if (g->placed.at[i].where == PLACE_CHUNK && lg->ni[g->placed.at[i].product].group != g->placed.at[i].scan) {
+            misplaced(lg->L, &g->placed.at[i]);
+            return;
+        }
 }

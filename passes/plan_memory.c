@@ -1,10 +1,14 @@
 /* plan_memory: scratch buffers whose lifetimes do not meet share a slot.
-   before:  every SLAB buffer has a lifetime [first, last] in items
-   after:   LBuf.slot; a slot is as large as its largest member, slots lie one after another
+   before:  buf 5 "a" slab f index 0 extent 16*d0 slot 0 life 1..3
+            buf 6 "b" slab f index 0 extent 64*d0 slot 1 life 2..4
+            buf 7 "c" slab f index 0 extent 32*d0 slot 2 life 4..6
+   after:   a and c in slot 0, b in slot 1
+   A slot is as large as its largest member; slots lie one after another in one block, so that its size is known from the dims
+   before anything runs. Packs have slots of their own.
    With several threads, each owns rows of the batch: a slot changes hands freely between buffers of rows of one shape (a thread's
-   rows are at the same addresses in both), else only across a barrier. What has no rows is read by all.
-   relies on: a buffer that is live across iterations of a loop has a lifetime that covers the loop (lowering's loop ranges). */
-#include "passes/lower_int.h"
+   rows are at the same addresses in both), else only across a barrier (LProgram.barrier). What has no rows is read by all.
+   relies on: a buffer that is live across iterations of a loop has a lifetime that covers the loop (close_lifetimes). */
+#include "passes/passes.h"
 
 static bool same_extent(const LExtent *a, const LExtent *b, bool exactly)
 {
@@ -21,10 +25,10 @@ typedef struct {
     const LBuf *of;
 } Slot;
 
-static bool barrier_between(const uint32_t *barrier, uint32_t n, uint32_t last, uint32_t first)
+static bool barrier_between(const LProgram *p, uint32_t last, uint32_t first)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (last < barrier[i] && barrier[i] <= first)
+    for (uint32_t i = 0; i < p->barrier.n; i++)
+        if (last < p->barrier.at[i] && p->barrier.at[i] <= first)
             return true;
     return false;
 }
@@ -38,39 +42,52 @@ static bool has_rows(const LExtent *e, uint32_t axis)
     return e->n > 0;
 }
 
-/* barrier: positions that every thread reaches only when all have left those before; serial: one thread does it all */
-void plan_memory(LProgram *p, bool reuse, const uint32_t *barrier, uint32_t nbarrier, bool serial, uint32_t row_axis)
+/* Whether b may have the memory of a slot that held s->of until s->last. */
+static bool may_share(const LProgram *p, const Slot *s, const LBuf *b)
 {
-    uint32_t n = p->buf.n, count = 0;
-    uint32_t *order = NEW_N(p->arena, uint32_t, n + 1);
-    Slot *slot = NEW_N(p->arena, Slot, n + 1);
-    uint32_t nslot = 0;
-    for (uint32_t i = 0; i < n; i++)
+    if (b->first == UINT32_MAX || s->last >= b->first || s->of->elem != b->elem || !same_extent(&s->of->extent, &b->extent, false))
+        return false;
+    return p->one_thread || barrier_between(p, s->last, b->first) ||
+           (has_rows(&b->extent, p->row_axis) && same_extent(&s->of->extent, &b->extent, true));
+}
+
+/* Scratch buffers by start of life; stable. */
+static uint32_t by_start(const LProgram *p, uint32_t *order)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < p->buf.n; i++)
         if (p->buf.at[i].role == LB_SLAB)
             order[count++] = i;
-    for (uint32_t i = 1; i < count; i++) /* by start of life; stable */
+    for (uint32_t i = 1; i < count; i++)
         for (uint32_t k = i; k > 0 && p->buf.at[order[k]].first < p->buf.at[order[k - 1]].first; k--) {
             uint32_t t = order[k];
             order[k] = order[k - 1];
             order[k - 1] = t;
         }
-    for (uint32_t i = 0; i < count; i++) {
+    return count;
+}
+
+bool pass_plan_memory(LProgram *p, const PassOptions *o)
+{
+    bool reuse = !o->lower || !o->lower->no_reuse, changed = false;
+    uint32_t n = p->buf.n, nslot = 0, *was = NEW_N(p->arena, uint32_t, n + 1), *order = NEW_N(p->arena, uint32_t, n + 1);
+    Slot *slot = NEW_N(p->arena, Slot, n + 1);
+    for (uint32_t i = 0; i < n; i++)
+        was[i] = p->buf.at[i].slot;
+    for (uint32_t i = 0, count = by_start(p, order); i < count; i++) {
         LBuf *b = &p->buf.at[order[i]];
-        uint32_t s = nslot;
-        for (uint32_t k = 0; reuse && k < nslot && s == nslot; k++)
-            if (b->first != UINT32_MAX && slot[k].last < b->first && slot[k].of->elem == b->elem &&
-                same_extent(&slot[k].of->extent, &b->extent, false) &&
-                (serial || barrier_between(barrier, nbarrier, slot[k].last, b->first) ||
-                 (has_rows(&b->extent, row_axis) && same_extent(&slot[k].of->extent, &b->extent, true))))
-                s = k;
-        if (s == nslot)
-            slot[nslot++].of = b;
-        slot[s].of = b;
-        slot[s].last = b->first == UINT32_MAX ? UINT32_MAX : b->last;
+        uint32_t s = 0;
+        while (s < nslot && !(reuse && may_share(p, &slot[s], b)))
+            s++;
+        nslot += s == nslot;
+        slot[s] = (Slot){ b->first == UINT32_MAX ? UINT32_MAX : b->last, b };
         b->slot = s;
     }
     for (uint32_t i = 0; i < n; i++)
         if (p->buf.at[i].role == LB_PACK)
             p->buf.at[i].slot = nslot++;
     p->nslot = nslot;
+    for (uint32_t i = 0; i < n; i++)
+        changed |= was[i] != p->buf.at[i].slot;
+    return changed;
 }

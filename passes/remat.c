@@ -172,7 +172,7 @@ static const char *scan_label(const Remat *x, Ref r)
     return n ? name_str(x->L->ctx, n) : "an adjoint";
 }
 
-static void add_costs(Remat *x, LCut *cut)
+static void add_costs(Remat *x, Cut *cut)
 {
     const Graph *g = x->f.g;
     Str *s = x->L->explain;
@@ -219,31 +219,16 @@ static void plan_bodies(Remat *x)
     }
 }
 
-/* Room for what build_graphs says about each graph; of those that stand it stays. */
-static void more_graphs(Remat *x, uint32_t scans)
-{
-    Low *L = x->L;
-    uint32_t n = x->m->graph.n + 1 + x->sweeps * (1 + scans);
-    x->pin = NEW_N(L->arena, const Pin *, n);
-    x->cut = NEW_N(L->arena, uint32_t, n);
-    for (uint32_t k = 0; k < x->m->graph.n && L->pin; k++) {
-        x->pin[k] = L->pin[k];
-        x->cut[k] = L->cut[k];
-    }
-}
-
-/* Decides, silently, what bits depend on: the plan that is carried out is another one. Number of scans to cut. */
+/* Decides what bits depend on. Number of scans to cut. */
 static uint32_t plan_whole(Remat *x, uint32_t axis)
 {
     Low *L = x->L;
     LowG *lg = NEW(L->arena, LowG);
-    Str *explain = L->explain;
     uint32_t scans = 0;
     lg->L = L;
     lg->g = x->m->graph.at[0];
-    L->explain = NULL;
     plan_kinds(lg);
-    if (!L->pin)
+    if (!lg->g->pin)
         remat_order(lg);
     x->f = flow_of(lg, axis);
     for (Ref r = 1; r < lg->g->node.n; r++) {
@@ -252,7 +237,6 @@ static uint32_t plan_whole(Remat *x, uint32_t axis)
             x->sweeps = x->f.at[r] + 1;
     }
     plan_bodies(x);
-    L->explain = explain;
     return scans;
 }
 
@@ -264,7 +248,6 @@ static bool cut_axis(Low *L, Module *m, uint32_t axis)
     uint32_t scans = plan_whole(x, axis), n = x->f.g->node.n;
     if (!scans)
         return true; /* nothing recurs along it */
-    more_graphs(x, scans);
     x->segments = module_add_axis(m, AXIS_COUNT, intern(L->ctx, "segments"));
     uint32_t steps = module_add_axis(m, AXIS_COUNT, intern(L->ctx, "segment"));
     if (!x->segments || !steps)
@@ -275,20 +258,19 @@ static bool cut_axis(Low *L, Module *m, uint32_t axis)
         x->sweep[k].part = NEW_N(a, Part *, n);
         need_sweep(x, k);
     }
-    LCut cut = { axis, x->segments, steps, 0, 0 };
+    Cut cut = { axis, x->segments, steps, 0, 0 };
     add_costs(x, &cut);
-    VEC_PUSH(L->p->arena, L->p->cut) = cut;
+    VEC_PUSH(m->arena, m->cut) = cut;
     build_graphs(x);
-    L->pin = x->pin;
-    L->cut = x->cut;
     return true;
 }
 
-bool remat_cut(Low *L, Module *m, uint32_t axes)
+bool pass_remat(Module *m, const PassOptions *o)
 {
-    uint32_t naxis = m->naxis; /* more come */
-    for (uint32_t a = 1; a < naxis; a++)
-        if ((axes & AX(a)) && a != L->bx && !cut_axis(L, m, a))
-            return false;
-    return true;
+    Low *L = o->lower && o->lower->segments ? low_make(m, o) : NULL;
+    uint32_t naxis = m->naxis, before = m->cut.n; /* more axes come */
+    for (uint32_t a = 1; L && a < naxis; a++)
+        if ((o->lower->segments & AX(a)) && a != L->bx && !cut_axis(L, m, a))
+            break; /* with a diagnostic */
+    return m->cut.n != before;
 }

@@ -54,12 +54,10 @@ typedef struct {
     Graph *g; /* graph 0 to be */
     Pins pins;
     Ref *map;
-    const Pin **pin; /* by graph */
-    uint32_t *cut;
 } Remat;
 
 bool kept(const Remat *x, Ref r); /* a STEP with memory for all steps */
 bool has_work(const Remat *x, uint32_t k); /* sweep k computes something */
-void build_graphs(Remat *x); /* x->g and the bodies of the sweeps, from what need_sweep marked; x->pin, x->cut */
+void build_graphs(Remat *x); /* x->g and the bodies of the sweeps, from what need_sweep marked; with their pins and cuts */
 
 #endif

@@ -18,7 +18,10 @@ static Ref pinned_as(Remat *x, Pins *p, Ref r, const NodeInfo *ni, const Ref *ma
     return pinned(x, p, r, (Pin){ ni->kind, ni->fused, ni->down, ni->base ? map[ni->base] : 0 });
 }
 
-/* Node r as it stands, without any rule of the emitter: the pins speak about this very structure. */
+static uint32_t copy_inner(Module *m, uint32_t body);
+
+/* Node r as it stands, without any rule of the emitter: the pins speak about this very structure. A scan gets a body of its
+   own. */
 static Ref copy_raw(Graph *dst, const Graph *src, Ref r, const Ref *map, Arena *a)
 {
     Node n = src->node.at[r];
@@ -33,9 +36,34 @@ static Ref copy_raw(Graph *dst, const Graph *src, Ref r, const Ref *map, Arena *
         for (uint32_t k = 0; k < count; k++)
             n.in[k] = map[in[k]];
     }
-    if (words)
+    if (n.op == OP_SCAN) {
+        ScanInfo s = scan_info(src, r);
+        uint32_t body = copy_inner(dst->module, s.body);
+        n.attr = graph_attr(dst, (uint32_t[]){ s.axis, s.reverse, body, s.ncarry, s.nstep, s.ncapture }, 6);
+    } else if (words) {
         n.attr = graph_attr(dst, node_attr(src, r), words);
+    }
     return graph_append(dst, &n);
+}
+
+static uint32_t copy_inner(Module *m, uint32_t body)
+{
+    const Graph *src = m->graph.at[body];
+    Graph *g = module_add_graph(m);
+    Ref *map = NEW_N(m->arena, Ref, src->node.n + 1);
+    Pin *pin = NEW_N(m->arena, Pin, src->node.n + 1);
+    for (Ref r = 1; r < src->node.n; r++) {
+        map[r] = copy_raw(g, src, r, map, m->arena);
+        if (src->pin) {
+            pin[map[r]] = src->pin[r];
+            pin[map[r]].base = map[src->pin[r].base];
+        }
+    }
+    for (uint32_t i = 0; i < src->root.n; i++)
+        graph_root(g, (RootKind)src->root.at[i].kind, src->root.at[i].name, map[src->root.at[i].ref], src->root.at[i].index);
+    g->pin = src->pin ? pin : NULL;
+    g->cut = src->cut;
+    return g->index;
 }
 
 static Ref raw_leaf(Graph *g, Op op, uint32_t index, const Node *type, uint32_t axes)
@@ -60,12 +88,12 @@ static Ref raw_scan(Graph *g, ScanInfo s, const Ref *operand)
     return graph_append(g, &n);
 }
 
-static void keep_pins(Remat *x, const Graph *g, const Pins *p, uint32_t cut)
+static void keep_pins(Remat *x, Graph *g, const Pins *p, uint32_t cut)
 {
     Pin *at = NEW_N(x->L->arena, Pin, g->node.n + 1);
     memcpy(at, p->at, sizeof(Pin) * (p->n < g->node.n ? p->n : g->node.n));
-    x->pin[g->index] = at;
-    x->cut[g->index] = cut;
+    g->pin = at;
+    g->cut = cut;
 }
 
 /* The body of a scan with those carries and outs that a sweep wants; `last`: the final carries too. */
@@ -356,7 +384,6 @@ static void take_roots(Remat *x)
     }
     keep_pins(x, x->g, &x->pins, 0);
     uint32_t index = x->g->index; /* trade places */
-    x->pin[0] = x->pin[index];
     x->m->graph.at[index] = x->m->graph.at[0];
     x->m->graph.at[index]->index = index;
     x->m->graph.at[0] = x->g;

@@ -131,3 +131,25 @@ uint64_t module_hash(const Module *m)
 {
     return graph_hash(m, m->graph.at[0]);
 }
+
+uint64_t decisions_hash(const Module *m)
+{
+    uint64_t h = m->graph.n;
+
+    for (uint32_t i = 0; i < m->graph.n; i++) {
+        const Graph *g = m->graph.at[i];
+        for (uint32_t k = 0; k < g->placed.n; k++) {
+            const Placed *p = &g->placed.at[k];
+            uint64_t key[6] = {p->product, p->where, p->scan, (uint64_t)p->rows, (uint64_t)p->weights, (uint64_t)p->traffic};
+            h = hash_bytes(h, key, sizeof key);
+        }
+        for (uint32_t k = 0; k < g->stage.n; k++) {
+            const Stage *s = &g->stage.at[k];
+            uint32_t key[6] = {i, s->kind, s->load, s->axes, s->group, s->node.n};
+            h = hash_bytes(h, key, sizeof key);
+            for (uint32_t j = 0; j < s->node.n; j++)
+                h = hash_bytes(h, (uint32_t[]){s->node.at[j].ref, s->node.at[j].level}, 2 * sizeof(uint32_t));
+        }
+    }
+    return h;
+}

@@ -25,5 +25,6 @@ void replace_graph(Module *m, uint32_t index, Graph *dst, const Ref *map);
 void replace_model(Module *m, Graph *dst, const Ref *map);
 /* Equal for modules that print alike but for the numbering of bodies; names and spans do not count. */
 uint64_t module_hash(const Module *m);
+uint64_t decisions_hash(const Module *m); /* of what place and fuse wrote */
 
 #endif

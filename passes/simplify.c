@@ -24,10 +24,10 @@ typedef struct {
     Node type; /* of the leaf in the new body */
     bool expanded; /* then `map` leads to the old leaf's dims */
     int32_t map[MAX_RANK];
-} Place;
+} Origin;
 
 typedef struct {
-    Place *carry, *step, *capture;
+    Origin *carry, *step, *capture;
 } Places;
 
 typedef struct {
@@ -243,9 +243,9 @@ static uint32_t operand(Arena *a, RefVec *v, Ref r)
 }
 
 /* A step input or capture r of the host, looked through its expand. */
-static Place place_value(Graph *host, Operands *o, Ref r, bool step)
+static Origin place_value(Graph *host, Operands *o, Ref r, bool step)
 {
-    Place p = {.op = OP_CAPTURE};
+    Origin p = {.op = OP_CAPTURE};
     Ref inner = r;
 
     if (const_value(host, r, &p.value)) {
@@ -266,7 +266,7 @@ static Place place_value(Graph *host, Operands *o, Ref r, bool step)
     return p;
 }
 
-static Ref place_leaf(Graph *body, const Place *p, const Node *want)
+static Ref place_leaf(Graph *body, const Origin *p, const Node *want)
 {
     Ref r;
 
@@ -284,7 +284,7 @@ static bool is_carry(const Graph *body, Ref r, uint32_t k)
     return body->node.at[r].op == OP_CARRY && body->node.at[r].attr == k;
 }
 
-static void place_carries(Graph *host, Operands *o, const Graph *body, const ScanInfo *s, const Ref *map, Place *place)
+static void place_carries(Graph *host, Operands *o, const Graph *body, const ScanInfo *s, const Ref *map, Origin *place)
 {
     for (uint32_t k = 0; k < s->ncarry; k++) {
         Ref init = map[s->init[k]], next = body->root.at[k].ref;
@@ -304,7 +304,7 @@ static void place_carries(Graph *host, Operands *o, const Graph *body, const Sca
             place[k] = place[twin];
             continue;
         }
-        place[k] = (Place){.op = OP_CARRY, .index = o->init.n, .type = host->node.at[init]};
+        place[k] = (Origin){.op = OP_CARRY, .index = o->init.n, .type = host->node.at[init]};
         VEC_PUSH(host->module->arena, o->init) = init;
     }
 }
@@ -312,7 +312,7 @@ static void place_carries(Graph *host, Operands *o, const Graph *body, const Sca
 static Places place_operands(Graph *host, Operands *o, const Graph *body, const ScanInfo *s, const Ref *map)
 {
     Arena *a = host->module->arena;
-    Places p = {NEW_N(a, Place, s->ncarry + 1), NEW_N(a, Place, s->nstep + 1), NEW_N(a, Place, s->ncapture + 1)};
+    Places p = {NEW_N(a, Origin, s->ncarry + 1), NEW_N(a, Origin, s->nstep + 1), NEW_N(a, Origin, s->ncapture + 1)};
 
     place_carries(host, o, body, s, map, p.carry);
     for (uint32_t i = 0; i < s->nstep; i++) p.step[i] = place_value(host, o, map[s->step[i]], true);
@@ -408,7 +408,7 @@ static NewScan *rebuild_scan(Module *m, const Graph *src, Graph *dst, Ref r, con
 static Ref rebuild_leaf(Graph *dst, const Graph *src, Ref r, const Places *places, const Ref *map)
 {
     const Node *n = &src->node.at[r];
-    const Place *p;
+    const Origin *p;
 
     if (n->op != OP_CARRY && n->op != OP_STEP && n->op != OP_CAPTURE) return graph_copy_node(dst, src, r, map);
     p = n->op == OP_CARRY ? places->carry : n->op == OP_STEP ? places->step : places->capture;

@@ -65,7 +65,8 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, bo
                                         : 8,
                        .registers = 16,
                        .math = o->math,
-                       .place = o->place};
+                       .place = o->place,
+                       .watch = o->passes};
     p->p = lower_module(c->ctx, c->a, p->m, &lo, NULL);
     if (!p->p) return false;
     for (uint32_t i = 0; i < p->p->fn.n; i++) {

@@ -73,14 +73,20 @@ static double now(void) {
 
 /* ---- making ------------------------------------------------------------------------------------------------------------- */
 
-static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
+LowerOptions exec_lower_options(const ExecOptions *o, const Module *m) {
     HostInfo host = host_info();
+    bool f64 = o->f64 || o->engine == EXEC_EVAL;
+    int lanes = lower_lanes(m, f64 ? host.lanes_f64 : host.lanes_f32);
+    return (LowerOptions){.f64 = f64, .V = o->V ? o->V : lanes, .registers = o->registers ? o->registers : host.registers,
+                          .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps,
+                          .watch = o->passes};
+}
+
+static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
     const ExecOptions *o = &e->opt;
     Plan *k = &e->plan[e->nplan];
-    int lanes = lower_lanes(e->m, e->f64 ? host.lanes_f64 : host.lanes_f32);
-    LowerOptions lo = {.f64 = e->f64, .V = o->V ? o->V : lanes, .registers = o->registers ? o->registers : host.registers,
-                       .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps,
-                       .segments = segments};
+    LowerOptions lo = exec_lower_options(o, e->m);
+    lo.segments = segments;
     double t0 = now();
     Str notes = str_make(&e->arena);
     *k = (Plan){.segments = segments, .run = -1, .prepare = -1};

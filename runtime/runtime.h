@@ -160,6 +160,8 @@ typedef struct {
 } MemoryValue;
 
 /* The module is copied. explain (may be NULL) gets what the passes and the lowering did. */
+/* For a module after the graph passes, with the host's lanes and registers where o leaves them open. */
+LowerOptions exec_lower_options(const ExecOptions *o, const Module *m);
 Exec *exec_make(Ctx *ctx, const Module *m, const ExecOptions *o, Str *explain);
 void exec_destroy(Exec *e);
 const Module *exec_module(const Exec *e); /* after the passes */

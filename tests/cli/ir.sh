@@ -24,8 +24,52 @@ passes=$("$RONDO" ir "$M" --print-after all 2>&1 >/dev/null | sed -n 's/^; after
 expect 0 "$RONDO" opt built.ir $passes -o x.ir
 "$RONDO" ir "$M" -o y.ir
 cmp x.ir y.ir || fail "opt with the passes of the pipeline differs from ir"
-expect 0 "$RONDO" opt y.ir --pass lower --lanes 8
-says out '^program '
+
+# lowering, too, is passes: --after each reads back, and by hand they are the pipeline
+for g in '' --grad; do
+    for after in legalize place fuse lower_loops plan_memory; do
+        expect 0 "$RONDO" ir "$M" $g --after $after --lanes 8 -o x.ir
+        expect 0 "$RONDO" opt x.ir -o z.ir
+        cmp x.ir z.ir || fail "ir --after $after $g does not read back"
+    done
+    "$RONDO" ir "$M" $g -o x.ir
+    expect 0 "$RONDO" opt x.ir --pass legalize --pass place --pass fuse -o z.ir
+    says z.ir '  place %[0-9]* step of '
+    says z.ir '  run scan : '
+    expect 0 "$RONDO" opt z.ir --lanes 8 --pass lower_loops -o x.lir
+    expect 0 "$RONDO" opt x.lir --pass plan_memory -o z.lir
+    "$RONDO" ir "$M" $g --stage loops --lanes 8 -o y.lir
+    cmp y.lir z.lir || fail "lowering by hand $g differs from ir --stage loops"
+done
+# a place edited by hand is taken, an impossible one refused; so are stages that are no order
+expect 0 "$RONDO" ir "$M" --after place -o x.ir
+sed 's/^  place \(%[0-9]*\) step of %[0-9]* /  place \1 whole /' x.ir >y.ir
+cmp -s x.ir y.ir && fail "nothing was placed in the step"
+expect 0 "$RONDO" opt y.ir --pass fuse --pass lower_loops --pass plan_memory --lanes 8 -o y.lir
+"$RONDO" ir "$M" --place whole --stage loops --lanes 8 -o z.lir
+cmp y.lir z.lir || fail "a place by hand differs from --place"
+sed 's/^  place %[0-9]* step/  place %1 step/' x.ir >y.ir
+expect 1 "$RONDO" opt y.ir --pass fuse
+says err 'E0723'
+expect 0 "$RONDO" ir "$M" --after fuse -o x.ir
+awk '/^  run product <T,B>/ { line = $0; next } { print } line && /^  run scan/ { print line; line = "" }' x.ir >y.ir
+expect 0 "$RONDO" opt x.ir --pass lower_loops --lanes 8
+expect 1 "$RONDO" opt y.ir --pass lower_loops --lanes 8
+says err 'before something that it is computed from'
+expect 1 "$RONDO" opt built.ir --pass legalize --pass lower_loops
+says err 'run pass fuse first'
+printf 'module x\naxis 0 B batch\ninput 0 x data f<B>[2]\ngraph model { %%1 = input x : f<B>[2]  %%2 = pad %%1 {0} 1 0  output %%2 }\n' >z.ir
+expect 1 "$RONDO" opt z.ir --pass place
+says err 'run pass legalize first'
+expect 1 "$RONDO" opt x.ir --pass plan_memory
+says err 'E0724'
+expect 1 "$RONDO" opt y.lir --pass simplify
+says err 'E0724'
+expect 1 "$RONDO" explain "$M" --stop-after fuse
+says err "stopped after 'fuse'"
+expect 0 "$RONDO" ir "$M" --stage loops --print-after place --time-passes
+says err '^  place %'
+says err ' s .* plan_memory$'
 
 expect 0 "$RONDO" ir "$M" --dot
 says out '^digraph'

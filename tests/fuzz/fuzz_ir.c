@@ -90,6 +90,15 @@ static void through_passes(Ctx *ctx, Arena *a, Module *m, bool grad, const int64
     diag_clear(ctx);
 }
 
+/* A graph with decisions of its own, legal or not: a program, or a diagnostic. */
+static void take_decisions(Ctx *ctx, Arena *a, const Module *m) {
+    LProgram *p = NULL;
+    if (!m->graph.at[0]->stage.n) return;
+    bool ok = passes_run_on(module_copy(m, a), &p, "lower_loops", &(PassOptions){0}, NULL);
+    fuzz_require_silence(ctx, ok || diag_error_count(ctx), "stages that make no program are no error");
+    diag_clear(ctx);
+}
+
 static void run_graph(Ctx *ctx, Arena *a, const Source *s) {
     Module *m = module_parse(ctx, a, s);
     fuzz_require((m == NULL) == (diag_error_count(ctx) > 0), "errors and result disagree");
@@ -105,6 +114,7 @@ static void run_graph(Ctx *ctx, Arena *a, const Source *s) {
     fuzz_require(same(&once, &twice), "a module does not print to itself");
     axis_sizes(m, axis);
     if (!is_small(m, axis)) return;
+    take_decisions(ctx, a, m);
     evaluate(a, m, axis);
     through_passes(ctx, a, again, false, axis);
     if (has_loss(m)) through_passes(ctx, a, m, true, axis);
@@ -124,6 +134,7 @@ static void run_loops(Ctx *ctx, Arena *a, const Source *s) {
     fuzz_require_silence(ctx, again && lprogram_verify(again, "print"), "a printed program does not parse");
     lprogram_print(&twice, again);
     fuzz_require(same(&once, &twice), "a program does not print to itself");
+    fuzz_require_silence(ctx, passes_run_on(NULL, &p, "plan_memory", &(PassOptions){0}, NULL), "no plan of memory");
 }
 
 static void run(Ctx *ctx, Arena *a, const uint8_t *data, size_t size) {

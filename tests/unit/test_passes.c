@@ -85,6 +85,19 @@ bool same_values(const Module *before, const Module *after, const GenInputs *in,
 
 typedef bool (*PassFn)(Module *, const PassOptions *);
 
+/* What is printed parses to what prints the same. */
+static bool reads_back(Ctx *ctx, Arena *a, const Module *m)
+{
+    Str once = str_make(a), twice = str_make(a);
+    Module *again;
+
+    module_print(&once, m);
+    again = module_parse(ctx, a, source_add(ctx, "printed", once.at, once.n));
+    if (!again || !module_verify(again, "parse")) return false;
+    module_print(&twice, again);
+    return once.n == twice.n && !memcmp(once.at, twice.at, once.n);
+}
+
 static void test_pass(const char *name, uint64_t seed, bool grad)
 {
     Ctx *ctx = ctx_make(NULL);
@@ -106,8 +119,54 @@ static void test_pass(const char *name, uint64_t seed, bool grad)
     check(ok, name, seed);
     diagnostics(ctx, &a);
     check(ok && same_values(m, n, &in, &a, 1e-11), name, seed);
+    check(ok && reads_back(ctx, &a, n), "printed IR reads back", seed);
     ok = passes_run_named(n, name, &o, &changed);
-    check(ok && !changed, "idempotent", seed);
+    check(ok && !changed, arena_printf(&a, "%s applied twice changes nothing more", name), seed);
+    diagnostics(ctx, &a);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* legalize to plan_memory, one by one: values stay, each twice is as good as once, and what is printed after each reads back; the
+   program made from the text is the program. */
+static void test_lowering(uint64_t seed)
+{
+    static const char *const graph[] = {"legalize", "place", "fuse"};
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = gen_module(ctx, &a, seed, options(seed)), *n = module_copy(m, &a);
+    LowerOptions lower = {.V = 4, .registers = 16, .place = (Place)(seed % 4), .batch = 1 + (int64_t)(seed % 3) * 8};
+    PassOptions o = {.grad = true, .lower = &lower};
+    GenInputs in = gen_inputs(m, &a, seed);
+    LProgram *p[2] = {NULL, NULL};
+    Str text[2] = {str_make(&a), str_make(&a)};
+    bool changed, ok = passes_run(n, &o);
+
+    for (int k = 0; ok && k < 3; k++) {
+        ok = passes_run_named(n, graph[k], &o, &changed) && reads_back(ctx, &a, n);
+        check(ok, graph[k], seed);
+        ok = ok && passes_run_named(n, graph[k], &o, &changed);
+        check(ok && !changed, arena_printf(&a, "%s applied twice changes nothing more", graph[k]), seed);
+    }
+    check(ok && same_values(m, n, &in, &a, 1e-10), "lowering keeps values", seed);
+    for (int k = 0; ok && k < 2; k++) { /* from the module, from its text */
+        Str s = str_make(&a);
+        Module *again = n;
+        module_print(&s, n);
+        if (k) again = module_parse(ctx, &a, source_add(ctx, "fused", s.at, s.n));
+        ok = again && passes_run_on(again, &p[k], "lower_loops", &o, NULL);
+        ok = ok && passes_run_on(NULL, &p[k], "plan_memory", &o, NULL) && passes_run_on(NULL, &p[k], "plan_memory", &o, &changed);
+        check(ok && !changed, "plan_memory applied twice changes nothing more", seed);
+        if (ok) lprogram_print(&text[k], p[k]);
+    }
+    check(ok && text[0].n == text[1].n && !memcmp(text[0].at, text[1].at, text[0].n), "the program of the text is the program", seed);
+    if (ok) {
+        LProgram *again = lprogram_parse(ctx, &a, source_add(ctx, "program", text[0].at, text[0].n));
+        Str s = str_make(&a);
+        bool same = again && lprogram_verify(again, "parse") && passes_run_on(NULL, &again, "plan_memory", &o, &changed) && !changed;
+        if (same) lprogram_print(&s, again);
+        check(same && s.n == text[0].n && !memcmp(s.at, text[0].at, s.n), "plan_memory of a printed program", seed);
+    }
     diagnostics(ctx, &a);
     arena_free(&a);
     ctx_destroy(ctx);
@@ -271,11 +330,13 @@ int main(int argc, char **argv)
     for (uint64_t seed = first; seed < last; seed++) {
         for (uint32_t i = 0; i < pass_count; i++) {
             const char *name = pass_table[i].name;
-            if (!strcmp(name, "autodiff") || !strcmp(name, "jvp") || (only && strcmp(only, name))) continue;
+            bool rewrites = pass_table[i].optional || !strcmp(name, "legalize");
+            if (!rewrites || (only && strcmp(only, name))) continue;
             test_pass(name, seed, false);
             test_pass(name, seed, true);
         }
         if (only && !strcmp(only, "cell")) break;
+        if (!only || !strcmp(only, "lowering")) test_lowering(seed);
         if (!only || !strcmp(only, "gradient")) test_gradient(seed, false);
         if (!only || !strcmp(only, "pipeline")) test_gradient(seed, true);
         if (!only || !strcmp(only, "forward")) test_forward(seed);
