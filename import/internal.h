@@ -67,7 +67,7 @@ enum { GATE_I = 0, GATE_F, GATE_G, GATE_O, GATE_Z = 0, GATE_R, GATE_N };
 /* One direction of one layer. Matrices [H, I] and [H, K] row-major, K = P with a projection, else H. */
 typedef struct {
     RnnKind kind;
-    int64_t H, I, P;                     /* P: size after the projection of an LSTM, 0: none */
+    int64_t H, I, P;                     /* P: size after the projection of an LSTM without peepholes, 0: none */
     const char *gate, *act, *out;        /* functions; out: LSTM's of the cell state */
     double clip;                         /* of what goes into the activations; 0: none */
     bool coupled, reset_after, peephole; /* coupled: f = 1 - i */
@@ -81,6 +81,7 @@ typedef struct {
 /* `name = CELL[H](x)` and its weights. Returns the name; NULL with a diagnostic. */
 const char *rnn_write(Writer *w, const char *wanted, const Rnn *r, const char *x);
 int rnn_gates(RnnKind k); /* 1, 3, 4 */
+char rnn_state(const Rnn *r); /* the name of the state that is its output: h, or r of std's projected LSTM */
 
 /* `name = dense[O](x)`: W [O, I] row-major, b may be NULL. */
 const char *dense_write(Writer *w, const char *wanted, int64_t O, int64_t I, const double *W, const double *b, const char *act,

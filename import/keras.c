@@ -353,10 +353,18 @@ static bool functional(Keras *k, const Saved *s, const Json *config, const Json 
     return layer_weights(k, s, layers) && put_outputs(k, json_get(config, "output_layers"));
 }
 
+/* RTNeural writes sizes as lists of one. */
+static double first_size(const Json *j, const char *key) {
+    const Json *x = json_get(j, key);
+    double v = x && x->kind == JSON_LIST_ && x->n ? x->item[0].number : json_number_of(j, key, 1);
+    return v >= 0 && v < 1e6 ? v : 0;
+}
+
 /* {"in_shape": [null, null, 1], "layers": [{"type", "activation", "shape", "weights"}, ..]}: RTNeural's form. */
 static bool rtneural(Keras *k, const Json *j, const Json *layers) {
-    static const char *const types[][2] = {{"dense", "Dense"}, {"time-distributed-dense", "Dense"}, {"lstm", "LSTM"},
-                                           {"gru", "GRU"},     {"activation", "Activation"},        {"prelu", "PReLU"}};
+    static const char *const types[][2] = {{"dense", "Dense"},  {"time-distributed-dense", "Dense"}, {"lstm", "LSTM"},
+                                           {"gru", "GRU"},      {"activation", "Activation"},        {"prelu", "PReLU"},
+                                           {"conv1d", "Conv1D"}};
     add_input(k, json_get(j, "in_shape"));
     for (uint32_t i = 0; i < layers->n; i++) {
         const Json *x = &layers->item[i], *shape = json_get(x, "shape");
@@ -369,17 +377,18 @@ static bool rtneural(Keras *k, const Json *j, const Json *layers) {
         if (!json_weights(k, l, json_get(x, "weights"))) return false;
         bool cell = !strcmp(type, "lstm") || !strcmp(type, "gru");
         double units = shape && shape->kind == JSON_LIST_ && shape->n ? shape->item[shape->n - 1].number : 0;
+        if (!(units >= 1 && units <= 1e7)) return keras_refuse(k, l, "its shape does not say how many outputs it has");
         for (const char *p = act; *p; p++)
             if (!isalnum((unsigned char)*p) && *p != '_') return keras_refuse(k, l, "its activation is malformed");
+        const char *plain = cell ? "tanh" : "linear";
+        bool two_rows = l->weight.n > 2 && l->weight.at[2].rank == 2;
         const char *text = arena_printf(
             k->w.a,
-            "{\"units\": %.0f, \"activation\": \"%s\", \"recurrent_activation\": \"sigmoid\", \"use_bias\": %s, "
-            "\"return_sequences\": true, \"reset_after\": %s}",
-            units >= 1 && units < 1e9 ? units : 0,
-            *act   ? act
-            : cell ? "tanh"
-                   : "linear",
-            l->weight.n > (cell ? 2 : 1) ? "true" : "false", l->weight.n > 2 && l->weight.at[2].rank == 2 ? "true" : "false");
+            "{\"units\": %.0f, \"filters\": %.0f, \"activation\": \"%s\", \"recurrent_activation\": \"sigmoid\", "
+            "\"use_bias\": %s, \"return_sequences\": true, \"reset_after\": %s, \"padding\": \"causal\", "
+            "\"kernel_size\": %.0f, \"dilation_rate\": %.0f, \"groups\": %.0f}",
+            units, units, *act ? act : plain, l->weight.n > (cell ? 2 : 1) ? "true" : "false", two_rows ? "true" : "false",
+            first_size(x, "kernel_size"), first_size(x, "dilation"), first_size(x, "groups"));
         if (!(l->config = json_read(k->w.ctx, k->w.a, "layer", text, strlen(text)))) return false;
     }
     return chain(k);

@@ -197,6 +197,49 @@ static bool pooling(Keras *k, KLayer *l, const Json *c, const KValue *in) {
     return true;
 }
 
+/* A number that Keras writes as 3 or [3]. */
+static int64_t whole(const Json *c, const char *key, int64_t otherwise) {
+    const Json *j = json_get(c, key);
+    if (j && j->kind == JSON_LIST_ && j->n == 1) j = &j->item[0];
+    double v = j && j->kind == JSON_NUMBER_ ? j->number : j ? -1 : (double)otherwise;
+    return v >= 1 && v <= 10000 && v == floor(v) ? (int64_t)v : -1;
+}
+
+/* A causal convolution is a product with each of the steps it reaches back to. */
+static bool conv(Keras *k, KLayer *l, const Json *c, const KValue *in) {
+    int64_t O = size_of(k, l, c, "filters"), K = whole(c, "kernel_size", 1), D = whole(c, "dilation_rate", 1);
+    if (!O) return false;
+    if (!in->seq || K < 1 || D < 1 || whole(c, "strides", 1) != 1 || whole(c, "groups", 1) != 1 ||
+        (K > 1 && strcmp(json_text(c, "padding", "valid"), "causal")) ||
+        !strcmp(json_text(c, "data_format", ""), "channels_first"))
+        return keras_refuse(k, l, "only causal convolutions over the steps, without strides and groups, are read");
+    const char *act = activation(k, l, c, "activation", "linear");
+    const Array *W = l->weight.n > l->taken ? &l->weight.at[l->taken++] : NULL;
+    if (!act) return false;
+    if (!W || W->rank != 3 || W->dim[0] != K || W->dim[1] != in->n || W->dim[2] != O) {
+        diag_error(k->w.ctx, 652, NOWHERE,
+                   "%s: layer '%.80s' (%.60s): its kernel is missing or has other dims than [%lld, %lld, %lld]", k->w.what,
+                   l->name, l->cls, (long long)K, (long long)in->n, (long long)O);
+        return false;
+    }
+    const double *b = json_flag(c, "use_bias", true) ? weight(k, l, "bias", O, 0) : NEW_N(k->w.a, double, O);
+    Str s = str_make(k->w.a);
+    for (int64_t i = 0; b && i < K; i++) {
+        int64_t back = (K - 1 - i) * D;
+        const double *tap = transposed(k->w.a, (const double *)W->data + i * in->n * O, in->n, O);
+        const char *name =
+            writer_param(&k->w, arena_printf(k->w.a, "%.50s_W%lld", l->name, (long long)i), 2, (int64_t[]){O, in->n}, tap);
+        if (!name) return false;
+        if (back)
+            str_printf(&s, "%s @ shift(%s, %lld) + ", name, in->text, (long long)back);
+        else
+            str_printf(&s, "%s @ %s + ", name, in->text);
+    }
+    const char *bias = b ? writer_param(&k->w, arena_printf(k->w.a, "%.50s_b", l->name), 1, &O, b) : NULL;
+    KValue v = {.seq = true, .n = O};
+    return bias && plain(k, l, &v, "%s(%s%s)", act, s.at, bias);
+}
+
 /* ---- recurrent layers ---------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -361,6 +404,7 @@ static const struct {
     LayerFn fn;
 } layers[] = {
     {"Dense", dense},
+    {"Conv1D", conv},
     {"Activation", activation_layer},
     {"ReLU", relu},
     {"LeakyReLU", leaky},
@@ -412,7 +456,7 @@ static bool time_distributed(Keras *k, KLayer *l, const Json *c, const KValue *i
     const Json *inner = json_get(c, "layer"), *config = json_get(inner, "config");
     const char *cls = json_text(inner, "class_name", "?"), *outer = l->cls;
     LayerFn fn = find_layer(cls);
-    if (!in->seq || !config || !fn || fn == bidirectional || fn == pooling || fn == flatten)
+    if (!in->seq || !config || !fn || fn == bidirectional || fn == conv || fn == pooling || fn == flatten)
         return keras_refuse(k, l, "a '%.60s' at each step has no counterpart in Rondo", cls);
     l->cls = cls;
     bool ok = fn(k, l, config, in);

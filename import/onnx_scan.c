@@ -23,13 +23,16 @@ static bool read_scan(Onnx *o, const OnnxNode *n, Scan *s) {
         return onnx_refuse(o, "its body has other inputs or outputs than the node");
     s->scans = n->nout - s->states;
     if (s->old && *n->in[0]) return onnx_refuse(o, "its lengths are an input; Rondo takes lengths with the data");
-    static const char *const order[] = {"scan_input_directions", "scan_output_directions", "scan_output_axes", "directions"};
-    for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
-        const OnnxAttr *d = onnx_attr(n, order[k]);
-        for (uint32_t i = 0; d && i < d->ni; i++)
-            if (d->is[i]) return onnx_refuse(o, "%s other than 0 are not read", order[k]);
-    }
+    const OnnxAttr *axes = onnx_attr(n, "scan_output_axes");
+    for (uint32_t i = 0; axes && i < axes->ni; i++)
+        if (axes->is[i]) return onnx_refuse(o, "scan_output_axes other than 0 are not read");
     return true;
+}
+
+/* Whether scanned value i of an attribute runs from the last step to the first. */
+static bool backwards(const OnnxNode *n, const char *attr, uint32_t i) {
+    const OnnxAttr *d = onnx_attr(n, attr);
+    return d && i < d->ni && d->is[i] == 1;
 }
 
 /* A value inside the body like one outside, without batch and time. */
@@ -126,7 +129,9 @@ static bool results(Onnx *o, const OnnxNode *n, const Scan *s, const char *insta
             if (!v) return false;
             continue;
         }
-        v = onnx_emit(o, n, k, NULL, 1, "%s.%s", instance, result[k - s->states]);
+        bool back = backwards(n, "scan_output_directions", k - s->states);
+        const char *form = back ? "reverse(%s.%s)" : "%s.%s";
+        v = onnx_emit(o, n, k, NULL, 1, "%s", arena_printf(o->w.a, form, instance, result[k - s->states]));
         if (!v) return false;
         /* roles as the scanned input has them; the features of the step are in the file's description of the body */
         const OnnxPort *p = &s->body->out[k];
@@ -155,8 +160,11 @@ bool onnx_scan(Onnx *o, const OnnxNode *n) {
     if (!text) return false;
     const char *cell = writer_declare(w, "scan_step", "The body of an ONNX Scan.", "cell", text);
     Str call = str_make(w->a);
-    for (uint32_t k = 0; k < s.scanned; k++)
-        str_printf(&call, "%s%s", k ? ", " : "", onnx_in(o, n, s.first + s.states + k)->text);
+    for (uint32_t k = 0; k < s.scanned; k++) {
+        const char *x = onnx_in(o, n, s.first + s.states + k)->text;
+        bool back = backwards(n, s.old ? "directions" : "scan_input_directions", k);
+        str_printf(&call, back ? "%sreverse(%s)" : "%s%s", k ? ", " : "", x);
+    }
     for (uint32_t k = 0; k < s.states; k++) {
         const char *start = initial(o, onnx_in(o, n, s.first + k));
         if (!start) return false;

@@ -103,6 +103,8 @@ const char *keras_activation(Writer *w, const char *name, int version) {
 
 int rnn_gates(RnnKind k) { return k == RNN_LSTM ? 4 : k == RNN_GRU ? 3 : 1; }
 
+char rnn_state(const Rnn *r) { return r->P ? 'r' : 'h'; }
+
 static const char *const letter[3][4] = {{""}, {"z", "r", "n"}, {"i", "f", "g", "o"}};
 
 /* What goes into an activation, with the clip around it. */
@@ -123,27 +125,20 @@ static void put_gate(Str *s, const Rnn *r, const char *left, const char *act, co
     str_putc(s, '\n');
 }
 
-/* Matrices and biases of the gates named by `gates`, one letter each. K: columns of the recurrent matrices. */
-static void put_params(Str *s, const char *gates, const char *K) {
-    static const char *const type[] = {"[H, I] = glorot_uniform", NULL, "[H] = 0"};
+/* Matrices and biases of the gates named by `gates`, one letter each. */
+static void put_params(Str *s, const char *gates) {
+    static const char *const type[] = {"[H, I] = glorot_uniform", "[H, H] = glorot_uniform", "[H] = 0"};
     for (int m = 0; m < 3; m++) {
         str_put(s, "    param ");
         for (const char *g = gates; *g; g++) str_printf(s, "%s%c%c", g == gates ? "" : ", ", "WUb"[m], *g);
-        if (m == 1)
-            str_printf(s, ": [H, %s] = glorot_uniform\n", K);
-        else
-            str_printf(s, ": %s\n", type[m]);
+        str_printf(s, ": %s\n", type[m]);
     }
 }
 
 static void put_lstm(Str *s, const Rnn *r) {
-    put_params(s, r->coupled ? "igo" : "ifgo", r->P ? "P" : "H");
+    put_params(s, r->coupled ? "igo" : "ifgo");
     if (r->peephole) str_printf(s, "    param pi, %spo: [H] = 0\n", r->coupled ? "" : "pf, ");
-    if (r->P) str_put(s, "    param V: [P, H] = glorot_uniform\n");
-    if (r->P)
-        str_put(s, "    state h: [P] = 0\n    state c: [H] = 0\n");
-    else
-        str_put(s, "    state h, c: [H] = 0\n");
+    str_put(s, "    state h, c: [H] = 0\n");
     put_gate(s, r, "i", r->gate, r->peephole ? "Wi @ x + Ui @ h + pi * c + bi" : "Wi @ x + Ui @ h + bi");
     if (r->coupled)
         str_put(s, "    f = 1 - i\n");
@@ -152,11 +147,11 @@ static void put_lstm(Str *s, const Rnn *r) {
     put_gate(s, r, "g", r->act, "Wg @ x + Ug @ h + bg");
     str_put(s, "    c' = f * c + i * g\n");
     put_gate(s, r, "o", r->gate, r->peephole ? "Wo @ x + Uo @ h + po * c' + bo" : "Wo @ x + Uo @ h + bo");
-    str_printf(s, r->P ? "    h' = V @ (o * %s(c'))\n" : "    h' = o * %s(c')\n", r->out);
+    str_printf(s, "    h' = o * %s(c')\n", r->out);
 }
 
 static void put_gru(Str *s, const Rnn *r) {
-    put_params(s, "zrn", "H");
+    put_params(s, "zrn");
     if (r->reset_after) str_put(s, "    param cn: [H] = 0\n");
     str_put(s, "    state h: [H] = 0\n");
     put_gate(s, r, "z", r->gate, "Wz @ x + Uz @ h + bz");
@@ -166,7 +161,7 @@ static void put_gru(Str *s, const Rnn *r) {
 }
 
 static bool is_std(const Rnn *r) {
-    if (r->clip > 0 || r->P || r->coupled) return false;
+    if (r->clip > 0 || r->coupled) return false;
     return r->kind != RNN_LSTM || !strcmp(r->act, r->out);
 }
 
@@ -177,15 +172,17 @@ static const char *cell_text(Writer *w, const Rnn *r) {
         const char *name = r->kind == RNN_SIMPLE ? "simple_rnn"
                            : r->kind == RNN_GRU  ? (r->reset_after ? "gru" : "gru_v1")
                            : r->peephole         ? "lstm_peephole"
+                           : r->P                ? "lstm_projected"
                                                  : "lstm";
         str_printf(&s, "%s[%lld", name, (long long)r->H);
+        if (r->P) str_printf(&s, ", %lld", (long long)r->P);
         if (strcmp(r->act, "tanh")) str_printf(&s, ", act = %s", r->act);
         if (r->kind != RNN_SIMPLE && strcmp(r->gate, "sigmoid")) str_printf(&s, ", gate = %s", r->gate);
         str_putc(&s, ']');
         return s.at;
     }
     Str body = str_make(w->a);
-    str_printf(&body, "[H%s](x: [I]) {\n", r->P ? ", P" : "");
+    str_put(&body, "[H](x: [I]) {\n");
     if (r->kind == RNN_LSTM)
         put_lstm(&body, r);
     else if (r->kind == RNN_GRU)
@@ -201,16 +198,12 @@ static const char *cell_text(Writer *w, const Rnn *r) {
     str_printf(&why, "%s, not of std:", kind);
     if (r->clip > 0) str_printf(&why, " what enters an activation is clipped to +-%g;", r->clip);
     if (r->coupled) str_put(&why, " the forget gate is 1 - i (input_forget);");
-    if (r->P) str_put(&why, " the output is projected to P;");
     if (r->kind == RNN_LSTM && strcmp(r->act, r->out))
         str_printf(&why, " %s for the candidate, %s for the cell state;", r->act, r->out);
     why.at[why.n - 1] = '.';
     const char *wanted = r->kind == RNN_LSTM ? "imported_lstm" : r->kind == RNN_GRU ? "imported_gru" : "imported_rnn";
     const char *name = writer_declare(w, wanted, why.at, "cell", body.at);
-    if (r->P)
-        str_printf(&s, "%s[%lld, %lld]", name, (long long)r->H, (long long)r->P);
-    else
-        str_printf(&s, "%s[%lld]", name, (long long)r->H);
+    str_printf(&s, "%s[%lld]", name, (long long)r->H);
     return s.at;
 }
 
@@ -231,14 +224,14 @@ static bool put_weights(Writer *w, const char *name, const Rnn *r) {
         if (!(r->coupled && k == 1) &&
             !writer_weight(w, arena_printf(w->a, "%s.p%c", name, "ifo"[k]), 1, &r->H, r->p[k] ? r->p[k] : zero))
             return false;
-    return !r->P || writer_weight(w, arena_printf(w->a, "%s.V", name), 2, (int64_t[]){r->P, r->H}, r->proj);
+    return !r->P || writer_weight(w, arena_printf(w->a, "%s.Wr", name), 2, (int64_t[]){r->P, r->H}, r->proj);
 }
 
 const char *rnn_write(Writer *w, const char *wanted, const Rnn *r, const char *x) {
     const char *name = writer_name(w, wanted), *cell = cell_text(w, r);
     Str s = str_make(w->a);
     str_printf(&s, "%s = %s(%s", name, cell, x);
-    if (r->h) str_printf(&s, ", h = %s", r->h);
+    if (r->h) str_printf(&s, ", %c = %s", rnn_state(r), r->h);
     if (r->c) str_printf(&s, ", c = %s", r->c);
     str_putc(&s, ')');
     if (r->order) str_printf(&s, "  # gates in the source: %s", r->order);

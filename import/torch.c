@@ -130,8 +130,9 @@ static bool recurrent(Torch *t, const Json *j, const char *kind, const char *nam
         int64_t K = s.P ? s.P : s.H;
         for (int c = 0; states && c < (s.kind == RNN_LSTM ? 2 : 1); c++) {
             const char *source = arena_printf(t->w.a, "%s_n of layer %d", c ? "c" : "h", l);
-            const char *text = b ? arena_printf(t->w.a, "[%s.%c'.last, %s.%c'.last]", f, "hc"[c], b, "hc"[c])
-                                 : arena_printf(t->w.a, "%s.%c'.last", f, "hc"[c]);
+            char state = c ? 'c' : s.P ? 'r' : 'h';
+            const char *text = b ? arena_printf(t->w.a, "[%s.%c'.last, %s.%c'.last]", f, state, b, state)
+                                 : arena_printf(t->w.a, "%s.%c'.last", f, state);
             output_state(t, arena_printf(t->w.a, "%s_%s", f, c ? "c_n" : "h_n"), text, (b ? 2 : 1) * (c ? s.H : K), source);
         }
         t->x = f;

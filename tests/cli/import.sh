@@ -113,7 +113,7 @@ json keras 'circle' '{"class_name": "Functional", "config": {"layers": [
     {"class_name": "Add", "name": "a", "config": {}, "inbound_nodes": [[["b", 0, 0], ["b", 0, 0]]]},
     {"class_name": "Add", "name": "b", "config": {}, "inbound_nodes": [[["a", 0, 0], ["a", 0, 0]]]}], "output_layers": [["a", 0, 0]]}}'
 json keras 'is missing' '{"class_name": "Sequential", "config": {"layers": [{"class_name": "LSTM", "config": {"units": 2, "batch_input_shape": [null, null, 1]}}]}}'
-json keras 'does not know' '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Conv1D", "config": {"batch_input_shape": [null, null, 1]}}]}}'
+json keras 'does not know' '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Conv2D", "config": {"batch_input_shape": [null, null, 1]}}]}}'
 json keras 'no size' '{"class_name": "Sequential", "config": {"layers": [{"class_name": "Dense", "config": {"units": -1, "batch_input_shape": [null, 1]}}]}}'
 awk 'BEGIN { for (i = 0; i < 100000; i++) printf "[" }' >bad/deep.json
 refused keras bad/deep.json

@@ -1,6 +1,7 @@
 /* test_fault: what happens when the Nth allocation fails, for every N, and when a file cannot be written to its end. Each piece of
    work is done with every N until it succeeds: it must end with its "no memory" status, give all memory back, leave files whole,
    and succeed on the same handle once there is memory again. Run from the project's root. */
+#include "import/import.h"
 #include "runtime/internal.h"
 
 #include <dirent.h>
@@ -251,7 +252,18 @@ static bool compile(Ctx *ctx, Arena *a, const char *source, size_t ballast) {
     return emit_c_kernels(&c, back, &(CEmitOptions){.prefix = "k", .exported = true, .env = true});
 }
 
-static bool attempt_compile(const char *source, long n, size_t ballast) {
+/* Models of each kind, as bytes and as archives, to text and weights. */
+static bool import_models(Ctx *ctx, Arena *a, const char *source, size_t ballast) {
+    (void)source;
+    arena_alloc(a, ballast);
+    Imported im;
+    return import_onnx(ctx, a, "tests/import/onnx/embed/model.onnx", NULL, &im) && import_keras(ctx, a, "tests/import/keras/text.keras", NULL, &im) &&
+           import_torch(ctx, a, "tests/import/torch/tagger.json", NULL, &im);
+}
+
+typedef bool (*Piece)(Ctx *ctx, Arena *a, const char *source, size_t ballast);
+
+static bool attempt_piece(Piece piece, const char *what, const char *source, long n, size_t ballast) {
     Faulty f = {n, 0, false, false};
     int files = open_files();
     volatile bool ok = false, unwound = false;
@@ -260,7 +272,7 @@ static bool attempt_compile(const char *source, long n, size_t ballast) {
         Arena a = arena_make(ctx);
         CtxFrame frame;
         if (CTX_TRY(ctx, &frame)) {
-            ok = compile(ctx, &a, source, ballast);
+            ok = piece(ctx, &a, source, ballast);
             CTX_END(ctx);
         } else unwound = true;
         bool told = false;
@@ -268,24 +280,24 @@ static bool attempt_compile(const char *source, long n, size_t ballast) {
             told = told || diag_at(ctx, i)->code == 900;
             if (diag_at(ctx, i)->kind == DIAG_ERROR && diag_at(ctx, i)->code != 900) printf("%s\n", diag_at(ctx, i)->text);
         }
-        check(ok != unwound && told == unwound, "a program, or a message that memory ran out", "compile", n);
+        check(ok != unwound && told == unwound, "a result, or a message that memory ran out", what, n);
         arena_free(&a);
         ctx_destroy(ctx);
     }
-    check(f.alive == 0, "all memory comes back", "compile", n);
-    check(open_files() == files, "no file stays open", "compile", n);
+    check(f.alive == 0, "all memory comes back", what, n);
+    check(open_files() == files, "no file stays open", what, n);
     return ok;
 }
 
-static void test_compile(void) {
+static void test_piece(Piece piece, const char *what) {
     int before = passed;
     for (size_t ballast = 16; ballast < 40000; ballast += 9000) {
         bool done = false;
         long n = 0;
-        for (; !done && n < 2000; n++) done = attempt_compile(text, n, ballast);
-        check(done, "it ends", "compile", n);
+        for (; !done && n < 2000; n++) done = attempt_piece(piece, what, text, n, ballast);
+        check(done, "it ends", what, n);
     }
-    printf("compile: %d checks\n", passed - before);
+    printf("%s: %d checks\n", what, passed - before);
 }
 
 /* ---- files that cannot be written to their end -------------------------------------------------------------------------- */
@@ -351,7 +363,8 @@ int main(void) {
     for (size_t i = 0; i < sizeof x_data / sizeof *x_data; i++) x_data[i] = (float)(i % 5) * 0.2f;
     for (size_t i = 0; i < sizeof y_data / sizeof *y_data; i++) y_data[i] = (float)(i % 3) * 0.3f;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    test_compile();
+    test_piece(compile, "compile");
+    test_piece(import_models, "import");
     test_api();
     test_full();
     sweep(dir, true);
