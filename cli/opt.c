@@ -9,7 +9,7 @@
 static bool is_graph(const char *t) {
     for (;;) {
         while (isspace((unsigned char)*t)) t++;
-        if (*t != ';' && *t != '#') break;
+        if (*t != ';' && *t != '/') break;
         while (*t && *t != '\n') t++;
     }
     return !strncmp(t, "module", 6);
