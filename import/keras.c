@@ -110,12 +110,15 @@ static const char *snake_case(Arena *a, const char *cls) {
 static bool h5_weights(Keras *k, const Saved *s, KLayer *l, const char *group) {
     static const char *const part[] = {"vars", "cell/vars", "layer/vars", "forward_layer/cell/vars",
                                        "backward_layer/cell/vars"};
-    for (size_t p = 0; p < sizeof part / sizeof *part; p++)
-        for (uint32_t i = 0;; i++) {
-            const Array *x = arrays_find(&s->h5, arena_printf(k->w.a, "layers/%s/%s/%u", group, part[p], (unsigned)i));
-            if (!x) break;
-            VEC_PUSH(k->w.a, l->weight) = *x;
-        }
+    static const char *const root[] = {"layers",
+                                       "_layer_checkpoint_dependencies"}; /* the second: the first files of this form */
+    for (size_t r = 0; r < 2 && !l->weight.n; r++)
+        for (size_t p = 0; p < sizeof part / sizeof *part; p++)
+            for (uint32_t i = 0;; i++) {
+                const Array *x = arrays_find(&s->h5, arena_printf(k->w.a, "%s/%s/%s/%u", root[r], group, part[p], (unsigned)i));
+                if (!x) break;
+                VEC_PUSH(k->w.a, l->weight) = *x;
+            }
     return l->weight.n > 0;
 }
 

@@ -52,6 +52,8 @@ typedef struct {
     Arrays given;         /* vectors by ONNX's names of the inputs; empty: none */
     VEC(Value *) input;   /* of the run, in order */
     const OnnxNode *node; /* under translation, for messages */
+    const char *lengths; /* sequence_lens of the recurrent layers so far; NULL: none has them */
+    bool without; /* a recurrent layer or a Scan ran over all steps */
 } Onnx;
 
 bool onnx_translate(Onnx *o, const ImportOptions *opt, const char *path);
@@ -68,6 +70,9 @@ Value *onnx_alias(Onnx *o, const OnnxNode *n, uint32_t k, const Value *like); /*
 void value_add_dim(Value *v, DimRole role, int64_t dim);
 bool onnx_refuse(const Onnx *o, const char *fmt, ...) PORT_PRINTF(2, 3); /* 651, at o->node */
 
+/* What runs over time without lengths, padding and all. False with a diagnostic if something else in the graph has lengths: in Rondo
+   they hold for a sequence wherever it is used. */
+bool onnx_all_steps(Onnx *o);
 bool onnx_recurrent(Onnx *o, const OnnxNode *n); /* RNN, GRU, LSTM */
 bool onnx_scan(Onnx *o, const OnnxNode *n);
 bool onnx_shape_op(Onnx *o, const OnnxNode *n, bool *done); /* *done: it was one */

@@ -212,6 +212,7 @@ static bool reduce(Onnx *o, const OnnxNode *n, const Value *x, const char *fn) {
         rest = rest || (!hit && x->role[d] == DIM_FEATURE);
     }
     if (feature && rest) return onnx_refuse(o, "it works on some dims of the features only");
+    if (time && !onnx_all_steps(o)) return false;
     const char *s = time ? arena_printf(o->w.a, "%s.%s", x->text, fn) : x->text;
     if (feature) s = arena_printf(o->w.a, "[%s(%s)]", fn, s);
     Value *v = onnx_emit(o, n, 0, x, feature ? 1 : x->n, "%s", s);

@@ -62,6 +62,24 @@ static bool direction(Onnx *o, const OnnxNode *n, Layer *l) {
     return l->D == 2 || l->reversed || !strcmp(s, "forward") || onnx_refuse(o, "there is no direction '%.40s'", s);
 }
 
+bool onnx_all_steps(Onnx *o) {
+    o->without = true;
+    return !o->lengths ||
+           onnx_refuse(o, "it runs over the padding of sequences, which have lengths ('%.60s') elsewhere in the graph",
+                       o->lengths);
+}
+
+/* The lengths of one node are those of all. */
+static bool take_lengths(Onnx *o, const Value *len) {
+    if (!len) return onnx_all_steps(o);
+    if (len->kind != VALUE_LENGTHS) return onnx_refuse(o, "its lengths are fixed in the file; Rondo takes them with the data");
+    if (o->without || (o->lengths && strcmp(o->lengths, len->source)))
+        return onnx_refuse(o, "it has lengths ('%.60s'), but something else in the graph runs over all steps or has others",
+                           len->source);
+    o->lengths = len->source;
+    return true;
+}
+
 static bool sequence(Onnx *o, const OnnxNode *n, Layer *l) {
     const Value *x = l->X = onnx_in(o, n, 0), *len = onnx_in(o, n, 4);
     if (!x || x->kind != VALUE_RUN) return onnx_refuse(o, "its X is not computed from an input");
@@ -70,8 +88,7 @@ static bool sequence(Onnx *o, const OnnxNode *n, Layer *l) {
         return onnx_refuse(o, "the dims of its X are not %s",
                            l->batch_first ? "batch, time, features" : "time, batch, features");
     l->I = x->n;
-    if (!len || len->kind == VALUE_LENGTHS) return true;
-    return onnx_refuse(o, "its lengths are fixed in the file; Rondo takes them with the data");
+    return take_lengths(o, len);
 }
 
 static bool read_layer(Onnx *o, const OnnxNode *n, Layer *l) {

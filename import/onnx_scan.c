@@ -151,7 +151,7 @@ static bool results(Onnx *o, const OnnxNode *n, const Scan *s, const char *insta
 bool onnx_scan(Onnx *o, const OnnxNode *n) {
     Scan s = {0};
     if (o->w.scope->cell) return onnx_refuse(o, "a Scan inside the body of a Scan");
-    if (!read_scan(o, n, &s) || !operands(o, n, &s)) return false;
+    if (!onnx_all_steps(o) || !read_scan(o, n, &s) || !operands(o, n, &s)) return false;
     Writer *w = &o->w;
     const char *instance = writer_name(w, *n->name ? n->name : "scan");
     const char **state = NEW_N(w->a, const char *, s.states + 1), **result = NEW_N(w->a, const char *, s.scans + 1);

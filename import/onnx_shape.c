@@ -319,6 +319,7 @@ static bool gather(Onnx *o, const OnnxNode *n, const Value *x) {
     if (axis < 0) axis += x->rank;
     if (axis < 0 || axis >= x->rank) return onnx_refuse(o, "its axis is out of range");
     Value *v = NULL;
+    if (x->role[axis] == DIM_TIME && !onnx_all_steps(o)) return false;
     if (x->role[axis] == DIM_TIME && (at == 0 || at == -1)) {
         v = onnx_emit(o, n, 0, x, x->n, "%s.%s", x->text, at == 0 ? "first" : "last");
         if (v) v->seq = false;
@@ -358,6 +359,7 @@ static bool slice(Onnx *o, const OnnxNode *n, const Value *x) {
     if (!(axis >= 0 && axis < rank)) return onnx_refuse(o, "its axis is out of range");
     int d = (int)axis;
     if (x->kind == VALUE_RUN && x->role[d] == DIM_TIME) {
+        if (!onnx_all_steps(o)) return false;
         bool last = lo == -1 && hi > 1e9 && step == 1, first = lo == 0 && hi == 1 && step == 1;
         if (lo == -1 && hi < -1e9 && step == -1) return onnx_emit(o, n, 0, x, x->n, "reverse(%s)", x->text) != NULL;
         if (lo == 0 && hi > 1e9 && step == 1) return onnx_alias(o, n, 0, x) != NULL;

@@ -196,7 +196,11 @@ static const char *cell_text(Writer *w, const Rnn *r) {
     const char *kind = r->kind == RNN_LSTM ? "LSTM" : r->kind == RNN_GRU ? "GRU" : "RNN";
     Str why = str_make(w->a);
     str_printf(&why, "%s, not of std:", kind);
-    if (r->clip > 0) str_printf(&why, " what enters an activation is clipped to +-%g;", r->clip);
+    if (r->clip > 0) {
+        str_put(&why, " what enters an activation is clipped to +-");
+        str_float(&why, (float)r->clip);
+        str_putc(&why, ';');
+    }
     if (r->coupled) str_put(&why, " the forget gate is 1 - i (input_forget);");
     if (r->kind == RNN_LSTM && strcmp(r->act, r->out))
         str_printf(&why, " %s for the candidate, %s for the cell state;", r->act, r->out);

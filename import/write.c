@@ -31,10 +31,10 @@ bool import_refuse(Ctx *ctx, const char *what, const char *where, const char *fm
 /* Words that a binding, an input or a declaration cannot have: keywords, members of every value, what the text itself uses. */
 static bool is_reserved(const char *s) {
     static const char *const word[] = {
-        "and",  "bool",   "cell",    "const",     "false",  "fn",     "import", "in",      "mod",   "model", "not",
-        "or",   "param",  "repeat",  "return",    "seq",    "state",  "token",  "true",    "data",  "init",  "input",
-        "loss", "metric", "noise",   "optimizer", "output", "target", "train",  "last",    "first", "mean",  "sum",
-        "max",  "min",    "softmax", "training",  "pi",     "steps",  "fan_in", "fan_out", "row",   "col"};
+        "and",  "bool",   "cell",    "const",     "false",  "fn",     "import", "in",     "mod",     "model", "not",
+        "or",   "param",  "repeat",  "return",    "seq",    "state",  "token",  "true",   "data",    "init",  "input",
+        "loss", "metric", "noise",   "optimizer", "output", "target", "train",  "last",   "first",   "mean",  "sum",
+        "max",  "min",    "softmax", "training",  "pi",     "steps",  "T",      "fan_in", "fan_out", "row",   "col"};
     for (size_t i = 0; i < sizeof word / sizeof *word; i++)
         if (!strcmp(word[i], s)) return true;
     return false;

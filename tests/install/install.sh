@@ -7,6 +7,7 @@ for f in bin/rondo include/rondo.h share/man/man1/rondo.1; do [ -f "$P/$f" ] || 
 lib=$(dirname "$(find "$P" -name librondo.a)")
 [ -f "$lib/librondo.so" ] || fail "librondo.so is not installed"
 [ -n "$(find "$P/share/rondo/std" -name '*.rondo')" ] || fail "share/rondo/std is empty"
+"$P/bin/rondo" import onnx "$SRC/tests/import/onnx/embed/model.onnx" -o imported >log 2>&1 || { cat log; fail "the installed importer of ONNX"; }
 
 # only rondo_x is exported (and what debuggers look for)
 bad=$(nm -D --defined-only "$lib/librondo.so" | awk '{ print $3 }' | grep -vE '^(rondo_|__jit_debug_)' || true)
