@@ -68,13 +68,11 @@ typedef struct {
     double other; /* one for each element that an elementwise operation or a reduction makes */
 } Flops;
 Flops module_flops(const Module *m, const int64_t *axis);
+void flops_of_dot(const Graph *g, Ref r, const int64_t *axis, Flops *f); /* added to f->product */
 /* Sizes of the axes for a batch of B and sequences of T steps. */
 void cli_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis);
 /* Fused multiply-adds in registers, in flop/s: the best of many bursts on one core. 0 with a diagnostic. */
 double fma_peak(Ctx *ctx, bool f64, double seconds);
-
-/* One line a loop over time and a product, in order: merged, hoisted, sunk. `before`: the module as built; m: after the passes. */
-void put_stages(Str *s, const Module *before, const Module *m);
 
 /* A JSON text: "..." with escapes. */
 void put_json_string(Str *s, const char *text);

@@ -1,21 +1,25 @@
 /* rondo explain: what the compiler did to a model and why, and what a call costs. */
-#include "cli/cli.h"
+#include "cli/products.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-static void put_lines(Str *out, const char *text, bool json) {
+static bool is_slow(const char *line) { return !strncmp(line, "slow path: ", 11) || !strncmp(line, "one thread: ", 12); }
+
+/* Lines as they are, or as JSON texts; of those only the ones that name a slow path. */
+static void put_lines(Str *out, const char *text, bool json, bool slow) {
     bool first = true;
     while (text && *text) {
         size_t n = strcspn(text, "\n");
         char *line = arena_strndup(out->arena, text, n);
-        if (json) {
+        line += strspn(line, " ");
+        if (json && (!slow || is_slow(line))) {
             if (!first) str_put(out, ", ");
-            put_json_string(out, line + strspn(line, " "));
-        } else {
+            put_json_string(out, line);
+            first = false;
+        } else if (!json) {
             str_printf(out, "  %s\n", line);
         }
-        first = false;
         text += n;
         if (*text) text++;
     }
@@ -89,14 +93,15 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
     }
     ExecStats t = exec_stats(e);
     Flops f = module_flops(exec_module(e), axis);
-    Str stages = str_make(ctx_arena(c->ctx));
-    put_stages(&stages, module, exec_module(e));
+    Stages stages = find_stages(ctx_arena(c->ctx), module, exec_module(e), batch, steps, lines.at);
     const char *name = kind == MODULE_TRAIN ? "train" : kind == MODULE_STEP ? "step" : "forward";
     if (json) {
-        str_printf(s, "\"%s\": {\"stages\": [", name);
-        put_lines(s, stages.at, true);
+        str_printf(s, "\"%s\": {", name);
+        put_stages_json(s, &stages);
+        str_put(s, ", \"slow\": [");
+        put_lines(s, lines.at, true, true);
         str_put(s, "], \"notes\": [");
-        put_lines(s, lines.at, true);
+        put_lines(s, lines.at, true, false);
         str_put(s, "], \"product_flops\": ");
         put_json_number(s, f.product);
         str_put(s, ", \"other_flops\": ");
@@ -107,9 +112,9 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
         str_put(s, "}");
     } else {
         str_printf(s, "%s, batch %" PRId64 ", %" PRId64 " step%s:\n", name, batch, steps, steps == 1 ? "" : "s");
-        str_put(s, stages.n ? stages.at : "");
+        put_stages(s, &stages);
         str_put(s, " kernels:\n");
-        put_lines(s, lines.at, false);
+        put_lines(s, lines.at, false, false);
         str_put(s, " cost of a call:\n");
         str_printf(s, "  %-12s %.4g Mflop in products, %.4g M elementwise\n", "work", f.product * 1e-6, f.other * 1e-6);
         put_bytes(s, "arrays", t.array_bytes);

@@ -35,6 +35,8 @@ static double dot_pairs(const Graph *g, const Node *n, Ref r, const int64_t *axi
     return pairs;
 }
 
+void flops_of_dot(const Graph *g, Ref r, const int64_t *axis, Flops *f) { f->product += 2 * dot_pairs(g, &g->node.at[r], r, axis); }
+
 static void count_graph(const Graph *g, const int64_t *axis, double times, Flops *f) {
     for (Ref r = 1; r < g->node.n; r++) {
         const Node *n = &g->node.at[r];

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "ir/build.h"
+#include "passes/explain.h"
 #include "passes/lower.h"
 #include "passes/passes.h"
 
@@ -198,8 +199,7 @@ Low *low_make(Module *m, const PassOptions *o); /* NULL with a diagnostic */
 LowG *low_outer(Low *L); /* graph[0]: kinds and places */
 LowG *low_body(LowG *lg, Ref scan); /* kinds of a scan's body */
 
-/* slow.c: a node as users know it, and what of a plan has no fast form. */
-void put_node(Str *s, Ctx *ctx, const Graph *g, Ref r);
+/* explain.c: what of a plan has no fast form. */
 void explain_slow(LowG *lg);
 
 /* place.c */

@@ -160,13 +160,34 @@ static int64_t chain_weights(const LowG *lg, Ref r)
     return sum;
 }
 
+/* A line for each product of the accumulator that ends in r. */
+static void explain_chain(const LowG *lg, Ref r, const char *how)
+{
+    Str *s = lg->L->explain;
+    const Graph *g = lg->g;
+    const Node *n = &g->node.at[r];
+    if (n->op != OP_DOT) {
+        for (int k = 0; k < 2; k++)
+            if (lg->ni[n->in[k]].kind == NK_CHAIN)
+                explain_chain(lg, n->in[k], how);
+        return;
+    }
+    DotInfo d = dot_classify(g, r);
+    Ref weights = n->in[!d.swapped];
+    if (!put_weights(NULL, lg->L->m, g, weights, NULL, NULL, NULL, NULL))
+        return;
+    str_put(s, "place: product ");
+    put_weights(s, lg->L->m, g, weights, NULL, NULL, NULL, NULL);
+    put_dims(s, &g->node.at[weights]);
+    str_printf(s, ": %s\n", how);
+}
+
 static void explain_place(const LowG *lg, const Placed *p)
 {
     static const char *const how[] = {"", "in each step, as the beginning of its product", "in chunks of steps",
                                       "for all steps at once"};
     if (lg->L->explain)
-        str_printf(lg->L->explain, "place: product %%%u of %lld columns: %s\n", p->product,
-                   (long long)lg->g->node.at[p->product].dim[0], how[p->where]);
+        explain_chain(lg, p->product, how[p->where]);
 }
 
 /* Scan by scan: what is sunk into its steps, then what its chunks begin with. */

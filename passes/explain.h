@@ -1,0 +1,23 @@
+/* explain: values and weights of a graph by the names that users gave them. */
+#ifndef RONDO_EXPLAIN_H
+#define RONDO_EXPLAIN_H
+
+#include "ir/graph.h"
+
+/* Appends "h.S [8, 4] (std/fast_weights.rondo:31)", or the operation and its number where the source gave no name. */
+void put_node(Str *s, Ctx *ctx, const Graph *g, Ref r);
+
+/* A value that is made of parameters alone. */
+typedef struct {
+    uint32_t count; /* of the parameters, each counted once */
+    bool computed; /* not only by moving and joining: W - W.T */
+} Weights;
+
+/* Whether r is made of parameters alone; outer and scan: of a body, where it is captured from, else NULL. Appends the names to s
+   and sets mark[param], either of which may be NULL. */
+bool put_weights(Str *s, const Module *m, const Graph *g, Ref r, const Graph *outer, const ScanInfo *scan, bool *mark, Weights *w);
+
+/* Appends " [256, 64]"; nothing for a scalar. */
+void put_dims(Str *s, const Node *n);
+
+#endif
