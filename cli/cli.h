@@ -43,6 +43,7 @@ bool cli_has(const Cli *c, Opt o);
 /* The i-th value of a repeatable option; NULL past the end. */
 const char *cli_nth(const Cli *c, Opt o, uint32_t i);
 /* These set c->usage and return false when the value is wrong; without the option *out stays. */
+bool cli_number(Cli *c, Opt o, double min, double max, double *out);
 bool cli_int(Cli *c, Opt o, int64_t min, int64_t max, int64_t *out);
 bool cli_bytes(Cli *c, Opt o, size_t *out);
 /* word: NULL-terminated; *out is the index. */
@@ -83,6 +84,7 @@ CliExit cmd_fmt(Cli *c);
 CliExit cmd_train(Cli *c);
 CliExit cmd_eval(Cli *c);
 CliExit cmd_predict(Cli *c);
+CliExit cmd_generate(Cli *c);
 CliExit cmd_run(Cli *c);
 CliExit cmd_gradcheck(Cli *c);
 CliExit cmd_emit(Cli *c);

@@ -1,32 +1,61 @@
-/* rondo eval: loss and metrics. */
+/* rondo eval: loss and metrics; of a scaled series also the forecast's error in the data's own units. */
 #include "cli/cli.h"
+
+#include <math.h>
+
+static void put_value(Str *s, bool json, const char *name, double v) {
+    if (s->n) str_put(s, json ? ", " : "\n");
+    if (json)
+        put_json_string(s, name);
+    else
+        str_put(s, name);
+    str_put(s, json ? ": " : " ");
+    put_json_number(s, v);
+}
+
+static void on_line(void *arg, const char *line) {
+    (void)arg;
+    fprintf(stderr, "%s\n", line);
+}
+
+/* The model's loss and metrics are of scaled values; a reader wants sunspots. */
+static bool put_units(Cli *c, Model *m, Str *s, bool json) {
+    const char *data = cli_get(c, OPT_DATA);
+    Series series;
+    double rmse;
+    if (!data_is_series(m, data)) return diag_error_count(c->ctx) == 0;
+    if (!series_load(m, data, ctx_arena(c->ctx), data != NULL, &series)) return false;
+    if (series.y[0].scale == 1 && series.y[0].shift == 0) return true;
+    int64_t seen = series.set.train + series.set.valid, from = data                  ? 0
+                                                               : seen < series.set.n ? seen
+                                                               : series.set.valid    ? series.set.train
+                                                                                     : 0;
+    if (!series_rmse(m, &series, from, series.set.n, &rmse)) return false;
+    if (!isnan(rmse)) put_value(s, json, "unscaled_rmse", rmse);
+    return true;
+}
 
 CliExit cmd_eval(Cli *c) {
     CliExit rc;
     Model *m = cli_model(c, c->arg[0], &rc);
     if (!m) return rc;
+    bool json = cli_has(c, OPT_JSON);
+    if (!json) model_set_log(m, on_line, NULL);
     if (cli_weights(c, m, true, &rc)) {
         size_t n = rondo_count(m, RONDO_METRIC);
         double *metric = NEW_N(ctx_arena(c->ctx), double, n + 1), loss = 0;
         rc = cli_result(c, m, rondo_evaluate(m, cli_get(c, OPT_DATA), NULL, 0, &loss, metric, n));
         if (rc == CLI_OK) {
-            bool json = cli_has(c, OPT_JSON);
-            Str s = str_make(ctx_arena(c->ctx));
-            str_put(&s, json ? "{\"loss\": " : "loss ");
-            put_json_number(&s, loss);
+            Str s = str_make(ctx_arena(c->ctx)), out = str_make(ctx_arena(c->ctx));
+            put_value(&s, json, "loss", loss);
             for (size_t i = 0; i < n; i++) {
                 rondo_info info;
                 if (rondo_describe(m, RONDO_METRIC, i, &info) != RONDO_OK) break;
-                str_put(&s, json ? ", " : "\n");
-                if (json)
-                    put_json_string(&s, info.name);
-                else
-                    str_put(&s, info.name);
-                str_put(&s, json ? ": " : " ");
-                put_json_number(&s, metric[i]);
+                put_value(&s, json, info.name, metric[i]);
             }
-            str_put(&s, json ? "}\n" : "\n");
-            cli_write(c, NULL, s.at, s.n);
+            rc = put_units(c, m, &s, json) ? CLI_OK : CLI_INPUT;
+            str_printf(&out, json ? "{%s}\n" : "%s\n", s.at);
+            if (rc == CLI_OK) cli_write(c, NULL, out.at, out.n);
         }
     }
     model_close(m);

@@ -32,6 +32,8 @@ static const Command command[] = {
     {"eval", "M.rondo -w W", "loss and metrics on the test part of the data, or on all rows of --data", cmd_eval, 1, 1,
      O_MODEL | O_FILES | O_ENGINE | O(JSON)},
     {"predict", "M.rondo -w W", "outputs as CSV", cmd_predict, 1, 1, O_MODEL | O_FILES | O_ENGINE | O(OUT) | O(FUTURE)},
+    {"generate", "M.rondo -w W", "text from a language model, as it comes", cmd_generate, 1, 1,
+     O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(PROMPT) | O(LENGTH) | O(TEMPERATURE) | O(TOP_K) | O(TOP_P)},
     {"run", "M.rondo --in X.npz", "arrays in, arrays out", cmd_run, 1, 1,
      O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(IN) | O(OUT_ARRAYS) | O(GRAD) | O(JVP) | O(COMPARE) | O(UNROLL)},
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,

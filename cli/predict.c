@@ -53,6 +53,73 @@ static bool predict_series(Cli *c, Model *m, int64_t future, Str *s) {
     return true;
 }
 
+typedef struct {
+    Cli *c;
+    Model *m;
+    const Dataset *d;
+    Str *text; /* of each output */
+} Rows;
+
+/* The class that an output of scores (one a class; one: the probability of class 1) speaks for; -1: it is none of that. */
+static double best_class(const Model *m, const Array *x, int64_t b, int64_t n) {
+    const ModelDesc *d = model_desc(m);
+    const PortDesc *y = d->target.n ? &d->target.at[0] : NULL;
+    if (!y || y->seq || (!y->vocab && y->dtype != DT_B) || n != (y->vocab ? y->vocab : 1)) return -1;
+    if (n == 1) return array_get(x, b) > 0.5;
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (array_get(x, b * n + i) > array_get(x, b * n + best)) best = i;
+    return (double)best;
+}
+
+static void put_head(Str *s, bool steps, bool classes, int64_t n) {
+    str_printf(s, "output,example,part%s%s", classes ? ",truth,class" : "", steps ? ",step" : "");
+    for (int64_t i = 0; i < n; i++) str_printf(s, ",%" PRId64, i);
+    str_putc(s, '\n');
+}
+
+static bool put_rows(void *arg, uint32_t output, int64_t example, const Array *x, int64_t b, int64_t steps) {
+    Rows *r = arg;
+    Str *s = &r->text[output];
+    const char *name = name_str(r->c->ctx, model_desc(r->m)->output.at[output].name);
+    int64_t row = 1, lines = steps ? steps : 1, most = steps ? x->dim[1] : 1;
+    for (int k = 1; k < x->rank; k++) row *= x->dim[k];
+    int64_t n = row / most;
+    double class = steps ? -1 : best_class(r->m, x, b, n);
+    const Array *truth = class >= 0 ? arrays_find(&r->d->array, arena_printf(ctx_arena(r->c->ctx), "target/%s", name_str(r->c->ctx, model_desc(r->m)->target.at[0].name))) : NULL;
+    if (!s->n) put_head(s, steps > 0, class >= 0, n);
+    for (int64_t t = 0; t < lines; t++) {
+        put_cell(s, name);
+        str_printf(s, ",%" PRId64 ",%s", example, example < r->d->train ? "train" : example < r->d->train + r->d->valid ? "valid" : "test");
+        if (class >= 0) {
+            str_putc(s, ',');
+            if (truth) put_cell(s, data_class(r->m, ctx_arena(r->c->ctx), array_get(truth, example)));
+            str_putc(s, ',');
+            put_cell(s, data_class(r->m, ctx_arena(r->c->ctx), class));
+        }
+        if (steps) str_printf(s, ",%" PRId64, t);
+        for (int64_t i = 0; i < n; i++) {
+            str_putc(s, ',');
+            if (x->type == RONDO_F32) str_float(s, (float)array_get(x, b * row + t * n + i));
+            else str_double(s, array_get(x, b * row + t * n + i));
+        }
+        str_putc(s, '\n');
+    }
+    return true;
+}
+
+/* Examples of a data set: a row an example, or a step of one. */
+static bool predict_examples(Cli *c, Model *m, const char *path, Str *s) {
+    Arena *a = ctx_arena(c->ctx);
+    Dataset d;
+    uint32_t n = model_desc(m)->output.n;
+    Rows r = {.c = c, .m = m, .d = &d, .text = NEW_N(a, Str, n + 1)};
+    for (uint32_t i = 0; i < n; i++) r.text[i] = str_make(a);
+    if (!dataset_load(m, path, a, path != NULL, &d) || !dataset_outputs(m, &d, put_rows, &r)) return false;
+    for (uint32_t i = 0; i < n; i++) str_putn(s, r.text[i].at, r.text[i].n);
+    return true;
+}
+
 /* Outputs [B, rest..]: rows are (example) or (example, step), columns the outputs' elements. */
 static bool predict_arrays(Cli *c, Model *m, const char *path, Str *s) {
     Arena *a = ctx_arena(c->ctx);
@@ -95,7 +162,11 @@ CliExit cmd_predict(Cli *c) {
     if (!m) return rc;
     if (cli_weights(c, m, true, &rc)) {
         Str s = str_make(ctx_arena(c->ctx));
-        bool ok = arrays ? predict_arrays(c, m, data, &s) : predict_series(c, m, future, &s);
+        bool ok = false;
+        if (arrays) ok = predict_arrays(c, m, data, &s);
+        else if (data_is_series(m, data)) ok = predict_series(c, m, future, &s);
+        else if (future) diag_error(c->ctx, 552, (Span){0, 0}, "--future goes on a series; these data are examples");
+        else if (diag_error_count(c->ctx) == 0) ok = predict_examples(c, m, data, &s);
         rc = ok && cli_write(c, cli_get(c, OPT_OUT), s.at, s.n) ? CLI_OK : CLI_INPUT;
     }
     model_close(m);

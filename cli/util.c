@@ -73,6 +73,19 @@ bool cli_bytes(Cli *c, Opt o, size_t *out) {
     return true;
 }
 
+bool cli_number(Cli *c, Opt o, double min, double max, double *out) {
+    const char *text = cli_get(c, o);
+    char *end;
+    if (!text) return true;
+    double v = parse_double(text, &end);
+    if (end == text || *end || !(v >= min && v <= max)) {
+        cli_usage(c, "--%s takes a number from %g to %g, not '%.60s'", opt_name[o], min, max, text);
+        return false;
+    }
+    *out = v;
+    return true;
+}
+
 bool cli_choice(Cli *c, Opt o, const char *const *word, int *out) {
     const char *text = cli_get(c, o);
     if (!text) return true;

@@ -60,6 +60,7 @@ typedef struct {
     int64_t *row;
     const rondo_train_options *train;
     rondo_train_result *result;
+    const rondo_generate_options *generate;
     bool stopped;
     rondo_stream *stream;
 } Call;
@@ -378,6 +379,19 @@ rondo_status rondo_stream_open(rondo_model *m, int64_t batch, rondo_stream **s) 
     rondo_status status = call(m, do_stream, &c);
     *s = c.stream;
     return status;
+}
+
+static bool do_generate(void *arg) {
+    Call *c = arg;
+    rondo_generate_options o = RONDO_GENERATE_OPTIONS_INIT;
+    if (c->generate) memcpy(&o, c->generate, c->generate->size < sizeof o ? c->generate->size : sizeof o);
+    return generate_text(c->m, &o, &c->stopped);
+}
+
+rondo_status rondo_generate(rondo_model *m, const rondo_generate_options *o) {
+    Call c = {.generate = o};
+    rondo_status s = call(m, do_generate, &c);
+    return s == RONDO_OK && c.stopped ? RONDO_STOPPED : s;
 }
 
 static bool do_emit(void *arg) {

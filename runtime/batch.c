@@ -55,7 +55,7 @@ bool feed_cut(Feed *f, const int64_t count[3], int64_t ahead, int64_t rows, Data
     d->train = f->part[0].n;
     d->valid = f->part[1].n;
     d->n = example;
-    return ok;
+    return ok && example > 0;
 }
 
 /* ---- gathering ---------------------------------------------------------------------------------------------------------- */

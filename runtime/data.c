@@ -299,6 +299,19 @@ bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double
     return ok;
 }
 
+bool series_rmse(Model *m, const Series *s, int64_t from, int64_t to, double *out) {
+    double sum = 0;
+    bool one = m->desc->output.n && m->desc->target.n == 1 && features(&m->desc->output.at[0]) == s->target_features && to > from;
+    *out = NAN;
+    if (!one) return true;
+    double *y = NEW_N(scratch_begin(m), double, to - from + 1);
+    bool ok = series_forecast(m, s, from, to, y);
+    for (int64_t i = from; ok && i < to; i++) sum += (y[i - from] - s->value[series_row(s, i)]) * (y[i - from] - s->value[series_row(s, i)]);
+    scratch_end(m);
+    if (ok) *out = sqrt(sum / (double)(to - from));
+    return ok;
+}
+
 bool series_future(Model *m, const Series *s, int64_t n, double *out) {
     int64_t F;
     if (!output_features(m, s, &F)) return false;
@@ -405,7 +418,7 @@ bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char
 /* ---- order -------------------------------------------------------------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea, Flood 2014) */
-static uint64_t next_random(uint64_t *s) {
+uint64_t random_next(uint64_t *s) {
     uint64_t z = *s += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
     z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
@@ -414,10 +427,10 @@ static uint64_t next_random(uint64_t *s) {
 
 void shuffle_order(uint64_t seed, uint64_t epoch, int64_t n, int64_t *order) {
     uint64_t s = seed;
-    s = next_random(&s) + epoch * UINT64_C(0xd1342543de82ef95);
+    s = random_next(&s) + epoch * UINT64_C(0xd1342543de82ef95);
     for (int64_t i = 0; i < n; i++) order[i] = i;
     for (int64_t i = n - 1; i > 0; i--) {
-        int64_t j = (int64_t)(next_random(&s) % (uint64_t)(i + 1)), t = order[i];
+        int64_t j = (int64_t)(random_next(&s) % (uint64_t)(i + 1)), t = order[i];
         order[i] = order[j];
         order[j] = t;
     }

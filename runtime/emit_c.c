@@ -53,7 +53,7 @@ static void put_columns(CModel *c, const char *which, const Column *x, uint32_t 
 
 /* The scaling that the data block fits on the training part. Without its file there is none to state. */
 static void put_scaling(CModel *c) {
-    if (!data_string(c->m, "csv") || diag_error_count(c->ctx)) return;
+    if (!data_string(c->m, "csv") || diag_error_count(c->ctx) || !data_is_series(c->m, NULL)) return;
     Series s;
     if (!series_load(c->m, NULL, c->a, false, &s)) {
         diag_clear(c->ctx);

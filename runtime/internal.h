@@ -114,6 +114,9 @@ bool can_stream(Model *m);
 rondo_stream *stream_make(Model *m, int64_t batch, int *got); /* NULL: *got is 0 (diagnostic) or -1 (out of memory) */
 bool emit_model(Model *m, const char *kind, const char *target, const char *dir);
 
+bool generate_text(Model *m, const rondo_generate_options *o, bool *stopped);
+uint64_t random_next(uint64_t *state); /* splitmix64 */
+
 /* ---- cells over a slab or a data set: optimizers and metrics ------------------------------------------------------------ */
 
 typedef struct CellRun {

@@ -3,12 +3,12 @@
 
 #include "runtime/records.h"
 
-typedef enum { KIND_NONE, KIND_CSV, KIND_NPZ, KIND_TEXT, KIND_LINES, KIND_TS, KIND_JSONL, KIND_WAV } Kind;
+typedef enum { KIND_NONE, KIND_CSV, KIND_NPZ, KIND_TEXT, KIND_LINES, KIND_TS, KIND_JSONL, KIND_WAV, KIND_MADE } Kind;
 static const struct {
     Kind kind;
     const char *key;
 } source_key[] = {{KIND_CSV, "csv"}, {KIND_NPZ, "npz"},     {KIND_TEXT, "text"}, {KIND_LINES, "lines"},
-                  {KIND_TS, "ts"},   {KIND_JSONL, "jsonl"}, {KIND_WAV, "wav"}};
+                  {KIND_TS, "ts"},   {KIND_JSONL, "jsonl"}, {KIND_WAV, "wav"}, {KIND_MADE, "made"}};
 enum { SOURCES = sizeof source_key / sizeof *source_key };
 static const struct {
     const char *end;
@@ -157,17 +157,18 @@ static bool cut_length(Model *m, Arena *a, Dataset *d) {
     return ok;
 }
 
-static bool load_arrays(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
+bool split_arrays(Model *m, Dataset *d) {
     Split s;
-    *out = (Dataset){0};
-    if (!npz_read(m->ctx, a, data_file(m, a, path, "npz"), &out->array) || !dataset_count(m, out) || !cut_length(m, a, out))
-        return false;
-    if (whole) return true;
     if (!split_read(m, &s)) return false;
-    if (s.kind == SPLIT_CHRONOLOGICAL) return split_counts(m, &s, out->n, &out->train, &out->valid);
-    diag_error(m->ctx, 552, data_setting(m, "split")->span,
-               "arrays and series are split in their order: chronological(0.8, valid = 0.1)");
+    if (s.kind == SPLIT_CHRONOLOGICAL) return split_counts(m, &s, d->n, &d->train, &d->valid);
+    diag_error(m->ctx, 552, data_setting(m, "split")->span, "arrays and series are split in their order: chronological(0.8, valid = 0.1)");
     return false;
+}
+
+static bool load_arrays(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
+    *out = (Dataset){0};
+    return npz_read(m->ctx, a, data_file(m, a, path, "npz"), &out->array) && dataset_count(m, out) && cut_length(m, a, out) &&
+           (whole || split_arrays(m, out));
 }
 
 bool dataset_holdback(Model *m, Dataset *d) {
@@ -234,6 +235,7 @@ bool dataset_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out
     case KIND_TS: return load_file(m, path, a, whole, "ts", read_ts, out);
     case KIND_JSONL: return load_file(m, path, a, whole, "jsonl", read_jsonl, out);
     case KIND_WAV: return wav_load(m, path, a, whole, out);
+    case KIND_MADE: return made_load(m, a, whole, out);
     case KIND_CSV:
     case KIND_NONE: break;
     }

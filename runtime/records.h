@@ -97,6 +97,8 @@ typedef struct {
 bool wav_parse(Ctx *ctx, Arena *a, const char *path, const char *data, size_t n, Wav *out);
 
 bool text_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
+bool made_load(Model *m, Arena *a, bool whole, Dataset *out);
+bool split_arrays(Model *m, Dataset *d); /* in their order */
 bool wav_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 
 #endif

@@ -242,6 +242,25 @@ RONDO_API rondo_status rondo_stream_reset(rondo_stream *s); /* back to the initi
 RONDO_API rondo_status rondo_stream_get(rondo_stream *s, const char *state, float *value, size_t n);
 RONDO_API rondo_status rondo_stream_set(rondo_stream *s, const char *state, const float *value, size_t n);
 
+/* ---- text ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    size_t size; /* sizeof(rondo_generate_options); RONDO_GENERATE_OPTIONS_INIT sets it */
+    const char *prompt; /* the text to go on from, written first; NULL or "": it begins after a line's end, or the first word */
+    int64_t length; /* tokens to write (bytes, characters or words, as the model was trained) */
+    double temperature; /* scores are divided by it; 0: always the most likely token */
+    int64_t top_k; /* only the k most likely ones are drawn from; 0: all */
+    double top_p; /* only the most likely ones that make up this part; 1: all */
+    uint64_t seed; /* the same seed writes the same text */
+    int (*write)(void *arg, const char *text, size_t n); /* called with each piece; nonzero stops */
+    void *write_arg;
+} rondo_generate_options;
+#define RONDO_GENERATE_OPTIONS_INIT {sizeof(rondo_generate_options), NULL, 200, 1, 0, 1, 0, NULL, NULL}
+
+/* Text of a language model: one input `seq token[V]`, an output of V scores (logits; named so, or the only one), weights that were
+   trained on a text and hold its vocabulary. Refused (RONDO_BAD_INPUT) where the model cannot run step by step. */
+RONDO_API rondo_status rondo_generate(rondo_model *m, const rondo_generate_options *o);
+
 /* ---- emitting --------------------------------------------------------------------------------------------------------- */
 
 /* Writes the model with its present weights as files into the folder `dir` (made if absent). kind: "c", "obj", "so", "asm"

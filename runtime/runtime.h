@@ -268,7 +268,14 @@ int64_t series_row(const Series *s, int64_t k); /* the row that sample k forecas
 bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double *out);
 /* n values past the last row; each forecast becomes the newest value of the window. */
 bool series_future(Model *m, const Series *s, int64_t n, double *out);
+/* Root mean square of forecast minus truth over samples [from, to), in the units of the data; NaN where outputs are no forecasts. */
+bool series_rmse(Model *m, const Series *s, int64_t from, int64_t to, double *out);
 bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out); /* date of the k-th row past the end, k >= 1 */
+
+/* Every output of every example, in order within an output: row b of x, of which `steps` are real (0: one value of an example). */
+typedef bool (*OutputsFn)(void *arg, uint32_t output, int64_t example, const Array *x, int64_t b, int64_t steps);
+bool dataset_outputs(Model *m, const Dataset *d, OutputsFn fn, void *arg);
+const char *data_class(const Model *m, Arena *a, double v); /* name of a class of the first target, or its number */
 
 /* Order of the examples of an epoch: a permutation of 0..n-1, a function of seed and epoch alone. */
 void shuffle_order(uint64_t seed, uint64_t epoch, int64_t n, int64_t *order);

@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build/fuzz}
 RUNS=${RUNS:-100000}
 SEED=${SEED:-1}
-TARGETS=${TARGETS:-parse check ir files import}
+TARGETS=${TARGETS:-parse check ir files import data}
 out=$BUILD/fuzz
 mkdir -p "$out"
 
@@ -24,6 +24,7 @@ for target in $TARGETS; do
     ir) seeds=tests/fuzz/seeds; limit=8192 ;;
     files) seeds="tests/fuzz/files examples"; limit=8192 ;;
     import) seeds="tests/fuzz/import tests/import"; limit=16384 ;;
+    data) seeds=tests/fuzz/data; limit=4096 ;;
     *) echo "fuzz: no target '$target'" >&2; exit 2 ;;
     esac
     rm -rf "$out/$target"

@@ -397,6 +397,19 @@ static void test_wav(void) {
     for (size_t k = 0; k < n; k++) CHECK(!wav_parse(ctx, &arena, "w", whole, k, &w) && says(623, k < 12 ? "no WAV" : "byte "));
 }
 
+static void test_made(void) {
+    static const char ports[] = "input x: seq [1] target y: [1] p = dense[1](gru[2](x).last) output p loss mse(p, y)";
+    CHECK(good(ports, "made = uniform(100, steps = 10, seed = 1), split = 0.75") && set.n == 100 && set.train == 75);
+    const Array *x = arrays_find(&set.array, "input/x"), *y = arrays_find(&set.array, "target/y");
+    /* what numpy.random.seed(1); rand(100, 10) begins with */
+    CHECK(array_get(x, 0) == 0.417022004702574 && array_get(x, 1) == 0.7203244934421581 &&
+          array_get(x, 2) == 0.00011437481734488664);
+    CHECK(array_count(y) == 100 && array_get(y, 0) != array_get(x, 0));
+    CHECK(refused(ports, "made = uniform(0, steps = 3)", 552, "made is uniform"));
+    CHECK(refused(ports, "made = uniform(5)", 552, "is a sequence"));
+    CHECK(refused(CLASSIFY(2), "made = uniform(5, steps = 2)", 552, "is no number"));
+}
+
 int main(void) {
     static char tmp[] = "/tmp/rondo-data-XXXXXX";
     dir = mkdtemp(tmp);
@@ -412,6 +425,7 @@ int main(void) {
     test_vocabulary();
     test_tables();
     test_wav();
+    test_made();
     model_close(model);
     batch_free(&batch);
     for (uint32_t i = 0; i < made.n; i++) unlink(made.at[i]);

@@ -1,0 +1,71 @@
+/* outputs: a model's outputs for the examples of a data set, batch by batch. */
+#include <string.h>
+
+#include "runtime/records.h"
+
+typedef struct {
+    Model *m;
+    const Dataset *d;
+    OutputsFn fn;
+    void *arg;
+    Batch batch;
+    Exec *exec;
+} Job;
+
+/* Real steps of example b of an output: that of its first axis besides the batch; 0: it has none. */
+static int64_t real_steps(const Exec *e, uint32_t root, int64_t b) {
+    const Graph *g = exec_module(e)->graph.at[0];
+    const Node *n = &g->node.at[g->root.at[root].ref];
+    for (uint32_t k = 1; k < MAX_AXES; k++)
+        if (n->axes & AX(k)) return exec_axis_length(e, k, b);
+    return 0;
+}
+
+static bool hand_out(Job *j, int64_t at, int64_t B) {
+    const ModelDesc *d = j->m->desc;
+    Arena *tmp = scratch_begin(j->m);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < d->output.n; i++) {
+        int64_t root = exec_root(j->exec, ROOT_OUTPUT, 0, d->output.at[i].name);
+        Array x;
+        ok = root >= 0 && exec_get(j->exec, tmp, (uint32_t)root, &x);
+        for (int64_t b = 0; ok && b < B; b++) ok = j->fn(j->arg, i, at + b, &x, b, real_steps(j->exec, (uint32_t)root, b));
+    }
+    scratch_end(j->m);
+    return ok;
+}
+
+static bool run(void *arg) {
+    enum { BATCH = 64 };
+    Job *j = arg;
+    Model *m = j->m;
+    int64_t example[BATCH];
+    if (!model_need_weights(m) || !(j->exec = model_exec(m, MODULE_PREDICT, dataset_ragged(j->d)))) return false;
+    for (int64_t at = 0; at < j->d->n; at += BATCH) {
+        int64_t B = j->d->n - at < BATCH ? j->d->n - at : BATCH;
+        for (int64_t b = 0; b < B; b++) example[b] = at + b;
+        if (!batch_fill(&j->batch, m->ctx, j->d, B, example) || !exec_set_batch(j->exec, &j->batch, B) ||
+            !exec_run(j->exec, m->theta, m->theta_version, NULL, m->seed, 0, example) || !hand_out(j, at, B))
+            return false;
+    }
+    return true;
+}
+
+bool dataset_outputs(Model *m, const Dataset *d, OutputsFn fn, void *arg) {
+    Job j = {.m = m, .d = d, .fn = fn, .arg = arg};
+    if (d->feed && d->feed->carry) {
+        diag_error(m->ctx, 552, m->desc->data.span,
+                   "the examples of '%s' go on from each other: they cannot be predicted one by one", rondo_name(m));
+        return false;
+    }
+    int got = guard_call(m->ctx, run, &j);
+    batch_free(&j.batch);
+    if (got < 0) ctx_out_of_memory(m->ctx);
+    return got;
+}
+
+const char *data_class(const Model *m, Arena *a, double v) {
+    const Fitted *f = m->fitted;
+    if (f && v >= 0 && v < f->nclass) return f->class_name[(int64_t)v];
+    return arena_printf(a, "%g", v);
+}

@@ -1,0 +1,114 @@
+# The examples' models on small data that the test makes: sentences, sequences of classes, texts; what is stored with the weights;
+# predictions; generation.
+. "$SRC/tests/lib.sh"
+E=$SRC/examples
+
+# ---- sentences: a word tells the class ----
+awk 'BEGIN { for (i = 0; i < 60; i++) { print "the film number " i % 7 (i % 2 ? " is a fine" : " was fine and") (i % 3 ? " work" : "") >"good"
+                                        print "the film number " i % 5 (i % 2 ? " is a dull" : " was dull and") (i % 4 ? " work" : "") >"bad" } }'
+S="$E/sentiment.rondo --set lines=[\"$PWD/good\":1,\"$PWD/bad\":0] --set V=40"
+expect 0 "$RONDO" train $S -o s.safetensors --set epochs=12 --seed 1 --log s.jsonl
+says err '^vocabulary: [0-9]* of 40 ids'
+says err '^padding: [0-9.]* %'
+expect 0 "$RONDO" eval $S -w s.safetensors
+says err 'the test part, 12 examples'
+says out '^accuracy 1$'
+says out '^f1 1$'
+expect 0 "$RONDO" predict $S -w s.safetensors -o p.csv
+[ "$(wc -l <p.csv)" = 121 ] || fail "p.csv has not a line for each example"
+says p.csv '^output,example,part,truth,class,0$'
+says p.csv '^p,[0-9]*,test,1,1,0\.[0-9]*$'
+# the weights alone say what the words are: other sentences, without what the vocabulary was made of
+printf 'review,mark\n"a fine film, dull or not",0\na work that is fine,1\n' >other.csv
+expect 0 "$RONDO" eval "$E/sentiment.rondo" --set V=40 --set 'column="review"' --set 'target_column="mark"' -w s.safetensors --data other.csv
+says err 'on all 2 examples'
+expect 1 "$RONDO" eval $S -w s.safetensors --data good
+says err 'does not say the class of its lines'
+expect 1 "$RONDO" eval "$E/sentiment.rondo" --set V=30 --set 'lines=["none"]' -w s.safetensors
+says err 'E0606'
+
+# ---- sequences of unequal length: rising or falling ----
+awk 'BEGIN { print "@classLabel true up down flat\n@data"
+    for (i = 0; i < 90; i++) { n = 3 + i * 7 % 9; for (d = 0; d < 12; d++) { for (t = 0; t < n; t++)
+        printf "%s%.3f", t ? "," : "", (i % 3 == 0 ? t : i % 3 == 1 ? -t : 0) * 0.3 + (i * 31 + t * 17 + d * 7) % 13 / 40; printf ":" }
+        print i % 3 == 0 ? "up" : i % 3 == 1 ? "down" : "flat" } }' >v.ts
+V="$E/vowels.rondo --set ts=\"$PWD/v.ts\" --set split=0.8 --set H=12"
+sed '/data {/s/, test = "[^"]*"//' "$E/vowels.rondo" >v.rondo
+V="v.rondo --set ts=\"$PWD/v.ts\" --set split=0.8 --set H=12"
+expect 0 "$RONDO" train $V -o v.safetensors --set epochs=40 --seed 1 -q
+expect 0 "$RONDO" eval $V -w v.safetensors --json
+says out '"sparse_accuracy": 1}'
+expect 0 "$RONDO" predict $V -w v.safetensors
+says out '^logits,89,test,flat,flat,'
+# batches of similar lengths are less padded than any
+expect 0 "$RONDO" train $V -o v2.safetensors --set epochs=2 --seed 1
+near=$(sed -n 's/^padding: \([0-9]*\).*/\1/p' err)
+expect 0 "$RONDO" train $V -o v2.safetensors --set epochs=2 --seed 1 --set bucket=0
+any=$(sed -n 's/^padding: \([0-9]*\).*/\1/p' err)
+[ "${near:-0}" -lt "${any:-0}" ] || fail "padding $near % in batches of similar lengths, $any % in any"
+
+# ---- a text: resumed to the same bits, carried states, generation ----
+C="$E/char_lm.rondo --set H=24"
+expect 0 "$RONDO" train $C -o c.safetensors --set epochs=4 --seed 1
+says err '^vocabulary: 4[0-9] of 65 ids'
+expect 0 "$RONDO" train $C -o half.safetensors --set epochs=2 --seed 1 -q --checkpoint state
+expect 0 "$RONDO" train $C -o whole.safetensors --set epochs=4 --seed 1 -q --resume state
+cmp -s c.safetensors whole.safetensors || fail "a resumed run differs"
+expect 0 "$RONDO" train "$E/word_lm.rondo" -o w.safetensors --set epochs=2 --set V=300 --set H=8 --set E=8 --set window=10 --seed 1
+says err 'different words in what trains'
+
+cp "$E/tide.txt" .
+# what follows is certain: a text that repeats
+awk 'BEGIN { for (i = 0; i < 400; i++) printf "one two three. " }' >r.txt
+R="$E/char_lm.rondo --set H=32 --set V=16 --set window=30"
+expect 0 "$RONDO" train $R --data r.txt -o r.safetensors --set epochs=25 --seed 1 -q
+expect 0 "$RONDO" generate $R -w r.safetensors --prompt 'one two th' --length 20 --temperature 0
+[ "$(cat out)" = 'one two three. one two three. ' ] || { cat out; fail "not what the text repeats"; }
+G="$RONDO generate $R -w r.safetensors --prompt one --length 60"
+$G --temperature 2 --seed 3 >a
+$G --temperature 2 --seed 3 >b
+$G --temperature 2 --seed 4 >c
+$G --temperature 0 >greedy
+cmp -s a b || fail "the same seed wrote another text"
+if cmp -s a c; then fail "another seed wrote the same text"; fi
+for k in '--top-k 1' '--top-p 0.0001'; do
+    $G --temperature 2 --seed 5 $k >b
+    cmp -s greedy b || fail "$k is not the most likely text"
+done
+# pieces come as they are made: the first ones are there long before a long text ends
+( timeout 20 "$RONDO" generate $R -w r.safetensors --prompt one --length 100000000 || true ) | head -c 100 >part
+[ "$(wc -c <part)" = 100 ] || fail "nothing was written before the end"
+expect 1 "$RONDO" generate $R -w r.safetensors --prompt 'one X'
+says err "E0620.*byte 5: 'X' is not in the vocabulary"
+silent out
+expect 1 "$RONDO" generate $S -w s.safetensors
+says err 'E0558'
+expect 2 "$RONDO" generate $R -w r.safetensors --temperature -1
+says err 'a number from 0'
+sed 's/output logits$/output p = softmax(logits)/' "$E/char_lm.rondo" >prob.rondo
+expect 1 "$RONDO" generate prob.rondo --set H=32 --set V=16 -w r.safetensors --prompt one
+says err 'holds probabilities'
+sed 's/lstm\[H\](\(.*\)(text))/bidirectional[lstm[H]](\1(text))/' "$E/char_lm.rondo" >bi.rondo
+expect 0 "$RONDO" train bi.rondo --set H=4 --set epochs=1 --set stateful=false -o bi.safetensors -q
+expect 1 "$RONDO" generate bi.rondo --set H=4 -w bi.safetensors
+says err 'E0557'
+
+# ---- scaling comes with the weights, and is undone ----
+cp "$E/sunspots.csv" .
+expect 0 "$RONDO" train "$E/sunspots.rondo" -o sun.safetensors --set epochs=30 --set H=8 --seed 1 -q
+expect 0 "$RONDO" eval "$E/sunspots.rondo" --set H=8 -w sun.safetensors
+scaled=$(sed -n 's/^rmse //p' out)
+units=$(sed -n 's/^unscaled_rmse //p' out)
+awk -v a="$scaled" -v b="$units" 'BEGIN { r = b / a / 154.4; exit !(r > 0.9999 && r < 1.0001) }' || fail "rmse $scaled is not $units sunspots"
+"$RONDO" predict "$E/sunspots.rondo" --set H=8 -w sun.safetensors -o whole.csv
+# of a file without the great cycles the scale would be another one
+(head -n 1 sunspots.csv && sed -n '100,140p' sunspots.csv) >part.csv
+"$RONDO" predict "$E/sunspots.rondo" --set H=8 -w sun.safetensors --data part.csv -o part_p.csv
+cut -d, -f1-3 part_p.csv | sed 1d | while IFS=, read -r year truth forecast; do
+    grep -q "^$year,$truth,$forecast," whole.csv || fail "$year: $forecast is not what the whole series gives"
+done
+
+# ---- drawn data ----
+expect 0 "$RONDO" train "$E/random_series.rondo" -o n.safetensors --seed 1 -q
+expect 0 "$RONDO" eval "$E/random_series.rondo" -w n.safetensors
+awk '/^loss/ { exit !($2 > 0.07 && $2 <= 0.0886) }' out || { cat out; fail "the loss of random data"; }
