@@ -13,9 +13,10 @@ static void put_value(Str *s, bool json, const char *name, double v) {
     put_json_number(s, v);
 }
 
+/* What is said on the way (on which examples) comes behind the values. */
 static void on_line(void *arg, const char *line) {
-    (void)arg;
-    fprintf(stderr, "%s\n", line);
+    Str *s = arg;
+    str_printf(s, "%s\n", line);
 }
 
 /* The model's loss and metrics are of scaled values; a reader wants sunspots. */
@@ -40,7 +41,9 @@ CliExit cmd_eval(Cli *c) {
     Model *m = cli_model(c, c->arg[0], &rc);
     if (!m) return rc;
     bool json = cli_has(c, OPT_JSON);
-    if (!json) model_set_log(m, on_line, NULL);
+    Str said = str_make(ctx_arena(c->ctx));
+    str_put(&said, "");
+    if (!json) model_set_log(m, on_line, &said);
     if (cli_weights(c, m, true, &rc)) {
         size_t n = rondo_count(m, RONDO_METRIC);
         double *metric = NEW_N(ctx_arena(c->ctx), double, n + 1), loss = 0;
@@ -55,6 +58,7 @@ CliExit cmd_eval(Cli *c) {
             }
             rc = put_units(c, m, &s, json) ? CLI_OK : CLI_INPUT;
             str_printf(&out, json ? "{%s}\n" : "%s\n", s.at);
+            str_put(&out, said.at);
             if (rc == CLI_OK) cli_write(c, NULL, out.at, out.n);
         }
     }

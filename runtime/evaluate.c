@@ -47,52 +47,64 @@ static bool real_row(const Exec *e, const Node *n, const int64_t *dim, int64_t b
     return true;
 }
 
-/* Hands the rows of one batch to argument `arg` of a metric; *rows: how many (set by the first argument). */
-static bool metric_argument(Model *m, CellRun *c, Exec *e, uint32_t root, uint32_t arg, Arena *tmp, int64_t *rows) {
+/* The real rows of one argument of a metric: [rows, features]. */
+static bool metric_rows(Exec *e, uint32_t root, Arena *tmp, Array *out) {
     const Graph *g = exec_module(e)->graph.at[0];
     const Node *n = &g->node.at[g->root.at[root].ref];
     Array x;
     if (!exec_get(e, tmp, root, &x)) return false;
-    int64_t B = n->axes & AX(AXIS_B) ? exec_batch(e) : 1, all = array_count(&x), F = node_features(n), X = all / B / F, got = 0;
-    Array dense = x;
-    int64_t dim[RONDO_MAX_RANK];
-    Arrays keep = {0};
-    int rank = 0;
-    dim[rank++] = B * X;
-    for (int k = 0; k < n->rank; k++) dim[rank++] = n->dim[k];
-    Array *y = arrays_add(tmp, &keep, "rows", x.type, rank, dim);
-    if (!y) return false;
+    int64_t B = n->axes & AX(AXIS_B) ? exec_batch(e) : 1, F = node_features(n), X = array_count(&x) / B / F, got = 0;
+    *out = (Array){.name = "rows", .type = x.type, .rank = 1 + n->rank, .data = x.data};
+    for (int k = 0; k < n->rank; k++) out->dim[k + 1] = n->dim[k];
     size_t bytes = (size_t)F * rondo_type_size(x.type);
-    for (int64_t b = 0; b < B; b++)
-        for (int64_t t = 0; t < X; t++)
-            if (real_row(e, n, x.dim, b, t)) memcpy((char *)y->data + (size_t)got++ * bytes, (char *)dense.data + (size_t)(b * X + t) * bytes, bytes);
-    y->dim[0] = got;
-    if (arg == 0) {
-        int64_t axis[MAX_AXES] = {0};
-        for (uint32_t k = 0; k < c->mod->naxis; k++) axis[k] = 1;
-        axis[1] = got;
-        *rows = got;
-        if (!exec_dims(c->exec, axis)) return false;
-    } else if (got != *rows) {
-        diag_error(m->ctx, 999, NOWHERE, "the arguments of a metric differ in their rows");
-        return false;
+    for (int64_t r = 0; r < B * X; r++) { /* the array is this batch's own: padding is closed up in place */
+        if (!real_row(e, n, x.dim, r / X, r % X)) continue;
+        if (got < r) memcpy((char *)x.data + (size_t)got * bytes, (char *)x.data + (size_t)r * bytes, bytes);
+        got++;
     }
-    return exec_set_input(c->exec, arg, y, NULL);
+    out->dim[0] = got;
+    return true;
+}
+
+/* Rows [at, at + n) of every argument through the metric. */
+static bool metric_chunk(CellRun *c, const Array *arg, uint32_t nargs, int64_t at, int64_t n) {
+    int64_t axis[MAX_AXES] = {0};
+    for (uint32_t k = 0; k < c->mod->naxis; k++) axis[k] = 1;
+    axis[1] = n;
+    if (!exec_dims(c->exec, axis)) return false;
+    for (uint32_t k = 0; k < nargs; k++) {
+        Array x = arg[k];
+        int64_t row = x.dim[0] ? array_count(&x) / x.dim[0] : 0;
+        x.dim[0] = n;
+        x.data = (char *)x.data + (size_t)(at * row) * rondo_type_size(x.type);
+        if (!exec_set_input(c->exec, k, &x, NULL)) return false;
+    }
+    if (!cell_run(c, 0, n)) return false;
+    cell_swap(c);
+    return true;
 }
 
 static bool metric_batch(Model *m, uint32_t i, Exec *e) {
-    CellRun *c = &m->metric[i];
+    enum { CHUNK = 1 << 20 }; /* numbers that are copied at a time: a cache's worth */
+    uint32_t nargs = m->desc->metric.at[i].nargs < METRIC_ARGS ? m->desc->metric.at[i].nargs : METRIC_ARGS;
     Arena *tmp = scratch_begin(m);
-    int64_t rows = 0;
-    bool ok = true;
-    for (uint32_t arg = 0; ok && arg < m->desc->metric.at[i].nargs && arg < METRIC_ARGS; arg++) {
-        int64_t root = exec_root(e, ROOT_METRIC, i << 8 | arg, 0);
-        ok = root >= 0 && metric_argument(m, c, e, (uint32_t)root, arg, tmp, &rows);
+    Array arg[METRIC_ARGS];
+    int64_t most = 1;
+    bool ok = nargs > 0;
+    for (uint32_t k = 0; ok && k < nargs; k++) {
+        int64_t root = exec_root(e, ROOT_METRIC, i << 8 | k, 0);
+        ok = root >= 0 && metric_rows(e, (uint32_t)root, tmp, &arg[k]);
+        if (ok && arg[k].dim[0] != arg[0].dim[0]) {
+            diag_error(m->ctx, 999, NOWHERE, "the arguments of a metric differ in their rows");
+            ok = false;
+        }
+        int64_t row = ok && arg[k].dim[0] ? array_count(&arg[k]) / arg[k].dim[0] : 1;
+        if (row > most) most = row;
     }
+    int64_t rows = ok ? arg[0].dim[0] : 0, chunk = CHUNK / most > 64 ? CHUNK / most : 64;
+    for (int64_t at = 0; ok && at < rows; at += chunk) ok = metric_chunk(&m->metric[i], arg, nargs, at, rows - at < chunk ? rows - at : chunk);
     scratch_end(m);
-    if (!ok || !cell_run(c, 0, rows)) return false;
-    cell_swap(c);
-    return true;
+    return ok;
 }
 
 static double metric_value(const CellRun *c) {

@@ -11,7 +11,7 @@ expect 0 "$RONDO" train $S -o s.safetensors --set epochs=12 --seed 1 --log s.jso
 says err '^vocabulary: [0-9]* of 40 ids'
 says err '^padding: [0-9.]* %'
 expect 0 "$RONDO" eval $S -w s.safetensors
-says err 'the test part, 12 examples'
+says out 'the test part, 12 examples'
 says out '^accuracy 1$'
 says out '^f1 1$'
 expect 0 "$RONDO" predict $S -w s.safetensors -o p.csv
@@ -21,7 +21,7 @@ says p.csv '^p,[0-9]*,test,1,1,0\.[0-9]*$'
 # the weights alone say what the words are: other sentences, without what the vocabulary was made of
 printf 'review,mark\n"a fine film, dull or not",0\na work that is fine,1\n' >other.csv
 expect 0 "$RONDO" eval "$E/sentiment.rondo" --set V=40 --set 'column="review"' --set 'target_column="mark"' -w s.safetensors --data other.csv
-says err 'on all 2 examples'
+says out 'on all 2 examples'
 expect 1 "$RONDO" eval $S -w s.safetensors --data good
 says err 'does not say the class of its lines'
 expect 1 "$RONDO" eval "$E/sentiment.rondo" --set V=30 --set 'lines=["none"]' -w s.safetensors
