@@ -176,17 +176,33 @@ static void put_diag(Render *r, const Ctx *ctx, const Diag *d, const Diag *main)
     if (s) put_snippet(r, s, d->span, d->kind);
 }
 
-void diag_render(Ctx *ctx, Str *out, bool color) {
-    Render r = {out, color, 1};
-    const Diag *main = NULL;
+/* Where each error or warning begins, by place; what has no place stays behind what was said before it. */
+static uint32_t by_place(Ctx *ctx, uint32_t *head) {
+    uint32_t n = 0, place = 0, *key = NEW_N(ctx_arena(ctx), uint32_t, ctx->diags.n + 1);
     for (uint32_t i = 0; i < ctx->diags.n; i++) {
         const Diag *d = &ctx->diags.at[i];
-        if (d->kind == DIAG_ERROR || d->kind == DIAG_WARNING) {
-            if (i) str_putc(out, '\n');
-            r.gutter = gutter_width(ctx, i);
-            main = d;
+        if (d->kind != DIAG_ERROR && d->kind != DIAG_WARNING) continue;
+        if (d->span.lo) place = d->span.lo;
+        uint32_t k = n++;
+        for (; k > 0 && key[k - 1] > place; k--) {
+            key[k] = key[k - 1];
+            head[k] = head[k - 1];
         }
-        put_diag(&r, ctx, d, main);
+        key[k] = place;
+        head[k] = i;
+    }
+    return n;
+}
+
+void diag_render(Ctx *ctx, Str *out, bool color) {
+    Render r = {out, color, 1};
+    uint32_t *head = NEW_N(ctx_arena(ctx), uint32_t, ctx->diags.n + 1), n = by_place(ctx, head);
+    for (uint32_t k = 0; k < n; k++) {
+        const Diag *main = &ctx->diags.at[head[k]], *end = ctx->diags.at + ctx->diags.n;
+        if (k) str_putc(out, '\n');
+        r.gutter = gutter_width(ctx, head[k]);
+        put_diag(&r, ctx, main, main);
+        for (const Diag *d = main + 1; d < end && d->kind != DIAG_ERROR && d->kind != DIAG_WARNING; d++) put_diag(&r, ctx, d, main);
     }
     if (ctx->nerror > DIAG_KEEP) str_printf(out, "\n%u more errors not shown\n", ctx->nerror - DIAG_KEEP);
     if (ctx->nwarning > DIAG_KEEP) str_printf(out, "\n%u more warnings not shown\n", ctx->nwarning - DIAG_KEEP);

@@ -157,8 +157,10 @@ static void print_result(Cli *c, Model *m, const rondo_train_result *r, const ch
         put_json_string(&s, path);
         str_put(&s, "}\n");
     } else {
-        str_printf(&s, "%s: %d epoch%s, %" PRId64 " updates in %.2f s, loss %.6g; weights in %s\n", stopped ? "stopped" : "trained",
-                   r->epochs, r->epochs == 1 ? "" : "s", r->updates, r->seconds, r->loss, path);
+        str_printf(&s, "%s: %d epoch%s, %" PRId64 " updates in %.2f s", stopped ? "stopped" : "trained", r->epochs,
+                   r->epochs == 1 ? "" : "s", r->updates, r->seconds);
+        if (!isnan(r->loss)) str_printf(&s, ", loss %.6g", r->loss);
+        str_printf(&s, "; weights in %s\n", path);
     }
     cli_write(c, NULL, s.at, s.n);
 }

@@ -315,6 +315,8 @@ static const char *likely_fix(Parser *p, const bool *can, int found, int before)
         return "a body stands in braces; what is one expression may be a `fn`";
     if (can['('] && found == '{' && !can['+'])
         return "without inputs the list is empty: `cell name[H]() { ... }`";
+    if (can[')'] && can['+'] && (found == NAME || found == PRIMED || found == NUMBER || found == '(') && !p->cur.first)
+        return "an operator is missing: a product with a matrix is `W @ x`, of numbers `a * b`";
     if (can['='] && found == '.')
         return "give it a name: `output y = h.last`";
     if (can[':'] && !can['='] && !can['+'] && !can[NUMBER])
@@ -346,6 +348,10 @@ static const char *likely_fix(Parser *p, const bool *can, int found, int before)
 
 static void help_unexpected(Parser *p, const bool *can) {
     int found = p->cur.kind, before = p->prev.kind;
+    if (found == '(' && stmt_is(p, "output") && can['=']) {
+        diag_help(p->ctx, nowhere, "an output has a name: `output y = f(x)`");
+        return;
+    }
     bool at_name = (before == NAME || before == PRIMED) && can['='] && can[','] && !can[PARAM] && !can[':'] && !can[')'] && !can[']'];
     if (at_name && help_stmt_start(p, found)) return;
     bool equal_only = can['='] && !can[','] && !can['{'] && !can['+'];

@@ -12,7 +12,7 @@ typedef struct Program Program;
 
 typedef struct {
     const char *std_dir;     /* folder of the standard library; NULL: none */
-    const char *const *set;  /* overrides of the model's bracket arguments: "H=64" */
+    const char *const *set;  /* overrides of the model's bracket arguments and of keys: "H=64", "epochs=3" */
     uint32_t nset;
     const char *text;        /* the text of the file, which is then not read; NULL: it is read */
     const char *model;       /* which model, when the file has several; NULL: the only one, or the last */
@@ -119,6 +119,17 @@ const Setting *settings_find(const Settings *s, Name key); /* NULL if not writte
 double settings_number(Ctx *ctx, const Settings *s, KeyBlock b, const char *key); /* NAN if neither written nor defaulted */
 bool settings_bool(Ctx *ctx, const Settings *s, KeyBlock b, const char *key);
 const char *settings_string(Ctx *ctx, const Settings *s, KeyBlock b, const char *key); /* NULL: none */
+/* The row of a schedule by name and its arguments, given or default; -1 with a diagnostic. */
+typedef struct {
+    const char *name, *arg[2];
+    double init[2];
+} ScheduleRow;
+extern const ScheduleRow schedule_rows[];
+extern const uint32_t schedule_row_count;
+int settings_schedule(Ctx *ctx, const Setting *s, double value[2]);
+bool settings_match(const char *pattern, const char *name); /* `*` stands for any characters */
+/* Whether "key=value" sets a key of a block; else it is a bracket argument of the model. */
+bool settings_is_key(const char *assignment, KeyBlock *block);
 /* Parses "key=value" of the command line and puts it in place of what the block had. False with a diagnostic. */
 bool settings_override(Program *p, KeyBlock b, const char *assignment);
 

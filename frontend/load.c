@@ -246,6 +246,8 @@ static void load_std(Program *p)
     dir = opendir(p->opt.std_dir);
     if (!dir) {
         diag_error(p->ctx, 1, (Span){0, 0}, "%s: the standard library cannot be read", p->opt.std_dir);
+        diag_help(p->ctx, (Span){0, 0}, "the variable RONDO_STD names its folder");
+        p->broken = true;
         return;
     }
     if (CTX_TRY(p->ctx, &frame)) {
@@ -340,6 +342,27 @@ static void check_optimizer(Program *p, Arena *a)
     if (d && d->ast->kind == AST_OPTIMIZER) optimizer_module(p, a, d, v);
 }
 
+/* Set on the command line: checked already. */
+static bool is_override(Program *p, const Entry *e)
+{
+    const Source *s = source_of(p->ctx, e->span.lo);
+
+    return s && !strncmp(s->path, "--set ", 6);
+}
+
+/* The keys that the command line sets, then what all of them mean. */
+static void apply_settings(Program *p)
+{
+    KeyBlock b;
+
+    for (uint32_t i = 0; i < p->opt.nset; i++)
+        if (settings_is_key(p->opt.set[i], &b)) settings_override(p, b, p->opt.set[i]);
+    for (uint32_t i = 0; i < p->desc.train.n; i++)
+        if (!is_override(p, &p->desc.train.at[i])) settings_meaning(p, KEYS_TRAIN, &p->desc.train.at[i]);
+    for (uint32_t i = 0; i < p->desc.data.n; i++)
+        if (!is_override(p, &p->desc.data.at[i])) settings_meaning(p, KEYS_DATA, &p->desc.data.at[i]);
+}
+
 Program *frontend_load(Ctx *ctx, Arena *a, const char *path, const FrontendOptions *o)
 {
     Program *p = NEW(a, Program);
@@ -361,6 +384,7 @@ Program *frontend_load(Ctx *ctx, Arena *a, const char *path, const FrontendOptio
         check_optimizer(p, a);
     }
     elab_check_alone(p);
+    if (p->model && diag_error_count(ctx) == errors) apply_settings(p);
     return diag_error_count(ctx) == errors ? p : NULL;
 }
 

@@ -257,6 +257,24 @@ static const Val *loss_weight(Build *b, const AstStmt *st)
     return w;
 }
 
+/* mse(h, y) with h a sequence and y one value: that every step is held against y is seldom meant. */
+static void warn_mixed(Build *b, const AstExpr *call)
+{
+    const Val *seq = NULL, *one = NULL;
+
+    for (uint32_t i = 0; call->kind == AST_CALL && i < call->args.n; i++) {
+        const AstExpr *x = call->args.at[i].value;
+        const Val *v = x->kind == AST_NAME && !x->primed ? eval(b->s, x) : &val_poison;
+        if (v->kind != V_TENSOR) continue;
+        if (val_seq(b->s, v)) seq = v;
+        else if (val_type(v).axes & AX(AXIS_B)) one = v;
+    }
+    if (!seq || !one || !sema_warning(b->e, 416, call->span, "every step is held against one value")) return;
+    diag_note(b->e->ctx, seq->span, "this has a value for each step");
+    diag_note(b->e->ctx, one->span, "this has one for the whole example");
+    diag_help(b->e->ctx, (Span){0, 0}, "the value at the last step is `.last`, the mean over the steps `.mean`");
+}
+
 static void run_loss(Build *b, const AstStmt *st)
 {
     Graph *g = b->s->level->g;
@@ -274,6 +292,7 @@ static void run_loss(Build *b, const AstStmt *st)
         return;
     }
     if (w && !same_sequences(b->s, st->span, v, w)) return;
+    if (b->desc) warn_mixed(b, st->value);
     g->span = st->value->span.lo;
     r = loss_mean(b, v, w, kind);
     if (!r) {
@@ -489,6 +508,28 @@ void elab_state_roots(Elab *e, Scan *outside)
     }
 }
 
+/* `--set NAME=..` where NAME is a bracket argument of the model: else an error with what may have been meant. */
+static bool known_argument(Build *b, const Decl *d, const char *set, size_t n)
+{
+    const AstFormals *f = &d->ast->brackets;
+    VEC(const char *) names = {0};
+    Ctx *ctx = b->e->ctx;
+    Name name = intern_n(ctx, set, n);
+    const char *near;
+
+    for (uint32_t i = 0; i < f->n; i++) {
+        if (f->at[i].name == name) return true;
+        VEC_PUSH(b->e->a, names) = name_str(ctx, f->at[i].name);
+    }
+    for (uint32_t i = 0; i < key_row_count; i++) VEC_PUSH(b->e->a, names) = key_rows[i].key;
+    near = nearest_name(name_str(ctx, name), names.at, names.n);
+    diag_error(ctx, 504, (Span){0, 0}, "`--set %s`: `%s` is neither a bracket argument of model `%s` nor a key of train or data", set, name_str(ctx, name),
+               name_str(ctx, d->name));
+    if (name == intern(ctx, "lr")) diag_help(ctx, (Span){0, 0}, "an argument of the optimizer is set with it: `--set 'optimizer=adam(lr = 0.01)'`");
+    else if (near) diag_help(ctx, (Span){0, 0}, "did you mean `%s`?", near);
+    return false;
+}
+
 static void model_sizes(Build *b, Decl *d)
 {
     const FrontendOptions *o = &b->e->p->opt;
@@ -501,6 +542,9 @@ static void model_sizes(Build *b, Decl *d)
         const char *eq = strchr(o->set[i], '=');
         const Source *src;
         AstArg a = {0};
+        KeyBlock block;
+        if (settings_is_key(o->set[i], &block)) continue;
+        if (eq && !known_argument(b, d, o->set[i], (size_t)(eq - o->set[i]))) continue;
         if (!eq) {
             sema_error(b->e, 504, (Span){0, 0}, "`--set %s`: write `--set NAME=value`", o->set[i]);
             continue;

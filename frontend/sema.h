@@ -206,6 +206,7 @@ typedef struct Binding {
     bool primed;
     BindingKind kind;
     uint8_t status; /* 0 not evaluated, 1 being evaluated, 2 done */
+    uint32_t since; /* when its evaluation began, by Elab.clock */
     bool used;      /* read by somebody */
     bool missed;    /* a state whose next value was read but is not bound: said already */
     bool size;      /* bound by a shape: may be bound only once, is checked afterwards */
@@ -293,6 +294,7 @@ struct Elab {
     bool unsure;     /* generic: something depends on the stand-in sizes; say nothing */
     bool again;      /* Program.join or outer_axis has grown: elaborate from the beginning (unsure is set too) */
     uint32_t depth;  /* of calls */
+    uint32_t clock;  /* evaluations of bindings begun */
     const Trail *trail; /* of the bodies under evaluation, innermost first */
     uint32_t ncall;  /* calls of cells so far, of one body after the other */
     uint32_t nest;   /* of expressions under evaluation, over all calls */
@@ -441,6 +443,8 @@ void elab_state_roots(Elab *e, Scan *outside);
 Module *optimizer_module(Program *p, Arena *a, Decl *d, const Setting *given);
 bool elab_check_kinds(Program *p); /* what can be said of the heads of all declarations; false on an error */
 void elab_check_alone(Program *p); /* declarations that the model does not use */
+/* What an entry says beyond its type, given the model; false with a diagnostic. */
+bool settings_meaning(Program *p, KeyBlock b, const Entry *e);
 bool settings_check(Program *p, Scope *s, const AstEntries *at, KeyBlock b, Settings *out);
 
 #endif

@@ -54,7 +54,7 @@ static const Val *cycle_error(Scope *s, Binding *b)
     if (sema_error(s->e, 202, b->span, "`%s%s` is defined by itself", n, b->primed ? "'" : "")) {
         for (uint32_t i = 0; i < s->name.n; i++) {
             Binding *o = s->name.at[i];
-            if (o != b && o->status == 1)
+            if (o != b && o->status == 1 && o->since > b->since) /* what is older led here, and is no part of it */
                 diag_note(s->e->ctx, o->span, "by way of `%s%s`", name_str(s->e->ctx, o->name), o->primed ? "'" : "");
         }
         diag_help(s->e->ctx, (Span){0, 0}, "only a state links a step to the one before: `state h: [H]`, then `h' = ...`");
@@ -108,7 +108,10 @@ static void run_bind(Scope *s, Binding *b)
     const Val *v;
 
     for (uint32_t i = 0; i < s->name.n; i++)
-        if (s->name.at[i]->stmt == st) s->name.at[i]->status = 1;
+        if (s->name.at[i]->stmt == st) {
+            s->name.at[i]->status = 1;
+            s->name.at[i]->since = b->since;
+        }
     v = scope_bind_value(s, st);
     for (uint32_t i = 0; i < s->name.n; i++) {
         Binding *o = s->name.at[i];
@@ -135,6 +138,7 @@ const Val *scope_value(Scope *s, Binding *b)
     }
     s->pos = b->pos;
     b->status = 1;
+    b->since = ++s->e->clock;
     switch (b->kind) {
     case B_VALUE: break;
     case B_BIND: run_bind(s, b); break;

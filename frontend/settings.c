@@ -174,7 +174,10 @@ static bool check_optimizer(Program *p, Unit *u, const Setting *v)
             if (p->unit.at[i]->decl.at[k]->ast->kind == AST_OPTIMIZER) VEC_PUSH(p->arena, names) = name_str(p->ctx, p->unit.at[i]->decl.at[k]->name);
     near = nearest_name(name_str(p->ctx, v->name), names.at, names.n);
     diag_error(p->ctx, 505, v->span, "no optimizer `%s`", name_str(p->ctx, v->name));
-    if (near) diag_help(p->ctx, (Span){0, 0}, "did you mean `%s`?", near);
+    if (d) {
+        diag_note(p->ctx, d->ast->name_span, "`%s` is a %s", name_str(p->ctx, v->name), decl_kind_name(d->ast));
+        diag_help(p->ctx, (Span){0, 0}, "for example `optimizer = adam(lr = 1e-3)`");
+    } else if (near) diag_help(p->ctx, (Span){0, 0}, "did you mean `%s`?", near);
     return false;
 }
 
@@ -227,6 +230,18 @@ bool settings_check(Program *p, Scope *s, const AstEntries *at, KeyBlock b, Sett
     return ok;
 }
 
+bool settings_is_key(const char *assignment, KeyBlock *block)
+{
+    size_t n = strcspn(assignment, "= ");
+
+    for (uint32_t i = 0; i < key_row_count; i++) {
+        if (strncmp(key_rows[i].key, assignment, n) != 0 || key_rows[i].key[n]) continue;
+        *block = strcmp(key_rows[i].block, "data") == 0 ? KEYS_DATA : KEYS_TRAIN;
+        return true;
+    }
+    return false;
+}
+
 bool settings_override(Program *p, KeyBlock b, const char *assignment)
 {
     const char *eq = strchr(assignment, '=');
@@ -243,7 +258,7 @@ bool settings_override(Program *p, KeyBlock b, const char *assignment)
     }
     len = (size_t)(eq - assignment);
     while (len && assignment[len - 1] == ' ') len--;
-    src = source_add(p->ctx, arena_printf(p->arena, "--%s %s", block_name(b), assignment), eq + 1, strlen(eq + 1));
+    src = source_add(p->ctx, arena_printf(p->arena, "--set %s", assignment), eq + 1, strlen(eq + 1));
     x.key = intern_n(p->ctx, assignment, len);
     x.value = src ? parse_expr(p->ctx, p->arena, src) : NULL;
     if (!x.value) return false;
@@ -252,6 +267,7 @@ bool settings_override(Program *p, KeyBlock b, const char *assignment)
         if (s->at[i].key != x.key) all[n++] = s->at[i];
     if (!check_entry(p, p->unit.at[0], NULL, &x, b, &all[n])) return false;
     if (x.key == intern(p->ctx, "optimizer") && !frontend_optimizer(p, p->arena, name_str(p->ctx, all[n].value.name), &all[n].value)) return false;
+    if (!settings_meaning(p, b, &all[n])) return false;
     s->at = all;
     s->n = n + 1;
     return true;

@@ -142,16 +142,30 @@ bool csv_read(Ctx *ctx, Arena *a, const char *path, char separator, Csv *out) {
     return file_read(ctx, a, path, &text, &n) && csv_parse(ctx, a, arena_strdup(a, path), text, n, separator, out);
 }
 
-int64_t csv_column(Ctx *ctx, const Csv *c, const char *name) {
+/* "year, value, ...": at most so many that a line holds them. */
+static const char *column_list(Ctx *ctx, const Csv *c) {
+    Str s = str_make(ctx_arena(ctx));
+    for (uint32_t k = 0; k < c->ncol; k++) {
+        if (s.n > 70) {
+            str_put(&s, ", ...");
+            break;
+        }
+        str_printf(&s, "%s'%.40s'", k ? ", " : "", c->header[k]);
+    }
+    return s.n ? s.at : "";
+}
+
+int64_t csv_column(Ctx *ctx, const Csv *c, const char *name, Span at) {
     for (uint32_t k = 0; c->header && k < c->ncol; k++)
         if (strcmp(c->header[k], name) == 0) return k;
     char *end;
     double v = parse_double(name, &end);
     if (end != name && !*end && v >= 0 && v == floor(v) && v < c->ncol) return (int64_t)v;
-    diag_error(ctx, 611, (Span){0, 0}, "%s has no column '%s'", c->path, name);
+    diag_error(ctx, 611, at, "%s has no column '%s'", c->path, name);
     if (c->header) {
         const char *near = nearest_name(name, c->header, c->ncol);
         if (near) diag_help(ctx, (Span){0, 0}, "did you mean '%s'?", near);
+        else diag_help(ctx, (Span){0, 0}, "it has %s", column_list(ctx, c));
     } else diag_help(ctx, (Span){0, 0}, "the file has no header: its columns are 0 to %u", c->ncol - 1);
     return -1;
 }

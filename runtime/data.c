@@ -25,9 +25,9 @@ static bool read_list(Model *m, Arena *a, const Csv *csv, bool target, Column **
     for (uint32_t i = 0; i < count; i++) {
         const Setting *item = !s ? NULL : s->kind == SET_LIST ? &s->item[i] : s;
         int64_t k = csv->ncol - 1, filled;
-        if (!s && ports > 1) k = csv_column(m->ctx, csv, name_str(m->ctx, port[i].name));
+        if (!s && ports > 1) k = csv_column(m->ctx, csv, name_str(m->ctx, port[i].name), port[i].span);
         if (item && item->kind == SET_NUMBER) k = item->number >= 0 && item->number < csv->ncol ? (int64_t)item->number : -1;
-        else if (item) k = csv_column(m->ctx, csv, name_str(m->ctx, item->name));
+        else if (item) k = csv_column(m->ctx, csv, name_str(m->ctx, item->name), item->span);
         if (k < 0 && item->kind == SET_NUMBER) diag_error(m->ctx, 611, item->span, "%s has no column %g", csv->path, item->number);
         double *v;
         if (k < 0 || !csv_series(m->ctx, a, csv, (uint32_t)k, gaps, &v, &filled)) return false;
@@ -60,7 +60,7 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
     const Setting *weights = train_setting(m, "sample_weights");
     for (uint32_t k = 0; weights && csv.header && k < csv.ncol; k++) /* only training needs it */
         if (strcmp(csv.header[k], name_str(m->ctx, weights->name)) == 0 && !csv_numbers(m->ctx, a, &csv, k, &s->weight)) return false;
-    int64_t d = date ? csv_column(m->ctx, &csv, date) : 0;
+    int64_t d = date ? csv_column(m->ctx, &csv, date, data_setting(m, "date")->span) : 0;
     if (d < 0) return false;
     if (date) s->date = NEW_N(a, const char *, csv.nrow + 1);
     for (uint32_t i = 0; date && i < csv.nrow; i++) s->date[i] = csv.cell[(size_t)i * csv.ncol + (size_t)d];

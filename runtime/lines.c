@@ -62,7 +62,7 @@ static bool columns_of(Records *r, const Csv *csv, const Store *s, const Setting
         const char *name = !x                      ? name_str(ctx, s->port->name)
                            : x->kind == SET_NUMBER ? arena_printf(r->a, "%g", x->number)
                                                    : name_str(ctx, x->name);
-        int64_t k = csv_column(ctx, csv, name);
+        int64_t k = csv_column(ctx, csv, name, x ? x->span : s->port->span);
         if (k < 0) return false;
         VEC_PUSH(r->a, *out) = (uint32_t)k;
     }

@@ -19,25 +19,6 @@ const char *std_folder(Arena *a) {
     return RONDO_STD_DIR;
 }
 
-/* Which table knows the key of "key=value"; 0: neither, so it is a bracket argument. */
-static bool key_block(const char *assignment, KeyBlock *block) {
-    size_t n = strcspn(assignment, "=");
-    for (uint32_t i = 0; i < key_row_count; i++) {
-        if (strncmp(key_rows[i].key, assignment, n) != 0 || key_rows[i].key[n]) continue;
-        *block = strcmp(key_rows[i].block, "data") == 0 ? KEYS_DATA : KEYS_TRAIN;
-        return true;
-    }
-    return false;
-}
-
-static bool apply_settings(Model *m) {
-    for (size_t i = 0; i < m->opt.nset; i++) {
-        KeyBlock block;
-        if (key_block(m->opt.set[i], &block) && !settings_override(m->program, block, m->opt.set[i])) return false;
-    }
-    return true;
-}
-
 static void copy_options(Model *m, const ModelOptions *o) {
     m->opt = *o;
     const char **set = NEW_N(&m->arena, const char *, o->nset + 1);
@@ -53,16 +34,11 @@ static bool open_model(void *arg) {
     Model *m = k->m;
     copy_options(m, k->o);
     m->path = arena_strdup(&m->arena, k->path);
-    const char **set = NEW_N(&m->arena, const char *, m->opt.nset + 1);
-    uint32_t nset = 0;
-    KeyBlock block;
-    for (size_t i = 0; i < m->opt.nset; i++)
-        if (!key_block(m->opt.set[i], &block)) set[nset++] = m->opt.set[i];
     if (k->text && memchr(k->text, 0, k->n)) {
         diag_error(m->ctx, 2, NOWHERE, "%s: the text holds a NUL byte", k->path);
         return false;
     }
-    FrontendOptions fo = {.std_dir = m->opt.std_dir, .set = set, .nset = nset, .model = m->opt.model};
+    FrontendOptions fo = {.std_dir = m->opt.std_dir, .set = m->opt.set, .nset = (uint32_t)m->opt.nset, .model = m->opt.model};
     if (k->text) fo.text = arena_strndup(&m->arena, k->text, k->n);
     m->program = frontend_load(m->ctx, &m->arena, k->path, &fo);
     if (!m->program) return false;
@@ -71,7 +47,6 @@ static bool open_model(void *arg) {
         diag_error(m->ctx, 550, NOWHERE, "%s contains no model", k->path);
         return false;
     }
-    if (!apply_settings(m)) return false;
     size_t bytes = (size_t)m->desc->theta_size * (m->f64 ? 8 : 4), limit = m->opt.exec.memory_limit;
     if (m->desc->theta_size < 0 || bytes > (limit ? limit : DEFAULT_MEMORY_LIMIT)) {
         diag_error(m->ctx, 902, NOWHERE, "the weights of '%s' are larger than the memory limit", name_str(m->ctx, m->desc->name));

@@ -59,7 +59,7 @@ typedef struct {
 } Csv;
 bool csv_read(Ctx *ctx, Arena *a, const char *path, char separator, Csv *out);
 bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, char separator, Csv *out);
-int64_t csv_column(Ctx *ctx, const Csv *c, const char *name); /* by header, or "0", "1", ..; -1 with a diagnostic */
+int64_t csv_column(Ctx *ctx, const Csv *c, const char *name, Span at); /* by header, or "0", "1", ..; -1 with a diagnostic at `at` */
 bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out); /* [nrow]; an error names file, line, column */
 /* The same, with gaps (empty cells, NA, NaN, null, ?) filled in: along a line between their neighbours, or by the value before;
    at an end by the nearest value. *filled: how many. */

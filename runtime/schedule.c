@@ -5,59 +5,24 @@
 
 #include "runtime/train.h"
 
-static const struct {
-    const char *name;
-    ScheduleKind kind;
-    const char *arg[2];
-    double init[2];
-} rows[] = {
-    {"constant", SCHEDULE_CONSTANT, {"warmup", NULL}, {0, 0}},
-    {"linear", SCHEDULE_LINEAR, {"warmup", "to"}, {0, 0}},
-    {"cosine", SCHEDULE_COSINE, {"warmup", "to"}, {0, 0}},
-    {"step", SCHEDULE_STEP, {"every", "factor"}, {10, 0.1}},
-    {"exponential", SCHEDULE_EXPONENTIAL, {"factor", "warmup"}, {0.95, 0}},
-    {"plateau", SCHEDULE_PLATEAU, {"patience", "factor"}, {10, 0.1}},
-};
-
-static bool take_arguments(Model *m, const Setting *s, size_t row, double *value) {
-    memcpy(value, rows[row].init, sizeof rows[row].init);
-    for (uint32_t k = 0, pos = 0; s->kind == SET_CALL && k < s->n; k++) {
-        uint32_t at = 0;
-        if (!s->arg[k]) at = pos++;
-        else
-            while (at < 2 && rows[row].arg[at] && strcmp(name_str(m->ctx, s->arg[k]), rows[row].arg[at]) != 0) at++;
-        if (at >= 2 || !rows[row].arg[at] || s->item[k].kind != SET_NUMBER || !(s->item[k].number >= 0)) {
-            diag_error(m->ctx, 551, s->item[k].span, "schedule '%s' takes numbers of at least 0: %s%s%s", rows[row].name,
-                       rows[row].arg[0], rows[row].arg[1] ? ", " : "", rows[row].arg[1] ? rows[row].arg[1] : "");
-            return false;
-        }
-        value[at] = s->item[k].number;
-    }
-    return true;
-}
+/* By row of schedule_rows. */
+static const ScheduleKind kinds[] = {SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE, SCHEDULE_STEP, SCHEDULE_EXPONENTIAL, SCHEDULE_PLATEAU};
 
 bool schedule_make(Schedule *c, Model *m) {
     const Setting *s = train_setting(m, "schedule");
+    double v[2];
     *c = (Schedule){.drop = 1, .best = NAN, .total = train_number(m, "epochs")};
     if (!s) return true;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        double v[2];
-        if ((s->kind != SET_CALL && s->kind != SET_NAME) || strcmp(name_str(m->ctx, s->name), rows[i].name) != 0) continue;
-        if (!take_arguments(m, s, i, v)) return false;
-        c->kind = rows[i].kind;
-        for (int k = 0; k < 2; k++) {
-            const char *arg = rows[i].arg[k] ? rows[i].arg[k] : "";
-            if (strcmp(arg, "warmup") == 0) c->warmup = v[k];
-            else if (strcmp(arg, "to") == 0 || strcmp(arg, "factor") == 0) c->factor = v[k];
-            else c->every = v[k];
-        }
-        if (c->kind != SCHEDULE_STEP || c->every > 0) return true;
-        diag_error(m->ctx, 551, s->span, "schedule 'step' needs every > 0");
-        return false;
+    int row = settings_schedule(m->ctx, s, v);
+    if (row < 0) return false;
+    c->kind = kinds[row];
+    for (int k = 0; k < 2; k++) {
+        const char *arg = schedule_rows[row].arg[k] ? schedule_rows[row].arg[k] : "";
+        if (strcmp(arg, "warmup") == 0) c->warmup = v[k];
+        else if (strcmp(arg, "to") == 0 || strcmp(arg, "factor") == 0) c->factor = v[k];
+        else c->every = v[k];
     }
-    diag_error(m->ctx, 551, s->span, "there is no such schedule");
-    diag_help(m->ctx, NOWHERE, "constant, linear, cosine, step, exponential and plateau are known");
-    return false;
+    return true;
 }
 
 double schedule_factor(const Schedule *c, double epoch, double one) {

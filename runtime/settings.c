@@ -1,5 +1,4 @@
 /* settings: reading the train and data blocks. */
-#include <fnmatch.h>
 #include <math.h>
 #include <string.h>
 
@@ -55,7 +54,7 @@ bool data_whole(Model *m, const char *key, double otherwise, double lo, double h
 static bool item_matches(const Model *m, const Setting *s, const char *weight, double *value) {
     const Setting *name = s->kind == SET_PAIR ? &s->item[0] : s;
     if (name->kind != SET_STRING && name->kind != SET_NAME) return false;
-    if (fnmatch(name_str(m->ctx, name->name), weight, 0) != 0) return false;
+    if (!settings_match(name_str(m->ctx, name->name), weight)) return false;
     *value = s->kind == SET_PAIR ? s->item[1].number : 1;
     return true;
 }

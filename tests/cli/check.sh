@@ -32,3 +32,31 @@ silent out
 printf 'cell d[O](x: [I]) {\n    param W: [O, I] = glorot_uniform\n    return W @ x\n}\n' >cell.rondo
 expect 0 "$RONDO" check cell.rondo
 for f in "$SRC"/examples/*.rondo; do expect 0 "$RONDO" check "$f"; done
+
+# the command line's settings are checked as those of the file: what training would refuse, check refuses
+S=$SRC/examples/sunspots.rondo
+for s in batch=-3 schedule=foo validation=3 monitor=f1 clip_norm=-1 horizon=0; do
+    expect 1 "$RONDO" check "$S" --set "$s"
+    says err "^ --> --set $s:1:"
+done
+expect 0 "$RONDO" check "$S" --set batch=8 --set H=3
+expect 1 "$RONDO" check "$S" --set lr=0.1
+says err "optimizer=adam(lr = 0.01)"
+expect 1 "$RONDO" check "$S" --set epoch=3
+says err 'did you mean `epochs`'
+expect 0 "$RONDO" check "$S" --set 'freeze=["h.Wx"]'
+says err 'no weight is called `h.Wx`'
+# one cause, one error
+RONDO_STD=$PWD/none expect 1 "$RONDO" check "$S"
+[ "$(grep -c '^error' err)" = 1 ] || { cat err; fail "more than the missing library is reported"; }
+# a table without the column: the place of the key, and what there is
+cp "$SRC"/examples/sunspots.* .
+expect 1 "$RONDO" train sunspots.rondo --set column=spots -q
+says err 'E0611'
+says err "^ --> --set column=spots:1:1"
+says err "it has 'year', "
+expect 0 "$RONDO" train sunspots.rondo --set epochs=0 -o none.safetensors
+says out 'trained: 0 epochs, 0 updates in [0-9.]* s; weights'
+# passes are for graphs
+expect 1 "$RONDO" opt "$S" --pass simplify
+says err 'error.E07'

@@ -50,7 +50,7 @@ static void run(Ctx *ctx, Arena *a, const uint8_t *data, size_t size) {
     ok = csv_parse(ctx, a, "f", text, size, ',', &csv);
     refused(ctx, a, ok);
     for (uint32_t k = 0; ok && k < csv.ncol && k < 4; k++) refused(ctx, a, csv_numbers(ctx, a, &csv, k, &column));
-    if (ok) refused(ctx, a, csv_column(ctx, &csv, "year") >= 0);
+    if (ok) refused(ctx, a, csv_column(ctx, &csv, "year", (Span){0, 0}) >= 0);
     for (size_t i = 0; i + 1 < size && i < 64; i++)
         if (data[i] == 'P' && data[i + 1] == 'K') {
             run_npz(ctx, a, data, size);

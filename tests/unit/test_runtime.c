@@ -218,8 +218,8 @@ static void test_csv(void) {
     Csv c;
     double *v;
     CHECK(parse("\"year\",sun\r\n1700, 5\r\n\r\n1701,1.5e1\r\n", &c) && c.nrow == 2 && c.ncol == 2 && c.header && c.line[1] == 4);
-    CHECK(csv_column(ctx, &c, "sun") == 1 && csv_numbers(ctx, &arena, &c, 1, &v) && v[0] == 5 && v[1] == 15);
-    CHECK(csv_column(ctx, &c, "sum") == -1 && has_code(611));
+    CHECK(csv_column(ctx, &c, "sun", (Span){0, 0}) == 1 && csv_numbers(ctx, &arena, &c, 1, &v) && v[0] == 5 && v[1] == 15);
+    CHECK(csv_column(ctx, &c, "sum", (Span){0, 0}) == -1 && has_code(611));
     CHECK(parse("a,\"b \"\"x\"\"\n,y\"\n1,2", &c) && c.nrow == 1 && strcmp(c.header[1], "b \"x\"\n,y") == 0 && c.line[0] == 3);
     CHECK(parse("\xef\xbb\xbf" "1,2\n3,x\n", &c) && !c.header && c.nrow == 2);
     CHECK(!csv_numbers(ctx, &arena, &c, 1, &v) && has_code(612));

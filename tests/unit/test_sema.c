@@ -144,7 +144,7 @@ static void test_settings(void) {
     test_set("H=5", 5, 0);
     test_set("H=2*4", 8, 0);
     test_set("H", 0, 504);
-    test_set("K=5", 0, 206);
+    test_set("K=5", 0, 504);
     test_set("H=0", 0, 304);
     test_set("H=x", 0, 200);
     arena_free(&a);
