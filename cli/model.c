@@ -35,6 +35,7 @@ bool cli_model_options(Cli *c, ModelOptions *o) {
         !cli_int(c, OPT_THREADS, 1, 1024, &threads) || !cli_int(c, OPT_BATCH, 1, INT32_MAX, &o->exec.batch) ||
         !cli_int(c, OPT_STEPS, 1, INT32_MAX, &o->exec.steps) || !cli_bytes(c, OPT_MEMORY, &o->exec.memory_limit))
         return false;
+    o->exec.whole_process = cli_has(c, OPT_MEMORY);
     o->model = cli_get(c, OPT_MODEL);
     size_t n;
     o->set = all_values(c, OPT_SET, &n);
@@ -87,5 +88,6 @@ bool cli_weights(Cli *c, Model *m, bool needed, CliExit *rc) {
 CliExit cli_result(Cli *c, Model *m, rondo_status s) {
     if (s == RONDO_OK || s == RONDO_STOPPED) return CLI_OK;
     if (diag_error_count(c->ctx) == 0) fputs(rondo_message(m), stderr);
+    if (s == RONDO_NO_MEMORY && cli_has(c, OPT_MEMORY)) return CLI_INPUT; /* a budget that cannot be kept */
     return s == RONDO_INTERNAL || s == RONDO_NO_MEMORY ? CLI_INTERNAL : CLI_INPUT;
 }

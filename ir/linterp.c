@@ -272,6 +272,7 @@ static bool run(Machine *m, uint32_t fn) {
     for (uint32_t pc = 0; pc < f->inst.n;) {
         const LInst *i = &f->inst.at[pc];
         Slot *val = fr->val;
+        if (m->executed) m->executed[i->op]++;
         if (i->op > LOP_HMAX) /* the sections of lops.def, the last first */
             int_op(i, &val[i->dst], &val[i->a[0]], &val[i->a[1]], &val[i->a[2]], f64, V);
         else if (i->op > LOP_STV1)
@@ -365,7 +366,7 @@ static void lay_out(Machine *m, Bump *b, void *const *buf) {
 bool lprogram_interp(const LProgram *p, uint32_t fn, void *const *buf, const int64_t *dim, const KEnv *env,
                      const InterpOptions *o) {
     static const KEnv alone = {0, 1, NULL, NULL};
-    Machine m = {p, dim, env ? env : &alone, NULL, NULL, o && o->shadow, NULL};
+    Machine m = {p, dim, env ? env : &alone, NULL, NULL, o && o->shadow, NULL, o ? o->executed : NULL};
     Bump b = {NULL, 64};
     lay_out(&m, &b, buf);
     char *block = calloc(1, b.used);

@@ -43,6 +43,7 @@ typedef struct Machine {
     Bound *bound; /* by buffer */
     bool shadow;
     void *tags; /* to free */
+    uint64_t *executed; /* by operation; may be NULL */
 } Machine;
 
 /* Shadow memory: tag words for everything written by kernels. False without memory. */

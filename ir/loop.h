@@ -246,6 +246,7 @@ typedef void KernelFn(void *const *buf, const int64_t *dim, const KEnv *env);
    only ranges and LOCAL memory are checked. A program must have passed lprogram_verify. */
 typedef struct {
     bool shadow;
+    uint64_t *executed; /* NULL, or [LOP_COUNT]: how often each operation ran is added */
 } InterpOptions;
 bool lprogram_interp(const LProgram *p, uint32_t fn, void *const *buf, const int64_t *dim, const KEnv *env, const InterpOptions *o);
 

@@ -51,6 +51,7 @@ bool cell_make(CellRun *c, Model *m, Module *mod, int64_t elements) {
     *c = (CellRun){.m = m, .mod = mod};
     if (!mod) return false;
     ExecOptions o = m->opt.exec;
+    o.memory_limit = 0; /* its slabs are in the allowance beside the weights; there is nothing to recompute */
     o.pool = m->pool;
     o.grad = false;
     o.want_input = NULL;

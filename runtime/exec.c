@@ -12,11 +12,6 @@
 #include "runtime/internal.h"
 
 typedef struct {
-    char *raw, *at; /* at: aligned to 64 */
-    size_t size;
-} Block;
-
-typedef struct {
     Border border;
     El el;
     size_t offset; /* in the block of arrays */
@@ -31,7 +26,7 @@ typedef struct {
     uint32_t segments; /* axes that are cut */
     int64_t run, prepare; /* entries; -1: none */
     void **buf;
-    int64_t *slot_at;
+    int64_t *slab_at, *pack_at; /* offsets of the slots */
     const char *notes; /* what the lowering said */
 } Plan;
 enum { PLANS = 3 };
@@ -53,7 +48,9 @@ struct Exec {
     Slot *input, *root; /* by Module.input, by root of graph[0] */
     int32_t *example;
     int64_t example_cap;
-    Block slab, packs, arrays;
+    Block packs, arrays;
+    ExecMemory own, *memory;
+    char *slab; /* that the buffers are bound to */
     ExecStats stats;
     /* EXEC_EVAL */
     Arena eval_arena;
@@ -106,7 +103,8 @@ static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
         return false;
     }
     k->buf = NEW_N(&e->arena, void *, k->p->buf.n + 1);
-    k->slot_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
+    k->slab_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
+    k->pack_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
     e->nplan++;
     return true;
 }
@@ -202,6 +200,7 @@ Exec *exec_make(Ctx *ctx, const Module *m, const ExecOptions *o, Str *explain) {
     e->arena = arena_make(ctx);
     e->eval_arena = arena_make(ctx);
     e->opt = *o;
+    e->memory = o->memory ? o->memory : &e->own;
     e->f64 = o->f64 || o->engine == EXEC_EVAL;
     Making k = {e, m, explain};
     int got = guard_call(ctx, make, &k);
@@ -216,7 +215,8 @@ void exec_destroy(Exec *e) {
     for (uint32_t k = 0; k < e->nplan; k++)
         if (e->plan[k].engine) engine_destroy(e->plan[k].engine);
     if (e->own_pool) pool_destroy(e->pool);
-    ctx_free(e->ctx, e->slab.raw);
+    e->memory->held -= e->arrays.size + e->packs.size;
+    ctx_free(e->ctx, e->own.slab.raw);
     ctx_free(e->ctx, e->packs.raw);
     ctx_free(e->ctx, e->arrays.raw);
     ctx_free(e->ctx, e->example);
@@ -272,10 +272,21 @@ static bool add_aligned(size_t *total, int64_t bytes) {
     return true;
 }
 
-static void bind_slots(Exec *e, LBufRole role, const Block *block) {
+static void bind_slots(Exec *e, LBufRole role, char *at, const int64_t *slot_at) {
     const LProgram *p = e->now->p;
     for (uint32_t k = 0; k < p->buf.n; k++)
-        if (p->buf.at[k].role == role) e->now->buf[k] = block->at + e->now->slot_at[p->buf.at[k].slot];
+        if (p->buf.at[k].role == role) e->now->buf[k] = at + slot_at[p->buf.at[k].slot];
+}
+
+static void bind_slab(Exec *e) {
+    e->slab = e->memory->slab.at;
+    bind_slots(e, LB_SLAB, e->slab, e->now->slab_at);
+}
+
+/* A block of the Exec's own, in the account. */
+static void hold(Exec *e, Block *b, size_t size) {
+    size_t before = b->size;
+    if (block_reserve(e, b, size)) e->memory->held += b->size - before;
 }
 
 static bool plan_slot(Exec *e, Slot *s, uint32_t axes, int rank, const int32_t *dim, size_t *total) {
@@ -338,9 +349,9 @@ typedef struct {
     int64_t slab, packs;
 } Need;
 
-static bool measure(Exec *e, Plan *k, int64_t budget, Need *n) {
-    n->packs = program_bytes(k->p, LB_PACK, e->dim, k->slot_at);
-    n->slab = k->segments ? choose_segments(k->p, e->dim, budget - n->packs, k->slot_at) : program_bytes(k->p, LB_SLAB, e->dim, k->slot_at);
+static bool measure(Exec *e, Plan *k, Need *n) {
+    n->packs = program_bytes(k->p, LB_PACK, e->dim, k->pack_at);
+    n->slab = k->segments ? choose_segments(k->p, e->dim, k->slab_at) : program_bytes(k->p, LB_SLAB, e->dim, k->slab_at);
     return n->packs >= 0 && n->slab >= 0;
 }
 
@@ -355,25 +366,44 @@ static uint32_t axes_to_cut(const Exec *e, uint32_t plan) {
     return plan == 1 ? all & AX(longest) : all;
 }
 
-/* The first plan that fits: other memory + slab + packs <= limit. */
-static bool choose_plan(Exec *e, size_t other, size_t limit, Need *n) {
-    int64_t budget = limit > other ? (int64_t)(limit - other) : 0, least = INT64_MAX;
-    if (!e->nplan && other <= limit) return true;
+/* What counts against the limit beside this Exec's packs and the scratch. The account of a whole process begins when the first
+   Exec asks, with what is in memory by then and an allowance for what comes after: code and plans, and beside the weights gradient, moments and copies. */
+static size_t held_by_others(Exec *e) {
+    enum { PER_WEIGHT = 8, ALLOWANCE = 4 << 20 };
+    ExecMemory *m = e->memory;
+    if (e->opt.whole_process && !m->held && !m->slab.at)
+        m->base = resident_bytes() + ALLOWANCE + (size_t)e->m->theta_size * PER_WEIGHT * (e->f64 ? 8 : 4);
+    return m->base + m->held - e->arrays.size - e->packs.size;
+}
+
+static bool over_limit(Exec *e, size_t bytes, size_t limit) {
+    diag_error(e->ctx, 902, NOWHERE, "'%s' needs %.1f MiB at batch %lld; the limit is %.1f MiB", name_str(e->ctx, e->m->name),
+               (double)bytes / 1048576, (long long)e->dim[0], (double)limit / 1048576);
+    if (e->nplan > 1)
+        diag_help(e->ctx, NOWHERE, "that is the least: in segments, with recomputation; use a smaller batch or shorter sequences");
+    else
+        diag_help(e->ctx, NOWHERE, "use a smaller batch or shorter sequences");
+    return false;
+}
+
+/* The first plan that fits. */
+static bool choose_plan(Exec *e, size_t arrays, Need *n) {
+    size_t limit = e->opt.memory_limit ? e->opt.memory_limit : DEFAULT_MEMORY_LIMIT, other = 0;
+    int64_t least = INT64_MAX;
     for (uint32_t k = 0; k < PLANS && e->nplan && (k == 0 || e->opt.memory_limit); k++) {
         uint32_t cut = k ? axes_to_cut(e, k) : 0;
         if (k && (!cut || (k == 2 && cut == e->plan[1].segments))) break;
         if (k == e->nplan && !make_plan(e, cut, NULL)) return false;
         if (k && e->plan[k].segments != cut) continue; /* another axis was the longest when it was made */
-        if (!measure(e, &e->plan[k], budget, n)) continue;
+        other = arrays + held_by_others(e);
+        int64_t budget = limit > other ? (int64_t)(limit - other) : 0;
+        if (!measure(e, &e->plan[k], n)) continue;
         if (n->slab + n->packs <= budget) return use_plan(e, &e->plan[k]);
         if (n->slab + n->packs < least) least = n->slab + n->packs;
     }
+    if (!e->nplan && arrays <= limit) return true;
     if (e->nplan && least == INT64_MAX) return too_large(e, "memory");
-    diag_error(e->ctx, 902, NOWHERE, "'%s' needs %.1f MiB at batch %lld; the limit is %.1f MiB", name_str(e->ctx, e->m->name),
-               ((double)other + (e->nplan ? (double)least : 0)) / 1048576, (long long)e->dim[0], (double)limit / 1048576);
-    if (e->opt.memory_limit && e->nplan) diag_help(e->ctx, NOWHERE, "that is the least: in segments, with recomputation; use a smaller batch or shorter sequences");
-    else diag_help(e->ctx, NOWHERE, "use a smaller batch or shorter sequences");
-    return false;
+    return over_limit(e, e->nplan ? other + (size_t)least : arrays, limit);
 }
 
 bool exec_dims(Exec *e, const int64_t *axis) {
@@ -384,19 +414,17 @@ bool exec_dims(Exec *e, const int64_t *axis) {
     e->dims_set = false;
     if (!check_axes(e, axis)) return false;
     e->dim[LDIM_NT] = pool_threads(e->pool);
-    size_t arrays = 0, limit = e->opt.memory_limit ? e->opt.memory_limit : DEFAULT_MEMORY_LIMIT;
+    size_t arrays = 0;
     Need n = {0};
     if (!plan_arrays(e, &arrays)) return too_large(e, "arrays");
-    if (!choose_plan(e, arrays + e->opt.memory_held, limit, &n)) return false;
-    block_reserve(e, &e->arrays, arrays + 64);
+    if (!choose_plan(e, arrays, &n)) return false;
+    hold(e, &e->arrays, arrays + 64);
     bind_arrays(e);
     if (e->now) {
-        block_reserve(e, &e->slab, (size_t)n.slab + 64);
-        program_bytes(e->now->p, LB_SLAB, e->dim, e->now->slot_at);
-        bind_slots(e, LB_SLAB, &e->slab);
-        block_reserve(e, &e->packs, (size_t)n.packs + 64);
-        program_bytes(e->now->p, LB_PACK, e->dim, e->now->slot_at);
-        bind_slots(e, LB_PACK, &e->packs);
+        block_reserve(e, &e->memory->slab, (size_t)n.slab + 64);
+        bind_slab(e);
+        hold(e, &e->packs, (size_t)n.packs + 64);
+        bind_slots(e, LB_PACK, e->packs.at, e->now->pack_at);
         e->stats.recompute = recompute_factor(e->now->p, e->dim);
     }
     reserve_examples(e);
@@ -627,6 +655,8 @@ bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, ui
     }
     if (!e->now) return run_eval(e, theta, grad, seed, update);
     void **buf = e->now->buf;
+    block_reserve(e, &e->memory->slab, (size_t)e->stats.slab_bytes + 64); /* no-op, unless another Exec failed to get a larger one */
+    if (e->slab != e->memory->slab.at) bind_slab(e);
     for (uint32_t k = 0; k < e->now->p->buf.n; k++) {
         const LBuf *b = &e->now->p->buf.at[k];
         if (b->role == LB_THETA) buf[k] = (void *)theta;

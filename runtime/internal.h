@@ -20,12 +20,14 @@ void store_le(unsigned char *p, uint64_t v, int bytes);
 unsigned char *pack_elements(unsigned char *p, const Array *x); /* little-endian; returns the end */
 bool safetensors_pack(Ctx *ctx, Arena *a, const Safetensors *s, char **data, size_t *n);
 
+size_t resident_bytes(void); /* of this process, now; 0: unknown */
+
 /* ---- memory of a program at given dims ---------------------------------------------------------------------------------- */
 
 /* Bytes of all slots of a role, their offsets in slot_at[nslot]; -1 when they are more than any memory. */
 int64_t program_bytes(const LProgram *p, LBufRole role, const int64_t *dim, int64_t *slot_at);
-/* Sets the dims of the program's segments: as few as fit, else those with the least scratch. Its bytes; -1. */
-int64_t choose_segments(const LProgram *p, int64_t *dim, int64_t budget, int64_t *slot_at);
+/* Sets the dims of the program's segments. Bytes of scratch, as above. */
+int64_t choose_segments(const LProgram *p, int64_t *dim, int64_t *slot_at);
 double recompute_factor(const LProgram *p, const int64_t *dim);
 
 /* ---- border: batch-first arrays and canonical ones --------------------------------------------------------------------- */
@@ -46,6 +48,17 @@ void border_in(const Border *b, const Array *src, const int64_t *example, El el,
 void border_out(const Border *b, El el, const void *src, Array *dst);
 size_t el_size(El e);
 
+/* What Execs share: the scratch of a call, and an account of what they hold otherwise. */
+typedef struct {
+    char *raw, *at; /* at: aligned to 64 */
+    size_t size;
+} Block;
+typedef struct ExecMemory {
+    Block slab;
+    size_t held; /* arrays and packs of all of them */
+    size_t base; /* of a whole process: what was there before the first of them */
+} ExecMemory;
+
 /* ---- models ------------------------------------------------------------------------------------------------------------ */
 
 typedef struct Fitted Fitted;
@@ -65,6 +78,7 @@ struct rondo_model {
     bool f64, ready; /* ready: weights were drawn or loaded */
     uint64_t theta_version;
     Pool *pool;
+    ExecMemory memory; /* of all Execs but those of streams */
     Module *module[MODULE_COUNT][RAGGED];
     Exec *exec[MODULE_COUNT][RAGGED];
     struct CellRun *metric; /* by ModelDesc.metric; NULL until needed */

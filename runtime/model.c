@@ -21,6 +21,7 @@ const char *std_folder(Arena *a) {
 
 static void copy_options(Model *m, const ModelOptions *o) {
     m->opt = *o;
+    m->opt.exec.memory = &m->memory;
     const char **set = NEW_N(&m->arena, const char *, o->nset + 1);
     for (size_t i = 0; i < o->nset; i++) set[i] = arena_strdup(&m->arena, o->set[i]);
     m->opt.set = set;
@@ -114,6 +115,7 @@ void model_close(Model *m) {
     for (uint32_t i = 0; m->metric && i < m->desc->metric.n; i++) cell_free(&m->metric[i]);
     if (m->streamed) windows_free(m->streamed);
     pool_destroy(m->pool);
+    ctx_free(ctx, m->memory.slab.raw);
     ctx_free(ctx, m->theta);
     arena_free(&m->result);
     arena_free(&m->text);

@@ -92,7 +92,8 @@ typedef struct {
     const char *cc, *cache_dir; /* see EngineOptions */
     const PassOptions *passes; /* watching and disabling; NULL: every pass, nothing printed. What it asks of autodiff and jvp is not read */
     size_t memory_limit; /* bytes; 0: 16 GiB. Past one that is given, work is done in segments, with recomputation */
-    size_t memory_held; /* bytes that count against the limit, held by others: weights, moments, data */
+    bool whole_process; /* the limit is for all that the process has in memory, as far as it can be known when dims are set */
+    struct ExecMemory *memory; /* shared with other Execs that never run at the same time; NULL: its own */
     Pool *pool; /* shared workers; NULL: `threads` of its own */
     bool grad; /* autodiff, as in PassOptions */
     const bool *want_input; /* by Module.input; may be NULL */

@@ -1,7 +1,18 @@
 /* segments: how much memory a loop program takes at given dims, and in how many segments it fits a budget. */
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/internal.h"
+
+size_t resident_bytes(void) {
+    unsigned long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r"); /* Linux; elsewhere the account begins with what Execs hold */
+    if (!f) return 0;
+    if (fscanf(f, "%lu %lu", &pages, &resident) != 2) resident = 0;
+    fclose(f);
+    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+}
 
 /* Bytes of a buffer; -1 when they are more than any memory. */
 static int64_t buf_bytes(const LProgram *p, const LBuf *b, const int64_t *dim) {
@@ -44,7 +55,8 @@ static bool cut_dims(const LProgram *p, int64_t *dim, int64_t parts) {
     return finer;
 }
 
-int64_t choose_segments(const LProgram *p, int64_t *dim, int64_t budget, int64_t *slot_at) {
+/* Those with the least scratch, not as few as some budget allows: a segment that stays in the caches is the fastest too. */
+int64_t choose_segments(const LProgram *p, int64_t *dim, int64_t *slot_at) {
     int64_t least = -1, best = 1;
     for (int64_t parts = 1; parts <= PARTS && cut_dims(p, dim, parts); parts += 1 + parts / 64) {
         int64_t bytes = program_bytes(p, LB_SLAB, dim, slot_at);
@@ -52,10 +64,9 @@ int64_t choose_segments(const LProgram *p, int64_t *dim, int64_t budget, int64_t
             least = bytes;
             best = parts;
         }
-        if (bytes >= 0 && bytes <= budget) break;
     }
     cut_dims(p, dim, best);
-    return least;
+    return least < 0 ? least : program_bytes(p, LB_SLAB, dim, slot_at);
 }
 
 double recompute_factor(const LProgram *p, const int64_t *dim) {

@@ -213,6 +213,7 @@ static bool stream_open(void *arg) {
     if (!mod || !model_need_weights(m) || !need_stream(m, mod)) return false;
     ExecOptions o = m->opt.exec;
     o.pool = m->pool;
+    o.memory = NULL;
     s->exec = exec_make(m->ctx, mod, &o, NULL);
     if (!s->exec) return false;
     int64_t axis[MAX_AXES] = {0};

@@ -51,13 +51,15 @@ static void wait_none(void *arg)
     (void)arg;
 }
 
+uint64_t *program_executed;
+
 static void *run_job(void *arg)
 {
     Job *j = arg;
     if (j->e)
         j->ok = engine_call(j->e, j->fn, j->buf, j->dim, &j->env);
     else
-        j->ok = lprogram_interp(j->p, j->fn, j->buf, j->dim, &j->env, &(InterpOptions){ .shadow = true });
+        j->ok = lprogram_interp(j->p, j->fn, j->buf, j->dim, &j->env, &(InterpOptions){ .shadow = true, .executed = program_executed });
     if (!j->ok)
         break_gate();
     return NULL;

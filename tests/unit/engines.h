@@ -10,6 +10,8 @@
 /* Runs "prepare" and "run" of p (a lowering of m) on `nt` threads. out[i] = root i of graph[0] (as doubles), in a. With e = NULL
    the interpreter with shadow memory runs on this thread alone. */
 bool program_run(const Module *m, const LProgram *p, Engine *e, Arena *a, const EvalIn *in, int nt, const double **out);
+/* NULL, or [LOP_COUNT]: how often each operation runs in the interpreter is added. */
+extern uint64_t *program_executed;
 /* The same where e is an engine of a program that p was joined to (join.h). */
 bool program_run_part(const Module *m, const LProgram *p, Engine *e, const JoinPart *part, Arena *a, const EvalIn *in, int nt,
                       const double **out);

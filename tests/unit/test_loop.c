@@ -58,7 +58,7 @@ static int64_t dims[LDIM_COUNT];
 
 static bool interp(Bench *t, bool shadow) {
     void *buf[8] = {&X, &Y, &U, &W};
-    InterpOptions o = {shadow};
+    InterpOptions o = {.shadow = shadow};
     return lprogram_interp(t->p, t->run, buf, dims, NULL, &o);
 }
 
@@ -245,7 +245,7 @@ static void test_call(bool f64) {
             X.d[k] = k;
         else
             X.f[k] = (float)k;
-    InterpOptions o = {true};
+    InterpOptions o = {.shadow = true};
     CHECK(lprogram_interp(p, t.run, buf, dims, NULL, &o));
     for (int k = 0; k < 4; k++) {
         double want = k + 2 + 1 + (k + 2) % 4 + k; /* x[k + 2 + 1] + (k + 2) % 4, then + k */
@@ -576,7 +576,7 @@ static bool shadow_run(const char *body, const char *why) {
     static float pack[16];
     buf[5] = pack;
     dims[0] = 4;
-    InterpOptions o = {true};
+    InterpOptions o = {.shadow = true};
     bool ok = lprogram_interp(p, p->fn.n - 1, buf, dims, NULL, &o);
     bool told = diag_count(ctx) == 1 && diag_at(ctx, 0)->code == 890 && strstr(diag_at(ctx, 0)->text, why);
     check(*why ? !ok && told : ok, body, __LINE__);
@@ -626,7 +626,7 @@ static void test_local(void) {
     lb_end_for(&t.b, 0, NULL, NULL);
     CHECK(lprogram_verify(t.p, "build"));
     void *buf[1] = {NULL};
-    InterpOptions o = {true};
+    InterpOptions o = {.shadow = true};
     dims[0] = 1;
     CHECK(lprogram_interp(t.p, 1, buf, dims, NULL, &o));
     dims[0] = 2;
