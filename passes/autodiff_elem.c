@@ -1,5 +1,9 @@
-/* Elementwise adjoints: the da/db/dc columns of ops.def become small trees, the trees become nodes times the adjoint. (Trees,
-   because C leaves the order of arguments open and the numbering of nodes has to be the same with every compiler.)
+/* Elementwise adjoints, and the tangents of forward mode: the da/db/dc columns of ops.def become small trees, the trees become
+   nodes times the adjoint. (Trees, because C leaves the order of arguments open and the numbering of nodes has to be the same
+   with every compiler.)
+   before:  %3 = mul %1 %2    %4 = tanh %3               adjoint of %4: %9
+   after:   %10 = mul %4 %4   %11 = const 1   %12 = sub %11 %10   %13 = mul %9 %12       adjoint of %3: a result is used again
+            %14 = mul %13 %2                             adjoint of %1
    A guarded adjoint (it came through a select) keeps its zeros: where the factor may be infinite or NaN although its operands
    are finite, select(g == 0, 0, g * d). Nothing is paid elsewhere. */
 #include "passes/autodiff.h"

@@ -1,5 +1,10 @@
 /* Adjoints of the structural operations, by class. g = adjoint of the result; it may lack axes of the result, or have rank 0
-   where the result has features (then every row, every element has this adjoint). */
+   where the result has features (then every row, every element has this adjoint).
+   before:  %3 = dot %1 %2 {i,oi->o} : f<T,B>[4]     %4 = slice %3 {0} 0 2     %5 = last %4 T     adjoint of %5: %9 : f<B>[2]
+   after:   %14 = select (iota T == length T - 1) %9 0                         adjoint of %4
+            %15 = pad %14 {0} 0 2 : f<T,B>[4]                                  adjoint of %3
+            %16 = dot %15 %2 {o,oi->i} : f<T,B>[3]   %17 = dot %15 %1 {o,i->oi} : f[4,3]      adjoints of %1 and %2
+   The adjoint of a dot is a dot: an operand that lacks an axis gets its adjoint summed over it. */
 #include <math.h>
 #include <string.h>
 

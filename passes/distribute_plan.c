@@ -1,5 +1,11 @@
 /* distribute, the choice: which values of a body are made before the loop, inside, after it. No cost model, no target; products
-   are the seeds, everything else only goes along (docs/ir.md section 4, rules 1 to 3 and 5). */
+   are the seeds, everything else only goes along (docs/ir.md section 5).
+     %1 = carry 0   %2 = step 0   %3 = capture 0   %4 = capture 1
+     %5 = dot %2 %3       before: a product without a carry beneath
+     %6 = sigmoid %5      before: all that it needs is there, and what enters the loop gets no wider
+     %7 = mul %1 %6       inside
+     %8 = dot %7 %4       after: a product that no next needs; %7 becomes a stack
+     next %7   stack %8 */
 #include "passes/distribute.h"
 #include "passes/rewrite.h"
 

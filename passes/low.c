@@ -1,4 +1,7 @@
-/* The state that place, fuse and lower_loops work on: of a module, of its model, of a scan's body. */
+/* The state that place, fuse and lower_loops work on: of a module, of its model, of a scan's body. Each pass makes it anew,
+   from the graph (kinds.c) and the lines of the passes before it:
+     place %6 step of %7      NodeInfo.sunk of %6      (apply_places)
+     run row <B> : %4 %5      NodeInfo.item of both    (plan_graph; lower_loops only) */
 #include "passes/lower_int.h"
 
 void low_fail(Low *L, const char *what)

@@ -1,4 +1,8 @@
-/* Values in loops: one node of the graph at one index, as operations of the loop program. */
+/* lower_loops: one node of the graph at one index, as operations of the loop program. What has been computed in the current
+   loop is used again, what is in memory is loaded, shape operations turn into indices, inlined nodes are computed here.
+   before:  %3 = mul %1 %2    %4 = sub %3 %1    (%1, %2 in memory, %3 inline and fused)       at features %20 .. %20 + V
+   after:   %21 = ld a#1[16*%12 + %20]   %22 = ld b#2[16*%12 + %20]   %23 = neg %21   %24 = fma %21 %22 %23
+   When: whenever a stage emits its loops. Tails are the same with a constant number of lanes (ldt, stt). */
 #include "passes/lower_int.h"
 
 static LV op1(LBuilder *b, LOp op, LV x)

@@ -1,4 +1,8 @@
-/* Products as register tiles (docs/ir.md, "tiles"). A tile computes rows x (nv * V) columns of
+/* lower_loops: product and gradient stages, as calls of register tiles (docs/ir.md, "tiles").
+   before:  run product <B> : %8 %7        (%7 = dot %1 %4, %8 = add %3 %7)
+   after:   for tiles of rows { if rows == 6: call tile_r_6x1_from(h[..], U_packed[0], P[..], out[..], K, strides) .. }
+            and, in "prepare", the loops that pack U into panels
+   A tile computes rows x (nv * V) columns of
      C = C0 + A * P   (or C += A * P)
    with one chain per element, k ascending; accumulators are values carried by the loop over K. It is not unrolled: its four
    scalar operations hide behind the multiply-adds, and half the code compiles in half the time (docs/ir.md).

@@ -1,4 +1,10 @@
-/* Stages other than row stages and products: sums over axes, gradients of tables, copies along time, scans; and their order. */
+/* lower_loops: the stages in their order, with the barriers between them, and those kinds that have no page of their own: sums
+   and maxima over leading axes, gradients of tables, copies along time.
+   before:  run row <T,B> : %7   run reduce : %8      (%8 = sum %7 <T,B>)      run copy <B> : %9      (%9 = last %7 T)
+   after:   the loops of %7;  barrier;  if tid < 1 { for t { for b { acc = add acc (ld %7[t, b]) } } st %8 };  barrier
+            for b { st %9[b] (ld %7[length - 1, b]) }
+   When: what needs all rows (%8 here) stands between barriers and is split by output or done by one thread, since each thread
+   has its own rows. The order of a sum is one chain an element, rows innermost: meaning, not schedule. */
 #include "passes/lower_int.h"
 
 /* ---- sum and amax over leading axes ------------------------------------------------------------------------------------- */

@@ -1,4 +1,8 @@
-/* Places: buffers, the address of a row, and the lifetimes that plan_memory reads. */
+/* lower_loops: places. Where a value stands (Loc), the address of its row, and the lifetimes that plan_memory reads.
+   before:  %8 : f<T,B>[100], wanted in memory        %9 = slice %8 {0} 50 100
+   after:   buf 7 "h_3" slab f extent 112*d0*d1: row (t, b) at 112 * (t * d0 + b), element i at + i; %9 is the same + 50
+   Rows are padded to 16, and by 16 more where that is a multiple of 256 (rows a power of two apart share cache sets); a chunk or
+   a segment has memory for its own steps only. low_touch and the loop ranges record where a buffer is used. */
 #include "passes/lower_int.h"
 
 const char *low_name(Low *L, const Graph *g, Ref r)

@@ -1,5 +1,9 @@
-/* Row stages: one loop over this thread's rows; in it vector loops over features, phase by phase, with scalars between them.
-   Sums over features use 16 lanes and one fixed tree whatever V is, so that results do not depend on V. */
+/* lower_loops: row stages. One loop over this thread's rows; in it vector loops over features, level by level, with scalars
+   between them.
+   before:  run row <B> : %7 %8 %9 | %12 %13      (%8 = mul %7 %7, %9 = sum %8 {0}, %12 = sqrt %9, %13 = div %7 %12)
+   after:   for rows {  for features { %7 -> local; acc = %8 + acc }   hsum; sqrt   for features { st (ld local) / sqrt }  }
+   Sums over features use 16 lanes and one fixed tree whatever V is, so that results do not depend on V. Where all values of a
+   stage are scalars, dense in memory, rows go into the lanes instead. */
 #include "passes/lower_int.h"
 
 void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)

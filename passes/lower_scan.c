@@ -1,7 +1,10 @@
-/* Scans: where carries and stacks stand, and the loop over steps.
+/* lower_loops: scan stages. Where carries and stacks stand, and the loop over steps.
+   before:  run scan : %8                    %8 = scan T fwd @1 carry(%5) step(%7) ..    in @1: next %6, stack %6
+   after:   for rows { st h[0, b] (%5) }     for t { the stages of @1: they read h[t, b], and write %6 to h[t + 1, b] }
    A stacked carry has one slot more than there are steps: forward, slot 0 is the initial value and step t writes slot t + 1;
    reverse, slot T is the initial value and step t writes slot t. "The carry before each step" is then a view. A carry that
-   nobody stacks has one place; its next value is written there directly when everything that reads it comes before. */
+   nobody stacks has one place; its next value is written there directly when everything that reads it comes before.
+   Chunks, if place asks for them, and segments (remat.c) are loops around the one over steps. */
 #include "passes/lower_int.h"
 
 typedef struct {

@@ -1,5 +1,7 @@
-/* What lower_loops does first with each graph: takes the stages that fuse wrote, after checking that they are an order in
-   which everything is computed before it is read; then finds which values need memory. */
+/* lower_loops, first of all with each graph: takes the stages that fuse wrote, after checking that they are an order in which
+   everything is computed before it is read; then finds which values need memory.
+   before:  run row <B> : %4 %5 | %7      run product <B> : %9 %8      (%5 = sum %4, %7 = div %4 %5, %8 = dot %7 %3)
+   after:   %4 in a local of the row (another level reads it), %5 in a register, %7 in the slab (another stage reads it) */
 #include "passes/lower_int.h"
 
 /* ---- stages ------------------------------------------------------------------------------------------------------------ */

@@ -1,4 +1,6 @@
-/* merge_gemm, the analysis: rates, chains of additions, and which of them may become one. */
+/* merge_gemm, the analysis: rates, chains of additions, and which of them may become one.
+     %5 = dot %1 %2   %6 = add %5 %3   %7 = dot %8 %4   %9 = add %6 %7      one chain: base %3, product %5, then %7 (its row
+     operand has a carry beneath). Another chain with row operands %1, %8 in this order may be merged with it (merge_gemm.c). */
 #include <string.h>
 
 #include "passes/merge_gemm.h"

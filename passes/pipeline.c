@@ -1,4 +1,6 @@
-/* The table of passes and the pipelines that run them: straight-line, verified between passes. */
+/* The table of passes and the pipelines that run them: straight-line, verified between passes.
+     module as built -> passes_run -> module -> passes_lower -> loop program -> codegen/
+   A pass is a row of the table; print_after and its relatives know it from there. */
 #include <string.h>
 #include <time.h>
 

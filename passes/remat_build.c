@@ -1,4 +1,8 @@
-/* remat_build: the graphs of a program in segments, from what each sweep needs. */
+/* remat_build: the graphs of a program in segments, from what each sweep needs.
+   before:  %5 = scan T fwd @1 carry(%4) step(%1)    %6 = out %5 0 : f<T,B>[4]    %7 = sum %6 <T> : f<B>[4]
+   after:   %8 = scan segments fwd @2 carry(%4, 0) capture(%1)      %9 = out %8 1 : f<B>[4]
+            graph 2: carry 0, the scan of before from there, next its last; carry 1, next the sum %7 of its stack, added on
+   Nodes are copied as they stand: the pins that come along speak about this very structure. */
 #include "ir/build.h"
 #include "passes/remat.h"
 #include "passes/rewrite.h"

@@ -1,4 +1,7 @@
-/* Builders and walks shared by the passes. */
+/* Builders and walks shared by the passes; no pass of its own. Among them the two that undo and redo broadcasting:
+     widen(%1 : f[], type f<B>[4])     expand %1 {-} : f<B>[4]           splat(2, type)     expand (const 2) : of that type
+   replace_graph puts a rebuilt graph in the place of an old one, with its roots; module_hash and decisions_hash say whether a
+   pass changed anything. */
 #include "passes/rewrite.h"
 
 #include "ir/build.h"
