@@ -166,8 +166,18 @@ static LV share(LBuilder *b, const LInst *want) {
 }
 
 static void open_block(LBuilder *b) {
-    VEC_PUSH(b->p->arena, b->open) = b->f->inst.n - 1;
+    VEC_PUSH(b->p->arena, b->open) = (LOpen){.at = b->f->inst.n - 1};
     VEC_PUSH(b->p->arena, b->scope) = b->known.n;
+}
+
+static void forget_block(LBuilder *b) {
+    uint32_t keep = b->scope.at[--b->scope.n];
+    while (b->known.n > keep) {
+        const LInst *i = &b->f->inst.at[b->known.at[b->known.n - 1]];
+        b->head[bucket_of(b, i)] = b->link.at[b->known.n - 1];
+        b->known.n--;
+        b->link.n--;
+    }
 }
 
 static void close_block(LBuilder *b) {
@@ -177,13 +187,23 @@ static void close_block(LBuilder *b) {
         return;
     }
     b->open.n--;
-    uint32_t keep = b->scope.at[--b->scope.n];
-    while (b->known.n > keep) {
-        const LInst *i = &b->f->inst.at[b->known.at[b->known.n - 1]];
-        b->head[bucket_of(b, i)] = b->link.at[b->known.n - 1];
-        b->known.n--;
-        b->link.n--;
+    forget_block(b);
+}
+
+/* What is built until the block is closed stays where it is; or is taken back. */
+static void open_inlined(LBuilder *b, bool dropped, uint32_t carry) {
+    VEC_PUSH(b->p->arena, b->open) = (LOpen){b->f->inst.n, true, dropped, carry};
+    if (dropped) VEC_PUSH(b->p->arena, b->scope) = b->known.n;
+}
+
+static bool close_inlined(LBuilder *b, LOpen *o) {
+    if (!b->open.n || !b->open.at[b->open.n - 1].inlined) return false;
+    *o = b->open.at[--b->open.n];
+    if (o->dropped) {
+        forget_block(b);
+        b->f->inst.n = o->at;
     }
+    return true;
 }
 
 /* ---- folding ------------------------------------------------------------------------------------------------------- */
@@ -262,6 +282,8 @@ LV lb_op(LBuilder *b, LOp op, LV x, LV y, LV z, int64_t imm) {
         LV v = fold_int(b, &op, &x, &y);
         if (v) return v;
     }
+    if (op == LOP_DIM && b->p->fixed[imm]) return lb_iconst(b, b->p->fixed[imm]);
+    if (b->p->alone && (op == LOP_NT || op == LOP_TID)) return lb_iconst(b, op == LOP_NT);
     if (op == LOP_VSPLAT && lb_known_int(b, x, &k)) {
         op = LOP_VCONST;
         x = 0;
@@ -383,7 +405,21 @@ void lb_store(LBuilder *b, LOp op, uint32_t buf, LIdx i, LV v, int64_t lanes) {
 
 /* ---- control ------------------------------------------------------------------------------------------------------- */
 
+/* A loop of at most one known round: the body alone. */
+static LV inlined_for(LBuilder *b, LV lo, int64_t rounds, uint32_t n, const LV *init, LV *inner) {
+    uint32_t ext = b->f->ext.n;
+    for (uint32_t k = 0; k < n; k++) {
+        push_ext(b, init[k]);
+        inner[k] = init[k];
+    }
+    open_inlined(b, !rounds, ext);
+    return lo;
+}
+
 LV lb_for(LBuilder *b, LV lo, LV hi, int64_t step, bool down, uint32_t n, const LV *init, LV *inner) {
+    int64_t from, to;
+    if (lb_known_int(b, lo, &from) && lb_known_int(b, hi, &to) && to - from <= step)
+        return inlined_for(b, lo, to > from, n, init, inner);
     LV i = new_value(b, 'i', NO_INST);
     uint32_t ext = push_ext(b, n);
     for (uint32_t k = 0; k < n; k++) {
@@ -406,7 +442,12 @@ LV lb_for(LBuilder *b, LV lo, LV hi, int64_t step, bool down, uint32_t n, const 
 }
 
 void lb_end_for(LBuilder *b, uint32_t n, const LV *next, LV *result) {
-    const LInst *head = b->open.n ? &b->f->inst.at[b->open.at[b->open.n - 1]] : NULL;
+    LOpen o;
+    if (close_inlined(b, &o)) {
+        for (uint32_t k = 0; k < n; k++) result[k] = o.dropped ? b->f->ext.at[o.carry + k] : next[k];
+        return;
+    }
+    const LInst *head = b->open.n ? &b->f->inst.at[b->open.at[b->open.n - 1].at] : NULL;
     if (!head || head->op != LOP_FOR || b->f->ext.at[head->ext] != n) {
         diag_error(b->p->ctx, 999, (Span){0, 0}, "loop builder: lb_end_for does not match its FOR in %s",
                    name_str(b->p->ctx, b->f->name));
@@ -423,15 +464,25 @@ void lb_end_for(LBuilder *b, uint32_t n, const LV *next, LV *result) {
 }
 
 void lb_if_lt(LBuilder *b, LV x, LV y) {
+    int64_t kx, ky;
+    if (lb_known_int(b, x, &kx) && lb_known_int(b, y, &ky)) {
+        open_inlined(b, kx >= ky, 0);
+        return;
+    }
     LInst *s = push_inst(b, LOP_IF);
     s->a[0] = x;
     s->a[1] = y;
     open_block(b);
 }
 
-void lb_end_if(LBuilder *b) { close_block(b); }
+void lb_end_if(LBuilder *b) {
+    LOpen o;
+    if (!close_inlined(b, &o)) close_block(b);
+}
 
-void lb_barrier(LBuilder *b) { push_inst(b, LOP_BARRIER); }
+void lb_barrier(LBuilder *b) {
+    if (!b->p->alone) push_inst(b, LOP_BARRIER);
+}
 
 void lb_call(LBuilder *b, uint32_t fn, const LArg *arg, uint32_t n) {
     uint32_t ext = push_ext(b, n);

@@ -153,6 +153,8 @@ typedef struct LProgram {
     uint32_t row_axis; /* else each thread has its share of this one: B, or ELEM in an optimizer */
     VEC(uint32_t) barrier; /* positions of "run", as in LBuf.first, that all threads enter together */
     VEC(LCut) cut; /* not in the text: a program that was parsed is run with dims as given */
+    int64_t fixed[LDIM_COUNT]; /* a dim that every caller gives the same value; 0: any. While building only */
+    bool alone;                /* one thread runs it; while building only */
 } LProgram;
 
 /* ---- building ------------------------------------------------------------------------------------------------------- */
@@ -161,12 +163,19 @@ LProgram *lprogram_make(Ctx *ctx, Arena *a, Name name, bool f64, int V);
 uint32_t lprogram_add_buf(LProgram *p, const char *name, LBufRole role, LElem e, uint32_t index, LExtent extent);
 LFunc *lprogram_add_fn(LProgram *p, const char *name, LFuncKind kind); /* index = p->fn.n - 1 */
 
-/* A builder over one function. Integer operations fold and are shared within the block they stand in. */
+/* A builder over one function. Integer operations fold and are shared within the block they stand in; a loop of one known round
+   or a condition known to hold leaves its body, a loop of no round or a condition known to fail leaves nothing. */
+typedef struct {
+    uint32_t at;     /* index of its FOR or IF; of the first instruction inside where it has none */
+    bool inlined;    /* its body stands without it */
+    bool dropped;    /* and will be taken back */
+    uint32_t carry;  /* inlined FOR: its initial carries in ext */
+} LOpen;
 typedef struct LBuilder {
     LProgram *p;
     LFunc *f;
     uint32_t fn; /* index of f */
-    VEC(uint32_t) open; /* instruction indices of open blocks */
+    VEC(LOpen) open; /* open blocks */
     VEC(uint32_t) known; /* pure instructions visible here, for sharing; cut back at END */
     VEC(uint32_t) link; /* of known: the one before in its hash bucket + 1 */
     VEC(uint32_t) scope; /* of open: known.n outside the block */

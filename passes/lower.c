@@ -247,19 +247,37 @@ static void close_lifetimes(Low *L)
     }
 }
 
+/* Tiles are leaves: what no entry calls was wanted by code that turned out not to run. */
+static bool *called_functions(const LProgram *p)
+{
+    bool *called = NEW_N(p->arena, bool, p->fn.n + 1);
+    for (uint32_t i = 0; i < p->fn.n; i++)
+        for (uint32_t q = 0; q < p->fn.at[i]->inst.n; q++)
+            if (p->fn.at[i]->inst.at[q].op == LOP_CALL)
+                called[p->fn.at[i]->inst.at[q].imm] = true;
+    for (uint32_t i = 0; i < p->fn.n; i++)
+        called[i] |= p->fn.at[i]->kind == LFUNC_ENTRY;
+    for (uint32_t i = 0; i < p->buf.n; i++)
+        if (p->buf.at[i].role == LB_LOCAL && p->buf.at[i].index < p->fn.n)
+            called[p->buf.at[i].index] = true;
+    return called;
+}
+
 /* Callees before callers: helpers first, entries last. */
 static void order_functions(LProgram *p)
 {
     uint32_t n = p->fn.n, k = 0;
     uint32_t *to = NEW_N(p->arena, uint32_t, n + 1);
     LFunc **sorted = NEW_N(p->arena, LFunc *, n + 1);
+    bool *called = called_functions(p);
     for (int entry = 0; entry < 2; entry++)
         for (uint32_t i = 0; i < n; i++)
-            if ((p->fn.at[i]->kind == LFUNC_ENTRY) == entry) {
+            if (called[i] && (p->fn.at[i]->kind == LFUNC_ENTRY) == entry) {
                 to[i] = k;
                 sorted[k++] = p->fn.at[i];
             }
-    for (uint32_t i = 0; i < n; i++) {
+    p->fn.n = k;
+    for (uint32_t i = 0; i < k; i++) {
         p->fn.at[i] = sorted[i];
         for (uint32_t q = 0; q < sorted[i]->inst.n; q++)
             if (sorted[i]->inst.at[q].op == LOP_CALL)
@@ -267,7 +285,7 @@ static void order_functions(LProgram *p)
     }
     for (uint32_t i = 0; i < p->buf.n; i++)
         if (p->buf.at[i].role == LB_LOCAL)
-            p->buf.at[i].index = to[p->buf.at[i].index];
+            p->buf.at[i].index = to[p->buf.at[i].index]; /* never of one that is gone */
 }
 
 static void lower_entries(Low *L)
@@ -309,12 +327,27 @@ static void lower_entries(Low *L)
     end_entry(L);
 }
 
+/* Numbers of steps that are the same in every call. */
+static void fix_dims(Low *L)
+{
+    for (uint32_t k = 0; k < L->m->naxis; k++) {
+        const Axis *x = &L->m->axis[k];
+        int64_t *n = &L->p->fixed[k];
+        if (x->kind == AXIS_COUNT)
+            *n = x->count;
+        else if (L->o.one_step)
+            *n = x->kind == AXIS_JOIN ? L->p->fixed[x->a] + L->p->fixed[x->b] : 1;
+    }
+    L->p->alone = L->o.one_step;
+}
+
 LProgram *pass_lower_loops(Module *m, const PassOptions *o)
 {
     Low *L = low_make(m, o);
     if (!L)
         return NULL;
     L->p = lprogram_make(m->ctx, m->arena, m->name, L->o.f64, L->o.V);
+    fix_dims(L);
     caller_buf(L, "none", LB_LOCAL, LE_F, 0, 0, 1); /* buffer 0 is nobody's */
     for (uint32_t k = 0; k < m->cut.n; k++) {
         const Cut *c = &m->cut.at[k];

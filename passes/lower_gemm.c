@@ -12,7 +12,7 @@
 enum { FAM_ROWS, FAM_COLUMNS };
 enum { INIT_ZERO, INIT_LOAD };
 #define MAX_M 6
-#define MAX_NV 4
+#define MAX_NV 8
 
 typedef struct {
     LBuilder *b;
@@ -116,15 +116,28 @@ typedef struct {
     int last, tail; /* one more panel of `last` vectors, the last of them with `tail` lanes (0: all); last = 0: none */
 } Panels;
 
-static Panels cut(const Low *L, int64_t N)
+/* Accumulators of a tile: with the vectors of P and a broadcast of A they fill the registers. */
+static int accumulators(const Low *L)
 {
-    int64_t V = L->p->V, nv = (N + V - 1) / V, max = L->o.registers >= 32 ? 4 : 2, count = (nv + max - 1) / max;
+    return L->o.registers >= 32 ? 24 : 12;
+}
+
+static Panels cut(const Low *L, int64_t N, int64_t max)
+{
+    int64_t V = L->p->V, nv = (N + V - 1) / V, count = (nv + max - 1) / max;
     Panels p = { .w = (int)((nv + count - 1) / count) };
     p.full = N / (p.w * V);
     int64_t left = N - p.full * p.w * V;
     p.last = (int)((left + V - 1) / V);
     p.tail = (int)(left % V);
     return p;
+}
+
+/* A matrix that single rows are multiplied by wants panels of 8 vectors, as many chains as hide the latency of a multiply-add;
+   tiles of more rows take such a panel in parts. */
+static Panels cut_product(const Low *L, int64_t N)
+{
+    return cut(L, N, L->o.batch == 1 ? MAX_NV : accumulators(L) / MAX_M);
 }
 
 /* ---- packing ---------------------------------------------------------------------------------------------------------------- */
@@ -212,7 +225,7 @@ static uint32_t make_pack(LowG *lg, Ref dot)
     for (uint32_t k = 0; k < L->packs.n; k++)
         if (same_right(&r, &L->packs.at[k]))
             return L->packs.at[k].buf;
-    Panels p = cut(L, r.N);
+    Panels p = cut_product(L, r.N);
     int64_t W = (int64_t)p.w * L->p->V, last = (int64_t)p.last * L->p->V;
     uint32_t buf = low_buf(L, low_name(L, lg->g, dot), L->prepare ? LB_PACK : LB_SLAB, LE_F, 0, 0, p.full * r.K * W + r.K * last, 0);
     low_touch(L, buf);
@@ -301,18 +314,19 @@ static LIdx at_column(LBuilder *b, LIdx i, LV j, int64_t step, int64_t n0)
     return j ? lb_idx_term(b, i, j, step) : i;
 }
 
-static void tile_calls(Product *q, LV row, LV j, int64_t n0, int64_t pack0, int m, int nv, int tail)
+/* One tile of all segments: m rows, vectors v0..v0 + nv of a panel of `width` columns that starts at column n0. */
+static void tile_calls(Product *q, LV row, LV j, int64_t n0, int64_t pack0, int64_t width, int m, int v0, int nv, int tail)
 {
     Low *L = q->lg->L;
     LBuilder *b = &L->b;
-    int64_t W = (int64_t)q->p.w * L->p->V, width = (int64_t)nv * L->p->V;
-    LIdx c = at_column(b, low_row_at(L, &q->C, row), j, W, n0);
+    int64_t W = (int64_t)q->p.w * L->p->V, first = (int64_t)v0 * L->p->V;
+    LIdx c = at_column(b, low_row_at(L, &q->C, row), j, W, n0 + first);
     for (uint32_t s = 0; s < q->nseg; s++) {
         const Segment *g = &q->seg[s];
         bool load = s > 0 || q->C0.ok;
         const Loc *from = s > 0 || !q->C0.ok ? &q->C : &q->C0;
-        LIdx c0 = from == &q->C ? c : at_column(b, low_row_at(L, from, row), j, W, n0);
-        LIdx p = lidx(pack0 * g->K);
+        LIdx c0 = from == &q->C ? c : at_column(b, low_row_at(L, from, row), j, W, n0 + first);
+        LIdx p = lidx(pack0 * g->K + first);
         if (j)
             p = lb_idx_term(b, p, j, g->K * W);
         uint32_t fn = get_tile(L, FAM_ROWS, m, nv, tail, load ? INIT_LOAD : INIT_ZERO, false);
@@ -370,7 +384,12 @@ typedef struct {
 static void panel_tile(void *arg, LV row, int m)
 {
     PanelTiles *t = arg;
-    tile_calls(t->q, row, t->j, t->n0, t->pack0, m, t->nv, t->tail);
+    const Low *L = t->q->lg->L;
+    int most = m == 1 ? MAX_NV : accumulators(L) / m;
+    for (int v = 0; v < t->nv; v += most) {
+        int nv = t->nv - v < most ? t->nv - v : most;
+        tile_calls(t->q, row, t->j, t->n0, t->pack0, (int64_t)t->nv * L->p->V, m, v, nv, v + nv == t->nv ? t->tail : 0);
+    }
 }
 
 /* Zigzag: odd steps of a scan walk the panels backwards, so that those read last are still in the near cache. */
@@ -525,7 +544,7 @@ void emit_gemm(LowG *lg, const Stage *s)
     q->N = n->dim[0];
     q->axes = n->axes;
     q->C = lg->ni[end].loc;
-    q->p = cut(L, q->N);
+    q->p = cut_product(L, q->N);
     gemm_operands(lg, s, q);
     if (L->failed)
         return;
@@ -712,7 +731,7 @@ void emit_gradient(LowG *lg, Ref r)
     g->C = lg->ni[r].loc;
     g->M = n->rank == 2 ? n->dim[0] : 1;
     g->N = n->dim[n->rank - 1];
-    g->p = cut(L, g->N);
+    g->p = cut(L, g->N, accumulators(L) / MAX_M);
     if (!g->A.ok || !g->P.ok) {
         low_fail(L, "a weight gradient of values that are not in memory");
         return;

@@ -116,7 +116,7 @@ static bool emit_kernels(void *arg) {
     if (!V && !j->target) o->V = c->m->f64 ? host.lanes_f64 : host.lanes_f32;
     Module *forward = module_copy(mod, c->a);
     module_keep_roots(forward, 1u << ROOT_OUTPUT | 1u << ROOT_FINAL);
-    bool ok = cprogram_make(c, &c->infer, "kernel", forward, false);
+    bool ok = cprogram_make(c, &c->infer, "kernel", forward, C_FORWARD);
     o->V = V;
     if (!ok) return false;
     if (mkdir(j->dir, 0777) != 0 && errno != EEXIST) {

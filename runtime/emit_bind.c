@@ -49,11 +49,11 @@ static void find_areas(CModel *c, CProgram *p) {
     }
 }
 
-bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, bool grad) {
+bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind) {
     const ExecOptions *o = &c->m->opt.exec;
     PassOptions po = {0};
     if (o->passes) po = *o->passes;
-    po.grad = grad;
+    po.grad = kind == C_GRADIENT;
     po.want_input = NULL;
     *p = (CProgram){.prefix = arena_printf(c->a, "%s_%s", c->id, what), .run = -1, .prepare = -1, .example = NO_AREA};
     p->m = module_copy(m, c->a);
@@ -66,7 +66,9 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, bo
                        .registers = 16,
                        .math = o->math,
                        .place = o->place,
-                       .watch = o->passes};
+                       .watch = kind == C_ONE_STEP ? NULL : o->passes,
+                       .one_step = kind == C_ONE_STEP,
+                       .batch = kind == C_GRADIENT ? 0 : 1}; /* a forward pass is mostly a stream: one example */
     p->p = lower_module(c->ctx, c->a, p->m, &lo, NULL);
     if (!p->p) return false;
     for (uint32_t i = 0; i < p->p->fn.n; i++) {
@@ -103,15 +105,23 @@ static void no_barrier(void *arg) { (void)arg; }
 
 static void put_pack(CModel *c, CProgram *p, uint32_t k, const void *data, int64_t n) {
     const LBuf *b = &p->p->buf.at[k];
-    double *v = NEW_N(&c->values, double, n + 1);
     bool is_int = b->elem == LE_I32;
+    size_t bytes = (size_t)n * (!is_int && c->m->f64 ? 8 : 4);
+    for (uint32_t i = 0; i < c->pack.n; i++)
+        if (c->pack.at[i].bytes == bytes && memcmp(c->pack.at[i].data, data, bytes) == 0) {
+            p->pack[k] = c->pack.at[i].name;
+            return;
+        }
+    double *v = NEW_N(&c->values, double, n + 1);
     for (int64_t i = 0; i < n; i++)
         v[i] = is_int      ? (double)((const int32_t *)data)[i]
                : c->m->f64 ? ((const double *)data)[i]
                            : (double)((const float *)data)[i];
+    p->pack[k] = arena_printf(c->a, "%s_w%u", p->prefix, k);
     str_printf(&c->c, "\n/* %s, packed */\n", name_str(c->ctx, b->name));
-    c_array(c, &c->c, is_int ? "int32_t" : c->real, arena_printf(&c->values, "%s_w%u", p->prefix, k), v, n, is_int);
+    c_array(c, &c->c, is_int ? "int32_t" : c->real, p->pack[k], v, n, is_int);
     arena_free(&c->values);
+    VEC_PUSH(c->a, c->pack) = (CPack){p->pack[k], data, bytes};
 }
 
 bool cprogram_pack(CModel *c, CProgram *p) {
@@ -135,6 +145,7 @@ bool cprogram_pack(CModel *c, CProgram *p) {
     c->engine = NULL;
     if (ok) {
         p->packed_here = true;
+        p->pack = NEW_N(c->a, const char *, p->p->buf.n + 1);
         p->p->fn.at[p->prepare]->kind = LFUNC_HELPER; /* called by nobody, so not printed */
         find_areas(c, p);
         for (uint32_t k = 0; k < p->p->buf.n; k++)
@@ -294,7 +305,7 @@ static const char *buffer_text(CModel *c, const CProgram *p, const CBinding *b, 
     case LB_OUTPUT: return b->out[x->index];
     case LB_EXAMPLE: area = p->example; break;
     case LB_PACK:
-        if (p->packed_here) return arena_printf(c->a, "%s_w%u", p->prefix, k);
+        if (p->packed_here) return p->pack[k];
         break;
     case LB_SLAB: break;
     case LB_LOCAL: return NULL;

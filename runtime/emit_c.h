@@ -45,7 +45,17 @@ typedef struct {
     bool noise; /* reads seed or update */
     CPorts in, target, out;
     int32_t example; /* area of example ids */
+    const char **pack; /* by buffer: the constant that holds it */
+    int32_t *state_next; /* areas by state */
 } CProgram;
+
+/* A packed weight, written once for all programs that want it. */
+typedef struct {
+    const char *name;
+    const void *data;
+    size_t bytes;
+} CPack;
+typedef enum { C_FORWARD, C_ONE_STEP, C_GRADIENT } CProgramKind;
 
 typedef struct {
     Ctx *ctx;
@@ -60,15 +70,16 @@ typedef struct {
     const char *optimizer; /* its function's name after the prefix; NULL: none */
     rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */
     Engine *engine;        /* of cprogram_pack, while it works */
-    CProgram infer, grad, opt;
+    CProgram infer, step, grad, opt;
+    VEC(CPack) pack;
     CPorts state;
-    int32_t *state_in, *state_next; /* areas by state */
+    int32_t *state_in; /* areas of infer by state */
     double **start;                 /* [state][n] */
     bool swaps;                     /* the helper that transposes is there */
 } CModel;
 
 /* emit_bind.c */
-bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, bool grad);
+bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind);
 bool cprogram_pack(CModel *c, CProgram *p); /* runs prepare on the model's weights; then it is not printed */
 int32_t cprogram_area(CModel *c, CProgram *p, const char *what, uint32_t elem, uint32_t axes, int64_t n, bool whole);
 void cprogram_ports(CModel *c, CProgram *p, bool targets);

@@ -1,6 +1,7 @@
 /* emit_infer: a model's forward functions in C: init and step over a state that the caller owns, run over several steps, and
-   predict over whole sequences of a batch. One program serves all: a step is a sequence of one step whose states come from
-   outside, so steps and sequences give the same bits and share one copy of the weights. */
+   predict over whole sequences of a batch. A step is a sequence of one step whose states come from
+   outside, so steps and sequences give the same bits and share one copy of the weights; a step's own lowering has no loop over
+   rows or steps. */
 #include <string.h>
 
 #include "runtime/emit_c.h"
@@ -39,7 +40,8 @@ static void add_states(CModel *c) {
     CProgram *p = &c->infer;
     uint32_t n = p->m->state.n;
     c->state_in = NEW_N(c->a, int32_t, n + 1);
-    c->state_next = NEW_N(c->a, int32_t, n + 1);
+    p->state_next = NEW_N(c->a, int32_t, n + 1);
+    c->step.state_next = NEW_N(c->a, int32_t, n + 1);
     for (uint32_t k = 0; k < n; k++) {
         const State *s = &p->m->state.at[k];
         const char *name = name_str(c->ctx, s->name);
@@ -57,7 +59,8 @@ static void add_states(CModel *c) {
             x.n *= s->dim[d];
         }
         VEC_PUSH(c->a, c->state) = x;
-        c->state_next[k] = cprogram_area(c, p, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
+        p->state_next[k] = cprogram_area(c, p, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
+        c->step.state_next[k] = cprogram_area(c, &c->step, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
         c->state_in[k] = cprogram_area(c, p, arena_printf(c->a, "%s", name), LE_F, s->axes, x.n, true);
     }
 }
@@ -71,8 +74,8 @@ static int64_t final_root(const CProgram *p, uint32_t state) {
 
 static void put_state_type(CModel *c) {
     int64_t dim[LDIM_COUNT];
-    cprogram_one_step(&c->infer, dim);
-    int64_t scratch = cprogram_offset(&c->infer, (int32_t)c->infer.area.n, dim) / (c->m->f64 ? 8 : 4);
+    cprogram_one_step(&c->step, dim);
+    int64_t scratch = cprogram_offset(&c->step, (int32_t)c->step.area.n, dim) / (c->m->f64 ? 8 : 4);
     str_printf(&c->h, "\n/* What the network remembers between two steps, and room for making one. Copy it, save it, have "
                       "several. */\ntypedef struct {\n");
     for (uint32_t k = 0; k < c->state.n; k++) {
@@ -114,7 +117,7 @@ static void put_init(CModel *c) {
 }
 
 static void put_step(CModel *c) {
-    CProgram *p = &c->infer;
+    CProgram *p = &c->step;
     int64_t dim[LDIM_COUNT];
     cprogram_one_step(p, dim);
     CBinding b = cbinding_make(c, p);
@@ -128,7 +131,7 @@ static void put_step(CModel *c) {
         if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = arena_printf(c->a, "s->%s", c->state.at[k].id);
         if (root >= 0)
             b.out[root] = arena_printf(c->a, "(s->scratch + %lld)",
-                                       (long long)(cprogram_offset(p, c->state_next[k], dim) / (c->m->f64 ? 8 : 4)));
+                                       (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)));
     }
     const char *params = arena_printf(c->a, "%s%s", port_params(c, &p->in, true, true), port_params(c, &p->out, false, true));
     c_function(
@@ -141,7 +144,7 @@ static void put_step(CModel *c) {
     cprogram_call(c, p, &b);
     for (uint32_t k = 0; k < c->state.n; k++)
         str_printf(&c->c, "    memcpy(s->%s, s->scratch + %lld, sizeof s->%s);\n", c->state.at[k].id,
-                   (long long)(cprogram_offset(p, c->state_next[k], dim) / (c->m->f64 ? 8 : 4)), c->state.at[k].id);
+                   (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)), c->state.at[k].id);
     str_put(&c->c, "}\n");
 }
 
@@ -176,7 +179,7 @@ static void put_predict(CModel *c) {
     for (uint32_t k = 0; k < c->state.n; k++) {
         int64_t root = final_root(p, k);
         if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = arena_printf(c->a, "(w + at[%d])", c->state_in[k]);
-        if (root >= 0) b.out[root] = arena_printf(c->a, "(w + at[%d])", c->state_next[k]);
+        if (root >= 0) b.out[root] = arena_printf(c->a, "(w + at[%d])", p->state_next[k]);
     }
     const char *sizes = c_size_params(c, p, true);
     emit_workspace(c, p, "predict");
@@ -296,14 +299,19 @@ bool emit_infer(CModel *c) {
     if (!built) return false;
     Module *mod = module_copy(built, c->a);
     module_keep_roots(mod, 1u << ROOT_OUTPUT | (c->stream ? 1u << ROOT_FINAL : 0));
-    if (!cprogram_make(c, p, "infer", mod, false) || !cprogram_pack(c, p)) return false;
+    if (!cprogram_make(c, p, "infer", mod, C_FORWARD) || !cprogram_pack(c, p)) return false;
     cprogram_ports(c, p, false);
+    if (c->stream) {
+        if (!cprogram_make(c, &c->step, "step", mod, C_ONE_STEP) || !cprogram_pack(c, &c->step)) return false;
+        cprogram_ports(c, &c->step, false);
+    }
     if (c->stream) add_states(c);
     if (c->stream && !find_starts(c)) return false;
     put_theta(c);
     emit_swap_helper(c, p);
     cprogram_put(c, p);
     if (c->stream) {
+        emit_c_kernels(&c->c, c->step.p, &(CEmitOptions){.prefix = c->step.prefix});
         put_state_type(c);
         put_init(c);
         put_step(c);

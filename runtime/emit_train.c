@@ -226,7 +226,7 @@ static bool put_optimizer(void *arg) {
     if (!can_update(x)) return true;
     Module *mod = module_copy(x->o.cell.mod, c->a);
     module_keep_roots(mod, 1u << ROOT_OUTPUT | 1u << ROOT_FINAL);
-    if (!cprogram_make(c, &c->opt, "opt", mod, false)) return false;
+    if (!cprogram_make(c, &c->opt, "opt", mod, C_FORWARD)) return false;
     str_printf(&c->h, "\n/* moments:");
     lay_moments(x);
     str_printf(&c->h, " */\n#define %s_MOMENTS %lld\n", c->upper, (long long)(x->moments ? x->moments : 1));
@@ -252,7 +252,7 @@ static bool emit_optimizer(CModel *c) {
 bool emit_train(CModel *c) {
     if (!c->m->desc->loss.n) return true;
     const Module *mod = model_module(c->m, MODULE_TRAIN, false);
-    if (!mod || !cprogram_make(c, &c->grad, "train", mod, true)) return false;
+    if (!mod || !cprogram_make(c, &c->grad, "train", mod, C_GRADIENT)) return false;
     c->train = true;
     cprogram_ports(c, &c->grad, true);
     emit_swap_helper(c, &c->grad);

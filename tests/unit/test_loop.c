@@ -420,6 +420,37 @@ static void test_memory(bool f64, int V) {
     CHECK(W.i[32] == 2 && W.i[33] == 8 && W.i[34] == -2);
 }
 
+/* Loops and conditions whose course is known leave no trace but what they do. */
+static void test_known_control(void) {
+    Bench t = bench(true, 4);
+    LBuilder *b = &t.b;
+    t.p->fixed[0] = 1;
+    t.p->alone = true;
+    LV zero = lb_iconst(b, 0), one = lb_iconst(b, 1), in, out, x = lb_fconst(b, 3);
+    LV i = lb_for(b, zero, lb_op(b, LOP_DIM, 0, 0, 0, 0), 1, false, 1, &x, &in);
+    in = lb_op(b, LOP_ADD, in, x, 0, 0);
+    lb_if_lt(b, one, lb_op(b, LOP_NT, 0, 0, 0, 0)); /* never */
+    lb_store(b, LOP_ST1, t.y, lidx(0), x, 0);
+    lb_end_if(b);
+    lb_if_lt(b, lb_op(b, LOP_TID, 0, 0, 0, 0), one); /* always */
+    lb_store(b, LOP_ST1, t.y, lb_idx_term(b, lidx(1), i, 1), in, 0);
+    lb_end_if(b);
+    lb_barrier(b);
+    lb_end_for(b, 1, &in, &out);
+    lb_for(b, one, one, 1, true, 1, &out, &in); /* no round */
+    lb_store(b, LOP_ST1, t.y, lidx(0), x, 0);
+    lb_end_for(b, 1, &x, &out);
+    lb_store(b, LOP_ST1, t.y, lidx(2), out, 0);
+    CHECK(lprogram_verify(t.p, "build"));
+    for (uint32_t k = 0; k < b->f->inst.n; k++) {
+        LOp op = (LOp)b->f->inst.at[k].op;
+        CHECK(op != LOP_FOR && op != LOP_IF && op != LOP_END && op != LOP_DIM && op != LOP_BARRIER);
+    }
+    memset(&Y, 0, sizeof Y);
+    CHECK(interp(&t, true));
+    CHECK(lane_of(true, 0) == 0 && lane_of(true, 1) == 6 && lane_of(true, 2) == 6);
+}
+
 /* ---- the verifier ------------------------------------------------------------------------------------------------------- */
 
 static void reject(const char *body, const char *why) {
@@ -507,7 +538,7 @@ static void test_verify_program(void) {
         if (k == 3) *b = (LBuf){.role = LB_LOCAL, .extent = {.n = 1, .term = {{1, 1}}}};
         if (k == 4) *b = (LBuf){.role = LB_SLAB, .slot = 1};
         if (k == 5) *b = (LBuf){.role = LB_EXAMPLE};
-        if (k == 6) lb_if_lt(lb, lb_iconst(lb, 0), lb_iconst(lb, 1));
+        if (k == 6) lb_if_lt(lb, lb_iconst(lb, 0), lb_op(lb, LOP_DIM, 0, 0, 0, 0));
         if (k == 7) VEC_PUSH(arena, t.p->fn.at[0]->inst).op = LOP_END;
         if (k == 8) lb_op(lb, LOP_BITS, lb_fconst(lb, 1), 0, 0, 0);
         check(!lprogram_verify(t.p, "test") && diag_count(ctx) == 1, "a broken program", k);
@@ -668,6 +699,7 @@ int main(void) {
         test_memory(false, widths[k]);
         test_memory(true, widths[k]);
     }
+    test_known_control();
     test_verify();
     test_verify_program();
     test_parse_errors();
