@@ -2,6 +2,9 @@
    before:  dot(concat(e, c), W)                 e a step input, c made from a carry
    after:   dot(e, W[.., :E]) + dot(c, W[.., E:])
    The part without a carry leaves the loop, the other is one more segment of the accumulator, and the concat goes.
+   And a weighted sum becomes a matrix of one row where its vector has a matrix already, so that they can be one product:
+   before:  w . x    W x
+   after:   reshape (row w) x    W x
    relies on: chains are ordered afterwards; distribute takes the slices of the weight outside. */
 #include "passes/merge_gemm.h"
 #include "passes/rewrite.h"
@@ -76,22 +79,65 @@ static bool wanted(const Graph *g, Ref r, const uint8_t *carry)
     return row && mixed(g, row, carry) && same_axes(g, row);
 }
 
+/* The vector without axes of a weighted sum of a vector with some; 0: r is no such sum. */
+static Ref weights_of_sum(const Graph *g, Ref r)
+{
+    const Node *n = &g->node.at[r];
+
+    if (n->op != OP_DOT || n->rank) return 0;
+    for (int k = 0; k < 2; k++) {
+        const Node *w = &g->node.at[n->in[k]], *x = &g->node.at[n->in[1 - k]];
+        if (!w->axes && w->rank == 1 && x->rank == 1 && n->axes && n->axes == x->axes) return n->in[k];
+    }
+    return 0;
+}
+
+static Ref summed_row(const Graph *g, Ref r)
+{
+    const Node *n = &g->node.at[r];
+
+    return weights_of_sum(g, r) == n->in[0] ? n->in[1] : n->in[0];
+}
+
+/* By node: a product multiplies it by a matrix. */
+static uint8_t *multiplied(Arena *a, const Graph *g)
+{
+    uint8_t *rows = NEW_N(a, uint8_t, g->node.n);
+
+    for (Ref r = 1; r < g->node.n; r++) rows[product_of(g, r).row] = 1;
+    rows[0] = 0;
+    return rows;
+}
+
+static Ref one_row(Graph *dst, const Graph *src, Ref r, const Ref *map)
+{
+    static const uint8_t row[3] = {1, 0, 0}, column[3] = {2, 0, 0}, oi[3] = {2, 1, 0};
+    Ref w = weights_of_sum(src, r), x = summed_row(src, r);
+    const int32_t dim[3] = {1, src->node.at[w].dim[0]};
+
+    x = g_dot(dst, map[x], g_reshape(dst, map[w], 2, dim), row, oi, column, src->node.at[r].axes);
+    return g_reshape(dst, x, 0, NULL);
+}
+
 static void split_graph(Module *m, uint32_t index)
 {
     const Graph *src = m->graph.at[index];
-    uint8_t *carry = carries_beneath(m->arena, src);
+    uint8_t *carry = carries_beneath(m->arena, src), *rows = multiplied(m->arena, src);
     Ref *map;
     Graph *dst;
     bool any = false;
 
-    for (Ref r = 1; r < src->node.n && !any; r++) any = wanted(src, r, carry);
+    for (Ref r = 1; r < src->node.n && !any; r++)
+        any = wanted(src, r, carry) || (weights_of_sum(src, r) && rows[summed_row(src, r)]);
     if (!any) return;
     dst = module_add_graph(m);
     map = NEW_N(m->arena, Ref, src->node.n);
     for (Ref r = 1; r < src->node.n; r++) {
         dst->span = src->node.at[r].span;
         dst->name = src->node.at[r].name;
-        map[r] = wanted(src, r, carry) ? split(dst, src, r, carry, map) : graph_copy_node(dst, src, r, map);
+        if (wanted(src, r, carry)) map[r] = split(dst, src, r, carry, map);
+        else if (weights_of_sum(src, r) && rows[summed_row(src, r)]) map[r] = one_row(dst, src, r, map);
+        else map[r] = graph_copy_node(dst, src, r, map);
     }
     dst->span = dst->name = 0;
     replace_graph(m, index, dst, map);

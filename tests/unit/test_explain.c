@@ -115,7 +115,7 @@ static const struct {
     const char *model;
     int apart;
 } known[] = {
-    {"mlstm", 2}, {"gru", 1}, {"gru_v3", 1}, {"mut1", 1}, {"cfc", 3}, {"lmu", 4}, {"deltanet", 1}, {"gated_deltanet", 2}, {"ntm", 6}, {"zoneout", 1},
+    {"gru", 1}, {"gru_v3", 1}, {"mut1", 1}, {"cfc", 3}, {"lmu", 3}, {"zoneout", 1},
 };
 
 static int may_stay_apart(const char *name) {
