@@ -168,13 +168,11 @@ static bool evaluate_batches(void *arg) {
 
 /* The modules that carry states on are made once for a model. */
 static Windows *streamed(Model *m, const Dataset *d) {
-    if (m->streamed) return m->streamed;
-    Windows *w = NEW(&m->arena, Windows);
-    if (!windows_make(w, m, 0, &(BuildOptions){.ragged = dataset_ragged(d)}, &d->array, false)) {
-        windows_free(w);
-        return NULL;
-    }
-    return m->streamed = w;
+    if (!m->streamed) m->streamed = NEW(&m->arena, Windows);
+    Windows *w = m->streamed;
+    if (w->next) return w;
+    windows_free(w); /* what an earlier failure left */
+    return windows_make(w, m, 0, &(BuildOptions){.ragged = dataset_ragged(d)}, &d->array, false) ? w : NULL;
 }
 
 bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *loss, double *metric) {

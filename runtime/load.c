@@ -223,7 +223,7 @@ bool data_is_series(Model *m, const char *path) {
     return find_kind(m, path, &k) && k == KIND_CSV && is_series(m);
 }
 
-bool dataset_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
+static bool load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
     Kind kind;
     Series s;
     *out = (Dataset){0};
@@ -243,4 +243,13 @@ bool dataset_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out
     if (!series_load(m, path, a, whole, &s)) return false;
     *out = s.set;
     return true;
+}
+
+/* What data teach is kept only if they are good. */
+bool dataset_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
+    Fitted before = {0};
+    if (m->fitted) before = *m->fitted;
+    bool ok = load(m, path, a, whole, out);
+    if (!ok && m->fitted) *m->fitted = before;
+    return ok;
 }

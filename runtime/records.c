@@ -147,17 +147,20 @@ static bool name_classes(Records *r, const Store *s) {
     if (f->class_name) return true;
     for (uint32_t i = 0; i < s->string.n && numbers; i++) numbers = is_number(s->string.at[i], s->size.at[i], most);
     if (key) {
-        f->nclass = key->kind == SET_LIST ? key->n : 1;
-        f->class_name = NEW_N(&r->m->arena, const char *, f->nclass + 1);
-        for (uint32_t i = 0; i < f->nclass; i++) {
+        uint32_t n = key->kind == SET_LIST ? key->n : 1;
+        const char **name = NEW_N(&r->m->arena, const char *, n + 1);
+        for (uint32_t i = 0; i < n; i++) {
             const Setting *x = key->kind == SET_LIST ? &key->item[i] : key;
-            f->class_name[i] =
+            name[i] =
                 x->kind == SET_NUMBER ? arena_printf(&r->m->arena, "%g", x->number) : name_str(r->m->ctx, x->name);
         }
+        f->class_name = name;
+        f->nclass = n;
     } else if (r->ndeclared) {
+        const char **name = NEW_N(&r->m->arena, const char *, r->ndeclared + 1);
+        for (uint32_t i = 0; i < r->ndeclared; i++) name[i] = arena_strdup(&r->m->arena, r->declared[i]);
+        f->class_name = name;
         f->nclass = r->ndeclared;
-        f->class_name = NEW_N(&r->m->arena, const char *, f->nclass + 1);
-        for (uint32_t i = 0; i < f->nclass; i++) f->class_name[i] = arena_strdup(&r->m->arena, r->declared[i]);
     } else if (!numbers)
         distinct(r, s, f);
     if (f->nclass <= most) return true;

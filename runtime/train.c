@@ -83,7 +83,7 @@ static bool prepare(Training *t) {
     if (t->batch > t->n) t->batch = t->n;
     t->batches = (t->n + t->batch - 1) / t->batch;
     if (!make_exec(t)) return false;
-    t->order = ctx_alloc(m->ctx, (size_t)t->n * sizeof *t->order);
+    t->order = ctx_alloc(m->ctx, (size_t)(t->shuffle ? t->n : t->batch) * sizeof *t->order);
     t->grad = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128);
     if (t->patience && (!train_setting(m, "restore_best") || train_bool(m, "restore_best")))
         t->keep = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 1);
@@ -161,7 +161,8 @@ static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part,
 
 static bool one_batch(Training *t) {
     int64_t from = t->at * t->batch, B = t->n - from < t->batch ? t->n - from : t->batch;
-    const int64_t *example = t->order + from;
+    const int64_t *example = t->shuffle ? t->order + from : t->order;
+    for (int64_t i = 0; !t->shuffle && i < B; i++) t->order[i] = from + i; /* a long text has too many windows to list */
     Windows *w = &t->windows;
     Batch *b = &t->present;
     if (!batch_fill(b, t->m->ctx, &t->weighted, B, example)) return false;
@@ -237,7 +238,6 @@ static bool save(Training *t) {
 }
 
 static void draw_order(Training *t) {
-    for (int64_t i = 0; i < t->n; i++) t->order[i] = i;
     if (!t->shuffle) return;
     shuffle_order(t->seed, (uint64_t)t->epoch, t->n, t->order);
     if (t->d->feed) order_by_length(t->d->feed, t->seed, (uint64_t)t->epoch, t->n, t->batch, t->order, scratch_begin(t->m));
@@ -262,9 +262,9 @@ static bool one_epoch(Training *t) {
     t->at = 0;
     t->loss_sum = t->loss_weight = 0;
     t->stopped = !go_on;
-    if (enough) {
-        t->epochs = t->epoch;
-        if (t->keep) memcpy(t->m->theta, t->keep, (size_t)t->m->desc->theta_size * (t->m->f64 ? 8 : 4));
+    if (enough) t->epochs = t->epoch;
+    if (t->epoch == t->epochs && t->keep && !isnan(t->best)) { /* the end, early or not */
+        memcpy(t->m->theta, t->keep, (size_t)t->m->desc->theta_size * (t->m->f64 ? 8 : 4));
         t->m->theta_version++;
     }
     return save(t);

@@ -208,6 +208,55 @@ static const char text[] = "cell rnn[H](x: [I]) {\n param W: [H, I] = glorot_uni
                            " h' = tanh(W @ x + U @ h)\n return h'\n}\nmodel tiny {\n input x: seq [2]\n target y: [4]\n"
                            " h = rnn[4](x)\n output h = h.last\n loss mse(h.last, y)\n metric mae(h.last, y)\n}\n";
 
+/* ---- data --------------------------------------------------------------------------------------------------------------- */
+
+static const char text_model[] = "model t { input x: seq token[9] target y: seq token[9] z = dense[9](gru[2](embedding[9, 2](x))) output logits = z\n"
+                                 " loss softmax_crossentropy(z, y) metric sparse_accuracy(z, y)\n"
+                                 " train { stateful = true } data { text = \"%s\", window = 3, split = chronological(0.7, valid = 0.3) } }";
+static const char line_model[] = "model l { input x: seq token[9] target y: bool p = sigmoid(dense[1](gru[2](embedding[9, 2](x)).last)) output p\n"
+                                 " loss binary_crossentropy(p, y) data { lines = [\"%s\", \"%s\"], split = stratified(0.5) } }";
+static const char json_model[] = "model j { input x: seq [1] target y: token[2] z = dense[2](gru[2](x).last) output z\n"
+                                 " loss softmax_crossentropy(z, y) data { jsonl = \"%s\", split = 1 } }";
+
+static rondo_status do_data(rondo_model *m) {
+    double loss;
+    return rondo_evaluate(m, NULL, NULL, 0, &loss, NULL, 0);
+}
+static int on_text(void *arg, const char *piece, size_t n) {
+    *(size_t *)arg += n;
+    return piece == NULL;
+}
+static rondo_status do_text(rondo_model *m) {
+    size_t n = 0;
+    rondo_generate_options o = RONDO_GENERATE_OPTIONS_INIT;
+    rondo_status s = rondo_train(m, NULL, NULL);
+    o.length = 5;
+    o.write = on_text;
+    o.write_arg = &n;
+    if (s == RONDO_OK) s = rondo_generate(m, &o);
+    check(s != RONDO_OK || n == 5, "five characters come", "generate", 0);
+    return s;
+}
+
+static void test_data(void) {
+    static const Work work[] = {{"train on a text and write", RONDO_ENGINE_LOOPS, do_text, NULL, false},
+                                {"evaluate lines", RONDO_ENGINE_LOOPS, do_data, NULL, false},
+                                {"evaluate JSON lines", RONDO_ENGINE_LOOPS, do_data, NULL, false}};
+    static char model[3][1000];
+    static const char json[] = "{\"x\": [1, 2], \"y\": \"a\"}\n{\"x\": [3], \"y\": \"b\"}\n";
+    put(path_of("text"), "abcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabc", 48);
+    put(path_of("lines"), "a b\nc\nb\n", 8);
+    put(path_of("json"), json, sizeof json - 1);
+    snprintf(model[0], sizeof model[0], text_model, path_of("text"));
+    snprintf(model[1], sizeof model[1], line_model, path_of("lines"), path_of("lines"));
+    snprintf(model[2], sizeof model[2], json_model, path_of("json"));
+    for (size_t i = 0; i < 3; i++) {
+        int before = passed;
+        test_work(&work[i], model[i]);
+        printf("%s: %d checks\n", work[i].name, passed - before);
+    }
+}
+
 static void test_api(void) {
     static const Work work[] = {
         {"open", RONDO_ENGINE_LOOPS, do_nothing, NULL, true}, {"init", RONDO_ENGINE_LOOPS, do_init, NULL, true},
@@ -366,6 +415,7 @@ int main(void) {
     test_piece(compile, "compile");
     test_piece(import_models, "import");
     test_api();
+    test_data();
     test_full();
     sweep(dir, true);
     rmdir(dir);

@@ -213,6 +213,7 @@ static void test_monitor(void) {
     CHECK(t.r.epochs == 2);
     CHECK(same(steps_model, "epochs=6;monitor=\"max mae\";early_stopping=1", "epochs=1", &d));
     CHECK(same(steps_model, "epochs=6;monitor=\"max mae\";early_stopping=1;restore_best=false", "epochs=2", &d));
+    CHECK(same(steps_model, "epochs=3;monitor=\"max mae\";early_stopping=10", "epochs=1", &d)); /* the best, also without stopping early */
     CHECK(!train_with(steps_model, "monitor=f1", &d, NULL).ok && refused(551));
 }
 
