@@ -19,12 +19,21 @@ static uint32_t zero_of(Graph *g, const Node *n)
     return n->rank ? g_broadcast(g, z, n->rank, n->dim) : z;
 }
 
+/* An axis's length, of each example where it is ragged: that of a joint axis is the sum of its parts'. */
+static Ref length_of(const Module *m, Graph *g, uint32_t axis)
+{
+    const Axis *a = &m->axis[axis];
+    if (a->kind != AXIS_JOIN)
+        return g_length(g, axis);
+    return g_bin(g, OP_ADD, length_of(m, g, a->a), length_of(m, g, a->b));
+}
+
 /* The mask of real steps of `axis` at the rows of a value; 0 when every row is real. `inside`: in the body of a scan over it. */
 static Ref valid_rows(Legal *l, Graph *g, uint32_t axis, bool inside)
 {
     if (!l->m->axis[axis].ragged)
         return 0;
-    return g_bin(g, OP_LT, g_iota_axis(g, axis, inside), g_length(g, axis));
+    return g_bin(g, OP_LT, g_iota_axis(g, axis, inside), length_of(l->m, g, axis));
 }
 
 /* An expand of a constant may have been left away. */
@@ -51,7 +60,7 @@ static Ref masked(Legal *l, Graph *g, Ref v, uint32_t axes, Ref other)
             v = mask(g, valid_rows(l, g, a, true), v, other);
     }
     for (uint32_t a = 1; a < l->m->naxis; a++) {
-        if (!(axes & AX(a)) || !(g->node.at[v].axes & AX(a)) || !(g->node.at[v].axes & AX(AXIS_B)))
+        if (!(axes & (AX(a) | AX(AXIS_B))) || !(g->node.at[v].axes & AX(a)) || !(g->node.at[v].axes & AX(AXIS_B)))
             continue; /* a value without examples has every step */
         Ref ok = valid_rows(l, g, a, false);
         if (ok)
@@ -379,6 +388,8 @@ static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
             x = n->op == OP_SUM ? g_sum(g, x, axes, 0) : g_amax(g, x, axes, 0);
         }
         return x;
+    case OP_LENGTH:
+        return length_of(l->m, g, n->attr);
     case OP_SCATTER_ADD:
         w = node_attr(src, r);
         axes = src->node.at[n->in[1]].axes & ~w[1];
@@ -388,7 +399,7 @@ static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
         x = g_shift(g, map[n->in[0]], map[n->in[1]], w[0], (int32_t)w[1]);
         if ((int32_t)w[1] < 0 && l->m->axis[w[0]].ragged) {
             Ref t = g_bin(g, OP_SUB, g_iota_axis(g, w[0], false), g_int(g, (int32_t)w[1]));
-            x = g_select(g, g_bin(g, OP_LT, t, g_length(g, w[0])), x, map[n->in[1]]);
+            x = g_select(g, g_bin(g, OP_LT, t, length_of(l->m, g, w[0])), x, map[n->in[1]]);
         }
         return x;
     default: /* every other operation stays as it is */

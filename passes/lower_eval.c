@@ -207,6 +207,12 @@ static LV eval_access(Eval *e, Ref r, const Node *n, uint32_t rank, const Ix *ix
     return eval_at(e, n->in[0], x->rank, to);
 }
 
+/* An index from outside may be anything at a padded step: nothing outside of the table is touched. */
+LV clamped_row(LBuilder *b, LV row, int64_t rows)
+{
+    return lb_op(b, LOP_IMIN, lb_op(b, LOP_IMAX, row, lb_iconst(b, 0), 0, 0), lb_iconst(b, rows - 1), 0, 0);
+}
+
 static LV eval_gather(Eval *e, const Node *n, uint32_t rank, const Ix *ix)
 {
     Low *L = e->lg->L;
@@ -218,6 +224,7 @@ static LV eval_gather(Eval *e, const Node *n, uint32_t rank, const Ix *ix)
         low_fail(L, "gather");
         return lb_fconst(&L->b, 0);
     }
+    const Node *t = &g->node.at[n->in[0]];
     LV row = step ? axis_at(e->lg, i->attr - 1) : 0;
     if (!step) {
         LIdx at = low_row(L, &li);
@@ -226,8 +233,8 @@ static LV eval_gather(Eval *e, const Node *n, uint32_t rank, const Ix *ix)
         low_touch(L, li.buf);
         row = lb_load(&L->b, LOP_LDI, li.buf, at, 0);
     }
+    row = clamped_row(&L->b, row, t->dim[0]);
     Ix to[MAX_RANK] = { 0 };
-    const Node *t = &g->node.at[n->in[0]];
     to[0].i = lb_idx_term(&L->b, lidx(0), row, 1);
     for (uint32_t d = i->rank; d < rank; d++)
         to[d - i->rank + 1] = ix[d];

@@ -220,6 +220,7 @@ LV reduce_neutral(LBuilder *b, const Node *n); /* n: a sum or amax */
 LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y);
 LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n); /* n accumulators of V lanes to one value */
 LV eval_node(Eval *e, Ref r);
+LV clamped_row(LBuilder *b, LV row, int64_t rows); /* of a table */
 LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix);
 LV load_value(Eval *e, const Loc *l, const Node *n); /* at e's own index */
 void store_value(Eval *e, const Loc *l, const Node *n, LV v);

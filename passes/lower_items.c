@@ -328,7 +328,7 @@ static void scatter_values(LowG *lg, Scatter *s)
     LV row = 0;
     for (uint32_t d = 0; d <= outer; d++) {
         if (d == i->rank) {
-            row = step ? axis_at(lg, i->attr - 1) : lb_load(b, LOP_LDI, li.buf, at, 0);
+            row = clamped_row(b, step ? axis_at(lg, i->attr - 1) : lb_load(b, LOP_LDI, li.buf, at, 0), n->dim[0]);
             dst = lb_idx_term(b, dst, row, to.fs[0]);
         }
         if (d == outer)
