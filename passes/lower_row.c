@@ -247,9 +247,10 @@ static void reduce_nest(LowG *lg, Ref r)
     LBuilder *b = &L->b;
     const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
     Nest t = { .n = n, .o = o, .mask = node_attr(lg->g, r)[1], .rank = o->rank };
-    bool vector = contiguous(lg, n->in[0], o->rank, o->rank - 1u);
     uint32_t last = o->rank - 1, open = 0;
     bool sum_last = t.mask & 1u << last;
+    /* a last dimension of one element is no vector: the result may be one value, which all lanes have to hold */
+    bool vector = (sum_last || o->dim[last] > 1) && contiguous(lg, n->in[0], o->rank, last);
     for (uint32_t d = 0; d < last + !vector; d++) {
         t.ix[d] = (Ix){ lidx(0), false };
         if (t.mask & 1u << d || o->dim[d] == 1)
@@ -302,7 +303,8 @@ static void argmax_nest(LowG *lg, Ref r)
     for (uint32_t d = 0; d < o->rank; d++) {
         if (d == dim)
             continue;
-        e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[d]), 1, false, 0, NULL, NULL), 1), false };
+        if (o->dim[d] > 1) /* the index of one element is read after its nest */
+            e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[d]), 1, false, 0, NULL, NULL), 1), false };
         to.ix[k++] = e.ix[d];
     }
     LV init[2] = { lb_fconst(b, -HUGE_VAL), lb_op(b, LOP_VCONST, 0, 0, 0, 0) }, in[2], next[2], out[2];
@@ -316,7 +318,7 @@ static void argmax_nest(LowG *lg, Ref r)
     if (is_scalar(n))
         lg->ni[r].row = out[1];
     for (uint32_t d = 0; d < o->rank; d++)
-        if (d != dim)
+        if (d != dim && o->dim[d] > 1)
             lb_end_for(b, 0, NULL, NULL);
 }
 
