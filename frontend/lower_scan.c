@@ -82,9 +82,12 @@ bool scan_settle(Elab *e, Scan *sc, CarryGuess **guess, uint32_t *n)
     uint32_t *cur = NEW_N(e->a, uint32_t, k + 1), *need = NEW_N(e->a, uint32_t, g->node.n);
     bool changed = true, settled = true;
 
-    for (uint32_t i = 0; i < k; i++) { /* a state of the model is one of each example, whatever it depends on: it can be given */
+    for (uint32_t i = 0; i < k; i++) {
         cur[i] = sc->carry.at[i].axes0 | always;
+        /* a state of the model is one of each example, whatever it depends on: it can be given */
         if (sc->carry.at[i].state) cur[i] |= e->batch & AX(AXIS_B);
+        /* after the first try needs only grow: what folds depends on the axes, so two tries could take turns for ever */
+        if (sc->nguess) cur[i] |= scan_axes(e, sc, sc->carry.at[i].name, 0);
     }
     while (changed) {
         changed = false;
