@@ -603,7 +603,7 @@ static const Val *call_result(Call *c, Scope *b)
     w = val_copy(b->e, v);
     w->span = c->x->span;
     w->decl = (Span){0, 0};
-    v = val_bring(c->from, w);
+    v = val_at_steps(c->from, val_bring(c->from, w), c->axis);
     if (v->kind == V_POISON) return v;
     w = val_copy(b->e, v);
     w->call = b;

@@ -331,6 +331,7 @@ Node val_type(const Val *v); /* of a TENSOR */
 uint32_t val_seq(const Scope *s, const Val *v); /* axes the text sees */
 Ref val_use(Scope *s, const Val *v); /* as a node of the scope's level; TENSOR only; 0 on an error that was reported */
 const Val *val_bring(Scope *s, const Val *v); /* a value from inside a scan, stacked as far out as the scope */
+const Val *val_at_steps(Scope *s, const Val *v, uint32_t axis); /* what is the same at each step of axis (0: none), as a sequence */
 const Val *val_tensor(Scope *s, const Val *v); /* NUM, INIT (where drawn) and TENSOR as a TENSOR at s; else an error */
 const Val *val_float(Scope *s, const Val *v, const char *what); /* and with dtype f; a token is an error */
 const Val *val_token(Scope *s, const Val *v, int32_t vocab); /* a whole number below vocab as a token of it; else v */

@@ -58,7 +58,7 @@ static const Val *member_of_call(Scope *s, const AstExpr *x, Scope *call)
     w->span = x->span;
     w->outer = call->over;
     v = val_bring(s, w);
-    return v;
+    return b->kind == B_BIND && !s->over ? val_at_steps(s, v, call->over) : v;
 }
 
 static const Val *member_unknown(Scope *s, const AstExpr *x, const Val *v)

@@ -238,6 +238,15 @@ const Val *val_bring(Scope *s, const Val *v)
     return v;
 }
 
+const Val *val_at_steps(Scope *s, const Val *v, uint32_t axis)
+{
+    if (!axis || v->kind != V_TENSOR || (val_type(v).axes & AX(axis))) return v;
+    Val *w = val_copy(s->e, v);
+    w->ref = g_expand_axes(s->level->g, val_use(s, v), AX(axis));
+    w->level = s->level;
+    return w;
+}
+
 Ref val_use(Scope *s, const Val *v)
 {
     if (v->kind != V_TENSOR) return 0;
