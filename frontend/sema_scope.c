@@ -482,6 +482,10 @@ static void declare_statement(Scope *s, const AstStmt *st, uint32_t pos)
         }
         return;
     }
+    if (st->kind == AST_INPUT || st->kind == AST_TARGET) { /* misplaced, and reported as that: the name has no value */
+        for (uint32_t t = 0; t < st->targets.n; t++) scope_bind(s, st->targets.at[t].name, &val_poison, st->targets.at[t].span);
+        return;
+    }
     for (uint32_t t = 0; t < st->targets.n; t++)
         if (!declare(s, st->targets.at[t].name, st->targets.at[t].primed, leaf_kind(st->kind), st, t, pos, st->targets.at[t].span))
             continue;
