@@ -59,6 +59,7 @@ install(TARGETS rondo_static rondo_shared EXPORT rondo ARCHIVE LIBRARY)
 if(EXISTS ${CMAKE_SOURCE_DIR}/runtime/rondo.h)
   install(FILES runtime/rondo.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endif()
+install(DIRECTORY editors/vim editors/vscode DESTINATION ${CMAKE_INSTALL_DATADIR}/rondo/editors)
 install(DIRECTORY std/ DESTINATION ${CMAKE_INSTALL_DATADIR}/rondo/std FILES_MATCHING PATTERN "*.rondo")
 install(FILES man/rondo.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 

@@ -7,6 +7,7 @@ for f in bin/rondo include/rondo.h share/man/man1/rondo.1; do [ -f "$P/$f" ] || 
 lib=$(dirname "$(find "$P" -name librondo.a)")
 [ -f "$lib/librondo.so" ] || fail "librondo.so is not installed"
 [ -n "$(find "$P/share/rondo/std" -name '*.rondo')" ] || fail "share/rondo/std is empty"
+for f in vim/syntax/rondo.vim vscode/package.json; do [ -f "$P/share/rondo/editors/$f" ] || fail "share/rondo/editors/$f is not installed"; done
 "$P/bin/rondo" import onnx "$SRC/tests/import/onnx/embed/model.onnx" -o imported >log 2>&1 || { cat log; fail "the installed importer of ONNX"; }
 
 # only rondo_x is exported (and what debuggers look for)

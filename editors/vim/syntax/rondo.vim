@@ -1,0 +1,61 @@
+" Vim syntax file for Rondo (*.rondo). Written by editors/make.sh from the compiler's tables; do not edit.
+if exists("b:current_syntax")
+  finish
+endif
+syntax case match
+syntax keyword rondoStatement cell fn import model param const state return repeat in grad init input loss metric noise optimizer output
+syntax keyword rondoStatement target
+syntax keyword rondoType bool seq token
+syntax keyword rondoOperatorWord and mod not or
+syntax keyword rondoBoolean false true
+syntax keyword rondoBuiltin abs argmax bernoulli column cos erf exp expm1 floor log log1p max mean min normal orthogonal outer reshape
+syntax keyword rondoBuiltin reverse row shift sigmoid sin softmax split sqrt stop sum tanh then uniform where
+syntax keyword rondoStd accuracy adadelta adagrad adam adam_torch adamax adamw additive_attention affine antisymmetric_rnn
+syntax keyword rondoStd attention_pool average bidirectional binary_accuracy binary_crossentropy bits_per_character
+syntax keyword rondoStd categorical_accuracy categorical_crossentropy categorical_hinge causal_conv celu cfc change_of_16 change_of_2
+syntax keyword rondoStd change_of_256 chrono clip clockwork clockwork_links clockwork_period complex_normal constant cornn
+syntax keyword rondoStd cosine_loss cosine_similarity deltanet dense direction dropout dropout_sequence elu embedding esr exponential
+syntax keyword rondoStd eye f1 fan fastgrnn fastgrnn_low_rank fastrnn first_within focal_crossentropy gated_deltanet
+syntax keyword rondoStd gaussian_crossentropy gaussian_noise gelu gelu_tanh glorot_normal glorot_uniform glu gru gru_v1 gru_v3
+syntax keyword rondoStd hard_shrink hard_sigmoid hard_sigmoid6 hard_silu hard_tanh he_normal he_uniform hinge huber identity indrnn
+syntax keyword rondoStd irnn jordan kaiming_normal kaiming_uniform kl_divergence layer_norm layernorm_lstm leaky_relu lecun_normal
+syntax keyword rondoStd lecun_uniform legendre_system lem ligru linear linear_attention lion lmu log_cosh log_densities log_of_column
+syntax keyword rondoStd log_sigmoid log_softmax logsumexp lru lstm lstm_1997 lstm_coupled lstm_peephole lstm_projected ltc mae mape
+syntax keyword rondoStd matthews mgu mingru minlstm mish mixture_density mlstm momentum mse msle mut1 nadam nesterov norm normalised
+syntax keyword rondoStd ntm ntm_content ntm_head ntm_sharp ntm_turned one_of_four ones perplexity phased_lstm poisson precision
+syntax keyword rondoStd pytorch_uniform qrnn quantile r2 random_normal random_uniform recall recurrent_dropout relu relu6
+syntax keyword rondoStd relu_between residual residual_stack rhn rhn_deep rhn_layer rms_norm rmse rmsprop s4d_real
+syntax keyword rondoStd scaled_dot_attention scaled_orthogonal scaled_tanh self_attention selu sgd share_of_orthogonal
+syntax keyword rondoStd sigmoid_crossentropy sign silu simple_rnn slstm small_change smooth smooth_categorical_crossentropy
+syntax keyword rondoStd smooth_softmax_crossentropy soft_shrink softmax_crossentropy softmax_crossentropy_soft softplus softsign
+syntax keyword rondoStd sparse_accuracy sparse_crossentropy sparse_plus sparse_sigmoid sparsemax specificity square squared_hinge
+syntax keyword rondoStd squareplus sru supported swish tanh_shrink threshold thresholded_relu top_k torch_linear trunc_normal
+syntax keyword rondoStd truncated_normal ugrnn unit variance_scaling weighted_sigmoid_crossentropy weighted_softmax_crossentropy
+syntax keyword rondoStd within_two xavier_normal xavier_uniform zeros zoneout zoneout_lstm
+syntax keyword rondoConstant col fan_in fan_out pi row training
+syntax keyword rondoKey contained batch bptt bucket class_weights classes clip_norm clip_value column csv date decay early_stopping epochs
+syntax keyword rondoKey contained freeze gaps horizon jsonl lines lower_case lr_scale made max_length min_delta monitor no_decay npz optimizer
+syntax keyword rondoKey contained padding restore_best sample_weights scale schedule seed separator shuffle split stateful stride target_column
+syntax keyword rondoKey contained test text ts unit unknown validation wav window
+syntax match rondoMember "\.\(T\|first\|last\|max\|mean\|softmax\|sum\)\>"hs=s+1
+syntax match rondoPrimed "\<[A-Za-z_][A-Za-z0-9_]*'"
+syntax match rondoSize "\<[A-Z][A-Za-z0-9_]*\>"
+syntax match rondoNumber "\<\d\+\(\.\d\+\)\?\([eE][+-]\?\d\+\)\?\>"
+syntax region rondoString start=+"+ skip=+\\.+ end=+"+ oneline
+syntax match rondoComment "#.*$" contains=@Spell
+syntax region rondoSettings matchgroup=rondoStatement start="\<\(train\|data\)\>\s*\(\h\w*\s*\)\?{" end="}" contains=rondoKey,rondoNumber,rondoString,rondoComment,rondoBoolean,rondoStd,rondoSize
+highlight default link rondoStatement Statement
+highlight default link rondoType Type
+highlight default link rondoOperatorWord Operator
+highlight default link rondoBoolean Boolean
+highlight default link rondoBuiltin Function
+highlight default link rondoStd Function
+highlight default link rondoConstant Constant
+highlight default link rondoKey Identifier
+highlight default link rondoMember Function
+highlight default link rondoPrimed Identifier
+highlight default link rondoSize Type
+highlight default link rondoNumber Number
+highlight default link rondoString String
+highlight default link rondoComment Comment
+let b:current_syntax = "rondo"
