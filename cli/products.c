@@ -10,7 +10,7 @@ typedef struct {
     const Module *before, *m;
     const char *notes;
     int64_t axis[MAX_AXES];
-    uint32_t *loop; /* by Param: which loop's body had a product of it before the passes, from 1; 0: none */
+    uint32_t *loop; /* by Param: which loop reads it before the passes, from 1; 0: none */
     bool *forward; /* by node of the model's graph: an output, the loss or a metric needs it */
     bool *multiplied; /* by Param: of rank 2 or more, and in the matrix of a product */
     Stages out;
@@ -23,25 +23,40 @@ static int weight_side(const Module *m, const Graph *g, Ref r, const Graph *oute
     return -1;
 }
 
-/* Calls f for every product of weights in the bodies of the model's scans and outside of them. */
-static void mark_products(Find *x, const Module *m, bool *mark, uint32_t *loop) {
+/* Marks the parameters that scan r of the model's graph reads. */
+static void mark_captured(const Module *m, Ref r, bool *mark) {
     const Graph *g = m->graph.at[0];
+    ScanInfo scan = scan_info(g, r);
+    for (uint32_t k = 0; k < scan.ncapture; k++) put_weights(NULL, m, g, scan.capture[k], NULL, NULL, mark, NULL);
+}
+
+/* Marks the parameters, of rank 2 or more, that the products of a graph multiply by. */
+static void mark_multiplied(const Module *m, const Graph *g, const ScanInfo *scan, bool *mark) {
+    for (Ref r = 1; r < g->node.n; r++) {
+        int side = g->node.at[r].op == OP_DOT ? weight_side(m, g, r, m->graph.at[0], scan) : -1;
+        if (side >= 0) put_weights(NULL, m, g, g->node.at[r].in[side], m->graph.at[0], scan, mark, NULL);
+    }
+    for (uint32_t i = 0; i < m->param.n; i++) mark[i] = mark[i] && m->param.at[i].rank >= 2;
+}
+
+/* In which loop each parameter is read before the passes; which of them products multiply by. */
+static void mark_weights(Find *x) {
+    const Graph *g = x->before->graph.at[0];
     uint32_t number = 0;
     for (Ref r = 1; r < g->node.n; r++) {
-        const Node *n = &g->node.at[r];
-        ScanInfo scan;
-        if (n->op == OP_SCAN) scan = scan_info(g, r);
-        const Graph *at = n->op == OP_SCAN ? m->graph.at[scan.body] : g;
-        bool *here = NEW_N(x->a, bool, m->param.n + 1);
-        for (Ref q = n->op == OP_SCAN ? 1 : r; q < (n->op == OP_SCAN ? at->node.n : r + 1); q++) {
-            int side = at->node.at[q].op == OP_DOT ? weight_side(m, at, q, g, n->op == OP_SCAN ? &scan : NULL) : -1;
-            if (side >= 0) put_weights(NULL, m, at, at->node.at[q].in[side], g, n->op == OP_SCAN ? &scan : NULL, here, NULL);
-        }
-        if (n->op == OP_SCAN) number++;
-        for (uint32_t i = 0; i < m->param.n; i++) {
-            if (here[i] && mark) mark[i] = m->param.at[i].rank >= 2;
-            if (here[i] && loop && n->op == OP_SCAN && !loop[i]) loop[i] = number;
-        }
+        if (g->node.at[r].op != OP_SCAN) continue;
+        bool *mark = NEW_N(x->a, bool, x->before->param.n + 1);
+        mark_captured(x->before, r, mark);
+        number++;
+        for (uint32_t i = 0; i < x->before->param.n; i++)
+            if (mark[i] && !x->loop[i]) x->loop[i] = number;
+    }
+    g = x->m->graph.at[0];
+    mark_multiplied(x->m, g, NULL, x->multiplied);
+    for (Ref r = 1; r < g->node.n; r++) {
+        if (g->node.at[r].op != OP_SCAN) continue;
+        ScanInfo scan = scan_info(g, r);
+        mark_multiplied(x->m, x->m->graph.at[scan.body], &scan, x->multiplied);
     }
 }
 
@@ -208,8 +223,7 @@ Stages find_stages(Arena *a, const Module *before, const Module *m, int64_t batc
     x.loop = NEW_N(a, uint32_t, before->param.n + 1);
     x.multiplied = NEW_N(a, bool, m->param.n + 1);
     x.forward = NEW_N(a, bool, g->node.n + 1);
-    mark_products(&x, before, NULL, x.loop);
-    mark_products(&x, m, x.multiplied, NULL);
+    mark_weights(&x);
     for (uint32_t i = 0; i < g->root.n; i++)
         if (g->root.at[i].kind != ROOT_GRAD_PARAM && g->root.at[i].kind != ROOT_GRAD_INPUT) x.forward[g->root.at[i].ref] = true;
     needs(g, x.forward);

@@ -1,6 +1,7 @@
 /* simplify: every graph is emitted again, so that folding and sharing apply, under these rules:
      add(pad x, pad y), disjoint          -> concat(x, y)           (the adjoint of the slices of one value)
      last(stack of next k)                -> last k;   sum of a sum -> one
+     sum(W * expand x), x along W's dim   -> dot(x, W)              (a product that was written as a sum; W without axes)
      carry k with next = carry            -> capture; two carries with one init and one next -> one
      step or capture of an expand, const  -> of what it expands; the const itself
      last of a concat or another view     -> of what it views
@@ -214,6 +215,48 @@ static Ref merge_sums(Graph *g, Ref r)
     return g_sum(g, a->in[0], w[0] | v[0], dims);
 }
 
+/* The vector that r is spread from along one dim of a matrix or more, *dim; 0: r is something else. */
+static Ref spread_vector(const Graph *g, Ref r, uint32_t *dim)
+{
+    const Node *n = &g->node.at[r], *x;
+    const uint32_t *w = node_attr(g, r);
+    uint32_t found = 0;
+
+    if (n->op != OP_EXPAND || n->rank < 2) return 0;
+    x = &g->node.at[n->in[0]];
+    for (uint32_t d = 0; d < n->rank; d++)
+        if ((int32_t)w[d] == 0) {
+            *dim = d;
+            found++;
+        }
+    return x->rank == 1 && found == 1 && x->axes == n->axes && x->dim[0] == n->dim[*dim] ? n->in[0] : 0;
+}
+
+/* sum over one dim of W * x, where x lies along that dim and W, of the product's dims, has no axes: a product of x and W. A W of
+   three dims is read as a matrix. */
+static Ref sum_as_product(Graph *g, Ref r)
+{
+    static const uint8_t row[3] = {1, 0, 0}, column[3] = {2, 0, 0}, io[3] = {1, 2, 0}, oi[3] = {2, 1, 0};
+    const Node n = g->node.at[r], a = g->node.at[n.in[0]];
+    const uint32_t *w = node_attr(g, r);
+    uint32_t dim = 0, summed = w[1];
+
+    if (a.op != OP_MUL || a.dtype != DT_F || w[0] || !a.axes || a.rank < 2) return 0;
+    for (int k = 0; k < 2; k++) {
+        Ref x = spread_vector(g, a.in[k], &dim), m = a.in[1 - k];
+        const Node *weight = &g->node.at[m];
+        bool last = dim + 1u == a.rank;
+        int32_t size[3] = {0};
+        if (!x || weight->axes || weight->rank != a.rank || weight->op == OP_EXPAND || summed != 1u << dim) continue;
+        if (g->node.at[x].axes != a.axes || (dim && !last)) continue;
+        size[!last] = (int32_t)(node_features(weight) / a.dim[dim]);
+        size[last] = a.dim[dim];
+        x = g_dot(g, x, g_reshape(g, m, 2, size), row, last ? oi : io, column, a.axes);
+        return g_reshape(g, x, n.rank, n.dim);
+    }
+    return 0;
+}
+
 static Ref local(Graph *g, Ref r)
 {
     Op op = (Op)g->node.at[r].op;
@@ -223,7 +266,7 @@ static Ref local(Graph *g, Ref r)
     else if (op == OP_CONCAT) v = flatten_concat(g, r);
     else if (op == OP_LAST && (v = last_of_stack(g, r)) == 0) v = last_of_view(g, r);
     else if (op == OP_DOT) v = narrow_dot(g, r);
-    else if (op == OP_SUM) v = merge_sums(g, r);
+    else if (op == OP_SUM && (v = merge_sums(g, r)) == 0) v = sum_as_product(g, r);
     return v ? v : r;
 }
 

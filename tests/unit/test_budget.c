@@ -12,7 +12,7 @@
 #include "passes/lower.h"
 #include "runtime/runtime.h"
 
-enum { BUDGET = 4000, OPERATIONS = 5000, BATCH = 32 };
+enum { BUDGET = 4000, OPERATIONS = 6000, BATCH = 32 };
 static uint32_t most; /* operations of the largest program */
 static Ctx *ctx;
 static int passed, failed;

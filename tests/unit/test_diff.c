@@ -40,7 +40,7 @@ static TestModel models[100] = {
     {"gru", "cells", EVERY, false}, {"gru_v1", "cells", EVERY, false}, {"dense", "dense", EVERY, false},
     {"dropout", "dropout", EVERY, false}, {"dropout_sequence", "dropout_sequence", EVERY, false},
     {"layer_norm", "layer_norm", EVERY, true}, {"rms_norm", "rms_norm", EVERY, true}, {"embedding", "embedding", EVERY, false},
-    {"bidirectional", "bidirectional", EVERY, false}, {"stack", "stack", THIRD, false}, {"ends", "ends", THIRD, false},
+    {"bidirectional", "bidirectional", EVERY, false}, {"stack", "stack", THIRD, false}, {"ends", "ends", THIRD, false}, {"sums", "sums", THIRD, false},
     {"fastgrnn_low_rank", "cells", THIRD, false}, {"mingru", "cells", THIRD, false}, {"layernorm_lstm", "cells", THIRD, true},
     {"indrnn", "cells", THIRD, false}, {"deltanet", "cells", THIRD, false},
 };

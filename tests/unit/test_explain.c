@@ -4,6 +4,7 @@
      no gradient of a matrix that a product uses is added up step by step
      the matrices that multiply the same rows are one, but for the accumulators of one that has more rows than the other
      no slow path, nothing for one thread alone
+   the same of a cell that writes its products as sums;
    and of models that have each of these faults, that it says so. Run from the source root. */
 #include <jansson.h>
 #include <stdbool.h>
@@ -115,7 +116,7 @@ static const struct {
     const char *model;
     int apart;
 } known[] = {
-    {"gru", 1}, {"gru_v3", 1}, {"mut1", 1}, {"cfc", 3}, {"lmu", 3}, {"zoneout", 1},
+    {"gru", 1}, {"gru_v3", 1}, {"mut1", 1}, {"cfc", 3}, {"lmu", 3}, {"zoneout", 1}, {"sums", 1},
 };
 
 static int may_stay_apart(const char *name) {
@@ -170,6 +171,7 @@ int main(int argc, char **argv) {
         if (sscanf(line, "model %99[a-z_0-9]", name) == 1) one(cells, name);
     }
     fclose(f);
+    one("tests/models/sums.rondo", "sums");
     faulty(bad, "--disable-pass distribute", "forward", in_loop);
     faulty(bad, "--disable-pass distribute", "train", sums);
     faulty(bad, "--disable-pass merge_gemm", "forward", apart_of);
