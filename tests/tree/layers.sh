@@ -49,5 +49,5 @@ bad=$(grep -nE '__attribute__|__builtin_|__asm' base/*.[ch] ir/*.[ch] frontend/*
 [ -z "$bad" ] || fail "a compiler extension outside base/port*.h: $bad"
 
 # Sizes of files: cut by concern where one grows past what a reader takes in.
-bad=$(wc -l base/*.[ch] ir/*.[ch] frontend/*.[chly] passes/*.[ch] codegen/*.[ch] runtime/*.[ch] import/*.[ch] cli/*.[ch] 2>/dev/null | awk '$2 != "total" && $1 > 900')
-[ -z "$bad" ] || fail "files past 900 lines: $bad"
+bad=$(wc -l base/*.[ch] ir/*.[ch] frontend/*.[chly] passes/*.[ch] codegen/*.[ch] runtime/*.[ch] import/*.[ch] cli/*.[ch] tests/*/*.[ch] 2>/dev/null | awk '$2 != "total" && $1 > 800')
+[ -z "$bad" ] || fail "files past 800 lines: $bad"
