@@ -6,8 +6,9 @@
 
    usage: test_diff [--seed S] [--model NAME [--point K]] [--part I/N] [--verbose] [--no-c]
               a covering array of pairs for each model
-          test_diff --full [--seed S] [--from U] [--seconds N] [--unit U]
-              the whole product, in a shuffled order */
+          test_diff --full [--seed S] [--shard I/N] [--model NAME] [--unit U] [--verbose]
+              for each model the whole product of engine, compiler, optimisation, lanes and float; the other factors of each
+              unit are grown so that pairs with them are covered too, and three data sets are run */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -498,77 +499,90 @@ static void cover_run(Ctx *ctx, Arena *a, const Request *q) {
 
 /* ---- the product ---------------------------------------------------------------------------------------------------------------- */
 
-/* Unit u of the product: a model and a program; each is run at every batch, steps and number of threads. */
-static uint32_t unit_row(uint64_t u, CoverRow *r) {
-    static const Factor order[] = {F_H, F_FLOAT, F_LANES, F_PLACE, F_OFF, F_REUSE, F_GRAD, F_RAGGED};
-    uint32_t engine = (uint32_t)(u % (2 + 3u * ncompilers));
-    memset(r, 0, sizeof *r);
-    u /= 2 + 3u * ncompilers;
-    r->level[F_ENGINE] = engine < 2 ? (uint8_t)engine : E_C;
-    r->level[F_CC] = engine < 2 ? 0 : (uint8_t)((engine - 2) / 3);
-    r->level[F_OPT] = engine < 2 ? 0 : (uint8_t)((engine - 2) % 3);
-    for (size_t k = 0; k < sizeof order / sizeof *order; k++) {
-        r->level[order[k]] = (uint8_t)(u % levels[order[k]]);
-        u /= levels[order[k]];
+static const Factor product[] = {F_LANES, F_FLOAT};
+enum { DATA_SETS = 3 };
+
+/* The engine factors of unit u; the others are left open. */
+static CoverRow unit_row(uint32_t u) {
+    uint32_t engines = 2 + 3u * ncompilers, engine = u % engines;
+    CoverRow r;
+    memset(&r, 0xff, sizeof r);
+    u /= engines;
+    r.level[F_ENGINE] = engine < 2 ? (uint8_t)engine : E_C;
+    r.level[F_CC] = engine < 2 ? 0 : (uint8_t)((engine - 2) / 3);
+    r.level[F_OPT] = engine < 2 ? 0 : (uint8_t)((engine - 2) % 3);
+    for (size_t k = 0; k < sizeof product / sizeof *product; k++) {
+        r.level[product[k]] = (uint8_t)(u % levels[product[k]]);
+        u /= levels[product[k]];
     }
-    r->level[F_STATES] = (uint8_t)(mix(3, u) & 1);
-    r->level[F_REGS] = (uint8_t)(mix(4, u) & 1);
-    return (uint32_t)u;
+    return r;
 }
 
-static uint64_t unit_count(void) {
-    return UINT64_C(5) * 2 * 4 * 4 * 5 * 2 * 2 * 2 * (2 + 3u * ncompilers) * nmodels;
+static uint32_t unit_count(void) {
+    uint32_t n = 2 + 3u * ncompilers;
+    for (size_t k = 0; k < sizeof product / sizeof *product; k++) n *= levels[product[k]];
+    return n;
 }
 
-static void unit_run(Ctx *ctx, uint64_t u, uint64_t seed) {
+/* The open factors: pairs not met yet while there are any, then drawn. */
+static void grow_row(Cover *c, CoverRow *r, uint64_t seed) {
+    if (!cover_grow(c, r, 4, NULL))
+        for (uint32_t f = 0; f < F_COUNT; f++)
+            if (r->level[f] == UINT8_MAX) r->level[f] = (uint8_t)gen_below(&seed, levels[f]);
+    cover_close(c, r);
+}
+
+static void unit_run(Ctx *ctx, uint32_t model, uint32_t u, const CoverRow *row, uint64_t seed) {
     Arena a = arena_make(ctx);
-    Point x = {.ctx = ctx, .a = &a};
-    uint32_t k = unit_row(u, &x.row);
-    x.model = &models[k];
-    snprintf(x.where, sizeof x.where, "--full --seed %llu --unit %llu", (unsigned long long)seed, (unsigned long long)u);
+    Point x = {.ctx = ctx, .a = &a, .model = &models[model], .row = *row};
+    char cc[200], text[300];
+    double start = now();
+    snprintf(x.where, sizeof x.where, "--full --seed %llu --model %s --unit %u", (unsigned long long)seed, x.model->name, u);
     bool ok = point_lower(&x);
-    char cc[200];
     EngineOptions o = options(&x.row, cc, sizeof cc);
     Engine *e = ok && x.row.level[F_ENGINE] != E_LOOPS ? engine_make(ctx, x.p, &o) : NULL;
     if (ok && !e && x.row.level[F_ENGINE] != E_LOOPS) complain(&x, "no engine");
     else if (ok)
-        for (k = 0; k < 5 * 3 * 3; k++) {
-            x.row.level[F_B] = (uint8_t)(k % 5);
-            x.row.level[F_T] = (uint8_t)(k / 5 % 3);
-            x.row.level[F_THREADS] = (uint8_t)(k / 15);
-            x.seed = mix(seed, u * 64 + k);
+        for (uint32_t k = 0; k < DATA_SETS; k++) {
+            uint64_t rng = mix(seed, u * DATA_SETS + k);
+            x.seed = rng;
+            if (k) { /* of what the program was not made for */
+                x.row.level[F_B] = (uint8_t)gen_below(&rng, levels[F_B]);
+                x.row.level[F_T] = (uint8_t)gen_below(&rng, levels[F_T]);
+                x.row.level[F_THREADS] = (uint8_t)gen_below(&rng, levels[F_THREADS]);
+            }
             point_check(&x, e, NULL);
         }
     if (e) engine_destroy(e);
     arena_free(&a);
+    if (verbose) printf("%.3f s %s unit %u: %s\n", now() - start, x.model->name, u, describe(row, text, sizeof text));
 }
 
-static void full_run(uint64_t seed, uint64_t from, double seconds) {
-    uint64_t n = unit_count(), stride = mix(seed, 5) % n | 1, k = from;
+static void full_run(const Request *q, uint32_t only) {
+    static Cover c;
+    uint32_t n = unit_count(), ran = 0;
     double start = now();
-    for (uint64_t a = n, b = stride; b > 0;) { /* a stride that meets every unit */
-        uint64_t c = a % b;
-        a = b;
-        b = c;
-        if (!b && a != 1) {
-            a = n;
-            b = ++stride;
+    for (uint32_t k = 0; k < nmodels; k++) {
+        if (q->model && strcmp(q->model, models[k].name) != 0) continue;
+        c = cover_make(F_COUNT, mix(q->seed, k));
+        cover_start(&c);
+        for (uint32_t u = 0; u < n; u++) {
+            CoverRow r = unit_row(u);
+            grow_row(&c, &r, mix(q->seed, k * n + u));
+            if (only != UINT32_MAX ? u != only : (k * n + u) % q->parts != q->part) continue;
+            Ctx *ctx = ctx_make(NULL);
+            unit_run(ctx, k, u, &r, mix(q->seed, k));
+            ctx_destroy(ctx);
+            ran++;
         }
     }
-    for (; k < n && now() - start < seconds; k++) {
-        Ctx *ctx = ctx_make(NULL);
-        unit_run(ctx, (uint64_t)((k * (stride % n)) % n), seed);
-        ctx_destroy(ctx);
-    }
-    printf("units %llu to %llu of %llu, 45 points each, in %.0f s; --from %llu goes on\n", (unsigned long long)from,
-           (unsigned long long)k, (unsigned long long)n, now() - start, (unsigned long long)k);
+    printf("%u of %u units, %d points each, in %.0f s\n", ran, n * nmodels, DATA_SETS, now() - start);
 }
 
 int main(int argc, char **argv) {
     Request q = {.seed = 1, .point = -1, .parts = 1};
     bool full = false, no_c = false;
-    double seconds = 1200;
-    uint64_t from = 0, unit = UINT64_MAX;
+    uint32_t unit = UINT32_MAX;
     for (int i = 1; i < argc; i++) {
         const char *s = argv[i], *v = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(s, "--full")) full = true;
@@ -579,10 +593,9 @@ int main(int argc, char **argv) {
         if (!strcmp(s, "--seed")) q.seed = strtoull(v, NULL, 10);
         if (!strcmp(s, "--model")) q.model = v;
         if (!strcmp(s, "--point")) q.point = (int)strtol(v, NULL, 10);
-        if (!strcmp(s, "--from")) from = strtoull(v, NULL, 10);
-        if (!strcmp(s, "--unit")) unit = strtoull(v, NULL, 10);
-        if (!strcmp(s, "--seconds")) seconds = strtod(v, NULL);
-        if (!strcmp(s, "--part") && sscanf(v, "%u/%u", &q.part, &q.parts) != 2) return 2;
+        if (!strcmp(s, "--unit")) unit = (uint32_t)strtoul(v, NULL, 10);
+        bool part = !strcmp(s, "--part") || !strcmp(s, "--shard");
+        if (part && (sscanf(v, "%u/%u", &q.part, &q.parts) != 2 || q.part >= q.parts)) return 2;
     }
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     Ctx *names = ctx_make(NULL);
@@ -590,13 +603,12 @@ int main(int argc, char **argv) {
     if (!read_models(&kept)) return 1;
     if (!no_c) find_compilers();
     printf("seed %llu\n", (unsigned long long)q.seed);
-    if (full && unit == UINT64_MAX) {
-        full_run(q.seed, from, seconds);
+    if (full) {
+        full_run(&q, unit);
     } else {
         Ctx *ctx = ctx_make(NULL);
         Arena a = arena_make(ctx);
-        if (full) unit_run(ctx, unit, q.seed);
-        else cover_run(ctx, &a, &q);
+        cover_run(ctx, &a, &q);
         arena_free(&a);
         ctx_destroy(ctx);
     }
