@@ -366,7 +366,7 @@ static void lay_out(Machine *m, Bump *b, void *const *buf) {
 bool lprogram_interp(const LProgram *p, uint32_t fn, void *const *buf, const int64_t *dim, const KEnv *env,
                      const InterpOptions *o) {
     static const KEnv alone = {0, 1, NULL, NULL};
-    Machine m = {p, dim, env ? env : &alone, NULL, NULL, o && o->shadow, NULL, o ? o->executed : NULL};
+    Machine m = {p, dim, env ? env : &alone, NULL, NULL, o && o->shadow, NULL, o ? o->executed : NULL, false};
     Bump b = {NULL, 64};
     lay_out(&m, &b, buf);
     char *block = calloc(1, b.used);
@@ -376,11 +376,11 @@ bool lprogram_interp(const LProgram *p, uint32_t fn, void *const *buf, const int
         lay_out(&m, &b, buf);
         ok = !m.shadow || shadow_make(&m, fn, buf);
     }
-    if (!ok)
-        diag_error(p->ctx, 900, (Span){0, 0}, "out of memory");
-    else
-        ok = run(&m, fn);
+    bool started = ok;
+    if (started) ok = run(&m, fn);
     free(m.tags);
     free(block);
+    if (!started) diag_error(p->ctx, 900, (Span){0, 0}, "out of memory");
+    if (m.no_memory) ctx_out_of_memory(p->ctx);
     return ok;
 }

@@ -44,6 +44,7 @@ typedef struct Machine {
     bool shadow;
     void *tags; /* to free */
     uint64_t *executed; /* by operation; may be NULL */
+    bool no_memory; /* a fault could not be told */
 } Machine;
 
 /* Shadow memory: tag words for everything written by kernels. False without memory. */

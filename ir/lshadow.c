@@ -111,45 +111,48 @@ void shadow_enter(Machine *m, uint32_t fn) {
     }
 }
 
-static bool fail(Machine *m, uint32_t fn, uint32_t pc, const Bound *b, int64_t idx, const char *what) {
+/* A fault in words: `tag` is what stands in the place, or TAG_ANY where it is none of the buffer. */
+static void tell(Machine *m, Arena *a, uint32_t fn, uint32_t pc, const Bound *b, int64_t idx, uint32_t tag) {
     const LProgram *p = m->p;
-    Arena a = arena_make(p->ctx);
-    Str s = str_make(&a);
+    Str s = str_make(a);
+    const char *what;
+    if (tag == TAG_ANY) what = b->base ? arena_printf(a, "which has %lld", (long long)(b->hi - b->lo)) : "which is not bound";
+    else if (tag == 0) what = "which this call has not written";
+    else what = arena_printf(a, "where %s was written last", name_str(p->ctx, p->buf.at[tag - 1].name));
     linst_print(&s, p, p->fn.at[fn], pc);
     diag_error(p->ctx, 890, (Span){0, 0}, "%s: instruction %u \"%s\" touches element %lld of buffer %s, %s",
                name_str(p->ctx, p->fn.at[fn]->name), (unsigned)pc, s.at, (long long)idx,
                name_str(p->ctx, p->buf.at[b->id - 1].name), what);
+}
+
+/* The arena is a caller's, so that it can be freed when telling runs out of memory; who started the machine unwinds then. */
+static void try_telling(Machine *m, Arena *a, uint32_t fn, uint32_t pc, const Bound *b, int64_t idx, uint32_t tag) {
+    CtxFrame frame;
+    if (CTX_TRY(m->p->ctx, &frame)) {
+        tell(m, a, fn, pc, b, idx, tag);
+        CTX_END(m->p->ctx);
+    } else m->no_memory = true;
+}
+
+static bool fail(Machine *m, uint32_t fn, uint32_t pc, const Bound *b, int64_t idx, uint32_t tag) {
+    Arena a = arena_make(m->p->ctx);
+    try_telling(m, &a, fn, pc, b, idx, tag);
     arena_free(&a);
     return false;
 }
 
-static const char *whose(Machine *m, Arena *a, uint32_t tag) {
-    if (tag == 0) return "which this call has not written";
-    return arena_printf(a, "where %s was written last", name_str(m->p->ctx, m->p->buf.at[tag - 1].name));
-}
-
 bool shadow_access(Machine *m, uint32_t fn, uint32_t pc, const Bound *b, int64_t idx, int64_t n, bool store) {
     /* the element in the buffer's own count: arguments of calls are moved */
-    if (idx < b->lo || idx > b->hi - n) {
-        Arena a = arena_make(m->p->ctx);
-        int64_t at = idx < b->lo || idx > b->hi ? idx : b->hi; /* the first that is out */
-        const char *what = b->base ? arena_printf(&a, "which has %lld", (long long)(b->hi - b->lo)) : "which is not bound";
-        fail(m, fn, pc, b, at - b->lo, what);
-        arena_free(&a);
-        return false;
-    }
+    if (idx < b->lo || idx > b->hi - n)
+        return fail(m, fn, pc, b, (idx < b->lo || idx > b->hi ? idx : b->hi) - b->lo, TAG_ANY); /* the first that is out */
     if (!b->tag) return true;
     uint32_t per = b->size / 4;
     for (int64_t k = idx * per; k < (idx + n) * per; k++) {
         uint32_t tag = b->tag[k];
         if (store)
             b->tag[k] = b->id;
-        else if (tag != b->id && tag != TAG_ANY) {
-            Arena a = arena_make(m->p->ctx);
-            fail(m, fn, pc, b, k / per - b->lo, whose(m, &a, tag));
-            arena_free(&a);
-            return false;
-        }
+        else if (tag != b->id && tag != TAG_ANY)
+            return fail(m, fn, pc, b, k / per - b->lo, tag);
     }
     return true;
 }

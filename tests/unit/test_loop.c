@@ -2,6 +2,7 @@
 #include "ir/loop.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int passed, failed;
@@ -637,6 +638,57 @@ static void test_shadow(void) {
     shadow_run("entry 2 \"r\" values 2 { call #1(#0[1]) }", "element -1 of buffer x");
 }
 
+static long allowance, held;
+static int unwound;
+
+static void *scarce(void *arg, void *p, size_t n) {
+    (void)arg;
+    if (n == 0) {
+        held -= p != NULL;
+        free(p);
+        return NULL;
+    }
+    if (allowance-- <= 0) return NULL;
+    held += p == NULL;
+    return realloc(p, n);
+}
+
+static bool run_faulty(LProgram *p) {
+    static float x[64];
+    void *buf[1] = {x};
+    CtxFrame frame;
+    volatile bool wrong = false; /* beside setjmp */
+    if (CTX_TRY(ctx, &frame)) {
+        wrong = lprogram_interp(p, 0, buf, dims, NULL, &(InterpOptions){.shadow = true});
+        CTX_END(ctx);
+    } else unwound++;
+    return !wrong;
+}
+
+/* A fault is told with the n-th allocation failing: the machine unwinds and nothing is left. */
+static void test_shadow_memory(void) {
+    Ctx *outer = ctx;
+    Arena *outer_arena = arena, a;
+    bool told = false, clean = true;
+    for (long n = 0; n < 50 && !told; n++) {
+        allowance = 1 << 20;
+        ctx = ctx_make(&(Allocator){scarce, NULL});
+        a = arena_make(ctx);
+        arena = &a;
+        LProgram *p = parse("program \"t\" f32 V 4 slots 1 buf 0 \"x\" input f index 0 extent 8 entry 0 \"r\" values 2 { %1 = ld #0[5] }");
+        allowance = n;
+        clean &= p && run_faulty(p);
+        told = diag_count(ctx) == 1 && diag_at(ctx, 0)->code == 890;
+        allowance = 1 << 20;
+        arena_free(&a);
+        ctx_destroy(ctx);
+        clean &= held == 0;
+    }
+    ctx = outer;
+    arena = outer_arena;
+    CHECK(told && unwound && clean);
+}
+
 /* A LOCAL buffer holds nothing when its function is entered again. */
 static void test_local(void) {
     Bench t;
@@ -704,6 +756,7 @@ int main(void) {
     test_verify_program();
     test_parse_errors();
     test_shadow();
+    test_shadow_memory();
     test_local();
     test_env();
     ctx_destroy(ctx);
