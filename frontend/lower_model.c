@@ -170,7 +170,7 @@ static bool loss_terms(Build *b, const AstExpr *x, const AstExpr **first, LossKi
         return loss_terms(b, x->a, first, kind) && loss_terms(b, x->b, first, kind);
     v = val_tensor(b->s, eval(b->s, x));
     if (v->kind == V_POISON || diag_error_count(b->e->ctx) != errors) return false;
-    if (const_value(b->s->level->g, v->ref, &c)) return true;
+    if (const_value(b->s->level->g, v->ref, &c) && !val_type(v).axes) return true;
     k = loss_kind(b->s, v);
     if (!*first) {
         *first = x;

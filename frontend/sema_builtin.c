@@ -150,7 +150,7 @@ static const Val *call_reduce(Scope *s, const AstExpr *x, const Builtin *b, cons
     uint32_t dims, last;
     int rank;
 
-    v = b->kind == BK_ARGMAX ? val_tensor(s, v) : val_float(s, v, b->name);
+    v = val_float(s, v, b->name);
     if (v->kind == V_POISON) return v;
     rank = val_type(v).rank;
     last = rank ? 1u << (rank - 1) : 0;
