@@ -380,6 +380,16 @@ static int date_parts(const char *s, int64_t part[3]) {
     return *s ? 0 : n;
 }
 
+/* "20080331" is a date where it can be one. */
+static bool compact_date(int64_t p[3]) {
+    int64_t v = p[0], m = v / 100 % 100, d = v % 100;
+    if (v < 10000101 || v > 99991231 || m < 1 || m > 12 || d < 1 || d > 31) return false;
+    p[0] = v / 10000;
+    p[1] = m;
+    p[2] = d;
+    return true;
+}
+
 static int64_t months(const int64_t p[3]) {
     return p[0] * 12 + p[1] - 1;
 }
@@ -388,14 +398,22 @@ static int64_t month_days(int64_t month) {
     return days_from((month + 1) / 12, (month + 1) % 12 + 1, 1) - days_from(month / 12, month % 12 + 1, 1);
 }
 
+static const char *put_date(Arena *a, bool compact, long long y, long long m, long long d) {
+    return compact ? arena_printf(a, "%04lld%02lld%02lld", y, m, d) : arena_printf(a, "%04lld-%02lld-%02lld", y, m, d);
+}
+
 bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out) {
     int64_t p[3], q[3];
     *out = NULL;
     if (!s->date || s->nrow < 2) return true;
     int n = date_parts(s->date[s->nrow - 1], p), before = date_parts(s->date[s->nrow - 2], q);
+    int64_t plain = p[0];
+    bool compact = n == 1 && before == 1 && compact_date(p) && compact_date(q);
+    if (compact) n = before = 3;
+    else if (n == 1) p[0] = plain;
     if (!n || n != before || (n > 1 && (p[1] < 1 || p[1] > 12 || q[1] < 1 || q[1] > 12))) {
         diag_error(ctx, 554, NOWHERE, "the date column cannot be continued after '%s'", s->date[s->nrow - 1]);
-        diag_help(ctx, NOWHERE, "years (or any whole numbers), YYYY-MM and YYYY-MM-DD can");
+        diag_help(ctx, NOWHERE, "years (or any whole numbers), YYYY-MM, YYYY-MM-DD and YYYYMMDD can");
         return false;
     }
     int64_t month = months(p) - months(q);
@@ -406,11 +424,11 @@ bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char
         *out = arena_printf(a, "%04lld-%02lld", (long long)(v / 12), (long long)(v % 12 + 1));
     } else if (month && (p[2] == q[2] || ends)) { /* the same day of each month, or each month's last */
         int64_t v = months(p) + k * month, last = month_days(v), d = ends || p[2] > last ? last : p[2];
-        *out = arena_printf(a, "%04lld-%02lld-%02lld", (long long)(v / 12), (long long)(v % 12 + 1), (long long)d);
+        *out = put_date(a, compact, (long long)(v / 12), (long long)(v % 12 + 1), (long long)d);
     } else {
         int64_t step = days_from(p[0], p[1], p[2]) - days_from(q[0], q[1], q[2]), y, mo, d;
         days_to(days_from(p[0], p[1], p[2]) + k * step, &y, &mo, &d);
-        *out = arena_printf(a, "%04lld-%02lld-%02lld", (long long)y, (long long)mo, (long long)d);
+        *out = put_date(a, compact, (long long)y, (long long)mo, (long long)d);
     }
     return true;
 }

@@ -71,8 +71,10 @@ void counter_add(Counter *c, const char *token, size_t size) {
         x->count++;
         return;
     }
-    c->slot[k] = c->token.n + 1;
-    VEC_PUSH(c->a, c->token) = (Counted){arena_strndup(c->a, token, size), (uint32_t)size, c->token.n - 1, 1};
+    uint32_t number = c->token.n;
+    Counted new = {arena_strndup(c->a, token, size), (uint32_t)size, number, 1};
+    VEC_PUSH(c->a, c->token) = new;
+    c->slot[k] = number + 1;
 }
 
 static int more_frequent(const void *a, const void *b) {

@@ -266,6 +266,15 @@ static void test_text(void) {
     CHECK(load_with(LANGUAGE(4), "text = \"t.txt\", window = 3", "stateful = true, batch = 2",
                     arena_printf(&arena, "%s/t.txt", dir), true) &&
           set.n == 6);
+    put_text("letters.txt", "abcdefghijklmnopqrstu");
+    CHECK(load_with(LANGUAGE(21), "text = \"letters.txt\", window = 4, split = 1", "stateful = true, batch = 2", NULL, false) &&
+          set.n == 4);
+    HOLDS(get("input/x", 4, first), 0, 1, 2, 3, 10, 11, 12, 13, 4, 5, 6, 7, 14, 15, 16, 17);
+    CHECK(load_with(LANGUAGE(256), "text = \"letters.txt\", window = 4, unit = bytes, split = chronological(0, valid = 1)",
+                    "stateful = true, batch = 2", NULL, false));
+    show();
+    CHECK(set.train == 0 && set.valid == 6); /* evaluation also sees the short window at the end of the rows */
+    HOLDS(get("target/y", 2, first + 4), 'j', 'k', 't', 'u');
     CHECK(good(LANGUAGE(4), "text = \"t.txt\", window = 4, split = 1") && set.n == 5 && !set.feed->carry);
     HOLDS(get("target/y", 1, first + 4), 2, 0, 1, 3);
     CHECK(good(LANGUAGE(4), "text = \"t.txt\", window = 4, split = 1, stride = 1") && set.n == 17);

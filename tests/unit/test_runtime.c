@@ -307,8 +307,9 @@ static void test_series(void) {
     CHECK(fabs(array_get(x, 0) - 5 / 154.4) < 1e-12 && fabs(array_get(x, 11) - array_get(x, 2)) < 1e-15 && array_get(y, 0) == array_get(x, 19));
     CHECK(series_row(&s, 298) == 308 && array_get(y, 298) * s.y[0].scale + s.y[0].shift - s.value[308] < 1e-9);
     const char *last[][3] = {
-        {"2007", "2008", "2010"}, {"2008-11", "2008-12", "2009-02"}, {"2008-11-30", "2008-12-31", "2009-02-28"}, {"2008-12-30", "2008-12-31", "2009-01-02"}};
-    for (int k = 0; k < 4; k++) {
+        {"2007", "2008", "2010"}, {"2008-11", "2008-12", "2009-02"}, {"2008-11-30", "2008-12-31", "2009-02-28"}, {"2008-12-30", "2008-12-31", "2009-01-02"},
+        {"20011222", "20011229", "20020112"}, {"20011131", "20011399", "20011935"}};
+    for (int k = 0; k < 6; k++) {
         Series d = {.date = last[k], .nrow = 2};
         const char *next;
         CHECK(series_next_date(m->ctx, &m->result, &d, 2, &next) && strcmp(next, last[k][2]) == 0);
