@@ -6,7 +6,10 @@
    relies on: operands precede users; nodes are pure, so a forward value may be used again anywhere in its graph. */
 #include "passes/autodiff.h"
 
+#include "passes/online.h"
 #include "passes/rewrite.h"
+
+const char *const gradient_name[] = {"bptt", "rtrl", "snap1", NULL};
 
 /* ---- activity ----------------------------------------------------------------------------------------------------------- */
 
@@ -97,24 +100,40 @@ Ref with_rows(Level *l, Ref v, uint32_t axes, uint32_t summed)
     return g_expand_axes(l->bwd, v, add);
 }
 
+uint32_t kept_axes(const Level *l, Ref n)
+{
+    const Node *x = &l->fwd->node.at[n];
+
+    return x->axes | (x->op == OP_CAPTURE ? l->keep : 0);
+}
+
+/* v of two adjoints of n that are added: where one has summed its rows, the other does. */
+static Ref like_rows(Level *l, Ref n, Ref v, Ref other)
+{
+    Graph *g = l->bwd;
+    uint32_t more = kept_axes(l, n) & ~l->fwd->node.at[n].axes & g->node.at[v].axes & ~g->node.at[other].axes;
+
+    return more ? g_sum(g, v, more, 0) : v;
+}
+
 void adj_add(Level *l, Ref n, Ref v, uint32_t axes, const Node *shape, bool guard)
 {
     Graph *g = l->bwd;
     const Node *x = &l->fwd->node.at[n];
-    uint32_t sum, dims = 0, missing;
+    uint32_t sum, dims = 0, missing, kept = kept_axes(l, n);
     double zero;
 
     if (!v || !l->act->node[n] || (const_value(g, v, &zero) && zero == 0)) return;
-    missing = axes & ~x->axes & ~g->node.at[v].axes;
+    missing = axes & (~kept | (kept & ~x->axes)) & ~g->node.at[v].axes;
     if (missing) v = g_expand_axes(g, v, missing);
-    v = with_rows(l, v, axes, axes & ~x->axes);
+    v = with_rows(l, v, axes, axes & ~kept);
     if (x->rank == 0 && shape->rank > 0) {
         if (g->node.at[v].rank == 0) v = g_bin(g, OP_MUL, v, g_const(g, (double)node_features(shape)));
         else dims = (1u << shape->rank) - 1;
     }
-    sum = g->node.at[v].axes & ~x->axes;
+    sum = g->node.at[v].axes & ~kept;
     if (sum || dims) v = g_sum(g, v, sum, dims);
-    l->adj[n] = l->adj[n] ? g_bin(g, OP_ADD, l->adj[n], v) : v;
+    l->adj[n] = l->adj[n] ? g_bin(g, OP_ADD, like_rows(l, n, l->adj[n], v), like_rows(l, n, v, l->adj[n])) : v;
     if (guard) l->guard[n] = 1;
 }
 
@@ -133,8 +152,9 @@ static void back_node(Level *l, Ref r)
     case OPC_INDEX:
     case OPC_TIME: back_structural(l, r); return;
     case OPC_CONTROL:
-        if (n->op == OP_SCAN) back_scan(l, r);
-        else l->adj[n->in[0]] = r; /* a mark only: back_scan looks at its outs */
+        if (n->op != OP_SCAN) l->adj[n->in[0]] = r; /* a mark only: back_scan looks at its outs */
+        else if (l->online && l->fwd->module->axis[scan_info(l->fwd, r).axis].kind == AXIS_TIME) online_scan(l, r);
+        else back_scan(l, r);
         return;
     }
 }
@@ -144,7 +164,7 @@ void level_sweep(Level *l)
     uint32_t span = l->bwd->span, name = l->bwd->name;
 
     for (Ref r = l->n0 - 1; r > 0; r--) {
-        if (!l->adj[r] || !l->act->node[r]) continue;
+        if (!l->adj[r] || !l->act->node[r] || (l->cut && l->cut[r])) continue;
         l->bwd->span = l->fwd->node.at[r].span;
         l->bwd->name = 0;
         back_node(l, r);
@@ -180,19 +200,37 @@ static Node input_type(const Input *p)
     return (Node){.dtype = p->dtype, .rank = p->rank, .dim = {p->dim[0], p->dim[1], p->dim[2]}, .axes = p->axes};
 }
 
+/* What gradients carried forward need of a model. */
+static bool one_loop(Module *m, GradientMode mode)
+{
+    const char *why = NULL;
+    uint32_t span;
+
+    if (stepwise(m, &why, &span)) return true;
+    diag_error(m->ctx, 570, (Span){span, span + (span != 0)}, "the gradient %s does not suit '%s': %s", gradient_name[mode],
+               name_str(m->ctx, m->name), why);
+    diag_help(m->ctx, (Span){0, 0}, "the gradient bptt suits every model");
+    return false;
+}
+
 bool pass_autodiff(Module *m, const PassOptions *o)
 {
     Arena *a = m->arena;
     Graph *g = m->graph.at[0];
     Ref loss = loss_of(g);
     uint8_t *param = NEW_N(a, uint8_t, m->param.n + 1), *input = NEW_N(a, uint8_t, m->input.n + 1);
-    Level l = {.arena = a, .fwd = g, .bwd = g, .n0 = g->node.n};
+    GradientMode mode = o ? o->gradient : GRADIENT_BPTT;
+    Level l = {.arena = a};
 
     if (!loss) {
         diag_error(m->ctx, 551, (Span){0, 0}, "there is no loss, so there are no gradients");
         diag_help(m->ctx, (Span){0, 0}, "give the model a `loss` line, or ask for the forward pass alone");
         return false;
     }
+    if (mode && !one_loop(m, mode)) return false;
+    l.fwd = l.bwd = g = m->graph.at[0];
+    l.n0 = g->node.n;
+    loss = loss_of(g);
     for (uint32_t i = 0; i < m->param.n; i++) param[i] = !m->param.at[i].is_const;
     for (uint32_t i = 0; i < m->input.n; i++)
         input[i] = o && o->want_input && o->want_input[i] && m->input.at[i].dtype == DT_F;
@@ -201,6 +239,9 @@ bool pass_autodiff(Module *m, const PassOptions *o)
     l.adj = NEW_N(a, Ref, l.n0);
     l.guard = NEW_N(a, uint8_t, l.n0);
     l.adj[loss] = g_const(g, 1);
+    l.online = mode;
+    l.options = o;
+    if (mode) l.subst = NEW_N(a, Ref, l.n0);
     level_sweep(&l);
     for (uint32_t i = 0; i < m->param.n; i++) {
         Node type = param_type(&m->param.at[i]);
@@ -210,6 +251,7 @@ bool pass_autodiff(Module *m, const PassOptions *o)
         Node type = input_type(&m->input.at[i]);
         if (input[i]) add_root(&l, ROOT_GRAD_INPUT, OP_INPUT, i, &type, m->input.at[i].name);
     }
+    if (mode) substitute_scans(&(Forward){.l = l, .subst = l.subst}, NULL);
     module_dce(m);
     return true;
 }

@@ -30,6 +30,11 @@ struct Level {
     Ref scan; /* in up->fwd */
     ScanInfo info;
     VEC(TapeLeaf) leaf; /* of the draft: its `step i` stands for leaf.at[i] */
+    const uint8_t *cut; /* nodes whose adjoint goes no further; NULL: none */
+    uint32_t keep; /* axes that adjoints of captures keep although the captures lack them */
+    GradientMode online; /* of graph[0]: the rule for its scans over time */
+    const PassOptions *options; /* with online */
+    Ref *subst; /* with online: by scan, what takes its place */
     VEC(Ref) prim; /* forward ref -> node of the draft that stands for it */
 };
 
@@ -43,6 +48,7 @@ void adj_add(Level *l, Ref n, Ref v, uint32_t axes, const Node *shape, bool guar
 /* v, standing for a value over `axes`, about to be summed over `summed`: which rows are real depends on a ragged axis and B
    together, so neither may be missing when the other is summed. */
 Ref with_rows(Level *l, Ref v, uint32_t axes, uint32_t summed);
+uint32_t kept_axes(const Level *l, Ref n); /* that the adjoint of n may have */
 void level_sweep(Level *l);
 void back_elementwise(Level *l, Ref r);
 void back_structural(Level *l, Ref r);
@@ -50,6 +56,7 @@ void back_structural(Level *l, Ref r);
 Ref elementwise_times(Level *l, Ref r, uint32_t i, Ref g);
 Ref amax_mask(Level *l, Ref r); /* the elements of the operand of r that are the first largest ones */
 void back_scan(Level *l, Ref r);
+void online_scan(Level *l, Ref r); /* online.c: the rule for a scan over time in the modes that are carried forward */
 uint8_t *finite_bits(Arena *a, const Graph *g);
 Activity *graph_activity(Arena *a, const Graph *g, const uint8_t *param, const uint8_t *input, const uint8_t *carry,
                          const uint8_t *step, const uint8_t *capture);

@@ -121,15 +121,18 @@ static void back_dot(Level *l, Ref r)
 
     for (int i = 0; i < 9; i++) label[i / 3][i % 3] = (uint8_t)w[i];
     for (int i = 0; i < 2; i++) {
-        uint32_t axes = value(l, y.in[i])->axes;
+        uint32_t axes = kept_axes(l, y.in[i]);
         Ref c, b;
+        Node x;
         if (!l->act->node[y.in[i]]) continue;
         c = widen_dims(l->bwd, l->adj[r], &y);
         b = need(l, y.in[1 - i]);
         if (l->guard[r] && l->bits[y.in[1 - i]]) b = only_finite(l->bwd, b);
         c = with_rows(l, c, y.axes & ~l->bwd->node.at[b].axes, y.axes & ~axes);
         axes &= l->bwd->node.at[c].axes | l->bwd->node.at[b].axes;
-        give(l, r, i, g_dot(l->bwd, c, b, label[2], label[1 - i], label[i], axes));
+        c = g_dot(l->bwd, c, b, label[2], label[1 - i], label[i], axes);
+        x = *value(l, y.in[i]);
+        adj_add(l, y.in[i], c, x.axes | l->bwd->node.at[c].axes, &x, l->guard[r]);
     }
 }
 
@@ -211,16 +214,18 @@ static void back_index(Level *l, Ref r)
     Node y = *value(l, r);
     Ref g = widen_dims(l->bwd, l->adj[r], &y), i, v;
     uint32_t axes;
+    Node x;
 
     if (y.op == OP_GATHER) {
         if (!l->act->node[y.in[0]]) return;
         i = need(l, y.in[1]);
-        g = with_rows(l, g, y.axes & ~l->bwd->node.at[i].axes, y.axes & ~value(l, y.in[0])->axes);
+        g = with_rows(l, g, y.axes & ~l->bwd->node.at[i].axes, y.axes & ~kept_axes(l, y.in[0]));
         axes = l->bwd->node.at[i].axes | l->bwd->node.at[g].axes;
-        v = g_scatter_add(l->bwd, i, g, (int32_t)y.attr, axes & value(l, y.in[0])->axes);
-        give(l, r, 0, v);
+        v = g_scatter_add(l->bwd, i, g, (int32_t)y.attr, axes & kept_axes(l, y.in[0]));
+        x = *value(l, y.in[0]);
+        adj_add(l, y.in[0], v, x.axes | l->bwd->node.at[v].axes, &x, l->guard[r]);
     } else if (l->act->node[y.in[1]]) {
-        Node x = *value(l, y.in[1]);
+        x = *value(l, y.in[1]);
         i = need(l, y.in[0]);
         v = g_gather(l->bwd, g, i);
         adj_add(l, y.in[1], v, x.axes | l->bwd->node.at[i].axes, &x, l->guard[r]);

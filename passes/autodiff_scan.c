@@ -348,7 +348,7 @@ void back_scan(Level *up, Ref r)
 {
     Module *m = up->fwd->module;
     Arena *a = up->arena;
-    Level l = {.arena = a, .up = up, .scan = r, .info = scan_info(up->fwd, r), .act = up->act->body[r]};
+    Level l = {.arena = a, .up = up, .scan = r, .info = scan_info(up->fwd, r), .act = up->act->body[r], .keep = up->keep};
     Tape t = {.l = &l};
     Seeds s = {0};
     uint32_t *out;

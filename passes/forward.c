@@ -24,7 +24,7 @@ static Node value(const Forward *f, Ref r)
 
 static Ref tangent(Forward *f, Ref r)
 {
-    if (!f->tan[r] && f->is_unit && f->is_unit[r]) f->tan[r] = f->unit(f, r, 0);
+    if (!f->tan[r] && f->is_unit && f->is_unit[r]) f->tan[r] = f->unit(f, r);
     return f->tan[r];
 }
 
@@ -52,12 +52,10 @@ static Ref applied(Forward *f, Ref r, int i, Ref t)
     return graph_emit(f->l.bwd, &n, NULL);
 }
 
-/* Operand i's own unit vectors where they are not spelled out; 0 otherwise. */
-static Ref by_unit(Forward *f, Ref r, int i)
+static Ref by_rule(Forward *f, Ref r, int i, bool *done)
 {
-    Ref in = value(f, r).in[i];
-
-    return f->is_unit && f->is_unit[in] && !f->tan[in] ? f->unit(f, in, r) : 0;
+    *done = false;
+    return f->via ? f->via(f, r, i, done) : 0;
 }
 
 /* ---- elementwise ---------------------------------------------------------------------------------------------------------- */
@@ -107,8 +105,9 @@ static Ref forward_dot(Forward *f, Ref r)
 
     for (int i = 0; i < 9; i++) label[i / 3][i % 3] = (uint8_t)w[i];
     for (int i = 0; i < 2; i++) {
-        Ref v = by_unit(f, r, i), in[2] = {n.in[0], n.in[1]};
-        if (!v && tangent(f, n.in[i])) {
+        bool done;
+        Ref v = by_rule(f, r, i, &done), in[2] = {n.in[0], n.in[1]};
+        if (!done && tangent(f, n.in[i])) {
             in[i] = forward_full(f, n.in[i]);
             v = g_dot(g, in[0], in[1], label[0], label[1], label[2], n.axes | (g->node.at[in[i]].axes & f->extra));
         }
@@ -158,7 +157,9 @@ static Ref forward_index(Forward *f, Ref r)
     Ref t;
 
     if (n.op == OP_GATHER) {
-        if ((t = by_unit(f, r, 0)) != 0 || !(t = tangent(f, n.in[0]))) return t;
+        bool done;
+        t = by_rule(f, r, 0, &done);
+        if (done || !(t = tangent(f, n.in[0]))) return t;
         x = value(f, n.in[0]);
         return applied(f, r, 0, widen_dims(g, t, &x));
     }

@@ -12,11 +12,13 @@ struct Forward {
     uint32_t extra; /* axes of directions */
     Ref *tan; /* by node; 0: none. Set for the leaves before the sweep */
     Ref *subst; /* by scan node: a scan whose outs begin with the same ones; shared by the sweeps of a graph */
-    /* A leaf whose tangents are the unit vectors (one a direction) may be kept as this and not spelled out: the tangent of r
-       by way of its operand, or, with r = 0, of the leaf itself. May be NULL. */
-    Ref (*unit)(Forward *f, Ref leaf, Ref r);
-    uint8_t *is_unit; /* by node; NULL with unit */
-    void *arg;
+    /* The tangent of the product or gather r by way of operand i, if another rule than the general one is meant (*done). May be
+       NULL. */
+    Ref (*via)(Forward *f, Ref r, int i, bool *done);
+    /* Leaves whose tangents are unit vectors, one a direction, spelled out by `unit` where `via` does not do without. May be NULL. */
+    uint8_t *is_unit;
+    Ref (*unit)(Forward *f, Ref leaf);
+    void *arg; /* of these functions */
 };
 
 Forward forward_make(Arena *a, Graph *g, uint32_t extra, Ref *subst);

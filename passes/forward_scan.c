@@ -147,7 +147,7 @@ static Ref tangent_leaf(TangentScan *t, const Node *leaf)
     }
     v = leaf->op == OP_STEP ? t->s.step[leaf->attr] : t->s.capture[leaf->attr];
     if (!active(t->f, v)) return 0;
-    if (!t->f->tan[v]) t->f->tan[v] = t->f->unit(t->f, v, 0);
+    if (!t->f->tan[v]) t->f->tan[v] = t->f->unit(t->f, v);
     v = t->f->tan[v];
     type = g->node.at[v];
     if (leaf->op == OP_STEP && type.axes & AX(t->s.axis)) {

@@ -220,6 +220,8 @@ static void need_place(LowG *lg, Ref o)
     while (lg->ni[c].kind == NK_ACCESS)
         c = g->node.at[c].in[0];
     int op = g->node.at[c].op;
+    if (op == OP_IOTA && c == o && lg->ni[o].kind == NK_FREE) /* as an index */
+        lg->ni[o].kind = NK_ROW;
     if (lg->ni[o].kind == NK_ACCESS && (op == OP_CONST || op == OP_IOTA || op == OP_LENGTH))
         lg->ni[o].kind = NK_ROW;
 }

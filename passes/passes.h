@@ -8,9 +8,22 @@
 
 #include "passes/lower.h"
 
+/* How the gradient of a scan over time is found: backwards over its steps, or carried forward with the state: exactly
+   (real-time recurrent learning), or with the influence of a weight kept where it touches the state within one step (SnAp-1). */
+typedef enum { GRADIENT_BPTT, GRADIENT_RTRL, GRADIENT_SNAP1 } GradientMode;
+extern const char *const gradient_name[]; /* "bptt", .., NULL */
+
+/* Windows of a sequence: the influences that a window ends with become states of the module (ROOT_FINAL, after those of the model),
+   and those it starts with their inputs; else they start at 0. */
+typedef enum { INFLUENCE_INSIDE, INFLUENCE_OUT, INFLUENCE_IN_OUT } InfluenceUse;
+
 typedef struct PassOptions {
     /* What autodiff is asked for. Needs a root LOSS; parameters that are const get no gradient. */
     bool grad;
+    GradientMode gradient;
+    InfluenceUse influence;
+    Str *notes; /* how influences are carried and what that takes, a line each */
+    bool *inexact; /* becomes true if a part of the gradient is left out (snap1) */
     const bool *want_input; /* by index in Module.input: ROOT_GRAD_INPUT for these (dtype F); NULL: none */
 
     /* What jvp is asked for: directions for these, by index in Module.param and Module.input; both NULL: all parameters. */

@@ -128,12 +128,15 @@ bool passes_run(Module *m, const PassOptions *o)
     static const char *const forward[] = {"settle", "simplify", "stabilize", "merge_gemm", "distribute", "simplify", NULL};
     static const char *const backward[] = {"autodiff", "jvp", "settle", "simplify", "distribute", "simplify", NULL};
     static const char *const last[] = {"merge_gemm", "simplify", NULL};
+    /* gradients carried forward: nothing may leave the loop that would have memory for all steps */
+    static const char *const carried[] = {"simplify", "stabilize", "autodiff", "jvp", "settle", "simplify", "merge_gemm", "simplify", NULL};
     bool derive = o->grad || o->jvp; /* then settle comes after it */
     const char *const *const part[3] = {forward + derive, backward, last};
     Work w = {m->ctx, m, NULL};
     bool stopped = false;
 
     if (!known_options(m->ctx, o)) return false;
+    if (o->grad && o->gradient) return run_list(&w, o, carried, &stopped);
     for (int i = 0; i < 3 && !stopped; i++)
         if ((i != 1 || derive) && !run_list(&w, o, part[i], &stopped)) return false;
     return true;

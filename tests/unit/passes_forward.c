@@ -98,3 +98,45 @@ void check_forward(const Module *m, Ctx *ctx, Arena *a, const GenInputs *in, uin
     if (!ok && getenv("SHOW")) printf("forward %.17g, reverse %.17g, scale %.3g\n", got, sum, scale);
     check(ok, "forward = reverse", seed);
 }
+
+/* ---- gradients carried forward ------------------------------------------------------------------------------------------------ */
+
+/* Gradients of parameters by `mode` against those of bptt; false if the mode does not suit the module. */
+bool check_online(const Module *m, Ctx *ctx, Arena *a, const GenInputs *in, uint64_t seed, GradientMode mode)
+{
+    Module *x = module_copy(m, a), *y = module_copy(m, a);
+    PassOptions back = {.grad = true}, on = {.grad = true, .gradient = mode};
+    const double **p, **q;
+    double most = 0;
+    bool ok = passes_run(x, &back);
+
+    check(ok, "bptt runs", seed);
+    if (!ok || !passes_run(y, &on)) {
+        bool refused = ok && diag_count(ctx) && diag_at(ctx, 0)->code == 570;
+        check(refused, "refused with a reason", seed);
+        if (!refused) diagnostics(ctx, a);
+        diag_clear(ctx);
+        return false;
+    }
+    show(y, a, "carried forward");
+    p = NEW_N(a, const double *, x->graph.at[0]->root.n + 1);
+    q = NEW_N(a, const double *, y->graph.at[0]->root.n + 1);
+    ok = module_eval(x, a, &in->in, p) && module_eval(y, a, &in->in, q);
+    diagnostics(ctx, a);
+    for (int pass = 0; ok && pass < 2; pass++)
+        for (uint32_t r = 0; r < x->graph.at[0]->root.n; r++) {
+            const Root *root = &x->graph.at[0]->root.at[r];
+            const Node *n = &x->graph.at[0]->node.at[root->ref];
+            if (root->kind != ROOT_GRAD_PARAM && pass == 0) continue;
+            for (int64_t k = 0; k < value_size(x, n, in->in.axis); k++) {
+                double d = fabs(p[r][k] - q[r][k]);
+                if (pass == 0) most = fmax(most, fabs(p[r][k]));
+                else if (ok && d > 1e-10 * (1 + most + fabs(p[r][k]))) {
+                    if (getenv("SHOW")) printf("root %u [%ld]: %.17g, carried forward %.17g\n", r, (long)k, p[r][k], q[r][k]);
+                    ok = false;
+                }
+            }
+        }
+    check(ok, gradient_name[mode], seed);
+    return true;
+}

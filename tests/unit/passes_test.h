@@ -3,6 +3,7 @@
 #define RONDO_PASSES_TEST_H
 
 #include "gen.h"
+#include "passes/passes.h"
 
 void check(bool ok, const char *what, uint64_t seed);
 void show(const Module *m, Arena *a, const char *title); /* if SHOW is set */
@@ -13,6 +14,8 @@ bool same_values(const Module *before, const Module *after, const GenInputs *in,
 void check_gradients(const Module *before, const Module *after, Ctx *ctx, Arena *a, GenInputs *in, uint64_t seed, bool all);
 /* The loss's derivative in a random direction by jvp, against the gradient by autodiff. */
 void check_forward(const Module *m, Ctx *ctx, Arena *a, const GenInputs *in, uint64_t seed, bool pipeline);
+/* Gradients of parameters by `mode` against those of bptt; false if the mode does not suit the module. */
+bool check_online(const Module *m, Ctx *ctx, Arena *a, const GenInputs *in, uint64_t seed, GradientMode mode);
 
 void test_merged(void); /* passes_shape.c: what is left of the products of some cells */
 void test_texts(void); /* passes_shape.c: tests/passes/NAME.ir, one pass, NAME.out */

@@ -272,6 +272,26 @@ static void test_forward(uint64_t seed)
     ctx_destroy(ctx);
 }
 
+static bool test_online(uint64_t seed)
+{
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    GenOptions o = options(seed);
+    bool ran;
+    Module *m;
+    GenInputs in;
+
+    o.reverse = seed % 8 == 0;
+    o.mixing = false;
+    m = gen_module(ctx, &a, seed, o);
+    in = gen_inputs(m, &a, seed);
+    show(m, &a, "model");
+    ran = check_online(m, ctx, &a, &in, seed, GRADIENT_RTRL);
+    arena_free(&a);
+    ctx_destroy(ctx);
+    return ran;
+}
+
 /* ---- what is left in the loops ------------------------------------------------------------------------------------------------ */
 
 static bool carry_beneath(const Graph *g, Ref r)
@@ -340,6 +360,11 @@ int main(int argc, char **argv)
         if (!only || !strcmp(only, "gradient")) test_gradient(seed, false);
         if (!only || !strcmp(only, "pipeline")) test_gradient(seed, true);
         if (!only || !strcmp(only, "forward")) test_forward(seed);
+    }
+    if (!only || !strcmp(only, "online")) {
+        int ran = 0;
+        for (uint64_t seed = first; seed < last; seed++) ran += test_online(seed);
+        printf("carried forward: %d of %d modules\n", ran, (int)(last - first));
     }
     for (int i = 0; (!only || !strcmp(only, "cell")) && i < 2 * CELL_COUNT; i++) test_cell((Cell)(i / 2), i % 2);
     if (!only || !strcmp(only, "merge")) test_merged();
