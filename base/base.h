@@ -112,6 +112,7 @@ uint32_t diag_error_count(const Ctx *ctx);
 uint32_t diag_count(const Ctx *ctx);
 const Diag *diag_at(const Ctx *ctx, uint32_t i);
 void diag_clear(Ctx *ctx);
+void diag_drop(Ctx *ctx, uint32_t from); /* forgets those from index `from` on: a failure that was expected */
 /* What `rondo help E0123` prints, from base/errors.def. False if there is no such code. */
 bool error_explain(uint16_t code, const char **summary, const char **explanation);
 uint16_t error_code_at(uint32_t i); /* the codes in table order; 0 past the end */

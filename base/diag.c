@@ -81,6 +81,15 @@ void diag_clear(Ctx *ctx) {
     diag_init(ctx);
 }
 
+void diag_drop(Ctx *ctx, uint32_t from) {
+    for (uint32_t i = from; i < ctx->diags.n; i++) {
+        if (ctx->diags.at[i].kind == DIAG_ERROR) ctx->nerror--;
+        if (ctx->diags.at[i].kind == DIAG_WARNING) ctx->nwarning--;
+    }
+    if (from < ctx->diags.n) ctx->diags.n = from;
+    ctx->dropping = false;
+}
+
 typedef struct {
     uint16_t code;
     const char *summary, *explanation;

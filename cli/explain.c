@@ -117,6 +117,8 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
         put_lines(s, lines.at, false, false);
         str_put(s, " cost of a call:\n");
         str_printf(s, "  %-12s %.4g Mflop in products, %.4g M elementwise\n", "work", f.product * 1e-6, f.other * 1e-6);
+        if (o.grad && o.gradient)
+            str_printf(s, "  %-12s %.4g Mflop, gradient %s\n", "a step", (f.product + f.other) * 1e-6 / (double)steps, gradient_name[o.gradient]);
         put_bytes(s, "arrays", t.array_bytes);
         put_bytes(s, "scratch", t.slab_bytes);
         put_bytes(s, "packed", t.pack_bytes);

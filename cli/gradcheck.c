@@ -23,6 +23,14 @@ CliExit cmd_gradcheck(Cli *c) {
                        k[i].elements);
                 continue;
             }
+            if (k[i].note && !k[i].elements) {
+                printf("%-32s          -  %s\n", k[i].name, k[i].note);
+                continue;
+            }
+            if (k[i].note) {
+                printf("%-32s %10.3g  %" PRId64 " elements  %s\n", k[i].name, k[i].error, k[i].elements, k[i].note);
+                continue;
+            }
             printf("%-32s %10.3g  %" PRId64 " of %" PRId64 " elements  %s\n", k[i].name, k[i].error, k[i].checked,
                    k[i].elements, ok ? "ok" : "PAST 1e-6");
             if (!ok) rc = CLI_INPUT;

@@ -10,6 +10,7 @@ static bool print_ir(Cli *c, const Module *module, const ExecOptions *exec, bool
     LProgram *p = NULL;
     const char *after = cli_get(c, OPT_AFTER);
     o.grad = cli_has(c, OPT_GRAD);
+    o.gradient = exec->gradient;
     if (after) o.stop_after = after;
     if (!(after && !strcmp(after, "build")) && !passes_run(m, &o)) return false;
     if (loops || (after && pass_is_lowering(after))) {

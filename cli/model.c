@@ -6,7 +6,7 @@
 
 static const char **all_values(Cli *c, Opt o, size_t *n) {
     *n = 0;
-    const char **list = NEW_N(ctx_arena(c->ctx), const char *, c->use.n + 1);
+    const char **list = NEW_N(ctx_arena(c->ctx), const char *, c->use.n + 2);
     for (const char *v; (v = cli_nth(c, o, (uint32_t)*n)); ++*n) list[*n] = v;
     return list;
 }
@@ -40,6 +40,10 @@ bool cli_model_options(Cli *c, ModelOptions *o) {
     size_t n;
     o->set = all_values(c, OPT_SET, &n);
     o->nset = n;
+    static const char *const gradient[] = {"gradient=bptt", "gradient=rtrl", "gradient=snap1"};
+    int mode = -1;
+    if (!cli_choice(c, OPT_GRADIENT, gradient_name, &mode)) return false;
+    if (mode >= 0) ((const char **)o->set)[o->nset++] = gradient[mode];
     for (size_t i = 0; i < n; i++)
         if (!strchr(o->set[i], '=')) return cli_usage(c, "--set takes KEY=VALUE, not '%.60s'", o->set[i]), false;
     int64_t seed = 0;

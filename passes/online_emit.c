@@ -445,8 +445,8 @@ void online_scan(Level *up, Ref r)
     if (!online_plan(&o)) return;
     online_emit(&o);
     if (o.inexact && up->options->inexact) *up->options->inexact = true;
-    if (!up->options->notes) return;
-    note_rows(&o, up->options->notes);
-    for (int d = 0; d < 2; d++) note_full(&o, &o.full[d], up->options->notes);
-    if (o.inexact) str_put(up->options->notes, "gradient snap1: what passes between different elements of states is left out\n");
+    if (!up->options->explain) return;
+    note_rows(&o, up->options->explain);
+    for (int d = 0; d < 2; d++) note_full(&o, &o.full[d], up->options->explain);
+    if (o.inexact) str_put(up->options->explain, "gradient snap1: what passes between different elements of states is left out\n");
 }

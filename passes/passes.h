@@ -22,7 +22,6 @@ typedef struct PassOptions {
     bool grad;
     GradientMode gradient;
     InfluenceUse influence;
-    Str *notes; /* how influences are carried and what that takes, a line each */
     bool *inexact; /* becomes true if a part of the gradient is left out (snap1) */
     const bool *want_input; /* by index in Module.input: ROOT_GRAD_INPUT for these (dtype F); NULL: none */
 

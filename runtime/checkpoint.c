@@ -52,16 +52,23 @@ static void list_carried(Training *t, Arena *a, Arrays *out) {
     }
 }
 
+/* Batch, axes of a fixed number of steps (the directions of influences), features. */
+static bool carried_dims(const Module *m, const State *s, int64_t batch, const Array *x) {
+    int k = 0;
+    for (uint32_t axis = 0; axis < m->naxis; axis++)
+        if (s->axes >> axis & 1 && (k >= x->rank || x->dim[k++] != (axis ? m->axis[axis].count : batch))) return false;
+    for (int d = 0; d < s->rank; d++)
+        if (k >= x->rank || x->dim[k++] != s->dim[d]) return false;
+    return k == x->rank;
+}
+
 static bool take_carried(Training *t, Arena *a, const Safetensors *file) {
     Windows *w = &t->windows;
     for (uint32_t s = 0; t->stateful && t->at > 0 && s < w->nstate; s++) {
         const State *state = &exec_module(w->next)->state.at[s];
         const Array *x = arrays_find(&file->tensor, carried_name(t, a, s));
         rondo_type type = state->dtype != DT_F ? state->dtype == DT_I ? RONDO_I32 : RONDO_U8 : t->m->f64 ? RONDO_F64 : RONDO_F32;
-        int lead = x ? x->rank - state->rank : -1;
-        if (lead < 0 || lead > 1 || x->type != type || (lead && x->dim[0] != t->batch)) return false;
-        for (int k = 0; k < state->rank; k++)
-            if (x->dim[lead + k] != state->dim[k]) return false;
+        if (!x || x->type != type || !carried_dims(exec_module(w->next), state, t->batch, x)) return false;
         if (!windows_reserve(w, s, x, t->batch)) return false;
         memcpy(w->state[s].data, x->data, (size_t)array_count(x) * rondo_type_size(type));
         w->states_set = true;

@@ -54,6 +54,7 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
     PassOptions po = {0};
     if (o->passes) po = *o->passes;
     po.grad = kind == C_GRADIENT;
+    po.gradient = o->gradient;
     po.want_input = NULL;
     *p = (CProgram){.prefix = arena_printf(c->a, "%s_%s", c->id, what), .run = -1, .prepare = -1, .example = NO_AREA};
     p->m = module_copy(m, c->a);

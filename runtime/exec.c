@@ -168,6 +168,10 @@ static bool make(void *arg) {
     if (e->opt.passes) po = *e->opt.passes;
     po.grad = e->opt.grad;
     po.want_input = e->opt.want_input;
+    po.gradient = e->opt.gradient;
+    po.influence = e->opt.influence;
+    po.explain = k->explain;
+    po.inexact = &e->stats.inexact_gradient;
     po.jvp = e->opt.jvp;
     po.tangent_param = e->opt.tangent_param;
     po.tangent_input = e->opt.tangent_input;

@@ -114,7 +114,7 @@ static bool check_build(Check *c) {
     module_keep_roots(all, 1u << ROOT_LOSS);
     bool *want = NEW_N(c->a, bool, all->input.n + 1);
     for (uint32_t i = 0; i < all->input.n; i++)
-        want[i] = all->input.at[i].dtype == DT_F && (all->input.at[i].kind == INPUT_DATA || all->input.at[i].kind == INPUT_STATE);
+        want[i] = all->input.at[i].dtype == DT_F && ((all->input.at[i].kind == INPUT_DATA && !m->opt.exec.gradient) || all->input.at[i].kind == INPUT_STATE);
     c->plain = module_copy(all, c->a);
     ExecOptions o = m->opt.exec;
     o.pool = m->pool;
@@ -188,9 +188,75 @@ static bool check_all(void *arg) {
     return !c->failed;
 }
 
+/* ---- one mode against another ------------------------------------------------------------------------------------------------ */
+
+static bool is_common(const Array *x) {
+    return strncmp(x->name, "grad/param/", 11) == 0 || strncmp(x->name, "grad/init/", 10) == 0;
+}
+
+static double largest(const Array *x) {
+    double most = 0;
+    for (int64_t k = 0; k < array_count(x); k++) most = fmax(most, fabs(array_get(x, k)));
+    return most;
+}
+
+/* The worst difference relative to the largest of its array, or a thousandth of the largest of all. */
+static double mode_difference(const Arrays *got, const Arrays *want, int64_t *n) {
+    double worst = 0, all = 0;
+    *n = 0;
+    for (uint32_t i = 0; i < want->array.n; i++)
+        if (is_common(&want->array.at[i])) all = fmax(all, largest(&want->array.at[i]));
+    for (uint32_t i = 0; i < want->array.n; i++) {
+        const Array *x = &want->array.at[i], *y = arrays_find(got, x->name);
+        if (!is_common(x)) continue;
+        double scale = fmax(largest(x), 1e-3 * all);
+        *n += array_count(x);
+        for (int64_t k = 0; k < array_count(x); k++) {
+            double d = y ? fabs(array_get(x, k) - array_get(y, k)) / (scale > 0 ? scale : 1) : INFINITY;
+            if (!(d <= worst)) worst = d;
+        }
+    }
+    return worst;
+}
+
+enum { MOST_COMPARED = 256 << 20 }; /* bytes: the influence of every weight on every state may be large */
+
+/* rtrl and, where nothing is left out, snap1 must be bptt. */
+static bool compare_modes(Check *c) {
+    Model *m = c->m;
+    const GradientMode chosen = m->opt.exec.gradient;
+    const size_t limit = m->opt.exec.memory_limit;
+    Arrays want = {0};
+    RunOptions o = {.grad = true, .whole = true};
+    m->opt.exec.gradient = GRADIENT_BPTT;
+    bool ok = run_arrays(m, &o, &c->in, c->a, &want);
+    for (int mode = GRADIENT_RTRL; ok && gradient_name[mode]; mode++) {
+        GradCheck g = {.name = arena_printf(c->a, "%s = bptt", gradient_name[mode])};
+        Arrays got = {0};
+        uint32_t before = diag_count(m->ctx);
+        m->opt.exec.gradient = (GradientMode)mode;
+        m->opt.exec.memory_limit = limit && limit < MOST_COMPARED ? limit : MOST_COMPARED;
+        ok = run_arrays(m, &o, &c->in, c->a, &got);
+        if (!ok && diag_count(m->ctx) > before && (diag_at(m->ctx, before)->code == 570 || diag_at(m->ctx, before)->code == 902)) {
+            g.note = arena_strdup(c->a, diag_at(m->ctx, before)->text);
+            diag_drop(m->ctx, before);
+            ok = true;
+        } else if (ok) {
+            g.error = mode_difference(&got, &want, &g.elements);
+            g.checked = g.elements;
+            if (o.inexact) g.note = "an approximation here";
+        }
+        VEC_PUSH(c->a, c->list) = g;
+    }
+    m->opt.exec.gradient = chosen;
+    m->opt.exec.memory_limit = limit;
+    return ok;
+}
+
 GradCheck *grad_check(Model *m, const GradCheckOptions *o, Arena *a, uint32_t *n) {
     Check c = {.m = m, .o = o, .a = a, .tmp = arena_make(m->ctx)};
     int got = guard_call(m->ctx, check_all, &c);
+    if (got > 0 && !compare_modes(&c)) got = 0;
     exec_destroy(c.exec);
     arena_free(&c.tmp);
     if (got < 0) ctx_out_of_memory(m->ctx);

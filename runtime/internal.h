@@ -176,6 +176,7 @@ void model_log(Model *m, const char *fmt, ...) PORT_PRINTF(2, 3); /* a line for 
 /* The value that a pattern list of the train block gives to a weight: lr_scale = ["emb.*": 0.1], freeze = ["emb.*"] (1). */
 double train_pattern(const Model *m, const char *key, const char *weight, double otherwise);
 bool train_bool(const Model *m, const char *key);
+bool train_gradient(Model *m); /* the key gradient into the options; unwritten, they stay */
 const Setting *train_setting(const Model *m, const char *key); /* NULL: not written */
 double data_number(const Model *m, const char *key); /* NAN: neither written nor defaulted */
 const char *data_string(const Model *m, const char *key);

@@ -5,7 +5,7 @@
 
 typedef struct {
     Model *m;
-    const RunOptions *o;
+    RunOptions *o;
     const Arrays *in;
     Arena *a;
     Arrays *out;
@@ -70,7 +70,7 @@ static bool run_build(Run *r) {
     bool grad = r->o->grad || r->o->adam;
     BuildOptions bo = {.training = grad, .external_states = true, .ragged = arrays_ragged(r->in)};
     double window = train_number(m, "bptt");
-    if (grad && window >= 1) {
+    if (grad && window >= 1 && !r->o->whole) {
         r->windows = NEW(r->a, Windows);
         r->sum = NEW_N(r->a, double, m->desc->theta_size + 1);
         if (!windows_make(r->windows, m, (int64_t)window, &bo, r->in, r->o->grad)) return false;
@@ -85,7 +85,7 @@ static bool run_build(Run *r) {
         if (input) want[input - 1] = given[k];
     }
     for (uint32_t i = 0; i < all->input.n; i++)
-        if (all->input.at[i].kind == INPUT_DATA) want[i] = all->input.at[i].dtype == DT_F;
+        if (all->input.at[i].kind == INPUT_DATA) want[i] = all->input.at[i].dtype == DT_F && !m->opt.exec.gradient;
     r->built = bind_states(all, r->a, given);
     uint32_t roots = 1u << ROOT_OUTPUT | 1u << ROOT_FINAL;
     if (!r->windows && (grad || has_targets(r->built, r->in))) roots |= 1u << ROOT_LOSS;
@@ -96,6 +96,7 @@ static bool run_build(Run *r) {
     o.want_input = r->o->grad && !r->windows ? want : NULL;
     if (r->o->jvp && !run_direction(r, r->built, &o)) return false;
     r->exec = exec_make(m->ctx, r->built, &o, NULL);
+    if (r->exec) r->o->inexact = exec_stats(r->exec).inexact_gradient;
     return r->exec != NULL;
 }
 
@@ -259,7 +260,7 @@ static bool run_all(void *arg) {
     return ok;
 }
 
-bool run_arrays(Model *m, const RunOptions *o, const Arrays *in, Arena *a, Arrays *out) {
+bool run_arrays(Model *m, RunOptions *o, const Arrays *in, Arena *a, Arrays *out) {
     Run r = {.m = m, .o = o, .in = in, .a = a, .out = out};
     int got = guard_call(m->ctx, run_all, &r);
     optimizer_free(&r.opt);

@@ -97,7 +97,9 @@ typedef struct {
     Pool *pool; /* shared workers; NULL: `threads` of its own */
     bool grad; /* autodiff, as in PassOptions */
     const bool *want_input; /* by Module.input; may be NULL */
-    bool jvp; /* as in PassOptions */
+    GradientMode gradient; /* as in PassOptions */
+    InfluenceUse influence;
+    bool jvp;
     const bool *tangent_param, *tangent_input;
 } ExecOptions;
 
@@ -151,6 +153,7 @@ typedef struct Exec Exec;
 typedef struct {
     double pass_seconds, lower_seconds, engine_seconds;
     bool from_cache;
+    bool inexact_gradient; /* snap1 leaves something out */
     uint32_t llvm_instructions, llvm_instructions_shared;
     int64_t slab_bytes, pack_bytes, array_bytes; /* of the present dims */
     double recompute; /* arithmetic of the present program over that of one without segments, estimated */
@@ -205,9 +208,11 @@ const Array *exec_find_input(const Module *m, uint32_t i, const Arrays *in); /* 
    the direction in `in` under tangent/param/ tangent/input/ tangent/init/: jvp/output/ jvp/final/ jvp/loss. */
 typedef struct {
     bool grad, adam, jvp;
+    bool whole; /* whole sequences, whatever the key bptt says */
     uint64_t update; /* of the noise */
+    bool inexact; /* result: the gradient is an approximation (snap1) */
 } RunOptions;
-bool run_arrays(Model *m, const RunOptions *o, const Arrays *in, Arena *a, Arrays *out);
+bool run_arrays(Model *m, RunOptions *o, const Arrays *in, Arena *a, Arrays *out);
 
 typedef struct {
     const char *name;
@@ -224,6 +229,7 @@ typedef struct {
     double error; /* worst |analytic - numeric| / max(1e-3 * largest numeric of the tensor .. , |numeric|) over elements */
     int64_t elements, checked; /* at most `limit` elements of each tensor, evenly spread */
     bool through; /* not checked: its derivative passes a straight-through function */
+    const char *note; /* of a comparison of two modes: why there is none, or why they differ; NULL: they must agree */
 } GradCheck;
 typedef struct {
     int64_t batch, steps, limit; /* 0: 2, 3, 200 */

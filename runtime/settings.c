@@ -22,6 +22,16 @@ const Setting *train_setting(const Model *m, const char *key) {
     return settings_find(&m->desc->train, intern(m->ctx, key));
 }
 
+bool train_gradient(Model *m) {
+    const Setting *s = train_setting(m, "gradient");
+    if (!s) return true;
+    const char *name = s->kind == SET_NAME || s->kind == SET_STRING ? name_str(m->ctx, s->name) : "no name";
+    for (uint32_t k = 0; gradient_name[k]; k++)
+        if (strcmp(gradient_name[k], name) == 0) return m->opt.exec.gradient = (GradientMode)k, true;
+    diag_error(m->ctx, 551, s->span, "train: 'gradient' is %s; it must be bptt, rtrl or snap1", name);
+    return false;
+}
+
 double data_number(const Model *m, const char *key) {
     return has_row(KEYS_DATA, key) ? settings_number(m->ctx, &m->desc->data, KEYS_DATA, key) : NAN;
 }

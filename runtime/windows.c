@@ -1,6 +1,6 @@
 /* windows: sequences cut along time (the key bptt), and states carried from batch to batch (stateful). Two modules of one model:
    in `first` the states start as the model says, so that its gradient reaches initial states; in `next` every state comes from
-   outside and is a constant. Examples that have ended leave the batch: a window holds those with steps in it. */
+   outside and is a constant; where gradients are carried forward, the influence on it comes along as one more state. Examples that have ended leave the batch: a window holds those with steps in it. */
 #include <string.h>
 
 #include "runtime/internal.h"
@@ -40,14 +40,26 @@ static Exec *make_exec(Windows *w, Module *mod, const Arrays *in, bool want_inpu
     bool *want = NEW_N(&w->arena, bool, mod->input.n + 1);
     for (uint32_t i = 0; i < mod->input.n; i++) {
         const Input *p = &mod->input.at[i];
-        if (p->kind == INPUT_DATA) want[i] = p->dtype == DT_F;
+        if (p->kind == INPUT_DATA) want[i] = p->dtype == DT_F && !w->m->opt.exec.gradient;
         if (p->kind == INPUT_STATE) want[i] = !next && exec_find_input(mod, i, in) != NULL;
     }
     ExecOptions o = w->m->opt.exec;
     o.pool = w->m->pool;
     o.grad = !w->forward;
+    o.influence = next ? INFLUENCE_IN_OUT : INFLUENCE_OUT;
     o.want_input = want_input ? want : NULL;
     return exec_make(w->m->ctx, mod, &o, NULL);
+}
+
+/* Those of the model and, where gradients are carried forward, the influences on them. */
+static bool same_states(const Module *a, const Module *b) {
+    bool same = a->state.n == b->state.n;
+    for (uint32_t s = 0; same && s < a->state.n; s++) {
+        const State *x = &a->state.at[s], *y = &b->state.at[s];
+        same = x->name == y->name && x->axes == y->axes && x->rank == y->rank && memcmp(x->dim, y->dim, sizeof x->dim) == 0;
+    }
+    if (!same) diag_error(a->ctx, 999, NOWHERE, "the windows of '%s' have other states than its start", name_str(a->ctx, a->name));
+    return same;
 }
 
 bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input) {
@@ -61,7 +73,8 @@ bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, 
     w->first = make_exec(w, bind_states(all, &w->arena, given), in, want_input, false);
     w->next = w->first ? make_exec(w, all, in, want_input, true) : NULL;
     if (!w->next) return false;
-    w->nstate = all->state.n;
+    if (!same_states(exec_module(w->first), exec_module(w->next))) return false;
+    w->nstate = exec_module(w->next)->state.n;
     w->state = NEW_N(&w->arena, Array, w->nstate + 1);
     return true;
 }
@@ -231,7 +244,7 @@ Exec *windows_set(Windows *w, int64_t k) {
 /* Memory for a state of `rows` examples, as the array x is. What is there stays. */
 bool windows_reserve(Windows *w, uint32_t s, const Array *like, int64_t rows) {
     Array *to = &w->state[s], x = *like;
-    if (x.rank > exec_module(w->next)->state.at[s].rank) x.dim[0] = rows;
+    if (exec_module(w->next)->state.at[s].axes & AX(AXIS_B)) x.dim[0] = rows;
     int64_t count = array_count(&x), had = to->data ? array_count(to) : 0;
     if (count < 0) return false;
     if (count <= had) return true;
@@ -252,7 +265,7 @@ bool windows_done(Windows *w, Exec *e) {
         ok = r >= 0 && exec_get(e, &w->tmp, (uint32_t)r, &x) && windows_reserve(w, s, &x, w->B);
         if (!ok) break;
         size_t bytes = (size_t)array_count(&x) * rondo_type_size(x.type);
-        if (x.rank == mod->state.at[s].rank) memcpy(w->state[s].data, x.data, bytes);
+        if (!(mod->state.at[s].axes & AX(AXIS_B))) memcpy(w->state[s].data, x.data, bytes);
         else
             for (int64_t b = 0; b < w->n; b++) {
                 size_t row = bytes / (size_t)w->n;

@@ -35,8 +35,19 @@ bool modes_arrays(Model *m, Arena *a, uint64_t seed, int64_t B, int64_t T, bool 
     return ok && weights_init(m, seed);
 }
 
-double modes_error(const Array *a, const Array *b) {
-    return a && b ? array_difference(a, b, NULL) : INFINITY;
+double modes_largest(const Array *a) {
+    double w = 0;
+    for (int64_t i = 0; i < array_count(a); i++) w = fmax(w, fabs(array_get(a, i)));
+    return w;
+}
+
+double modes_difference(const Array *a, const Array *b) {
+    double w = 0;
+    for (int64_t i = 0; i < array_count(a) && array_count(a) == array_count(b); i++) {
+        double x = array_get(a, i), y = array_get(b, i), d = isnan(x) && isnan(y) ? 0 : fabs(x - y);
+        if (!(d <= w)) w = d;
+    }
+    return array_count(a) == array_count(b) ? w : INFINITY;
 }
 
 bool modes_same_bits(const Array *a, const Array *b) {

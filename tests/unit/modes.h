@@ -6,8 +6,8 @@
 
 /* Inputs and targets of batch B and T steps; with ragged, lengths of 1..T for the open time axes too. Weights: seed. */
 bool modes_arrays(Model *m, Arena *a, uint64_t seed, int64_t B, int64_t T, bool ragged, Arrays *in);
-/* The worst difference of two arrays of numbers relative to the largest of b. */
-double modes_error(const Array *a, const Array *b);
+double modes_largest(const Array *a);
+double modes_difference(const Array *a, const Array *b); /* the largest; NaN if there is one in either alone */
 bool modes_same_bits(const Array *a, const Array *b);
 
 #endif

@@ -284,6 +284,33 @@ static void test_windows(void) {
     diag_clear(ctx);
 }
 
+/* Gradients carried forward: on whole sequences the training of bptt, by windows another one, which goes on after a checkpoint. */
+static void test_gradient(void) {
+    Dataset d = steps_data(N, T);
+    Trained a = train(steps_model, "", &d), b = train(steps_model, "gradient=rtrl", &d);
+    CHECK(apart(&a, &b) < 1e-12 && differ(steps_model, "gradient=rtrl", "gradient=snap1", &d));
+    CHECK(differ(steps_model, "bptt=2", "bptt=2;gradient=rtrl", &d));
+    const char *sets = "bptt=1;gradient=rtrl;stateful=true;batch=2;epochs=3";
+    int64_t at = 15;
+    rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
+    o.progress = stop_at;
+    o.progress_arg = &at;
+    o.checkpoint = arena_printf(&arena, "%s/checkpoint", dir);
+    a = train(steps_model, sets, &d);
+    b = train_with(steps_model, sets, &d, &o);
+    CHECK(b.ok && a.r.updates > b.r.updates && apart(&a, &b) > 1e-9);
+    o.resume = o.checkpoint;
+    o.checkpoint = NULL;
+    o.progress = NULL;
+    b = train_with(steps_model, sets, &d, &o);
+    CHECK(b.ok && memcmp(a.theta, b.theta, (size_t)a.n * sizeof(double)) == 0);
+    show();
+    static const char both[] = "model m { input x: seq [2] target y: [1] h = bidirectional[gru[2]](x) p = dense[1](h.last) output p loss mse(p, y) }";
+    CHECK(!train_with(both, "gradient=rtrl", &d, NULL).ok && refused(570));
+    CHECK(!train_with(both, "gradient=forward", &d, NULL).ok && refused(551));
+    diag_clear(ctx);
+}
+
 /* Examples of 3 and 6 steps in windows of 3: the mean of what both parts give by themselves. */
 static void test_ragged(void) {
     Model *m = open_model(steps_model, "bptt=3"), *p = open_model(steps_model, "");
@@ -420,6 +447,7 @@ int main(void) {
     test_monitor();
     test_weights();
     test_windows();
+    test_gradient();
     test_ragged();
     test_conformance();
     test_data();

