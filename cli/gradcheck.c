@@ -17,7 +17,7 @@ CliExit cmd_gradcheck(Cli *c) {
         GradCheck *k = grad_check(m, &g, ctx_arena(c->ctx), &n);
         if (k) rc = CLI_OK;
         for (uint32_t i = 0; k && i < n; i++) {
-            bool ok = k[i].error < 1e-6;
+            bool ok = k[i].error < k[i].bar;
             if (k[i].through) {
                 printf("%-32s          -  0 of %" PRId64 " elements  not checked: it passes a straight-through function\n", k[i].name,
                        k[i].elements);
@@ -32,7 +32,7 @@ CliExit cmd_gradcheck(Cli *c) {
                 continue;
             }
             printf("%-32s %10.3g  %" PRId64 " of %" PRId64 " elements  %s\n", k[i].name, k[i].error, k[i].checked,
-                   k[i].elements, ok ? "ok" : "PAST 1e-6");
+                   k[i].elements, ok ? "ok" : k[i].bar < 1e-6 ? "PAST 1e-10" : "PAST 1e-6");
             if (!ok) rc = CLI_INPUT;
         }
     }

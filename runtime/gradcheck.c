@@ -60,7 +60,7 @@ static double numeric(Check *c, double *x) {
 static void check_tensor(Check *c, const char *name, double *x, const double *analytic, int64_t n, bool through) {
     int64_t limit = c->o->limit > 0 ? c->o->limit : 200, checked = n < limit ? n : limit;
     if (through) {
-        VEC_PUSH(c->a, c->list) = (GradCheck){.name = name, .elements = n, .through = true};
+        VEC_PUSH(c->a, c->list) = (GradCheck){.bar = 1e-6, .name = name, .elements = n, .through = true};
         return;
     }
     double *num = NEW_N(c->a, double, checked + 1), most = 0, worst = 0;
@@ -72,7 +72,7 @@ static void check_tensor(Check *c, const char *name, double *x, const double *an
         double d = fabs(analytic[k * n / checked] - num[k]) / fmax(fabs(num[k]), fmax(1e-3 * most, 1e-4));
         if (!(d <= worst)) worst = d;
     }
-    VEC_PUSH(c->a, c->list) = (GradCheck){.name = name, .error = worst, .elements = n, .checked = checked};
+    VEC_PUSH(c->a, c->list) = (GradCheck){.bar = 1e-6, .name = name, .error = worst, .elements = n, .checked = checked};
 }
 
 /* ---- arrays to check at ------------------------------------------------------------------------------------------------- */
@@ -231,7 +231,7 @@ static bool compare_modes(Check *c) {
     m->opt.exec.gradient = GRADIENT_BPTT;
     bool ok = run_arrays(m, &o, &c->in, c->a, &want);
     for (int mode = GRADIENT_RTRL; ok && gradient_name[mode]; mode++) {
-        GradCheck g = {.name = arena_printf(c->a, "%s = bptt", gradient_name[mode])};
+        GradCheck g = {.name = arena_printf(c->a, "%s = bptt", gradient_name[mode]), .bar = 1e-10};
         Arrays got = {0};
         uint32_t before = diag_count(m->ctx);
         m->opt.exec.gradient = (GradientMode)mode;

@@ -229,6 +229,7 @@ typedef struct {
     double error; /* worst |analytic - numeric| / max(1e-3 * largest numeric of the tensor .. , |numeric|) over elements */
     int64_t elements, checked; /* at most `limit` elements of each tensor, evenly spread */
     bool through; /* not checked: its derivative passes a straight-through function */
+    double bar; /* error is to stay below it */
     const char *note; /* of a comparison of two modes: why there is none, or why they differ; NULL: they must agree */
 } GradCheck;
 typedef struct {

@@ -74,7 +74,7 @@ static bool run(const char *path, ExecEngine engine, bool ragged, Arena *a, Arra
     ModelOptions o = {.std_dir = "std", .exec = {.engine = engine, .f64 = true}, .set = set, .nset = 1};
     RunOptions r = {.grad = true, .jvp = true};
     Model *m = model_open(ctx, path, &o);
-    bool ok = m && modes_arrays(m, a, 3, 3, 5, ragged, in);
+    bool ok = m && modes_arrays(m, a, 3, 2, 4, ragged, in);
     if (ok) {
         directions(m, a, in);
         ok = run_arrays(m, &r, in, a, out);

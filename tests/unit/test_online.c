@@ -9,7 +9,7 @@
 
 #define CELLS "tests/conform/cells"
 static const char whole[] = "bptt=0";
-static int passed, failed;
+static int passed, failed, refusals;
 static Ctx *ctx;
 
 static void show(void) {
@@ -29,6 +29,14 @@ static void check(bool ok, const char *cell, const char *what, double v) {
     failed++;
     printf("FAILED: %s: %s (%.3g)\n", cell, what, v);
     show();
+}
+
+/* Refused with the code that says why; drops the diagnostics then. */
+static bool refused(void) {
+    bool found = false;
+    for (uint32_t i = 0; i < diag_count(ctx); i++) found |= diag_at(ctx, i)->code == 570;
+    if (found) diag_clear(ctx);
+    return found;
 }
 
 /* window: "bptt=1", .. */
@@ -61,22 +69,22 @@ static void one(const char *cell, const char *path, bool ragged) {
     static const ExecEngine engine[] = {EXEC_EVAL, EXEC_LOOPS, EXEC_JIT};
     Arena a = arena_make(ctx);
     Arrays want = {0};
-    if (!run(path, EXEC_JIT, GRADIENT_BPTT, whole, ragged, &a, &want)) check(false, cell, "bptt runs", 0);
+    int engines = ragged ? 2 : 3;
+    if (!run(path, EXEC_LOOPS, GRADIENT_BPTT, whole, ragged, &a, &want)) check(false, cell, "bptt runs", 0);
     for (int mode = GRADIENT_RTRL; mode <= GRADIENT_SNAP1; mode++) {
         Arrays out[3];
         memset(out, 0, sizeof out);
-        for (int e = 0; e < 3; e++) {
+        for (int e = 0; e < engines; e++) {
             bool ok = run(path, engine[e], (GradientMode)mode, whole, ragged, &a, &out[e]);
-            if (!ok && e == 0) {
-                show();
+            if (!ok && e == 0 && refused()) {
+                refusals++;
                 break;
             }
             check(ok, cell, "it runs", e);
             double w = worst(&out[e], &want);
-            if (e == 0) printf("%s%s %s: %.3g\n", cell, ragged ? " ragged" : "", gradient_name[mode], w);
             if (mode == GRADIENT_RTRL) check(w <= 1e-10, cell, "rtrl = bptt", w);
         }
-        for (uint32_t i = 0; i < out[1].array.n; i++)
+        for (uint32_t i = 0; engines == 3 && i < out[1].array.n; i++)
             check(modes_same_bits(&out[1].array.at[i], arrays_find(&out[2], out[1].array.at[i].name)), cell, out[1].array.at[i].name, mode);
     }
     arena_free(&a);
@@ -87,9 +95,9 @@ static void one(const char *cell, const char *path, bool ragged) {
 static void windows(const char *cell, const char *path) {
     Arena a = arena_make(ctx);
     Arrays want = {0}, cut = {0}, one_step = {0}, three = {0};
-    bool ok = run(path, EXEC_JIT, GRADIENT_BPTT, whole, false, &a, &want) && run(path, EXEC_JIT, GRADIENT_BPTT, "bptt=1", false, &a, &cut) &&
-              run(path, EXEC_JIT, GRADIENT_RTRL, "bptt=1", false, &a, &one_step) &&
-              run(path, EXEC_JIT, GRADIENT_RTRL, "bptt=3", false, &a, &three);
+    bool ok = run(path, EXEC_LOOPS, GRADIENT_BPTT, whole, false, &a, &want) && run(path, EXEC_LOOPS, GRADIENT_BPTT, "bptt=1", false, &a, &cut) &&
+              run(path, EXEC_LOOPS, GRADIENT_RTRL, "bptt=1", false, &a, &one_step) &&
+              run(path, EXEC_LOOPS, GRADIENT_RTRL, "bptt=3", false, &a, &three);
     check(ok, cell, "windows run", 0);
     if (ok) {
         check(worst(&one_step, &want) <= 1e-10, cell, "rtrl in windows of 1 step", worst(&one_step, &want));
@@ -254,7 +262,8 @@ int main(int argc, char **argv) {
         snap1_by_hand();
         snap1_other_ways();
     }
-    printf("%d passed, %d failed\n", passed, failed);
+    if (argc == 1) check(refusals == 12, "refusals", "bilstm2, attention_pool, seq2seq_attention", refusals);
+    printf("%d passed, %d failed, %d refused\n", passed, failed, refusals);
     ctx_destroy(ctx);
     return failed || !passed;
 }
