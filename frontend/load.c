@@ -52,6 +52,20 @@ Decl *unit_find(Program *p, Unit *u, Name name)
     return d;
 }
 
+Decl *unit_find_in(Unit *u, Name as, Name name)
+{
+    for (uint32_t i = 0; i < u->import.n; i++)
+        if (u->import.at[i].as == as) return unit_find_own(u->import.at[i].unit, name, false);
+    return NULL;
+}
+
+Decl *unit_find_dotted(Program *p, Unit *u, Name name)
+{
+    const char *text = name_str(p->ctx, name), *dot = strchr(text, '.');
+
+    return dot ? unit_find_in(u, intern_n(p->ctx, text, (size_t)(dot - text)), intern(p->ctx, dot + 1)) : unit_find(p, u, name);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------------ */
 
 enum { UNITS_MAX = 500 };
@@ -337,7 +351,7 @@ static void describe(Program *p, const Module *m)
 static void check_optimizer(Program *p, Arena *a)
 {
     const Setting *v = settings_find(&p->desc.train, intern(p->ctx, "optimizer"));
-    Decl *d = v ? unit_find(p, p->unit.at[0], v->name) : NULL;
+    Decl *d = v ? unit_find_dotted(p, p->unit.at[0], v->name) : NULL;
 
     if (d && d->ast->kind == AST_OPTIMIZER) optimizer_module(p, a, d, v);
 }

@@ -316,8 +316,9 @@ static Decl *metric_decl(Build *b, const AstExpr *x, const AstArgs **brackets)
         *brackets = &f->args;
         f = f->a;
     }
-    if (!f || f->kind != AST_NAME || scope_find(b->s, f->name, false)) return NULL;
-    d = unit_find(b->e->p, b->s->unit, f->name);
+    if (f && f->kind == AST_MEMBER && f->a->kind == AST_NAME && !scope_find(b->s, f->a->name, false)) d = unit_find_in(b->s->unit, f->a->name, f->name);
+    else if (f && f->kind == AST_NAME && !scope_find(b->s, f->name, false)) d = unit_find(b->e->p, b->s->unit, f->name);
+    else return NULL;
     return d && d->ast->kind == AST_DEF_METRIC ? d : NULL;
 }
 

@@ -202,7 +202,7 @@ Module *optimizer_module(Program *p, Arena *a, Decl *d, const Setting *given)
 
 Module *frontend_optimizer(Program *p, Arena *a, const char *name, const Setting *given)
 {
-    Decl *d = unit_find(p, p->unit.at[0], intern(p->ctx, name));
+    Decl *d = unit_find_dotted(p, p->unit.at[0], intern(p->ctx, name));
 
     if (d && d->ast->kind == AST_OPTIMIZER) return optimizer_module(p, a, d, given);
     diag_error(p->ctx, 505, given ? given->span : (Span){0, 0}, "no optimizer `%s`", name);

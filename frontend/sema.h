@@ -84,6 +84,8 @@ struct Program {
 /* The declaration a name means in a unit: its own, its imports', std's. NULL if none. */
 Decl *unit_find(Program *p, Unit *u, Name name);
 Decl *unit_find_own(Unit *u, Name name, bool model);
+Decl *unit_find_in(Unit *u, Name as, Name name); /* `as.name` of an import with a name; NULL if none */
+Decl *unit_find_dotted(Program *p, Unit *u, Name name); /* of a text: "adam" or "c.adam" */
 bool decl_is_callable(const Decl *d);
 const char *decl_kind_name(const AstDecl *d);
 

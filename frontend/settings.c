@@ -67,6 +67,14 @@ static bool computed(Program *p, Scope *s, const AstExpr *x, Setting *out)
     return v->kind == V_POISON && s ? false : not_a_setting(p, x);
 }
 
+/* `adam`, or `c.adam` of an import: its text; 0: neither. */
+static Name setting_name(Program *p, const AstExpr *x)
+{
+    if (x->kind == AST_NAME && !x->primed) return x->name;
+    if (x->kind != AST_MEMBER || x->primed || x->a->kind != AST_NAME) return 0;
+    return intern_printf(p->ctx, "%s.%s", name_str(p->ctx, x->a->name), name_str(p->ctx, x->name));
+}
+
 static bool to_setting(Program *p, Scope *s, const AstExpr *x, Setting *out)
 {
     Binding *b;
@@ -92,9 +100,9 @@ static bool to_setting(Program *p, Scope *s, const AstExpr *x, Setting *out)
         out->kind = SET_LIST;
         return to_items(p, s, &x->args, out);
     case AST_CALL:
-        if (x->a->kind != AST_NAME) return not_a_setting(p, x);
         out->kind = SET_CALL;
-        out->name = x->a->name;
+        out->name = setting_name(p, x->a);
+        if (!out->name) return not_a_setting(p, x);
         return to_items(p, s, &x->args, out);
     case AST_RANGE: {
         Setting *item = NEW_N(p->arena, Setting, 2);
@@ -108,7 +116,11 @@ static bool to_setting(Program *p, Scope *s, const AstExpr *x, Setting *out)
         if (x->op == AST_NEG && x->a->kind == AST_NUMBER) return to_number(out, -x->a->number, x->a->is_int);
         return computed(p, s, x, out);
     case AST_BINARY: return computed(p, s, x, out);
-    case AST_ERROR: case AST_MEMBER: case AST_BRACKET: break;
+    case AST_MEMBER:
+        out->kind = SET_NAME;
+        out->name = setting_name(p, x);
+        return out->name ? true : not_a_setting(p, x);
+    case AST_ERROR: case AST_BRACKET: break;
     }
     return not_a_setting(p, x);
 }
@@ -165,7 +177,7 @@ static void unknown_key(Ctx *ctx, KeyBlock b, const char *key, Span at)
 static bool check_optimizer(Program *p, Unit *u, const Setting *v)
 {
     VEC(const char *) names = {0};
-    Decl *d = unit_find(p, u, v->name);
+    Decl *d = unit_find_dotted(p, u, v->name);
     const char *near;
 
     if (d && d->ast->kind == AST_OPTIMIZER) return true;
