@@ -78,6 +78,14 @@ static const char *axis_param(CModel *c, const Module *m, uint32_t k) {
     return n == 1 ? "steps" : arena_printf(c->a, "steps_%s", c_ident(c->a, name_str(c->ctx, m->axis[k].name), true));
 }
 
+/* The number of steps of an axis: digits where it is fixed. */
+static const char *axis_steps(CModel *c, const Module *m, uint32_t k) {
+    const Axis *axis = &m->axis[k];
+    if (axis->kind == AXIS_COUNT) return arena_printf(c->a, "%d", axis->count);
+    if (axis->kind == AXIS_JOIN) return arena_printf(c->a, "%s + %s", axis_steps(c, m, axis->a), axis_steps(c, m, axis->b));
+    return axis_param(c, m, k);
+}
+
 const char *c_size_params(CModel *c, const CProgram *p, bool types) {
     Str s = str_make(c->a);
     for (uint32_t k = 1; k < p->m->naxis; k++)
@@ -90,14 +98,7 @@ const char *c_shape(CModel *c, const CProgram *p, const CPort *x) {
     Str s = str_make(c->a);
     if (x->axes & AX(AXIS_B)) str_put(&s, "[batch]");
     for (uint32_t k = 1; k < p->m->naxis; k++) {
-        const Axis *axis = &p->m->axis[k];
-        if (!(x->axes & AX(k))) continue;
-        if (axis->kind == AXIS_COUNT)
-            str_printf(&s, "[%d]", axis->count);
-        else if (axis->kind == AXIS_JOIN)
-            str_printf(&s, "[%s + %s]", axis_param(c, p->m, axis->a), axis_param(c, p->m, axis->b));
-        else
-            str_printf(&s, "[%s]", axis_param(c, p->m, k));
+        if (x->axes & AX(k)) str_printf(&s, "[%s]", axis_steps(c, p->m, k));
     }
     for (int k = 0; k < x->rank; k++) str_printf(&s, "[%d]", x->dim[k]);
     return s.n ? s.at : "[1]";

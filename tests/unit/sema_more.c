@@ -117,6 +117,7 @@ void test_mutations(const char *seed, int rounds) {
     collect(a, "tests/errors/sema", &file, &nfile);
     collect(a, "examples", &file, &nfile);
     collect(a, "std", &file, &nfile);
+    collect(a, "tests/language", &file, &nfile);
     qsort(file, nfile, sizeof *file, by_name);
     for (int i = 0; i < rounds; i++) {
         Arena scratch = arena_make(ctx);
