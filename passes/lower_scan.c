@@ -106,6 +106,29 @@ static Loc slots_loc(LowG *bg, Ref v, uint32_t axis)
     return l;
 }
 
+/* Whether a next value is read out of another carry's place when the step is over. */
+static bool moves(const LowG *bg, Ref v, uint32_t k)
+{
+    const Node *n = &bg->g->node.at[v];
+    while (bg->ni[v].kind == NK_ACCESS) {
+        v = n->in[0];
+        n = &bg->g->node.at[v];
+    }
+    return n->op == OP_CARRY && (n->attr != k || v != bg->g->root.at[k].ref);
+}
+
+static bool moved_from(const LowG *bg, uint32_t k)
+{
+    for (uint32_t i = 0; i < bg->scan.ncarry; i++) {
+        Ref v = bg->g->root.at[i].ref;
+        while (bg->ni[v].kind == NK_ACCESS)
+            v = bg->g->node.at[v].in[0];
+        if (i != k && bg->g->node.at[v].op == OP_CARRY && bg->g->node.at[v].attr == k)
+            return true;
+    }
+    return false;
+}
+
 static void place_carries(Scan *c)
 {
     LowG *bg = c->bg;
@@ -113,13 +136,13 @@ static void place_carries(Scan *c)
     Low *L = bg->L;
     uint32_t axis = c->s.axis;
     bool shuffle = false; /* a carry moves into another: slots keep both */
-    for (uint32_t k = 0; k < c->s.ncarry; k++) {
-        Ref v = g->root.at[k].ref;
-        shuffle |= bg->ni[v].kind == NK_ACCESS || (g->node.at[v].op == OP_CARRY && g->node.at[v].attr != k);
-    }
+    for (uint32_t k = 0; k < c->s.ncarry; k++)
+        shuffle |= moves(bg, g->root.at[k].ref, k);
     for (uint32_t k = 0; k < c->s.ncarry; k++) {
         Ref v = g->root.at[k].ref, leaf = carry_leaf(g, k);
-        c->slotted[k] = shuffle;
+        c->slotted[k] = shuffle && !(g->node.at[leaf ? leaf : v].axes & AX(axis)); /* a carry of whole sequences has no slots */
+        if (shuffle && !c->slotted[k] && leaf && moved_from(bg, k))
+            low_fail(L, "a state of whole sequences that moves into another");
         for (uint32_t i = c->s.ncarry; i < g->root.n; i++)
             c->slotted[k] |= g->root.at[i].kind == ROOT_STACK && g->root.at[i].ref == v;
         Ref type = leaf ? leaf : v;

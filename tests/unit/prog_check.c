@@ -348,7 +348,10 @@ static bool check_loops(Prog *p, const double **y) {
     plain.f64 = true;
     LProgram *wide = lower(p, &plain);
     if (!wide || !program_run(p->m, wide, NULL, p->a, &p->in, 1, got)) return wrong(p, "fault", "the interpreter found a fault in f64");
-    return near(p, "loops and evaluator", p->m, n, got, y, 1e-9, 1e-14) && near(p, "f32 and evaluator", p->m, n, p->want, y, 2e-3, 1e-6);
+    if (!near(p, "loops and evaluator", p->m, n, got, y, 1e-9, 1e-14)) return false;
+    /* what jumps may jump the other way in f32 */
+    bool jumps = strstr(p->text, "argmax(") || strstr(p->text, "floor(") || strstr(p->text, " mod ");
+    return jumps || near(p, "f32 and evaluator", p->m, n, p->want, y, 2e-3, 1e-6);
 }
 
 /* Named by the first error's code, so that a smaller program is refused for the same reason. */
