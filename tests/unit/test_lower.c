@@ -183,7 +183,10 @@ static bool one(uint64_t seed)
 int main(int argc, char **argv)
 {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : 300;
+    static const uint64_t found[] = { 20311 }; /* seeds of other runs that have failed once */
     verbose = argc > 3;
+    for (size_t k = 0; argc == 1 && k < sizeof found / sizeof *found; k++)
+        one(found[k]);
     for (uint64_t k = 0; k < count; k++)
         one(first + k);
     printf("%d passed, %d failed\n", passed, failed);
