@@ -114,6 +114,7 @@ typedef struct {
     int w; /* vectors a panel */
     int64_t full; /* panels of w full vectors */
     int last, tail; /* one more panel of `last` vectors, the last of them with `tail` lanes (0: all); last = 0: none */
+    int64_t width; /* of that panel in a pack, in columns */
 } Panels;
 
 /* Accumulators of a tile: with the vectors of P and a broadcast of A they fill the registers. */
@@ -125,11 +126,12 @@ static int accumulators(const Low *L)
 static Panels cut(const Low *L, int64_t N, int64_t max)
 {
     int64_t V = L->p->V, nv = (N + V - 1) / V, count = (nv + max - 1) / max;
-    Panels p = { .w = (int)((nv + count - 1) / count) };
+    Panels p = { .w = (int)(L->o.panel ? max : (nv + count - 1) / count) };
     p.full = N / (p.w * V);
     int64_t left = N - p.full * p.w * V;
     p.last = (int)((left + V - 1) / V);
     p.tail = (int)(left % V);
+    p.width = L->o.panel ? (left + 15) / 16 * 16 : p.last * V;
     return p;
 }
 
@@ -137,7 +139,7 @@ static Panels cut(const Low *L, int64_t N, int64_t max)
    tiles of more rows take such a panel in parts. */
 static Panels cut_product(const Low *L, int64_t N)
 {
-    return cut(L, N, L->o.batch == 1 ? MAX_NV : accumulators(L) / MAX_M);
+    return cut(L, N, L->o.panel ? L->o.panel / L->p->V : L->o.batch == 1 ? MAX_NV : accumulators(L) / MAX_M);
 }
 
 /* ---- packing ---------------------------------------------------------------------------------------------------------------- */
@@ -226,7 +228,7 @@ static uint32_t make_pack(LowG *lg, Ref dot)
         if (same_right(&r, &L->packs.at[k]))
             return L->packs.at[k].buf;
     Panels p = cut_product(L, r.N);
-    int64_t W = (int64_t)p.w * L->p->V, last = (int64_t)p.last * L->p->V;
+    int64_t W = (int64_t)p.w * L->p->V, last = p.width;
     uint32_t buf = low_buf(L, low_name(L, lg->g, dot), L->prepare ? LB_PACK : LB_SLAB, LE_F, 0, 0, p.full * r.K * W + r.K * last, 0);
     low_touch(L, buf);
     low_touch(L, r.at.buf);
@@ -377,7 +379,7 @@ static void split_rows(Low *L, LV lo, LV hi, TileBody *body, void *arg)
 typedef struct {
     Product *q;
     LV j;
-    int64_t n0, pack0;
+    int64_t n0, pack0, width;
     int nv, tail;
 } PanelTiles;
 
@@ -388,7 +390,7 @@ static void panel_tile(void *arg, LV row, int m)
     int most = m == 1 ? MAX_NV : accumulators(L) / m;
     for (int v = 0; v < t->nv; v += most) {
         int nv = t->nv - v < most ? t->nv - v : most;
-        tile_calls(t->q, row, t->j, t->n0, t->pack0, (int64_t)t->nv * L->p->V, m, v, nv, v + nv == t->nv ? t->tail : 0);
+        tile_calls(t->q, row, t->j, t->n0, t->pack0, t->width, m, v, nv, v + nv == t->nv ? t->tail : 0);
     }
 }
 
@@ -411,13 +413,13 @@ static void gemm_rows(Product *q, LV lo, LV hi)
     int64_t W = (int64_t)q->p.w * L->p->V;
     if (q->p.full) {
         LV j = q->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, q->p.full), 1, false, 0, NULL, NULL);
-        PanelTiles t = { q, j ? zigzag(q->lg, j, q->p.full) : 0, 0, 0, q->p.w, 0 };
+        PanelTiles t = { q, j ? zigzag(q->lg, j, q->p.full) : 0, 0, 0, W, q->p.w, 0 };
         split_rows(L, lo, hi, panel_tile, &t);
         if (j)
             lb_end_for(b, 0, NULL, NULL);
     }
     if (q->p.last) {
-        PanelTiles t = { q, 0, q->p.full * W, q->p.full * W, q->p.last, q->p.tail };
+        PanelTiles t = { q, 0, q->p.full * W, q->p.full * W, q->p.width, q->p.last, q->p.tail };
         split_rows(L, lo, hi, panel_tile, &t);
     }
 }

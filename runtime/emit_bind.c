@@ -49,6 +49,8 @@ static void find_areas(CModel *c, CProgram *p) {
     }
 }
 
+enum { PANEL = 64 }; /* columns: 8 vectors of 8 lanes */
+
 bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind) {
     const ExecOptions *o = &c->m->opt.exec;
     PassOptions po = {0};
@@ -61,9 +63,11 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
     if (!p->m || !passes_run(p->m, &po)) return false;
     /* a fixed machine, never the host: the same bytes everywhere */
     LowerOptions lo = {.f64 = c->m->f64,
-                       .V = o->V        ? o->V
+                       .V = c->V        ? c->V
+                            : o->V      ? o->V
                             : c->m->f64 ? 4
                                         : 8,
+                       .panel = c->V ? PANEL : 0,
                        .registers = 16,
                        .math = o->math,
                        .place = o->place,
@@ -118,9 +122,9 @@ static void put_pack(CModel *c, CProgram *p, uint32_t k, const void *data, int64
         v[i] = is_int      ? (double)((const int32_t *)data)[i]
                : c->m->f64 ? ((const double *)data)[i]
                            : (double)((const float *)data)[i];
-    p->pack[k] = arena_printf(c->a, "%s_w%u", p->prefix, k);
-    str_printf(&c->c, "\n/* %s, packed */\n", name_str(c->ctx, b->name));
-    c_array(c, &c->c, is_int ? "int32_t" : c->real, p->pack[k], v, n, is_int);
+    p->pack[k] = arena_printf(c->a, "%s_w%u", c->id, c->pack.n);
+    str_printf(&c->constants, "\n/* %s, packed */\n", name_str(c->ctx, b->name));
+    c_array(c, &c->constants, is_int ? "int32_t" : c->real, p->pack[k], v, n, is_int);
     arena_free(&c->values);
     VEC_PUSH(c->a, c->pack) = (CPack){p->pack[k], data, bytes};
 }

@@ -22,6 +22,7 @@ static void put_sizes(CModel *c) {
         str_printf(s, "#define %s_OUT_%s %lld\n", c->upper, p->out.at[k].upper, (long long)p->out.at[k].n);
     for (uint32_t k = 0; k < c->grad.target.n; k++)
         str_printf(s, "#define %s_TARGET_%s %lld\n", c->upper, c->grad.target.at[k].upper, (long long)c->grad.target.at[k].n);
+    if (c->stream) str_printf(s, "#define %s_SCRATCH %lld\n", c->upper, (long long)(c->scratch > 0 ? c->scratch : 1));
     str_printf(s, "\n/* theta: every weight in one array; where each begins, and its shape. */\n#define %s_WEIGHTS %lld\n",
                c->upper, (long long)model_theta_size(c->m));
     int64_t at = 0;
@@ -84,6 +85,61 @@ static bool write_files(CModel *c, Str *head, const char *dir) {
            (!c->t.n || file_write(c->ctx, arena_printf(a, "%s/%s_test.c", dir, c->id), c->t.at, c->t.n));
 }
 
+/* ---- widths -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    int V;
+    const char *when; /* predefined macros of compilers that have such vectors; NULL: any */
+} Width;
+
+static const Width widths_f32[] = {
+    {8, "defined(__AVX__)"}, {4, "defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__wasm_simd128__)"}, {1, NULL}};
+static const Width widths_f64[] = {{4, "defined(__AVX__)"}, {1, NULL}};
+
+static void put_choice(CModel *c, Str *s, const Width *w, size_t n) {
+    str_printf(s,
+               "\n/* Lanes of the vectors that the code below is written for; the bits do not depend on it. -D%s_SIMD= chooses another one of\n"
+               "   these. All share the constants above. */\n#ifndef %s_SIMD\n",
+               c->upper, c->upper);
+    for (size_t k = 0; k < n; k++) {
+        if (w[k].when) str_printf(s, "#%s defined(__GNUC__) && (%s)\n", k ? "elif" : "if", w[k].when);
+        else if (n > 1) str_put(s, "#else\n");
+        str_printf(s, "#define %s_SIMD %d\n", c->upper, w[k].V);
+    }
+    str_put(s, n > 1 ? "#endif\n#endif\n" : "#endif\n");
+}
+
+/* Everything that runs, in lanes of V. */
+static bool emit_width(CModel *c, int V) {
+    c->V = V;
+    c->c = str_make(c->a);
+    c->state.n = 0;
+    c->swaps = false;
+    return emit_infer(c) && emit_train(c);
+}
+
+/* One lowering for each width, one copy of the constants; the header is the same for all. */
+static bool emit_code(CModel *c, Str *file) {
+    const ExecOptions *o = model_exec_options(c->m);
+    const Width own = {o->V, NULL};
+    const Width *w = o->V ? &own : c->m->f64 ? widths_f64 : widths_f32;
+    size_t n = o->V ? 1 : c->m->f64 ? sizeof widths_f64 / sizeof *w : sizeof widths_f32 / sizeof *w;
+    Str header = str_make(c->a), body = str_make(c->a);
+    for (size_t k = 0; k < n; k++) {
+        c->h = str_make(c->a);
+        c->again = k > 0;
+        if (!emit_width(c, w[k].V)) return false;
+        if (!k) header = c->h;
+        str_printf(&body, "\n#%s %s_SIMD == %d\n%s", k ? "elif" : "if", c->upper, w[k].V, c->c.n ? c->c.at : "");
+    }
+    c->h = header;
+    str_put(file, c->constants.n ? c->constants.at : "");
+    put_choice(c, file, w, n);
+    str_put(file, body.n ? body.at : "");
+    str_printf(file, "\n#else\n#error \"%s_SIMD is none of the widths in this file\"\n#endif\n", c->upper);
+    return true;
+}
+
 typedef struct {
     CModel *c;
     const char *dir;
@@ -97,8 +153,8 @@ static bool emit_all(void *arg) {
     c->upper = c_ident(c->a, name, true);
     c->real = c->m->f64 ? "double" : "float";
     Str head = str_make(c->a);
-    c->h = str_make(c->a);
-    c->c = str_make(c->a);
+    Str file = str_make(c->a);
+    c->constants = str_make(c->a);
     c->t = str_make(c->a);
     put_owner(c, &head, arena_printf(c->a, "%s.h", c->id),
               arena_printf(c->a, "the recurrent network `%s`. C99, no allocation, nothing global but constants.", name));
@@ -106,10 +162,11 @@ static bool emit_all(void *arg) {
                "#ifndef %s_H\n#define %s_H\n\n#include <stddef.h>\n#include <stdint.h>\n\n#ifdef __cplusplus\nextern \"C\" "
                "{\n#endif\n",
                c->upper, c->upper);
-    put_owner(c, &c->c, arena_printf(c->a, "%s.c", c->id),
+    put_owner(c, &file, arena_printf(c->a, "%s.c", c->id),
               arena_printf(c->a, "the recurrent network `%s` with its weights. Link with -lm.", name));
-    str_printf(&c->c, "#include \"%s.h\"\n\n#include <math.h>\n#include <string.h>\n\n", c->id);
-    if (!emit_infer(c) || !emit_train(c)) return false;
+    str_printf(&file, "#include \"%s.h\"\n\n#include <math.h>\n#include <string.h>\n\n", c->id);
+    if (!emit_code(c, &file)) return false;
+    c->c = file;
     Str functions = c->h;
     c->h = head;
     put_sizes(c);

@@ -65,7 +65,11 @@ typedef struct {
     const EmitOptions *o;
     const char *id, *upper; /* "sunspots", "SUNSPOTS" */
     const char *real;       /* "float" */
-    Str h, c, t;
+    Str h, c, t; /* header; the width being written; test */
+    Str constants;   /* what all widths share */
+    int V;           /* lanes of the width being written; 0: of a program that is no C */
+    int64_t scratch; /* of a state, the most that a width needs */
+    bool again;      /* not the first width: constants and the header are written */
     bool stream, train;
     const char *optimizer; /* its function's name after the prefix; NULL: none */
     rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */

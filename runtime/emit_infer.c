@@ -84,9 +84,10 @@ static void put_state_type(CModel *c) {
         for (int d = 0; d < x->rank; d++) str_printf(&c->h, "[%d]", x->dim[d]);
         str_printf(&c->h, "%s; /* %s */\n", x->rank ? "" : "[1]", x->name);
     }
-    str_printf(&c->h, "    %s scratch[%lld];\n} %s_state;\n", c->real, (long long)(scratch > 0 ? scratch : 1), c->id);
-    for (uint32_t k = 0; k < c->state.n; k++)
-        c_array(c, &c->c, c->real, arena_printf(c->a, "%s_start_%s", c->id, c->state.at[k].id), c->start[k], c->state.at[k].n,
+    str_printf(&c->h, "    %s scratch[%s_SCRATCH];\n} %s_state;\n", c->real, c->upper, c->id);
+    if (scratch > c->scratch) c->scratch = scratch;
+    for (uint32_t k = 0; !c->again && k < c->state.n; k++)
+        c_array(c, &c->constants, c->real, arena_printf(c->a, "%s_start_%s", c->id, c->state.at[k].id), c->start[k], c->state.at[k].n,
                 false);
 }
 
@@ -268,12 +269,12 @@ void emit_swap_helper(CModel *c, const CProgram *p) {
 static void put_theta(CModel *c) {
     const CProgram *p = &c->infer;
     for (uint32_t k = 0; k < p->p->buf.n; k++) {
-        if (!p->used[k] || p->p->buf.at[k].role != LB_THETA) continue;
+        if (c->again || !p->used[k] || p->p->buf.at[k].role != LB_THETA) continue;
         int64_t n = model_theta_size(c->m);
         double *v = NEW_N(&c->values, double, n + 1);
         for (int64_t i = 0; i < n; i++) v[i] = model_theta_get(c->m, i);
-        str_put(&c->c, "\n/* the weights, as the header lists them */\n");
-        c_array(c, &c->c, c->real, arena_printf(c->a, "%s_theta", c->id), v, n, false);
+        str_put(&c->constants, "\n/* the weights, as the header lists them */\n");
+        c_array(c, &c->constants, c->real, arena_printf(c->a, "%s_theta", c->id), v, n, false);
         arena_free(&c->values);
         return;
     }
@@ -293,7 +294,7 @@ static bool open_stream(CModel *c) {
 
 bool emit_infer(CModel *c) {
     c->stream = can_stream(c->m);
-    if (diag_error_count(c->ctx) || (c->stream && c->o->test && !open_stream(c))) return false;
+    if (diag_error_count(c->ctx) || (c->stream && c->o->test && !c->live && !open_stream(c))) return false;
     const Module *built = model_module(c->m, c->stream ? MODULE_STEP : MODULE_PREDICT, false);
     CProgram *p = &c->infer;
     if (!built) return false;

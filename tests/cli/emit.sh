@@ -55,6 +55,11 @@ done
 compile wide "${CC:-cc}" -O3 $fused
 compile wide "${CC:-cc}" -O1
 compile wide "${CC:-cc}" -O1 -DRONDO_PLAIN_C $fused
+for lanes in 4 1; do # each lowering in the file gives the same bits
+    compile wide "${CC:-cc}" -O1 -DWIDE_SIMD=$lanes $fused
+    compile both "${CC:-cc}" -O1 -DBOTH_SIMD=$lanes $fused
+done
+if "${CC:-cc}" -DWIDE_SIMD=3 -c wide.c 2>/dev/null; then fail "there is no lowering of 3 lanes"; fi
 says wide.h 'void wide_step(wide_state \*s, const int32_t w_\[1\], const float float_\[3\], float p\[2\], float q\[9\]);'
 if grep -q both_step both.h; then fail "both.h has a step"; fi
 mv wide.c first.c
