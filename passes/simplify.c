@@ -3,6 +3,7 @@
      last(stack of next k)                -> last k;   sum of a sum -> one
      sum(W * expand x), x along W's dim   -> dot(x, W)              (a product that was written as a sum; W without axes)
      carry k with next = carry            -> capture; two carries with one init and one next -> one
+     carry k with next = a step input     -> where it is read, that input, shifted; what hangs on it can leave the loop
      step or capture of an expand, const  -> of what it expands; the const itself
      last of a concat or another view     -> of what it views
      scan whose steps are all reverse(x)  -> scan in the other direction; its stacks are reversed
@@ -22,6 +23,8 @@ typedef struct {
     Op op; /* CARRY STEP CAPTURE CONST */
     uint32_t index;
     double value;
+    bool delayed; /* a carry that is read as step input `read` */
+    uint32_t read;
     Node type; /* of the leaf in the new body */
     bool expanded; /* then `map` leads to the old leaf's dims */
     int32_t map[MAX_RANK];
@@ -318,13 +321,37 @@ static Ref place_leaf(Graph *body, const Origin *p, const Node *want)
                                                                                : g_bool(body, p->value != 0);
         return node_fit(body, r, want);
     }
-    r = leaf_like(body, p->op, p->index, &p->type, 0);
+    r = leaf_like(body, p->delayed ? OP_STEP : p->op, p->delayed ? p->read : p->index, &p->type, 0);
     return p->expanded ? g_expand(body, r, want->rank, want->dim, p->map, want->axes & ~p->type.axes) : r;
 }
 
 static bool is_carry(const Graph *body, Ref r, uint32_t k)
 {
     return body->node.at[r].op == OP_CARRY && body->node.at[r].attr == k;
+}
+
+static bool is_read(const Graph *body, uint32_t k)
+{
+    for (Ref r = 1; r < body->node.n; r++) {
+        const Ref *in;
+        uint32_t n = node_inputs(body, r, &in);
+        for (uint32_t i = 0; i < n; i++)
+            if (is_carry(body, in[i], k)) return true;
+    }
+    return false;
+}
+
+/* A carry that is last step's input: the input shifted by a step, the start first. Its own value stays, for its last one. */
+static void delay(Graph *host, Operands *o, const Graph *body, const ScanInfo *s, const Ref *map, uint32_t k, Origin *place)
+{
+    const Node *next = &body->node.at[body->root.at[k].ref];
+    Ref init = map[s->init[k]], x;
+
+    if (next->op != OP_STEP || !is_read(body, k)) return;
+    x = map[s->step[next->attr]];
+    if (host->node.at[x].axes != (host->node.at[init].axes | AX(o->axis)) || !(host->node.at[init].axes & AX(AXIS_B))) return;
+    place->delayed = true;
+    place->read = operand(host->module->arena, &o->step, g_shift(host, x, init, s->axis, s->reverse ? -1 : 1));
 }
 
 static void place_carries(Graph *host, Operands *o, const Graph *body, const ScanInfo *s, const Ref *map, Origin *place)
@@ -349,6 +376,7 @@ static void place_carries(Graph *host, Operands *o, const Graph *body, const Sca
         }
         place[k] = (Origin){.op = OP_CARRY, .index = o->init.n, .type = host->node.at[init]};
         VEC_PUSH(host->module->arena, o->init) = init;
+        delay(host, o, body, s, map, k, &place[k]);
     }
 }
 
