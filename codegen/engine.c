@@ -40,14 +40,22 @@ static void make_key(Arena *a, const LProgram *p, const EngineOptions *o, uint64
     key[1] = hash_bytes(key[0] ^ 0x9e3779b97f4a7c15, s.at, s.n);
 }
 
+/* Whether the helpers (tiles) are worth a thread of their own. */
+static bool has_many_helpers(const LProgram *p) {
+    uint32_t n = 0;
+    for (uint32_t k = 0; k < p->fn.n; k++)
+        if (p->fn.at[k]->kind == LFUNC_HELPER && !p->fn.at[k]->inline_hint) n += p->fn.at[k]->inst.n;
+    return n > 200;
+}
+
 static const char *make_image(Engine *e, Arena *a, const EngineOptions *o, const uint64_t key[2], size_t *n) {
     const LlvmPlugin *llvm = llvm_plugin(e->ctx);
     if (!llvm) return NULL;
-    Str object = str_make(a), image = str_make(a);
-    LlvmJob job = {.kind = EMIT_OBJ, .cpu = o->cpu, .features = o->features, .prefix = ""};
+    Str object[2] = {str_make(a), str_make(a)}, image = str_make(a);
+    LlvmJob job = {.kind = EMIT_OBJ, .cpu = o->cpu, .features = o->features, .prefix = "", .apart = has_many_helpers(e->p)};
     LlvmCounts counts = {0, 0};
-    if (!llvm->compile(e->ctx, e->p, &job, &object, &counts)) return NULL;
-    if (!image_link(e->ctx, object.at, object.n, key, &image)) return NULL;
+    if (!llvm->compile(e->ctx, e->p, &job, object, &counts)) return NULL;
+    if (!image_link(e->ctx, object, job.apart ? 2 : 1, key, &image)) return NULL;
     image_seal(image.at, counts.instructions, counts.instructions_shared);
     *n = image.n;
     return image.at;

@@ -24,8 +24,8 @@ typedef struct {
     uint32_t name, offset, size; /* in strings; in the code region; bytes */
 } ImageSymbol;
 
-/* Links an ELF relocatable object into an image (appended to out). False with a diagnostic. */
-bool image_link(Ctx *ctx, const char *object, size_t n, const uint64_t key[2], Str *out);
+/* Links n ELF relocatable objects into an image (appended to out). False with a diagnostic. */
+bool image_link(Ctx *ctx, const Str *object, uint32_t n, const uint64_t key[2], Str *out);
 /* Completes an image with the compiler's counts and its checksum. */
 void image_seal(char *image, uint32_t instructions, uint32_t instructions_shared);
 void image_counts(const char *image, uint32_t *instructions, uint32_t *instructions_shared);

@@ -29,7 +29,9 @@ static void declare(LlvmFunc *C, uint32_t fn) {
     const char *name = name_str(C->p->ctx, f->name);
     if (entry && C->job->prefix[0]) name = arena_printf(C->arena, "%s_%s", C->job->prefix, name);
     C->fn[fn] = LLVMAddFunction(C->mod, name, C->fn_type[fn]);
-    LLVMSetLinkage(C->fn[fn], entry ? LLVMExternalLinkage : LLVMInternalLinkage);
+    bool local = !entry && (C->longest == C->others || f->inline_hint);
+    LLVMSetLinkage(C->fn[fn], local ? LLVMInternalLinkage : LLVMExternalLinkage);
+    if (!entry && !local) LLVMSetVisibility(C->fn[fn], LLVMHiddenVisibility);
     add_attribute(C, C->fn[fn], "nounwind");
     if (f->inline_hint && !entry) add_attribute(C, C->fn[fn], "alwaysinline");
     if (C->cpu[0]) add_string(C, C->fn[fn], "target-cpu", C->cpu);
@@ -239,6 +241,13 @@ static void define(LlvmFunc *C, uint32_t fn) {
     LLVMBuildRetVoid(C->B);
 }
 
+static uint32_t longest_entry(const LProgram *p) {
+    uint32_t best = UINT32_MAX;
+    for (uint32_t k = 0; k < p->fn.n; k++)
+        if (p->fn.at[k]->kind == LFUNC_ENTRY && (best == UINT32_MAX || p->fn.at[k]->inst.n > p->fn.at[best]->inst.n)) best = k;
+    return best;
+}
+
 LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
     uint32_t n = C->p->fn.n;
     C->V = C->p->V;
@@ -248,7 +257,9 @@ LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
     C->fn_type = NEW_N(C->arena, LLVMTypeRef, n + 1);
     llvm_types(C);
     for (uint32_t k = 0; k < n; k++) declare(C, k);
-    for (uint32_t k = 0; k < n; k++) define(C, k);
+    uint32_t longest = longest_entry(C->p);
+    for (uint32_t k = 0; k < n; k++)
+        if ((k == longest ? C->longest : C->others) || C->p->fn.at[k]->inline_hint) define(C, k); /* what is inlined: everywhere */
     LLVMDisposeBuilder(C->B);
     return C->mod;
 }

@@ -20,6 +20,7 @@ typedef struct {
     const LProgram *p;
     const LlvmJob *job;
     const char *cpu, *features;
+    bool longest, others; /* which functions are defined in this module: the longest entry, all others; all are declared */
     bool fma;   /* the target fuses; else multiply and add */
     bool sleef; /* SLEEF's functions; else <math.h> lane by lane */
     int V, vector_bits; /* the target's widest registers */

@@ -53,15 +53,29 @@ static void start_targets(void) {
 
 /* ---- one compilation --------------------------------------------------------------------------------------------------- */
 
+/* What becomes one object. Everything that one thread needs is its own, so that two can work at the same time. */
+typedef struct {
+    LlvmFunc C;
+    LLVMTargetMachineRef tm;
+    LLVMMemoryBufferRef buffer;
+    LlvmCounts counts;
+    LLVMCodeGenFileType type;
+    char *message; /* LLVM's */
+    char text[256];
+    bool failed;
+} Part;
+
 typedef struct {
     Ctx *ctx;
     const LlvmJob *job;
     Str *out;
     LlvmCounts *counts;
-    LlvmFunc C;
     char *triple, *cpu, *features; /* LLVM's strings */
-    LLVMTargetMachineRef tm;
-    LLVMMemoryBufferRef buffer;
+    LLVMTargetRef target;
+    Part part[2];
+    int parts;
+    pthread_t worker;
+    bool working;
 } Compile;
 
 static bool fail(Compile *x, const char *what, char *message) {
@@ -85,17 +99,18 @@ static bool make_target(Compile *x) {
     LLVMDisposeMessage(host_triple);
     x->cpu = j->cpu || !host ? LLVMCreateMessage(j->cpu ? j->cpu : "") : LLVMGetHostCPUName();
     x->features = j->features || j->cpu || !host ? LLVMCreateMessage(j->features ? j->features : "") : LLVMGetHostCPUFeatures();
-    LLVMTargetRef target;
     char *message = NULL;
-    if (LLVMGetTargetFromTriple(x->triple, &target, &message)) return fail(x, "no such target", message);
-    x->tm = LLVMCreateTargetMachine(target, x->triple, x->cpu, x->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
-                                    LLVMCodeModelSmall);
-    if (!x->tm) return fail(x, "no code generator for the target", NULL);
+    if (LLVMGetTargetFromTriple(x->triple, &x->target, &message)) return fail(x, "no such target", message);
+    for (int k = 0; k < x->parts; k++) {
+        x->part[k].tm = LLVMCreateTargetMachine(x->target, x->triple, x->cpu, x->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
+                                                LLVMCodeModelSmall);
+        if (!x->part[k].tm) return fail(x, "no code generator for the target", NULL);
+    }
     return true;
 }
 
 /* Whether the target has a fused multiply-add, found by compiling one: what a CPU's name stands for LLVM alone knows. */
-static bool probe_fma(Compile *x) {
+static bool probe_fma(const Part *x) {
     LLVMContextRef ctx = LLVMContextCreate();
     LLVMModuleRef mod = LLVMModuleCreateWithNameInContext("probe", ctx);
     LLVMBuilderRef B = LLVMCreateBuilderInContext(ctx);
@@ -126,11 +141,17 @@ static bool probe_fma(Compile *x) {
 /* What the code may use. SLEEF only where its ABI is known: x86-64, whose vector registers decide the width of a call. */
 static void describe_target(Compile *x) {
     bool x86 = strncmp(x->triple, "x86_64", 6) == 0, named = x->job->cpu || x->job->triple;
-    x->C.cpu = x->cpu;
-    x->C.features = x->features;
-    x->C.vector_bits = has_feature(x->features, "avx512f") ? 512 : has_feature(x->features, "avx2") ? 256 : 128;
-    x->C.sleef = x86 && !x->job->triple;
-    x->C.fma = x86 && !named ? has_feature(x->features, "fma") : probe_fma(x);
+    LlvmFunc *C = &x->part[0].C;
+    C->cpu = x->cpu;
+    C->features = x->features;
+    C->vector_bits = has_feature(x->features, "avx512f") ? 512 : has_feature(x->features, "avx2") ? 256 : 128;
+    C->sleef = x86 && !x->job->triple;
+    C->fma = x86 && !named ? has_feature(x->features, "fma") : probe_fma(&x->part[0]);
+    C->longest = true;
+    C->others = x->parts == 1;
+    x->part[1].C = *C;
+    x->part[1].C.longest = false;
+    x->part[1].C.others = true;
 }
 
 static uint32_t count(LLVMValueRef fn) {
@@ -140,65 +161,114 @@ static uint32_t count(LLVMValueRef fn) {
     return n;
 }
 
-static void count_all(Compile *x) {
-    memset(x->counts, 0, sizeof *x->counts);
+static void count_all(Part *x) {
     for (LLVMValueRef f = LLVMGetFirstFunction(x->C.mod); f; f = LLVMGetNextFunction(f)) {
-        if (LLVMGetLinkage(f) == LLVMInternalLinkage)
-            x->counts->instructions_shared += count(f);
+        if (LLVMGetLinkage(f) == LLVMInternalLinkage || LLVMGetVisibility(f) == LLVMHiddenVisibility)
+            x->counts.instructions_shared += count(f);
         else
-            x->counts->instructions += count(f);
+            x->counts.instructions += count(f);
     }
 }
 
-static bool run_passes(Compile *x) {
+static bool run_passes(Part *x) {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef error = LLVMRunPasses(x->C.mod, pipeline, x->tm, options);
     LLVMDisposePassBuilderOptions(options);
     if (!error) return true;
     char *text = LLVMGetErrorMessage(error);
-    diag_error(x->ctx, 802, (Span){0, 0}, "LLVM: %s", text);
+    snprintf(x->text, sizeof x->text, "%s", text);
     LLVMDisposeErrorMessage(text);
     return false;
 }
 
-static bool write_out(Compile *x) {
+/* From a module to an object or to assembly, on any thread: nothing of ours is allocated. */
+static void generate(Part *x, EmitKind kind) {
+    x->failed = !run_passes(x);
+    if (x->failed) return;
+    count_all(x);
+    if (kind == EMIT_LLVM) return;
+    x->type = kind == EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile;
+    if (kind == EMIT_ASM) LLVMSetTargetMachineAsmVerbosity(x->tm, 1);
+    x->failed = LLVMTargetMachineEmitToMemoryBuffer(x->tm, x->C.mod, x->type, &x->message, &x->buffer);
+}
+
+/* The second object, on a thread of its own, under LLVM's fatal errors there. */
+static void *generate_apart(void *arg) {
+    Part *x = arg;
+    if (setjmp(fatal.at) == 0) {
+        fatal.armed = true;
+        generate(x, EMIT_OBJ);
+    } else {
+        x->failed = true;
+        snprintf(x->text, sizeof x->text, "%s", fatal.text);
+    }
+    fatal.armed = false;
+    return NULL;
+}
+
+static void join(Compile *x) {
+    if (x->working) pthread_join(x->worker, NULL);
+    x->working = false;
+}
+
+static bool make_module(Compile *x, Part *p) {
     char *message = NULL;
-    if (x->job->kind == EMIT_LLVM) {
-        char *text = LLVMPrintModuleToString(x->C.mod);
-        str_put(x->out, text);
-        LLVMDisposeMessage(text);
+    p->C.ctx = LLVMContextCreate();
+    llvm_emit_module(&p->C);
+    LLVMSetTarget(p->C.mod, x->triple);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(p->tm);
+    LLVMSetModuleDataLayout(p->C.mod, layout);
+    LLVMDisposeTargetData(layout);
+    if (LLVMVerifyModule(p->C.mod, LLVMReturnStatusAction, &message)) return fail(x, "the module is invalid", message);
+    LLVMDisposeMessage(message);
+    return true;
+}
+
+static bool write_out(Compile *x, int k) {
+    Part *p = &x->part[k];
+    if (p->failed) {
+        char *message = p->message;
+        p->message = NULL;
+        return fail(x, p->text[0] ? p->text : "no code was made", message);
+    }
+    x->counts->instructions += p->counts.instructions;
+    x->counts->instructions_shared += p->counts.instructions_shared;
+    if (p->buffer) {
+        str_putn(&x->out[k], LLVMGetBufferStart(p->buffer), LLVMGetBufferSize(p->buffer));
         return true;
     }
-    LLVMCodeGenFileType type = x->job->kind == EMIT_ASM ? LLVMAssemblyFile : LLVMObjectFile;
-    if (type == LLVMAssemblyFile) LLVMSetTargetMachineAsmVerbosity(x->tm, 1);
-    if (LLVMTargetMachineEmitToMemoryBuffer(x->tm, x->C.mod, type, &message, &x->buffer))
-        return fail(x, "no code was made", message);
-    str_putn(x->out, LLVMGetBufferStart(x->buffer), LLVMGetBufferSize(x->buffer));
+    char *text = LLVMPrintModuleToString(p->C.mod);
+    str_put(&x->out[k], text);
+    LLVMDisposeMessage(text);
     return true;
 }
 
 static bool compile_steps(Compile *x) {
     if (!make_target(x)) return false;
     describe_target(x);
-    x->C.ctx = LLVMContextCreate();
-    llvm_emit_module(&x->C);
-    LLVMSetTarget(x->C.mod, x->triple);
-    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(x->tm);
-    LLVMSetModuleDataLayout(x->C.mod, layout);
-    LLVMDisposeTargetData(layout);
-    char *message = NULL;
-    if (LLVMVerifyModule(x->C.mod, LLVMReturnStatusAction, &message)) return fail(x, "the module is invalid", message);
-    LLVMDisposeMessage(message);
-    if (!run_passes(x)) return false;
-    count_all(x);
-    return write_out(x);
+    memset(x->counts, 0, sizeof *x->counts);
+    for (int k = x->parts; k-- > 0;) {
+        if (!make_module(x, &x->part[k])) return false;
+        if (k > 0) x->working = pthread_create(&x->worker, NULL, generate_apart, &x->part[k]) == 0;
+    }
+    generate(&x->part[0], x->job->kind);
+    if (x->parts > 1 && !x->working) generate(&x->part[1], x->job->kind);
+    join(x);
+    for (int k = 0; k < x->parts; k++)
+        if (!write_out(x, k)) return false;
+    return true;
 }
 
 static void release(Compile *x) {
-    if (x->buffer) LLVMDisposeMemoryBuffer(x->buffer);
-    if (x->C.mod) LLVMDisposeModule(x->C.mod);
-    if (x->C.ctx) LLVMContextDispose(x->C.ctx);
-    if (x->tm) LLVMDisposeTargetMachine(x->tm);
+    join(x);
+    for (int k = 0; k < x->parts; k++) {
+        Part *p = &x->part[k];
+        if (p->message) LLVMDisposeMessage(p->message);
+        if (p->buffer) LLVMDisposeMemoryBuffer(p->buffer);
+        if (p->C.mod) LLVMDisposeModule(p->C.mod);
+        if (p->C.ctx) LLVMContextDispose(p->C.ctx);
+        if (p->tm) LLVMDisposeTargetMachine(p->tm);
+    }
     if (x->triple) LLVMDisposeMessage(x->triple);
     if (x->cpu) LLVMDisposeMessage(x->cpu);
     if (x->features) LLVMDisposeMessage(x->features);
@@ -207,6 +277,7 @@ static void release(Compile *x) {
 static pthread_once_t started = PTHREAD_ONCE_INIT, all_targets = PTHREAD_ONCE_INIT;
 
 static bool fail_fatally(Compile *x) {
+    join(x);
     diag_error(x->ctx, 802, (Span){0, 0}, "LLVM: %s", fatal.text);
     return false;
 }
@@ -235,9 +306,8 @@ static bool compile(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, L
     bool memory;
     pthread_once(&started, start_llvm);
     if (job->triple) pthread_once(&all_targets, start_targets);
-    x.C.arena = out->arena;
-    x.C.p = p;
-    x.C.job = job;
+    x.parts = job->apart ? 2 : 1;
+    x.part[0].C = (LlvmFunc){.arena = out->arena, .p = p, .job = job};
     bool ok = compile_whole(&x, &memory);
     fatal.armed = false;
     if (!memory) release(&x);

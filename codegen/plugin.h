@@ -7,12 +7,13 @@
 #include "codegen/codegen.h"
 
 /* Raised whenever the machine code made of a program, the shape of LlvmJob or of an image changes. */
-enum { RONDO_EMITTER_VERSION = 1 };
+enum { RONDO_EMITTER_VERSION = 2 };
 
 typedef struct {
     EmitKind kind; /* OBJ, ASM or LLVM */
     const char *triple, *cpu, *features; /* NULL: the host's */
     const char *prefix; /* of the entries' names; "": none */
+    bool apart; /* OBJ: two objects, made by two threads: the longest entry, and all other functions */
 } LlvmJob;
 
 typedef struct {
@@ -21,7 +22,7 @@ typedef struct {
 
 typedef struct {
     PluginHead head; /* RONDO_EMITTER_VERSION */
-    /* Appends the file to out. False with a diagnostic. Thread-safe for different contexts. */
+    /* Appends the file to out, the second one to out[1]. False with a diagnostic. Thread-safe for different contexts. */
     bool (*compile)(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, LlvmCounts *counts);
 } LlvmPlugin;
 
