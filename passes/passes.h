@@ -56,7 +56,7 @@ extern const uint32_t pass_count;
    merge_gemm simplify.
    False if a verification failed, an unknown name was given or out of autodiff's reach (diagnostics say which). */
 bool passes_run(Module *m, const PassOptions *o);
-/* The rest, with o->lower: legalize remat place fuse lower_loops plan_memory. m changes; *p: the program, NULL if o->stop_after comes
+/* The rest, with o->lower: legalize flush remat place fuse lower_loops plan_memory. m changes; *p: the program, NULL if o->stop_after comes
    before lower_loops. lower_module (lower.h) does this to a copy. */
 bool passes_lower(Module *m, const PassOptions *o, LProgram **p);
 bool pass_is_lowering(const char *name); /* whether it is one of these */
@@ -73,6 +73,7 @@ bool pass_autodiff(Module *m, const PassOptions *o); /* appends GRAD_PARAM and G
 bool pass_jvp(Module *m, const PassOptions *o); /* appends derivatives in a direction: inputs "tangent/..", roots VALUE "jvp/.." */
 bool pass_merge_gemm(Module *m, const PassOptions *o); /* products of one operand into one product */
 bool pass_legalize(Module *m, const PassOptions *o); /* masks, carries for sums, products of two forms: what loops are made of */
+bool pass_flush(Module *m, const PassOptions *o); /* carried values below 2^-100 (f64: 2^-1000) become 0 */
 bool pass_remat(Module *m, const PassOptions *o); /* cuts the axes o->lower->segments; what it leaves is not read back */
 bool pass_place(Module *m, const PassOptions *o); /* writes Graph.placed of graph[0] */
 bool pass_fuse(Module *m, const PassOptions *o); /* writes Graph.stage of every graph */

@@ -16,6 +16,7 @@ const Pass pass_table[] = {
     {"jvp", "append the derivatives of all results in one direction (forward mode)", .graph = pass_jvp},
     {"settle", "drop what only a derivative needed", .graph = pass_settle},
     {"legalize", "mask ragged axes, make sums carries and products one of two forms: what loops can be made of", .graph = pass_legalize},
+    {"flush", "make 0 of carried values that fade away, before they are denormal", .graph = pass_flush, .optional = true},
     {"remat", "work through long axes in segments, recomputing, where --memory asks for it", .graph = pass_remat},
     {"place", "decide where products over whole sequences are computed: in the step, in chunks, at once", .graph = pass_place},
     {"fuse", "group the nodes of every graph into stages, their levels into loops", .graph = pass_fuse},
@@ -142,7 +143,7 @@ bool passes_run(Module *m, const PassOptions *o)
     return true;
 }
 
-static const char *const lowering[] = {"legalize", "remat", "place", "fuse", "lower_loops", "plan_memory", NULL};
+static const char *const lowering[] = {"legalize", "flush", "remat", "place", "fuse", "lower_loops", "plan_memory", NULL};
 
 bool pass_is_lowering(const char *name)
 {

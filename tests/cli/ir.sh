@@ -27,13 +27,13 @@ cmp x.ir y.ir || fail "opt with the passes of the pipeline differs from ir"
 
 # lowering, too, is passes: --after each reads back, and by hand they are the pipeline
 for g in '' --grad; do
-    for after in legalize place fuse lower_loops plan_memory; do
+    for after in legalize flush place fuse lower_loops plan_memory; do
         expect 0 "$RONDO" ir "$M" $g --after $after --lanes 8 -o x.ir
         expect 0 "$RONDO" opt x.ir -o z.ir
         cmp x.ir z.ir || fail "ir --after $after $g does not read back"
     done
     "$RONDO" ir "$M" $g -o x.ir
-    expect 0 "$RONDO" opt x.ir --pass legalize --pass place --pass fuse -o z.ir
+    expect 0 "$RONDO" opt x.ir --pass legalize --pass flush --pass place --pass fuse -o z.ir
     says z.ir '  place %[0-9]* step of '
     says z.ir '  run scan : '
     expect 0 "$RONDO" opt z.ir --lanes 8 --pass lower_loops -o x.lir

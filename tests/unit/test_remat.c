@@ -165,12 +165,35 @@ static void factor(const char *name) {
     ctx_destroy(ctx);
 }
 
+/* A state that halves: 0 from below 2^-100 on in f32, not in f64. */
+static void fades(bool f64, bool jit) {
+    static const char half[] = "cell half(x: [1]) { state h: [1] = 1\n h' = 0.5 * h + 0 * x\n return h' }\n"
+                               "model fade { input x: seq [1] target y: seq [1]\n h = half(x)\n output h loss mse(h, y) }\n";
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Program *s = frontend_load(ctx, &a, "fade.rondo", &(FrontendOptions){.std_dir = "std", .text = half});
+    Module *m = s ? frontend_model(s, &a, &(BuildOptions){0}) : NULL;
+    LProgram *p = m && passes_run(m, &(PassOptions){0}) ? lower_module(ctx, &a, m, &(LowerOptions){.f64 = f64, .V = 4, .registers = 16}, NULL) : NULL;
+    Engine *e = p && jit ? engine_make(ctx, p, &(EngineOptions){.kind = ENGINE_JIT, .cache_dir = ""}) : NULL;
+    bool ok = p != NULL && (e || !jit);
+    if (ok) {
+        const double **x = NEW_N(&a, const double *, m->graph.at[0]->root.n + 1);
+        EvalIn in = data(m, &a, 1, 200);
+        ok = program_run(m, p, e, &a, &in, 1, x) && x[0][99] == 0x1p-100 && x[0][100] == (f64 ? 0x1p-101 : 0) && x[0][199] == (f64 ? 0x1p-200 : 0);
+    }
+    check(ctx, ok, f64 ? "fade, f64" : "fade, f32", jit ? "a fading state becomes 0, jit" : "a fading state becomes 0");
+    if (e) engine_destroy(e);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
 int main(int argc, char **argv) {
     const char *only = argc > 1 ? argv[1] : NULL;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         for (int ragged = 0; ragged < 2; ragged++)
             if (!only || !strcmp(only, names[k])) one("own.rondo", text, names[k], ragged, true);
     cells(only);
+    for (int k = 0; k < 4 && !only; k++) fades(k & 1, k & 2);
     if (!only) {
         factor("late");
         factor("layers");
