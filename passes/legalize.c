@@ -392,8 +392,11 @@ static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
         return length_of(l->m, g, n->attr);
     case OP_SCATTER_ADD:
         w = node_attr(src, r);
-        axes = src->node.at[n->in[1]].axes & ~w[1];
-        return g_scatter_add(g, map[n->in[0]], masked(l, g, map[n->in[1]], axes, 0), (int32_t)w[0], w[1]);
+        x = map[n->in[1]];
+        axes = g->node.at[map[n->in[0]]].axes | g->node.at[x].axes;
+        if (masked(l, g, map[n->in[0]], axes & ~w[1], 0) != map[n->in[0]]) /* the rows are the indices' too */
+            x = g_expand_axes(g, x, axes & ~g->node.at[x].axes);
+        return g_scatter_add(g, map[n->in[0]], masked(l, g, x, axes & ~w[1], 0), (int32_t)w[0], w[1]);
     case OP_SHIFT:
         w = node_attr(src, r);
         x = g_shift(g, map[n->in[0]], map[n->in[1]], w[0], (int32_t)w[1]);
