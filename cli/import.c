@@ -8,7 +8,7 @@
 static const double bar = 1e-4; /* of the check on the source's vectors, which are float32 */
 
 static bool read_source(Cli *c, const char *kind, Imported *im) {
-    ImportOptions o = {.name = cli_get(c, OPT_MODEL), .vectors = cli_get(c, OPT_IN), .weights = cli_get(c, OPT_WEIGHTS)};
+    ImportOptions o = {.name = cli_get(c, OPT_NAME), .vectors = cli_get(c, OPT_VECTORS), .weights = cli_get(c, OPT_WEIGHTS)};
     Arena *a = ctx_arena(c->ctx);
     if (!strcmp(kind, "onnx")) return import_onnx(c->ctx, a, c->arg[1], &o, im);
     if (!strcmp(kind, "keras")) return import_keras(c->ctx, a, c->arg[1], &o, im);
@@ -22,7 +22,6 @@ CliExit cmd_import(Cli *c) {
     if (!dir) return cli_usage(c, "-o DIR is missing: where the model and its weights go");
     ModelOptions mo;
     if (!cli_model_options(c, &mo)) return CLI_USAGE;
-    mo.model = NULL;
     Imported im;
     if (!read_source(c, kind, &im)) return CLI_INPUT;
     Model *m = imported_open(c->ctx, &im, &mo);

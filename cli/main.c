@@ -41,7 +41,7 @@ static const Command command[] = {
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
      O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O(TEST) | O_PASSES},
     {"import", "onnx|keras|torch FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
-     O(OUT) | O(MODEL) | O(IN) | O(WEIGHTS)},
+     O(OUT) | O(NAME) | O(VECTORS) | O(WEIGHTS)},
     {"ir", "M.rondo", "print what the compiler thinks", cmd_ir, 1, 1,
      O_MODEL | O(STAGE) | O(AFTER) | O(DOT) | O(GRAD) | O(GRADIENT) | O(UNROLL) | O(STEPS) | O(BATCH) | O(DTYPE) | O(MATH) | O(LANES) | O(OUT) |
          O_PASSES},

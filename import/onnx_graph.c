@@ -221,7 +221,7 @@ static bool weight_input(Onnx *o, const OnnxPort *p) {
     if (!x) {
         diag_error(o->w.ctx, 652, NOWHERE, "%s: the weights '%.80s' are an input of the graph, so the file does not hold them",
                    o->w.what, p->name);
-        diag_help(o->w.ctx, NOWHERE, "--in DIR names a folder with the inputs as input_0.pb, input_1.pb, ..");
+        diag_help(o->w.ctx, NOWHERE, "--vectors DIR names a folder with the inputs as input_0.pb, input_1.pb, ..");
         return false;
     }
     Value *v = define(o, p->name, VALUE_CONST);
