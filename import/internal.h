@@ -80,7 +80,7 @@ typedef struct {
 } Rnn;
 /* `name = CELL[H](x)` and its weights. Returns the name; NULL with a diagnostic. */
 const char *rnn_write(Writer *w, const char *wanted, const Rnn *r, const char *x);
-int rnn_gates(RnnKind k); /* 1, 3, 4 */
+int rnn_gates(RnnKind k);     /* 1, 3, 4 */
 char rnn_state(const Rnn *r); /* the name of the state that is its output: h, or r of std's projected LSTM */
 
 /* `name = dense[O](x)`: W [O, I] row-major, b may be NULL. */

@@ -228,7 +228,7 @@ static bool make_input(Keras *k, uint32_t i) {
     const Json *last = &s->item[s->n - 1];
     KValue v = {.seq = dims > features, .token = token};
     if (!token) {
-        if (last->kind != JSON_NUMBER_ || !(last->number >= 1 && last->number <= 1 << 24))
+        if (last->kind != JSON_NUMBER_ || !(last->number >= 1 && last->number <= 1 << 20))
             return keras_refuse(k, l, "its number of features is not fixed");
         v.n = (int64_t)last->number;
     }

@@ -32,7 +32,7 @@ static const double *weight(Keras *k, KLayer *l, const char *what, int64_t d0, i
 /* A size of the config. 0 with a diagnostic. */
 static int64_t size_of(Keras *k, const KLayer *l, const Json *c, const char *key) {
     double v = json_number_of(c, key, 0);
-    if (v >= 1 && v <= 1 << 24 && v == floor(v)) return (int64_t)v;
+    if (v >= 1 && v <= 1 << 20 && v == floor(v)) return (int64_t)v;
     keras_refuse(k, l, "'%s' is missing or no size", key);
     return 0;
 }

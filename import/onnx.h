@@ -9,7 +9,6 @@ typedef struct OnnxGraph OnnxGraph;
 /* Elements are doubles whatever the file has; whole numbers are exact up to 2^53. */
 typedef struct {
     const char *name;
-    bool whole; /* of an integer type or bool */
     int rank;
     int64_t dim[RONDO_MAX_RANK], n;
     const double *v;
@@ -38,7 +37,7 @@ typedef struct {
 
 typedef struct {
     const char *name;
-    bool whole, tensor;                /* tensor: false for sequences and maps */
+    bool tensor;                       /* false for sequences and maps */
     int rank;                          /* -1: unknown */
     int64_t dim[RONDO_MAX_RANK];       /* -1: not fixed */
     const char *param[RONDO_MAX_RANK]; /* its name, or NULL */

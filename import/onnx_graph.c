@@ -91,6 +91,8 @@ static void take_dims(Value *v, const Value *like) {
 }
 
 Value *onnx_emit(Onnx *o, const OnnxNode *n, uint32_t k, const Value *like, int64_t features, const char *fmt, ...) {
+    if (features < 1 || features > FEATURES_MAX)
+        return onnx_refuse(o, "its result has %lld features", (long long)features), NULL;
     Value *v = onnx_out(o, n, k, VALUE_RUN);
     if (!v) return NULL;
     Str s = str_make(o->w.a);
@@ -112,7 +114,7 @@ Value *onnx_alias(Onnx *o, const OnnxNode *n, uint32_t k, const Value *like) {
     v->text = like->text;
     v->t = like->t;
     v->n = like->n;
-    v->whole = like->whole;
+    v->input = like->input;
     return v;
 }
 
@@ -149,7 +151,6 @@ static bool constant_node(Onnx *o, const OnnxNode *n) {
         v->t = *t->t;
         return true;
     }
-    v->t.whole = i || is;
     v->t.n = fs ? fs->nf : is ? is->ni : 1;
     v->t.rank = fs || is;
     v->t.dim[0] = v->t.n;
@@ -237,15 +238,16 @@ static bool run_input(Onnx *o, const OnnxPort *p, const InputRoles *r) {
                              p->tensor ? "the file does not say its dims" : "sequences, maps and optional values are not read");
     Value *v = define(o, p->name, r->lengths ? VALUE_LENGTHS : VALUE_RUN);
     if (!v) return false;
-    v->whole = p->whole;
-    v->is_input = true;
+    v->input = v;
     for (int k = 0; k < p->rank; k++) {
         bool feature = r->role[k] == DIM_FEATURE;
         if (feature && p->dim[k] < 0 && !r->lengths)
             return import_refuse(o->w.ctx, o->w.what, arena_printf(o->w.a, "input '%.80s'", p->name),
                                  "dim %d holds features and has no fixed size", k);
         value_add_dim(v, r->role[k], p->dim[k]);
-        if (feature && !checked_mul(v->n, p->dim[k], &v->n)) v->n = INT64_MAX;
+        if (feature && !r->lengths && (!checked_mul(v->n, p->dim[k], &v->n) || v->n > FEATURES_MAX))
+            return import_refuse(o->w.ctx, o->w.what, arena_printf(o->w.a, "input '%.80s'", p->name),
+                                 "it has too many features");
     }
     if (r->lengths) return true;
     v->text = writer_name(&o->w, p->name);

@@ -28,14 +28,17 @@ typedef struct Value {
     DimRole role[RONDO_MAX_RANK];
     int64_t dim[RONDO_MAX_RANK]; /* batch, time: -1 if not fixed */
     bool seq;
-    int64_t n; /* features */
-    bool is_input, whole;
-    int64_t vocab; /* of an input that a table is looked up with; 0: none */
+    int64_t n;           /* features */
+    struct Value *input; /* the graph's input that this is under another name, or itself; NULL: neither */
+    int64_t vocab;       /* of an input that a table is looked up with; 0: none */
     Name name;
     struct Value *next; /* of the same bucket */
 } Value;
 
-enum { BUCKETS = 1024 };
+enum {
+    BUCKETS = 1024,
+    FEATURES_MAX = 1 << 20
+}; /* the second: of a value and of a constant that is made, so that no file costs more */
 /* Names of a graph; those of the graph around it are seen too. */
 typedef struct Frame {
     struct Frame *up;
@@ -52,8 +55,8 @@ typedef struct {
     Arrays given;         /* vectors by ONNX's names of the inputs; empty: none */
     VEC(Value *) input;   /* of the run, in order */
     const OnnxNode *node; /* under translation, for messages */
-    const char *lengths; /* sequence_lens of the recurrent layers so far; NULL: none has them */
-    bool without; /* a recurrent layer or a Scan ran over all steps */
+    const char *lengths;  /* sequence_lens of the recurrent layers so far; NULL: none has them */
+    bool without;         /* a recurrent layer or a Scan ran over all steps */
 } Onnx;
 
 bool onnx_translate(Onnx *o, const ImportOptions *opt, const char *path);

@@ -243,8 +243,10 @@ static bool layer_norm(Onnx *o, const OnnxNode *n, const Value *x) {
     if ((axis != -1 && axis != x->rank - 1) || !last_is_all(x) || !gain || gain->kind != VALUE_CONST || gain->t.n != x->n ||
         (bias && (bias->kind != VALUE_CONST || bias->t.n != x->n)))
         return onnx_refuse(o, "it does not run over all features with a constant scale and bias");
+    double eps = onnx_float(n, "epsilon", 1e-5);
     Str s = str_make(o->w.a);
-    str_float(&s, (float)onnx_float(n, "epsilon", 1e-5));
+    if (!isfinite(eps)) return onnx_refuse(o, "epsilon is not finite");
+    str_float(&s, (float)eps);
     Value *v = onnx_emit(o, n, 0, x, x->n, "layer_norm[eps = %s](%s)", s.at, x->text);
     if (!v) return false;
     const double *zero = NEW_N(o->w.a, double, x->n + 1);

@@ -22,7 +22,7 @@ bool onnx_axes(Onnx *o, const OnnxNode *n, uint32_t k, int rank, bool axis[RONDO
 
 static bool is_one(const Value *v, int d) { return v->role[d] == DIM_FEATURE && v->dim[d] == 1; }
 
-static OnnxTensor like_tensor(const OnnxTensor *t) { return (OnnxTensor){.whole = t->whole, .n = t->n, .v = t->v}; }
+static OnnxTensor like_tensor(const OnnxTensor *t) { return (OnnxTensor){.n = t->n, .v = t->v}; }
 
 static bool put_const(Onnx *o, const OnnxNode *n, OnnxTensor t) {
     Value *v = onnx_out(o, n, 0, VALUE_CONST);
@@ -245,11 +245,12 @@ static bool concat(Onnx *o, const OnnxNode *n) {
     for (uint32_t k = 0; k < n->nin; k++) run = run || (onnx_in(o, n, k) && onnx_in(o, n, k)->kind == VALUE_RUN);
     if (!run) { /* lists of numbers, as shapes are made of */
         double *v = NULL;
-        OnnxTensor t = {.whole = true, .rank = 1};
+        OnnxTensor t = {.rank = 1};
         for (uint32_t k = 0; k < n->nin; k++) {
             const Value *p = onnx_in(o, n, k);
             if (!p || p->kind != VALUE_CONST || p->t.rank != 1)
                 return onnx_refuse(o, "constants of more than one dim are not joined");
+            if (t.n + p->t.n > FEATURES_MAX) return onnx_refuse(o, "it makes a constant of more than a million numbers");
             v = arena_grow(o->w.a, v, (size_t)t.n * sizeof *v, (size_t)(t.n + p->t.n + 1) * sizeof *v);
             memcpy(v + t.n, p->t.v, (size_t)p->t.n * sizeof *v);
             t.n += p->t.n;
@@ -289,7 +290,7 @@ static bool gather(Onnx *o, const OnnxNode *n, const Value *x) {
     if (!i) return onnx_refuse(o, "it has no indices");
     if (x->kind == VALUE_CONST && i->kind == VALUE_CONST) { /* an entry of a shape */
         if (x->t.rank != 1 || i->t.rank > 1) return onnx_refuse(o, "constants of more than one dim are not taken apart");
-        OnnxTensor t = {.whole = x->t.whole, .rank = i->t.rank, .n = i->t.n, .dim = {i->t.n}};
+        OnnxTensor t = {.rank = i->t.rank, .n = i->t.n, .dim = {i->t.n}};
         double *v = NEW_N(o->w.a, double, t.n + 1);
         for (int64_t k = 0; k < t.n; k++) {
             double at = i->t.v[k] < 0 ? i->t.v[k] + (double)x->t.n : i->t.v[k];
@@ -300,9 +301,9 @@ static bool gather(Onnx *o, const OnnxNode *n, const Value *x) {
         return put_const(o, n, t);
     }
     if (x->kind == VALUE_CONST && i->kind == VALUE_RUN) { /* an embedding */
-        if (!i->is_input || axis || x->t.rank != 2)
+        if (!i->input || axis || x->t.rank != 2 || i->rank == RONDO_MAX_RANK)
             return onnx_refuse(o, "tables are looked up by rows, with an input of whole numbers");
-        Value *tokens = onnx_find(o, i->source);
+        Value *tokens = i->input;
         if (i->n != 1 || (tokens->vocab && tokens->vocab != x->t.dim[0]))
             return onnx_refuse(o,
                                "its indices have other dims than batch and time, or are used with tables of different lengths");
@@ -319,6 +320,7 @@ static bool gather(Onnx *o, const OnnxNode *n, const Value *x) {
     if (axis < 0) axis += x->rank;
     if (axis < 0 || axis >= x->rank) return onnx_refuse(o, "its axis is out of range");
     Value *v = NULL;
+    if (x->rank - 1 + i->t.rank > RONDO_MAX_RANK) return onnx_refuse(o, "the result has more than 8 dims");
     if (x->role[axis] == DIM_TIME && !onnx_all_steps(o)) return false;
     if (x->role[axis] == DIM_TIME && (at == 0 || at == -1)) {
         v = onnx_emit(o, n, 0, x, x->n, "%s.%s", x->text, at == 0 ? "first" : "last");
@@ -378,12 +380,8 @@ static bool slice(Onnx *o, const OnnxNode *n, const Value *x) {
     if (step != 1 || !(lo >= 0 && hi > lo)) return onnx_refuse(o, "its ends are out of range, or it skips entries");
     if (x->kind == VALUE_CONST) {
         if (x->t.rank != 1) return onnx_refuse(o, "constants of more than one dim are not taken apart");
-        return put_const(o, n,
-                         (OnnxTensor){.whole = x->t.whole,
-                                      .rank = 1,
-                                      .n = (int64_t)(hi - lo),
-                                      .dim = {(int64_t)(hi - lo)},
-                                      .v = x->t.v + (int64_t)lo});
+        return put_const(
+            o, n, (OnnxTensor){.rank = 1, .n = (int64_t)(hi - lo), .dim = {(int64_t)(hi - lo)}, .v = x->t.v + (int64_t)lo});
     }
     if (d != only_feature(x)) return onnx_refuse(o, "batch, and features in several dims, are not cut");
     Value *v = part(o, n, 0, x, (int64_t)lo, (int64_t)hi);
@@ -424,7 +422,7 @@ static bool shape_of(Onnx *o, const OnnxNode *n, const Value *x) {
         else
             v[d] = x->role[d] == DIM_BATCH ? MARK_BATCH : x->role[d] == DIM_TIME ? MARK_TIME : (double)x->dim[d];
     }
-    return put_const(o, n, (OnnxTensor){.whole = true, .rank = 1, .n = rank, .dim = {rank}, .v = v});
+    return put_const(o, n, (OnnxTensor){.rank = 1, .n = rank, .dim = {rank}, .v = v});
 }
 
 /* A constant of a wanted shape: batch and time count as 1, which is broadcast. */
@@ -434,7 +432,7 @@ static bool filled(Onnx *o, const OnnxNode *n, const Value *shape, double value)
     for (int d = 0; d < t.rank; d++) {
         double s = shape->t.v[d];
         t.dim[d] = s == MARK_BATCH || s == MARK_TIME ? 1 : s >= 0 && s < 1e9 ? (int64_t)s : -1;
-        if (!checked_mul(t.n, t.dim[d], &t.n) || t.n > 1 << 24) return onnx_refuse(o, "it asks for an impossible size");
+        if (!checked_mul(t.n, t.dim[d], &t.n) || t.n > FEATURES_MAX) return onnx_refuse(o, "it asks for an impossible size");
     }
     double *v = NEW_N(o->w.a, double, t.n + 1);
     for (int64_t i = 0; i < t.n; i++) v[i] = value;

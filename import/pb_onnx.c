@@ -158,7 +158,6 @@ static bool tensor(const Reader *r, const Onnx__TensorProto *t, OnnxTensor *out)
     *out = (OnnxTensor){.name = t->name ? t->name : "", .n = 1, .rank = (int)t->n_dims};
     int type = t->data_type;
     if (type < 1 || type > 16 || !type_size[type]) return bad(r, out->name, "is a tensor of a type that Rondo does not read");
-    out->whole = type != 1 && type != 10 && type != 11 && type != 16;
     if (t->data_location) return bad(r, out->name, "keeps its numbers in another file; save the model as one file");
     if (t->n_dims > RONDO_MAX_RANK) return bad(r, out->name, "is a tensor of more than 8 dims");
     for (size_t k = 0; k < t->n_dims; k++) {
@@ -235,7 +234,6 @@ static bool port(const Reader *r, const Onnx__ValueInfoProto *x, OnnxPort *out) 
     const Onnx__TypeProto__Tensor *t = x->type ? x->type->tensor_type : NULL;
     if (!t) return true;
     out->tensor = true;
-    out->whole = t->elem_type != 1 && t->elem_type != 10 && t->elem_type != 11 && t->elem_type != 16;
     if (!t->shape) return true;
     if (t->shape->n_dim > RONDO_MAX_RANK) return bad(r, out->name, "has more than 8 dims");
     out->rank = (int)t->shape->n_dim;
