@@ -8,12 +8,11 @@
 
 /* ---- the writer ---------------------------------------------------------------------------------------------------------- */
 
-/* Text under way. A cell that is being written has names and params of its own; `up` is the model's. */
+/* Text under way. A cell that is being written has params of its own; `up` is the model's. */
 typedef struct Scope {
     struct Scope *up;
-    const char *prefix;     /* of its weights: "" or "scan_1." */
-    VEC(const char *) used; /* names taken */
-    Str text;               /* statements */
+    const char *prefix; /* of its weights: "" or "scan_1." */
+    Str text;           /* statements */
     bool cell;
 } Scope;
 
@@ -24,18 +23,17 @@ typedef struct Writer {
     Imported *out;
     Str notes, decls, inputs, outputs; /* comment lines at the top; fns and cells; statements of the model */
     VEC(const char *) cell;            /* pairs: text after the name, name */
-    VEC(const char *) top;             /* names of declarations */
+    uint32_t *copy, ncopy;             /* by Name: see writer_name */
     Scope *scope;
     Scope model;
 } Writer;
 
 void writer_init(Writer *w, Ctx *ctx, Arena *a, const char *what, Imported *out);
-/* A name that is free in the scope, made of what the source says ("Block 1/y:0" gives block_1_y_0). */
+/* A name that the file does not have yet, made of what the source says ("Block 1/y:0" gives Block_1_y_0). */
 const char *writer_name(Writer *w, const char *wanted);
-const char *writer_top_name(Writer *w, const char *wanted);          /* of a fn or a cell */
 void writer_line(Writer *w, const char *fmt, ...) PORT_PRINTF(2, 3); /* a statement of the scope */
 void writer_note(Writer *w, const char *fmt, ...) PORT_PRINTF(2, 3); /* a comment line at the top of the file */
-/* A declared cell or fn: `text` holds %s where its name goes. Equal texts are declared once; returns the name. */
+/* Declares `before NAME after`, as in "fn", "(x) = 2 * x". Equal texts are declared once; returns the name. comment may be NULL. */
 const char *writer_declare(Writer *w, const char *wanted, const char *comment, const char *before, const char *after);
 /* Weights of the model: rank 0 to 2, row-major. False with a diagnostic (652) if one is not finite. */
 bool writer_weight(Writer *w, const char *name, int rank, const int64_t *dim, const double *v);

@@ -183,6 +183,7 @@ static bool translate_node(Onnx *o, const OnnxNode *n) {
     if (!strcmp(n->op, "Constant")) return constant_node(o, n);
     if (!strcmp(n->op, "RNN") || !strcmp(n->op, "GRU") || !strcmp(n->op, "LSTM")) return onnx_recurrent(o, n);
     if (!strcmp(n->op, "Scan")) return onnx_scan(o, n);
+    if (!strcmp(n->op, "Loop")) return onnx_loop(o, n);
     bool done = false;
     if (!onnx_shape_op(o, n, &done)) return false;
     if (!done && !onnx_math_op(o, n, &done)) return false;
@@ -220,7 +221,8 @@ static bool is_init(const OnnxGraph *g, const char *name) {
 static bool weight_input(Onnx *o, const OnnxPort *p) {
     const Array *x = arrays_find(&o->given, p->name);
     if (!x) {
-        diag_error(o->w.ctx, 652, NOWHERE, "%s: the weights '%.80s' are an input of the graph, so the file does not hold them",
+        diag_error(o->w.ctx, 652, NOWHERE,
+                   "%s: '%.80s', weights or a number of rounds, is an input of the graph, so the file does not hold it",
                    o->w.what, p->name);
         diag_help(o->w.ctx, NOWHERE, "--vectors DIR names a folder with the inputs as input_0.pb, input_1.pb, ..");
         return false;

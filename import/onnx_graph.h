@@ -47,8 +47,17 @@ typedef struct Frame {
     uint32_t nuses;
 } Frame;
 
+/* A param made of a constant; the same constant in the same scope is the same param. */
+typedef struct {
+    const double *from;
+    const Scope *scope;
+    int64_t rows, cols;
+    const char *name;
+} OnnxParam;
+
 typedef struct {
     Writer w;
+    VEC(OnnxParam) param;
     const OnnxModel *m;
     const OnnxGraph *g;
     Frame *frame;
@@ -56,6 +65,7 @@ typedef struct {
     VEC(Value *) input;   /* of the run, in order */
     const OnnxNode *node; /* under translation, for messages */
     const char *lengths;  /* sequence_lens of the recurrent layers so far; NULL: none has them */
+    uint32_t unrolled;    /* nodes of loops so far, each once a round */
     bool without;         /* a recurrent layer or a Scan ran over all steps */
 } Onnx;
 
@@ -86,10 +96,13 @@ double onnx_float(const OnnxNode *n, const char *name, double otherwise);
 bool onnx_axes(Onnx *o, const OnnxNode *n, uint32_t k, int rank, bool axis[RONDO_MAX_RANK], bool *given);
 /* The constant elements, repeated over the features of v where they are broadcast to it. NULL if they reach into batch or time. */
 const double *onnx_spread(Onnx *o, const OnnxTensor *t, const Value *v, int64_t *n);
+/* `param` of the constant `from`, whose numbers are v as [rows, cols], or [cols] with rows 0. */
+const char *onnx_param(Onnx *o, const char *wanted, const double *from, int64_t rows, int64_t cols, const double *v);
+bool onnx_loop(Onnx *o, const OnnxNode *n);
 /* Roles of the graph's inputs: role[i][k] of input i. */
 typedef struct {
     DimRole role[RONDO_MAX_RANK];
-    bool weight, lengths; /* used as a recurrent layer's weights, as its lengths */
+    bool weight, lengths; /* used as a recurrent layer's weights or a loop's count, as lengths */
 } InputRoles;
 InputRoles *onnx_roles(Onnx *o);
 

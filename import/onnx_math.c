@@ -28,6 +28,17 @@ const double *onnx_spread(Onnx *o, const OnnxTensor *t, const Value *v, int64_t 
     return out;
 }
 
+const char *onnx_param(Onnx *o, const char *wanted, const double *from, int64_t rows, int64_t cols, const double *v) {
+    for (uint32_t i = 0; i < o->param.n; i++) {
+        const OnnxParam *p = &o->param.at[i];
+        if (p->from == from && p->scope == o->w.scope && p->rows == rows && p->cols == cols) return p->name;
+    }
+    const int64_t dim[] = {rows ? rows : cols, cols};
+    const char *name = writer_param(&o->w, wanted, rows ? 2 : 1, dim, v);
+    if (name) VEC_PUSH(o->w.a, o->param) = (OnnxParam){from, o->w.scope, rows, cols, name};
+    return name;
+}
+
 static const char *number(Onnx *o, double v) {
     Str s = str_make(o->w.a);
     if (v < 0) str_putc(&s, '(');
@@ -113,9 +124,27 @@ static const char *operand(Onnx *o, const OnnxNode *n, uint32_t k, const Value *
     int64_t many;
     const double *x = onnx_spread(o, &v->t, like, &many);
     if (!x) return onnx_refuse(o, "the constant '%.60s' has batch or time, or is larger than what it meets", v->source), NULL;
-    if (many > 1) return writer_param(&o->w, *v->source ? v->source : "k", 1, &many, x);
+    if (many > 1) return onnx_param(o, *v->source ? v->source : "k", v->t.v, 0, many, x);
     if (!isfinite(x[0])) return onnx_refuse(o, "the constant '%.60s' is not finite", v->source), NULL;
     return number(o, x[0]);
+}
+
+/* Two constants, of one size or one of them a single number: what shapes and counters are made with. */
+static bool fold(Onnx *o, const OnnxNode *n, const OnnxTensor *a, const OnnxTensor *b, const char *form) {
+    OnnxTensor t = a->n >= b->n ? *a : *b;
+    char op = form[2];
+    if ((a->n != b->n && a->n != 1 && b->n != 1) || strlen(form) != 5 || !strchr("+-*", op))
+        return onnx_refuse(o, "both of its operands are constants; fold them before");
+    double *v = NEW_N(o->w.a, double, t.n + 1);
+    for (int64_t i = 0; i < t.n; i++) {
+        double x = a->v[a->n == 1 ? 0 : i], y = b->v[b->n == 1 ? 0 : i];
+        if (x <= MARK_BATCH || y <= MARK_BATCH) return onnx_refuse(o, "it computes with the number of examples or steps");
+        v[i] = op == '+' ? x + y : op == '-' ? x - y : x * y;
+    }
+    t.v = v;
+    Value *out = onnx_out(o, n, 0, VALUE_CONST);
+    if (out) out->t = t;
+    return out != NULL;
 }
 
 static bool two_operands(Onnx *o, const OnnxNode *n, const char *form) {
@@ -127,7 +156,7 @@ static bool two_operands(Onnx *o, const OnnxNode *n, const char *form) {
     } else if (a->kind == VALUE_RUN || b->kind == VALUE_RUN)
         like = a->kind == VALUE_RUN ? *a : *b;
     else
-        return onnx_refuse(o, "both of its operands are constants; fold them before");
+        return fold(o, n, &a->t, &b->t, form);
     const char *x = operand(o, n, 0, &like), *y = x ? operand(o, n, 1, &like) : NULL;
     if (!y) return false;
     Str s = str_make(o->w.a);
@@ -169,8 +198,7 @@ static bool matmul(Onnx *o, const OnnxNode *n, const Value *x) {
     if (!last_is_all(x) || w->t.dim[0] != x->n)
         return onnx_refuse(o, "its operands do not fit, or features lie in several dims");
     int64_t O = w->t.dim[1];
-    const char *W =
-        writer_param(&o->w, *w->source ? w->source : "W", 2, (int64_t[]){O, x->n}, transposed(o->w.a, w->t.v, x->n, O));
+    const char *W = onnx_param(o, *w->source ? w->source : "W", w->t.v, O, x->n, transposed(o->w.a, w->t.v, x->n, O));
     Value *v = W ? onnx_emit(o, n, 0, x, O, "%s @ %s", W, x->text) : NULL;
     if (v) v->dim[v->rank - 1] = O;
     return v != NULL;

@@ -130,6 +130,16 @@ static void scan(Roles *r, const OnnxNode *n) {
     }
 }
 
+/* Rounds and condition have to be known; what the loop carries has no time of its own. */
+static void loop(Roles *r, const OnnxNode *n) {
+    for (uint32_t k = 0; k < n->nin; k++) {
+        int i = input_index(r, n->in[k]);
+        const Track *x = track_find(r, n->in[k]);
+        if (i >= 0 && k < 2) r->in[i].weight = true;
+        for (int d = 0; x && k >= 2 && x->rank == 1 && d < x->rank; d++) set_role(r, x->dim[d], DIM_FEATURE);
+    }
+}
+
 /* Output k like x, with the dims of `axis` left out or, for Unsqueeze, put in. */
 static void squeeze(Roles *r, const OnnxNode *n, const Track *x, bool insert) {
     const OnnxAttr *at = onnx_attr(n, "axes");
@@ -194,6 +204,10 @@ static void follow(Roles *r, const OnnxNode *n) {
     }
     if (!strcmp(n->op, "Scan")) {
         scan(r, n);
+        return;
+    }
+    if (!strcmp(n->op, "Loop")) {
+        loop(r, n);
         return;
     }
     const Track *x = n->nin ? track_find(r, n->in[0]) : NULL, *index = n->nin > 1 ? track_find(r, n->in[1]) : NULL;

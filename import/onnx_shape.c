@@ -309,7 +309,7 @@ static bool gather(Onnx *o, const OnnxNode *n, const Value *x) {
                                "its indices have other dims than batch and time, or are used with tables of different lengths");
         tokens->vocab = x->t.dim[0];
         const char *E
-        = writer_param(&o->w, "E", 2, x->t.dim, x->t.v);
+        = onnx_param(o, "E", x->t.v, x->t.dim[0], x->t.dim[1], x->t.v);
         Value *v = E
         ? onnx_emit(o, n, 0, i, x->t.dim[1], "%s[%s]", E, i->text) : NULL;
         if (v) value_add_dim(v, DIM_FEATURE, x->t.dim[1]);

@@ -28,17 +28,27 @@ bool import_refuse(Ctx *ctx, const char *what, const char *where, const char *fm
 
 /* ---- names --------------------------------------------------------------------------------------------------------------- */
 
-/* Words that a binding, an input or a declaration cannot have: keywords, members of every value, what the text itself uses. */
-static bool is_reserved(const char *s) {
-    static const char *const word[] = {
-        "and",  "bool",   "cell",    "const",     "false",  "fn",     "import", "in",     "mod",     "model", "not",
-        "or",   "param",  "repeat",  "return",    "seq",    "state",  "token",  "true",   "data",    "init",  "input",
-        "loss", "metric", "noise",   "optimizer", "output", "target", "train",  "last",   "first",   "mean",  "sum",
-        "max",  "min",    "softmax", "training",  "pi",     "steps",  "T",      "fan_in", "fan_out", "row",   "col"};
-    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
-        if (!strcmp(word[i], s)) return true;
+/* Whether s is one of the words, which stand between blanks. */
+static bool among(const char *words, const char *s) {
+    size_t n = strlen(s);
+    for (const char *p = words; n && (p = strstr(p, s)) != NULL; p += n)
+        if (p[-1] == ' ' && p[n] == ' ') return true;
     return false;
 }
+
+/* What a binding, an input or a declaration cannot be called: keywords, and members of every value. */
+static const char reserved[] =
+    " and bool cell const false fn import in mod model not or param repeat return seq state token true data init input loss "
+    "metric noise "
+    "optimizer output target train last first mean sum max min softmax training pi steps T fan_in fan_out row col ";
+
+/* What the text itself calls: a value of that name would hide it. */
+static const char called[] =
+    " lstm lstm_peephole lstm_projected gru gru_v1 simple_rnn dense embedding dropout dropout_sequence layer_norm tanh sigmoid "
+    "relu relu6 "
+    "elu selu celu gelu silu mish softplus softsign exponential linear leaky_relu hard_sigmoid hard_sigmoid6 hard_tanh "
+    "tanh_shrink "
+    "log_sigmoid log_softmax sign clip exp log sqrt abs floor sin cos erf expm1 where reverse shift reshape glorot_uniform ";
 
 static const char *plain_name(Arena *a, const char *wanted) {
     enum { LONGEST = 60 };
@@ -56,93 +66,28 @@ static const char *plain_name(Arena *a, const char *wanted) {
     while (k && s[k - 1] == '_') k--;
     s[k] = 0;
     if (!k) return "v";
-    if (is_reserved(s)) s[k] = '_';
+    if (among(reserved, s)) s[k] = '_';
     /* A name that starts with a capital is a size where it stands in brackets; here it never does. */
     return s;
 }
 
-/* What the text itself calls: a value of that name would hide it. */
-static bool is_called(const char *s) {
-    static const char *const word[] = {"lstm",
-                                       "lstm_peephole",
-                                       "lstm_projected",
-                                       "gru",
-                                       "gru_v1",
-                                       "simple_rnn",
-                                       "dense",
-                                       "embedding",
-                                       "dropout",
-                                       "dropout_sequence",
-                                       "layer_norm",
-                                       "tanh",
-                                       "sigmoid",
-                                       "relu",
-                                       "relu6",
-                                       "elu",
-                                       "selu",
-                                       "celu",
-                                       "gelu",
-                                       "silu",
-                                       "mish",
-                                       "softplus",
-                                       "softsign",
-                                       "exponential",
-                                       "linear",
-                                       "leaky_relu",
-                                       "hard_sigmoid",
-                                       "hard_sigmoid6",
-                                       "hard_tanh",
-                                       "tanh_shrink",
-                                       "log_sigmoid",
-                                       "log_softmax",
-                                       "sign",
-                                       "clip",
-                                       "exp",
-                                       "log",
-                                       "sqrt",
-                                       "abs",
-                                       "floor",
-                                       "sin",
-                                       "cos",
-                                       "erf",
-                                       "expm1",
-                                       "where",
-                                       "reverse",
-                                       "shift",
-                                       "reshape",
-                                       "glorot_uniform"};
-    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
-        if (!strcmp(word[i], s)) return true;
-    return false;
-}
-
-static bool listed(const char *const *list, uint32_t n, const char *s) {
-    for (uint32_t i = 0; i < n; i++)
-        if (!strcmp(list[i], s)) return true;
-    return false;
-}
-
-static bool taken(const Writer *w, const char *s) {
-    for (const Scope *k = w->scope; k; k = k->up)
-        if (listed(k->used.at, k->used.n, s)) return true;
-    return listed(w->top.at, w->top.n, s);
-}
-
-static const char *free_name(Writer *w, const char *wanted) {
-    const char *base = plain_name(w->a, wanted), *s = base = is_called(base) ? arena_printf(w->a, "%s_0", base) : base;
-    for (unsigned k = 2; taken(w, s); k++) s = arena_printf(w->a, "%s_%u", base, k);
-    return s;
+/* The number that a taken name's next copy gets; 0: the name is free. */
+static uint32_t *copies(Writer *w, const char *s) {
+    Name id = intern(w->ctx, s);
+    if (id >= w->ncopy) {
+        uint32_t n = 2 * id + 64;
+        w->copy = arena_grow(w->a, w->copy, w->ncopy * sizeof *w->copy, n * sizeof *w->copy);
+        w->ncopy = n;
+    }
+    return &w->copy[id];
 }
 
 const char *writer_name(Writer *w, const char *wanted) {
-    const char *s = free_name(w, wanted);
-    VEC_PUSH(w->a, w->scope->used) = s;
-    return s;
-}
-
-const char *writer_top_name(Writer *w, const char *wanted) {
-    const char *s = free_name(w, wanted);
-    VEC_PUSH(w->a, w->top) = s;
+    const char *base = plain_name(w->a, wanted), *s = base = among(called, base) ? arena_printf(w->a, "%s_0", base) : base;
+    uint32_t k = *copies(w, base);
+    for (; *copies(w, s); k++) s = arena_printf(w->a, "%s_%u", base, (unsigned)k);
+    *copies(w, base) = k ? k : 2;
+    if (k) *copies(w, s) = 2;
     return s;
 }
 
@@ -196,7 +141,7 @@ void writer_note(Writer *w, const char *fmt, ...) {
 const char *writer_declare(Writer *w, const char *wanted, const char *comment, const char *before, const char *after) {
     for (uint32_t i = 0; i + 1 < w->cell.n; i += 2)
         if (!strcmp(w->cell.at[i], after)) return w->cell.at[i + 1];
-    const char *name = writer_top_name(w, wanted);
+    const char *name = writer_name(w, wanted);
     VEC_PUSH(w->a, w->cell) = arena_strdup(w->a, after);
     VEC_PUSH(w->a, w->cell) = name;
     if (comment) put_comment(&w->decls, comment);

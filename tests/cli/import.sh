@@ -7,7 +7,7 @@ at=$SRC/tests/import
 # ---- the page ----
 cp -r "$at/onnx/torch_lstm" speech
 cp "$at/keras/text.keras" "$at/torch/tagger.json" "$at/torch/tagger.safetensors" .
-echo '{"op": "Loop", "inputs": [{"name": "x", "shape": [1], "data": [1]}], "outputs": [{"name": "y", "shape": [1], "data": [1]}]}' >loop.json
+echo '{"op": "Resize", "inputs": [{"name": "x", "shape": [1], "data": [1]}], "outputs": [{"name": "y", "shape": [1], "data": [1]}]}' >resize.json
 tour "$SRC/docs/import.md"
 [ "$n" -ge 10 ] || fail "docs/import.md has only $n commands"
 expect 0 rondo check text/text.rondo
@@ -128,15 +128,17 @@ directions has other dims than
 external in another file
 last_with_lengths runs over the padding
 lengths_of_one_layer runs over the padding
+loops_in_loops more than 20000 nodes
 nan not a finite
 negative impossible dims
 nested nested past all reason
 nothing_fixed has no fixed size
 reshape mixes batch or time
+rounds rounds is not from 1
 softmax_time does not run over all features
 twice two values of the graph are called
 END
-[ "$(ls "$at/refused" | wc -l)" = 15 ] || fail "a file of tests/import/refused is not tried"
+[ "$(ls "$at/refused" | wc -l)" = 17 ] || fail "a file of tests/import/refused is not tried"
 
 awk 'BEGIN { for (i = 0; i < 100000; i++) printf "[" }' >bad/deep.json
 refused keras bad/deep.json
