@@ -79,6 +79,9 @@ double fma_peak(Ctx *ctx, bool f64, double seconds);
 void put_json_string(Str *s, const char *text);
 void put_json_number(Str *s, double v); /* null when not finite */
 
+CliExit cmd_new(Cli *c);
+CliExit cmd_list(Cli *c);
+CliExit cmd_doc(Cli *c);
 CliExit cmd_check(Cli *c);
 CliExit cmd_fmt(Cli *c);
 CliExit cmd_train(Cli *c);

@@ -25,6 +25,10 @@ enum { LONG_BASE = 1000 };
 #define O_FILES (O(DATA) | O(WEIGHTS) | O(RENAME))
 
 static const Command command[] = {
+    {"new", "forecast|classify|language-model|cell NAME", "write a commented model that trains at once, with data; -o takes the folder", cmd_new,
+     2, 2, O(OUT)},
+    {"list", "", "what the standard library holds", cmd_list, 0, 0, 0},
+    {"doc", "NAME", "a declaration of the standard library: its text, where it is from, what it learns", cmd_doc, 1, 1, 0},
     {"check", "M.rondo", "parse and check a model; print parameters, states and shapes", cmd_check, 1, 1, O_MODEL | O(JSON)},
     {"fmt", "M.rondo..", "format files in place", cmd_fmt, 1, 1 << 20, O(CHECK)},
     {"train", "M.rondo", "train a model; -o takes the weights", cmd_train, 1, 1,
@@ -62,7 +66,7 @@ static void print_help(FILE *out) {
 }
 
 static void print_command_help(const Command *c) {
-    printf("usage: rondo %s %s [options]\n\n%s.\n\n", c->name, c->args, c->summary);
+    printf("usage: rondo %s%s%s [options]\n\n%s.\n\n", c->name, *c->args ? " " : "", c->args, c->summary);
     for (int i = 0; i < OPT_COUNT; i++) {
         if (!(c->options >> i & 1) && i != OPT_HELP) continue;
         char left[64];

@@ -1,0 +1,76 @@
+/* rondo new: a commented model file that trains as it stands, with a little data, from std/new/. */
+#include "cli/cli.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+typedef struct {
+    const char *name, *data, *what; /* data: the file of std/new/ that becomes NAME with its ending */
+} Kind;
+static const Kind kinds[] = {{"forecast", "forecast.csv", "a made-up series of months"},
+                             {"classify", "classify.csv", "made-up texts with their classes"},
+                             {"language-model", "language-model.txt", "a nursery rhyme"},
+                             {"cell", "forecast.csv", "a made-up series of months"}};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static const Kind *find_kind(Cli *c) {
+    const char *known[KINDS];
+    Str list = str_make(ctx_arena(c->ctx));
+    for (int k = 0; k < KINDS; k++) {
+        if (!strcmp(kinds[k].name, c->arg[0])) return &kinds[k];
+        known[k] = kinds[k].name;
+        str_printf(&list, "%s%s", k == 0 ? "" : k + 1 < KINDS ? ", " : " or ", known[k]);
+    }
+    const char *near = nearest_name(c->arg[0], known, KINDS);
+    cli_usage(c, "new writes %s, not '%.40s'%s%s%s", list.at, c->arg[0], near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    return NULL;
+}
+
+/* A name of the language, since the model and its files are called so. */
+static bool good_name(const char *name) {
+    if (!isalpha((unsigned char)*name) || strlen(name) > 60) return false;
+    for (; *name; name++)
+        if (!isalnum((unsigned char)*name) && *name != '_') return false;
+    return true;
+}
+
+static void put_named(Str *s, const char *text, const char *name) {
+    for (const char *at; (at = strstr(text, "NAME")); text = at + 4) {
+        str_putn(s, text, (size_t)(at - text));
+        str_put(s, name);
+    }
+    str_put(s, text);
+}
+
+/* Both files or none: neither may be there. */
+static bool is_free(Cli *c, const char *path) {
+    if (access(path, F_OK) != 0) return true;
+    diag_error(c->ctx, 1, (Span){0, 0}, "%s is there already; nothing was written", path);
+    return false;
+}
+
+CliExit cmd_new(Cli *c) {
+    Arena *a = ctx_arena(c->ctx);
+    const Kind *k = find_kind(c);
+    if (!k) return CLI_USAGE;
+    const char *name = c->arg[1], *folder = std_folder(a), *to = cli_get(c, OPT_OUT);
+    if (!good_name(name)) return cli_usage(c, "a model's name is letters, digits and _, and begins with a letter; not '%.40s'", name);
+    const char *base = to ? arena_printf(a, "%s/%s", to, name) : name;
+    const char *model = arena_printf(a, "%s.rondo", base), *data = arena_printf(a, "%s%s", base, strrchr(k->data, '.'));
+    char *text, *values;
+    size_t n, nvalues;
+    Str s = str_make(a);
+    if (!is_free(c, model) || !is_free(c, data) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s.rondo", folder, k->name), &text, &n) ||
+        !file_read(c->ctx, a, arena_printf(a, "%s/new/%s", folder, k->data), &values, &nvalues))
+        return CLI_INPUT;
+    put_named(&s, text, name);
+    if (!file_write(c->ctx, data, values, nvalues)) return CLI_INPUT;
+    if (!file_write(c->ctx, model, s.at, s.n)) {
+        unlink(data);
+        return CLI_INPUT;
+    }
+    printf("%s: a model to change as you like\n%s: %s, to be replaced by yours\nnext: rondo train %s\n", model, data, k->what, model);
+    return CLI_OK;
+}
