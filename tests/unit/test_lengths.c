@@ -1,8 +1,10 @@
 /* Lengths: every cell of std/, as its files list them, forward, reversed and both ways. A ragged batch has the outputs and the final
    states of its examples run one by one, bit for bit in f64 and in f32, and their gradients, added, to rounding; what stands
    in the padding (NaN, tokens of no table) changes nothing. A model that only goes forward may be cut anywhere in time.
+   All that is asked of a cell in one float is one program for a compiler: the tiles are shared.
 
-   usage: test_lengths [--verbose] [CELL ..] */
+   usage: test_lengths [--engine loops|jit|c] [--every N] [--cc COMMAND] [--verbose] [CELL ..]
+   --every N: each N-th cell, in one direction and one float, by turns. */
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -21,12 +23,14 @@ static const int64_t lengths[2][BATCH] = {{3, 5, 1, 4}, {2, 1, 4, 3}}; /* of T a
 
 static int passed, failed, streamed;
 static bool verbose;
+static int every; /* 0: all of all */
+static EngineOptions options = {.kind = ENGINE_LOOPS, .cache_dir = ""};
 
-static bool check(bool ok, const char *cell, Way way, const char *what) {
+static bool check(bool ok, const char *cell, bool f64, const char *way, const char *what) {
     if (ok) passed++;
     else {
         failed++;
-        printf("FAILED: %s, %s: %s\n", cell, way_name[way], what);
+        printf("FAILED: %s, %s, %s: %s\n", cell, f64 ? "f64" : "f32", way, what);
     }
     return ok;
 }
@@ -105,9 +109,20 @@ static char *model_of(Ctx *ctx, Arena *a, const AstDecl *d, Way way) {
 typedef struct {
     const Module *m;
     LProgram *p;
+    JoinPart part;
     int rows; /* of the loss: 1 + which of `lengths`; 0: an example each */
     bool seq; /* the output */
 } Built;
+
+/* A cell in one float. */
+typedef struct {
+    Ctx *ctx;
+    Arena a;
+    const char *cell, *text[WAYS];
+    bool f64, built[WAYS], streams;
+    Built whole[WAYS], one[WAYS], stream; /* a ragged batch; examples of equal lengths; the same, forward only */
+    Engine *e; /* NULL: the interpreter */
+} Case;
 
 static bool build(Ctx *ctx, Arena *a, const char *text, BuildOptions o, bool grad, bool f64, Built *b) {
     Program *q = frontend_load(ctx, a, "cell.rondo", &(FrontendOptions){.std_dir = "std", .text = text});
@@ -238,9 +253,9 @@ static bool same_roots(const Module *m, const EvalIn *batch, const EvalIn *one, 
     return true;
 }
 
-static const double **run(const Built *x, Arena *a, const EvalIn *in) {
+static const double **run(const Case *c, Arena *a, const Built *x, const EvalIn *in) {
     const double **out = NEW_N(a, const double *, x->m->graph.at[0]->root.n + 1);
-    return program_run(x->m, x->p, NULL, a, in, 1, out) ? out : NULL;
+    return program_run_part(x->m, x->p, c->e, c->e ? &x->part : NULL, a, in, 1, out) ? out : NULL;
 }
 
 /* Gradients of the parameters: the batch's is the mean of the examples', each by its share of the rows. */
@@ -257,44 +272,30 @@ static bool same_gradients(const Module *m, const double **whole, const double *
     return worst <= bar * scale;
 }
 
-static bool test_examples(Ctx *ctx, const char *cell, const char *text, Way way, bool f64) {
-    Arena a = arena_make(ctx);
-    BuildOptions o = {.training = true, .external_states = true, .ragged = true};
-    Built whole, one;
-    bool ok = build(ctx, &a, text, o, true, f64, &whole);
-    o.ragged = false;
-    ok = ok && build(ctx, &a, text, o, true, f64, &one);
-    if (!check(ok, cell, way, "it compiles")) {
-        Str s = str_make(&a);
-        diag_render(ctx, &s, false);
-        printf("%s%s", text, s.at ? s.at : "");
-        diag_clear(ctx);
-        arena_free(&a);
-        return false;
-    }
-    bool seq = whole.seq;
-    const Graph *g = whole.m->graph.at[0];
-    EvalIn batch = draw_batch(whole.m, &a);
-    const double **y = run(&whole, &a, &batch), **sum = NEW_N(&a, const double *, g->root.n + 1);
+static void test_examples(const Case *c, Way way) {
+    Arena a = arena_make(c->ctx);
+    const Built *whole = &c->whole[way], *one = &c->one[way];
+    const Graph *g = whole->m->graph.at[0];
+    EvalIn batch = draw_batch(whole->m, &a);
+    const double **y = run(c, &a, whole, &batch), **sum = NEW_N(&a, const double *, g->root.n + 1);
     double rows = 0;
     bool same = y != NULL;
-    for (int64_t b = 0; b < BATCH; b++) rows += share(&whole, b);
+    for (int64_t b = 0; b < BATCH; b++) rows += share(whole, b);
     for (int64_t b = 0; b < BATCH && same; b++) {
         int64_t id[BATCH];
-        EvalIn in = part_of(one.m, whole.m, &a, &batch, b, 1, 0, lengths[0][b], id);
-        const double **x = run(&one, &a, &in);
-        same = x && same_roots(one.m, &batch, &in, y, x, b, 0, true);
+        EvalIn in = part_of(one->m, whole->m, &a, &batch, b, 1, 0, lengths[0][b], id);
+        const double **x = run(c, &a, one, &in);
+        same = x && same_roots(one->m, &batch, &in, y, x, b, 0, true);
         for (uint32_t r = 0; r < g->root.n && same; r++) {
             if (g->root.at[r].kind != ROOT_GRAD_PARAM) continue;
-            if (!sum[r]) sum[r] = NEW_N(&a, double, root_size(one.m, r, &in) + 1);
-            for (int64_t i = 0; i < root_size(one.m, r, &in); i++)
-                ((double *)sum[r])[i] += x[r][i] * share(&whole, b) / rows;
+            if (!sum[r]) sum[r] = NEW_N(&a, double, root_size(one->m, r, &in) + 1);
+            for (int64_t i = 0; i < root_size(one->m, r, &in); i++)
+                ((double *)sum[r])[i] += x[r][i] * share(whole, b) / rows;
         }
     }
-    check(same, cell, way, f64 ? "f64: the bits of its examples one by one" : "f32: the bits of its examples one by one");
-    if (same) check(same_gradients(whole.m, y, sum, &batch, f64 ? 1e-12 : 2e-5), cell, way, "the gradients of its examples");
+    check(same, c->cell, c->f64, way_name[way], "the bits of its examples one by one");
+    if (same) check(same_gradients(whole->m, y, sum, &batch, c->f64 ? 1e-12 : 2e-5), c->cell, c->f64, way_name[way], "the gradients of its examples");
     arena_free(&a);
-    return seq;
 }
 
 /* Steps see only the steps before them. */
@@ -316,30 +317,78 @@ static bool streams(const Module *m) {
     return m->state.n > 0 && m->axis[1].kind == AXIS_TIME;
 }
 
-static void test_cuts(Ctx *ctx, const char *cell, const char *text, bool f64) {
-    Arena a = arena_make(ctx);
-    Built x;
-    BuildOptions o = {.external_states = true};
+static void test_cuts(const Case *c) {
+    Arena a = arena_make(c->ctx);
+    const Built *x = &c->stream;
+    const Graph *g = x->m->graph.at[0];
+    EvalIn batch = draw_batch(x->m, &a);
     int64_t id[BATCH];
-    if (build(ctx, &a, text, o, false, f64, &x) && streams(x.m)) {
-        const Graph *g = x.m->graph.at[0];
-        EvalIn batch = draw_batch(x.m, &a);
-        const double **y = run(&x, &a, &batch);
-        bool same = y != NULL;
-        streamed++;
-        for (int64_t cut = 1; cut < STEPS && same; cut++) {
-            EvalIn head = part_of(x.m, x.m, &a, &batch, 0, BATCH, 0, cut, id), tail = part_of(x.m, x.m, &a, &batch, 0, BATCH, cut, STEPS - cut, id);
-            const double **h = run(&x, &a, &head), **t;
-            for (uint32_t r = 0; h && r < g->root.n; r++)
-                if (g->root.at[r].kind == ROOT_FINAL) tail.input[x.m->state.at[g->root.at[r].index].input - 1] = h[r];
-            t = h ? run(&x, &a, &tail) : NULL;
-            same = t && same_roots(x.m, &batch, &head, y, h, 0, 0, false) && same_roots(x.m, &batch, &tail, y, t, 0, cut, true);
-        }
-        check(same, cell, FORWARD, f64 ? "f64: cut anywhere in time" : "f32: cut anywhere in time");
-        if (verbose) printf("%s: streams\n", cell);
+    const double **y = run(c, &a, x, &batch);
+    bool same = y != NULL;
+    streamed++;
+    for (int64_t cut = 1; cut < STEPS && same; cut++) {
+        EvalIn head = part_of(x->m, x->m, &a, &batch, 0, BATCH, 0, cut, id), tail = part_of(x->m, x->m, &a, &batch, 0, BATCH, cut, STEPS - cut, id);
+        const double **h = run(c, &a, x, &head), **t;
+        for (uint32_t r = 0; h && r < g->root.n; r++)
+            if (g->root.at[r].kind == ROOT_FINAL) tail.input[x->m->state.at[g->root.at[r].index].input - 1] = h[r];
+        t = h ? run(c, &a, x, &tail) : NULL;
+        same = t && same_roots(x->m, &batch, &head, y, h, 0, 0, false) && same_roots(x->m, &batch, &tail, y, t, 0, cut, true);
     }
-    diag_clear(ctx);
+    check(same, c->cell, c->f64, "streamed", "cut anywhere in time");
+    if (verbose) printf("%s: streams\n", c->cell);
     arena_free(&a);
+}
+
+/* ---- one cell --------------------------------------------------------------------------------------------------------------------- */
+
+static void build_way(Case *c, const AstDecl *d, Way way) {
+    BuildOptions o = {.training = true, .external_states = true, .ragged = true}, equal = {.training = true, .external_states = true};
+    const char *text = c->text[way] = model_of(c->ctx, &c->a, d, way);
+    if (verbose) printf("%s", text);
+    c->built[way] = build(c->ctx, &c->a, text, o, true, c->f64, &c->whole[way]) && build(c->ctx, &c->a, text, equal, true, c->f64, &c->one[way]);
+    if (check(c->built[way], c->cell, c->f64, way_name[way], "it compiles")) return;
+    Str s = str_make(&c->a);
+    diag_render(c->ctx, &s, false);
+    printf("%s%s", text, s.at ? s.at : "");
+    diag_clear(c->ctx);
+}
+
+/* Programs are joined for a compiler, which then starts once. */
+static bool make_engine(Case *c) {
+    LProgram *all = NEW(&c->a, LProgram);
+    if (options.kind == ENGINE_LOOPS) return true;
+    for (int way = FORWARD; way < WAYS; way++) {
+        if (!c->built[way]) continue;
+        if (!all->ctx) {
+            const LProgram *q = c->whole[way].p;
+            *all = (LProgram){.ctx = c->ctx, .arena = &c->a, .name = q->name, .f64 = q->f64, .V = q->V};
+        }
+        join_add(all, c->whole[way].p, &c->whole[way].part);
+        join_add(all, c->one[way].p, &c->one[way].part);
+    }
+    if (c->streams) join_add(all, c->stream.p, &c->stream.part);
+    c->e = all->ctx ? engine_make(c->ctx, all, &options) : NULL;
+    return check(c->e != NULL, c->cell, c->f64, "all ways", "an engine is made");
+}
+
+/* only: one direction; WAYS: all. One value for a sequence has no direction. */
+static void test_cell(Ctx *ctx, const AstDecl *d, bool f64, Way only) {
+    Case c = {.ctx = ctx, .a = arena_make(ctx), .cell = name_str(ctx, d->name), .f64 = f64};
+    build_way(&c, d, FORWARD);
+    bool seq = c.built[FORWARD] && c.whole[FORWARD].seq;
+    for (int way = REVERSED; way < WAYS && seq; way++)
+        if (only == WAYS || way == (int)only) build_way(&c, d, (Way)way);
+    if (c.built[FORWARD])
+        c.streams = build(ctx, &c.a, c.text[FORWARD], (BuildOptions){.external_states = true}, false, f64, &c.stream) && streams(c.stream.m);
+    if (only != WAYS && only != FORWARD && seq) c.built[FORWARD] = false;
+    if (make_engine(&c)) {
+        for (int way = FORWARD; way < WAYS; way++)
+            if (c.built[way]) test_examples(&c, (Way)way);
+        if (c.streams) test_cuts(&c);
+    }
+    if (c.e) engine_destroy(c.e);
+    diag_clear(ctx);
+    arena_free(&c.a);
 }
 
 /* ---- all cells -------------------------------------------------------------------------------------------------------------------- */
@@ -351,31 +400,45 @@ static bool wanted(const char *name, char **only, int n) {
 }
 
 static void test_file(const char *path, char **only, int n) {
+    static int turn;
     Ctx *ctx = ctx_make(NULL);
     Arena a = arena_make(ctx);
     const Source *src = source_read(ctx, path);
     AstFile *f = src ? parse_file(ctx, &a, src) : NULL;
     for (uint32_t i = 0; f && i < f->decls.n; i++) {
         const AstDecl *d = f->decls.at[i];
-        const char *name = name_str(ctx, d->name);
-        if (d->kind != AST_CELL || !wanted(name, only, n)) continue;
-        bool seq = true;
-        for (int way = FORWARD; way < WAYS && seq; way++) { /* one value for a sequence has no direction */
-            const char *text = model_of(ctx, &a, d, (Way)way);
-            if (verbose && n) printf("%s", text);
-            for (int f64 = 0; f64 < 2; f64++) seq = test_examples(ctx, name, text, (Way)way, f64);
-            for (int f64 = 0; f64 < 2 && way == FORWARD; f64++) test_cuts(ctx, name, text, f64);
-        }
+        if (d->kind != AST_CELL || !wanted(name_str(ctx, d->name), only, n)) continue;
+        int k = every && turn++ % every == 0 ? turn / every : -1;
+        for (int f64 = 0; f64 < 2; f64++)
+            if (!every) test_cell(ctx, d, f64, WAYS);
+            else if (k >= 0 && f64 == k / WAYS % 2) test_cell(ctx, d, f64, (Way)(k % WAYS));
     }
-    check(f != NULL, path, FORWARD, "the file is read");
+    if (!f) failed++, printf("FAILED: %s is not read\n", path);
     arena_free(&a);
     ctx_destroy(ctx);
 }
 
+static bool engine_kind(const char *name) {
+    static const char *const kind[] = {[ENGINE_JIT] = "jit", [ENGINE_C] = "c", [ENGINE_LOOPS] = "loops"};
+    for (size_t k = 0; k < sizeof kind / sizeof *kind; k++) {
+        if (strcmp(kind[k], name) != 0) continue;
+        options.kind = (EngineKind)k;
+        return true;
+    }
+    return false;
+}
+
 int main(int argc, char **argv) {
-    int n = argc - 1;
     char **only = argv + 1;
-    if (n && !strcmp(only[0], "--verbose")) verbose = true, only++, n--;
+    int n = 0;
+    for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "--verbose")) verbose = true;
+        else if (!strcmp(argv[i], "--every") && i + 1 < argc) every = atoi(argv[++i]);
+        else if (!strcmp(argv[i], "--engine") && i + 1 < argc && engine_kind(argv[i + 1])) i++;
+        else if (!strcmp(argv[i], "--cc") && i + 1 < argc) options.cc = argv[++i];
+        else if (argv[i][0] == '-') return fprintf(stderr, "test_lengths: %s\n", argv[i]), 2;
+        else only[n++] = argv[i];
+    }
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     DIR *dir = opendir("std");
     for (struct dirent *e; dir && (e = readdir(dir)) != NULL;) {
@@ -386,7 +449,7 @@ int main(int argc, char **argv) {
         test_file(path, only, n);
     }
     if (dir) closedir(dir);
-    if (!n) check(streamed >= 2 * 10, "std", FORWARD, "at least ten cells stream");
+    if (!n && streamed < (every ? 20 / every : 40)) failed++, printf("FAILED: too few cells stream\n");
     printf("%d cells and floats stream\n%d passed, %d failed\n", streamed, passed, failed);
     return failed != 0;
 }
