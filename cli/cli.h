@@ -62,6 +62,8 @@ bool cli_model_options(Cli *c, ModelOptions *o);
 bool cli_weights(Cli *c, Model *m, bool needed, CliExit *rc);
 /* A status of rondo.h: its message as a diagnostic when the context has none, and the exit code. */
 CliExit cli_result(Cli *c, Model *m, rondo_status s);
+/* The class that row b of an output of n scores (one a class; n = 1: the probability of class 1) speaks for; -1: it is none of that. */
+double cli_class(const Model *m, const Array *x, int64_t b, int64_t n);
 
 /* Multiplications and additions of a module at given sizes of its axes. */
 typedef struct {
@@ -86,6 +88,7 @@ CliExit cmd_check(Cli *c);
 CliExit cmd_fmt(Cli *c);
 CliExit cmd_train(Cli *c);
 CliExit cmd_eval(Cli *c);
+CliExit cmd_plot(Cli *c);
 CliExit cmd_predict(Cli *c);
 CliExit cmd_generate(Cli *c);
 CliExit cmd_run(Cli *c);

@@ -24,7 +24,8 @@ static const Kind *find_kind(Cli *c) {
         str_printf(&list, "%s%s", k == 0 ? "" : k + 1 < KINDS ? ", " : " or ", known[k]);
     }
     const char *near = nearest_name(c->arg[0], known, KINDS);
-    cli_usage(c, "new writes %s, not '%.40s'%s%s%s", list.at, c->arg[0], near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+    cli_usage(c, "new writes %s, not '%.40s'%s%s%s", list.at, c->arg[0], near ? "; did you mean '" : "", near ? near : "",
+              near ? "'?" : "");
     return NULL;
 }
 
@@ -56,13 +57,15 @@ CliExit cmd_new(Cli *c) {
     const Kind *k = find_kind(c);
     if (!k) return CLI_USAGE;
     const char *name = c->arg[1], *folder = std_folder(a), *to = cli_get(c, OPT_OUT);
-    if (!good_name(name)) return cli_usage(c, "a model's name is letters, digits and _, and begins with a letter; not '%.40s'", name);
+    if (!good_name(name))
+        return cli_usage(c, "a model's name is letters, digits and _, and begins with a letter; not '%.40s'", name);
     const char *base = to ? arena_printf(a, "%s/%s", to, name) : name;
     const char *model = arena_printf(a, "%s.rondo", base), *data = arena_printf(a, "%s%s", base, strrchr(k->data, '.'));
     char *text, *values;
     size_t n, nvalues;
     Str s = str_make(a);
-    if (!is_free(c, model) || !is_free(c, data) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s.rondo", folder, k->name), &text, &n) ||
+    if (!is_free(c, model) || !is_free(c, data) ||
+        !file_read(c->ctx, a, arena_printf(a, "%s/new/%s.rondo", folder, k->name), &text, &n) ||
         !file_read(c->ctx, a, arena_printf(a, "%s/new/%s", folder, k->data), &values, &nvalues))
         return CLI_INPUT;
     put_named(&s, text, name);
@@ -71,6 +74,7 @@ CliExit cmd_new(Cli *c) {
         unlink(data);
         return CLI_INPUT;
     }
-    printf("%s: a model to change as you like\n%s: %s, to be replaced by yours\nnext: rondo train %s\n", model, data, k->what, model);
+    printf("%s: a model to change as you like\n%s: %s, to be replaced by yours\nnext: rondo train %s\n", model, data, k->what,
+           model);
     return CLI_OK;
 }

@@ -60,18 +60,6 @@ typedef struct {
     Str *text; /* of each output */
 } Rows;
 
-/* The class that an output of scores (one a class; one: the probability of class 1) speaks for; -1: it is none of that. */
-static double best_class(const Model *m, const Array *x, int64_t b, int64_t n) {
-    const ModelDesc *d = model_desc(m);
-    const PortDesc *y = d->target.n ? &d->target.at[0] : NULL;
-    if (!y || y->seq || (!y->vocab && y->dtype != DT_B) || n != (y->vocab ? y->vocab : 1)) return -1;
-    if (n == 1) return array_get(x, b) > 0.5;
-    int64_t best = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (array_get(x, b * n + i) > array_get(x, b * n + best)) best = i;
-    return (double)best;
-}
-
 static void put_head(Str *s, bool steps, bool classes, int64_t n) {
     str_printf(s, "output,example,part%s%s", classes ? ",truth,class" : "", steps ? ",step" : "");
     for (int64_t i = 0; i < n; i++) str_printf(s, ",%" PRId64, i);
@@ -85,7 +73,7 @@ static bool put_rows(void *arg, uint32_t output, int64_t example, const Array *x
     int64_t row = 1, lines = steps ? steps : 1, most = steps ? x->dim[1] : 1;
     for (int k = 1; k < x->rank; k++) row *= x->dim[k];
     int64_t n = row / most;
-    double class = steps ? -1 : best_class(r->m, x, b, n);
+    double class = steps ? -1 : cli_class(r->m, x, b, n);
     const Array *truth = class >= 0 ? arrays_find(&r->d->array, arena_printf(ctx_arena(r->c->ctx), "target/%s", name_str(r->c->ctx, model_desc(r->m)->target.at[0].name))) : NULL;
     if (!s->n) put_head(s, steps > 0, class >= 0, n);
     for (int64_t t = 0; t < lines; t++) {

@@ -8,8 +8,8 @@
 #include <string.h>
 
 typedef struct {
-    const char *kind, *name, *head; /* "cell", "lstm", "lstm[H, act = tanh](x: [I])" */
-    const char *about; /* the comment, as one line; "" if none */
+    const char *kind, *name, *head;   /* "cell", "lstm", "lstm[H, act = tanh](x: [I])" */
+    const char *about;                /* the comment, as one line; "" if none */
     const char *comment, *text, *end; /* the same in the file: from the comment on, from the declaration on, past its end */
     const char *file;
 } Item;
@@ -74,8 +74,8 @@ static void add_entry(Library *l, const char *file, const char *comment, const c
         }
         while (n && head[n - 1] == ' ') n--;
     }
-    VEC_PUSH(l->a, l->entry) = (Item){kind, arena_strndup(l->a, head, name), arena_strndup(l->a, head, n), about,
-                                        comment, line, end_of(line), file};
+    VEC_PUSH(l->a, l->entry) =
+        (Item){kind, arena_strndup(l->a, head, name), arena_strndup(l->a, head, n), about, comment, line, end_of(line), file};
 }
 
 static bool read_file(Cli *c, Library *l, const char *folder, const char *file) {
@@ -87,8 +87,10 @@ static bool read_file(Cli *c, Library *l, const char *folder, const char *file) 
     VEC_PUSH(l->a, l->summary) = *text == '#' ? joined(l->a, text, next_line(text)) : "";
     for (const char *p = text; *p; p = next_line(p)) {
         if (kind_at(p)) add_entry(l, file, comment ? comment : p, p);
-        if (*p == '#') comment = comment ? comment : p;
-        else comment = NULL;
+        if (*p == '#')
+            comment = comment ? comment : p;
+        else
+            comment = NULL;
     }
     return true;
 }
@@ -191,6 +193,6 @@ CliExit cmd_doc(Cli *c) {
     }
     if (s.n) return cli_write(c, NULL, s.at, s.n) ? CLI_OK : CLI_INPUT;
     const char *near = nearest_name(c->arg[0], known, l.entry.n);
-    return cli_usage(c, "std has no '%.60s'%s%s%s; `rondo list` shows what it has", c->arg[0], near ? "; did you mean '" : "", near ? near : "",
-                     near ? "'?" : "");
+    return cli_usage(c, "std has no '%.60s'%s%s%s; `rondo list` shows what it has", c->arg[0], near ? "; did you mean '" : "",
+                     near ? near : "", near ? "'?" : "");
 }

@@ -101,6 +101,17 @@ bool cli_choice(Cli *c, Opt o, const char *const *word, int *out) {
     return false;
 }
 
+double cli_class(const Model *m, const Array *x, int64_t b, int64_t n) {
+    const ModelDesc *d = model_desc(m);
+    const PortDesc *y = d->target.n ? &d->target.at[0] : NULL;
+    if (!y || y->seq || (!y->vocab && y->dtype != DT_B) || n != (y->vocab ? y->vocab : 1)) return -1;
+    if (n == 1) return array_get(x, b) > 0.5;
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (array_get(x, b * n + i) > array_get(x, b * n + best)) best = i;
+    return (double)best;
+}
+
 CliExit cli_status(const Cli *c) {
     CliExit worst = CLI_OK;
     for (uint32_t i = 0; i < diag_count(c->ctx); i++) {

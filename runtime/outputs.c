@@ -1,7 +1,8 @@
-/* outputs: a model's outputs for the examples of a data set, batch by batch. */
+/* outputs: a model's outputs for the examples of a data set, batch by batch; single examples, and texts as examples. */
 #include <string.h>
 
 #include "runtime/records.h"
+#include "runtime/text.h"
 
 typedef struct {
     Model *m;
@@ -68,4 +69,59 @@ const char *data_class(const Model *m, Arena *a, double v) {
     const Fitted *f = m->fitted;
     if (f && v >= 0 && v < f->nclass) return f->class_name[(int64_t)v];
     return arena_printf(a, "%g", v);
+}
+
+/* ---- single examples ---------------------------------------------------------------------------------------------------- */
+
+bool dataset_example(Model *m, const Dataset *d, int64_t example, Arena *a, Arrays *out) {
+    Batch b = {0};
+    bool ok = batch_fill(&b, m->ctx, d, 1, &example);
+    for (uint32_t i = 0; ok && i < b.array.array.n; i++) {
+        const Array *x = &b.array.array.at[i];
+        int64_t dim[RONDO_MAX_RANK];
+        memcpy(dim, x->dim, sizeof dim);
+        dim[0] = 1;
+        Array *y = arrays_add(a, out, arena_strdup(a, x->name), x->type, x->rank, dim);
+        int64_t row = b.row ? b.row[0] : 0, n = y ? array_count(y) : 0;
+        ok = y != NULL;
+        if (ok) memcpy(y->data, (const char *)x->data + (size_t)(row * n) * rondo_type_size(x->type), (size_t)n * rondo_type_size(x->type));
+    }
+    batch_free(&b);
+    return ok;
+}
+
+bool data_text(Model *m, Arena *a, const char *text, Arrays *out) {
+    const Vocabulary *v = m->fitted ? m->fitted->vocabulary : NULL;
+    const PortDesc *in = m->desc->input.n == 1 ? &m->desc->input.at[0] : NULL;
+    const char *at = text, *end = text + strlen(text), *p;
+    size_t size;
+    VEC(int32_t) id = {0};
+    if (!v || !in || !in->seq || !in->vocab) {
+        diag_error(m->ctx, 558, m->desc->span, "a text goes into a model of one input `seq token[V]`, with weights that hold a vocabulary");
+        return false;
+    }
+    while ((p = token_next(v->unit, &at, end, &size))) {
+        int32_t k = size && size <= TOKEN_MAX ? vocabulary_id(v, p, size) : -1;
+        if (k < 0) {
+            diag_error(m->ctx, 620, NOWHERE, "the text, byte %lld: '%s' is not in the vocabulary", (long long)(p - text) + 1,
+                       escape_token(a, p, size ? size : 1));
+            return false;
+        }
+        VEC_PUSH(a, id) = k;
+    }
+    if (!id.n) {
+        diag_error(m->ctx, 554, NOWHERE, "the text is empty");
+        return false;
+    }
+    Array *x = arrays_add(a, out, arena_printf(a, "input/%s", name_str(m->ctx, in->name)), RONDO_I32, 2, (int64_t[]){1, id.n});
+    if (x) memcpy(x->data, id.at, id.n * sizeof *id.at);
+    return x != NULL;
+}
+
+const char *data_token(const Model *m, Arena *a, int64_t id) {
+    const Vocabulary *v = m->fitted ? m->fitted->vocabulary : NULL;
+    if (!v || id < 0 || id >= v->n) return NULL;
+    if (id == v->padding || id == v->unknown) return id == v->padding ? "" : "?";
+    if (v->unit == UNIT_BYTES) return arena_printf(a, "%c", id > ' ' && id < 127 ? (char)id : '.');
+    return v->token[id];
 }

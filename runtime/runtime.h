@@ -284,6 +284,12 @@ bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char
 typedef bool (*OutputsFn)(void *arg, uint32_t output, int64_t example, const Array *x, int64_t b, int64_t steps);
 bool dataset_outputs(Model *m, const Dataset *d, OutputsFn fn, void *arg);
 const char *data_class(const Model *m, Arena *a, double v); /* name of a class of the first target, or its number */
+/* One example with its inputs and targets, as for run_arrays. */
+bool dataset_example(Model *m, const Dataset *d, int64_t example, Arena *a, Arrays *out);
+/* A text as the model's only input of tokens; and the text of a token. Both need the vocabulary that came with the weights; without one
+   data_token is NULL. */
+bool data_text(Model *m, Arena *a, const char *text, Arrays *out);
+const char *data_token(const Model *m, Arena *a, int64_t id);
 
 /* Order of the examples of an epoch: a permutation of 0..n-1, a function of seed and epoch alone. */
 void shuffle_order(uint64_t seed, uint64_t epoch, int64_t n, int64_t *order);

@@ -20,30 +20,8 @@ echo "== 2. training"
 
 echo "== 3. forecasting: one year ahead, and ten years past the end"
 "$RONDO" predict "$M" -w "$OUT/sunspots.safetensors" --future 10 -o "$OUT/forecast.csv"
-# Persistence says: next year is like this year.
-awk -F, '$4 == "test" { n++; e += ($3 - $2) ^ 2; p += (last - $2) ^ 2 } { last = $2 }
-    END { printf "    test RMSE %.2f sunspots over %d years; persistence forecast %.2f\n", sqrt(e / n), n, sqrt(p / n) }' \
-    "$OUT/forecast.csv"
-
 if command -v gnuplot >/dev/null; then
-    gnuplot <<END
-set terminal svg size 900,360 font "sans-serif,13" background rgb "white"
-set output "$OUT/sunspots.svg"
-set datafile separator ","
-set title "Sunspots: one-year-ahead forecast on years the network has not seen, then ten years on its own"
-set xlabel "year"
-set ylabel "sunspots"
-set xrange [1925:2020]
-set yrange [0:*]
-set key top left
-set grid ytics lc rgb "#dddddd"
-start = real(system("awk -F, '\$4 == \"test\" { print \$1; exit }' $OUT/forecast.csv"))
-set arrow from first start, graph 0 to first start, graph 1 nohead dashtype 2 lc rgb "#888888"
-plot "$OUT/forecast.csv" every ::1 using 1:2 with lines lw 2 lc rgb "#999999" title "truth", \\
-     "" every ::1 using 1:(strcol(4) eq "test" ? column(3) : NaN) with lines lw 2 lc rgb "#c03020" title "forecast", \\
-     "" every ::1 using 1:(strcol(4) eq "future" ? column(3) : NaN) with lines lw 2 dashtype 3 lc rgb "#c03020" title "future"
-END
-    echo "    picture: $OUT/sunspots.svg"
+    "$RONDO" plot forecast "$M" -w "$OUT/sunspots.safetensors" --future 10 -o "$OUT/sunspots.svg" | sed 's/^/    /'
 fi
 
 echo "== 4. the trained network as C"

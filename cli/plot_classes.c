@@ -1,0 +1,298 @@
+/* plot confusion, roc: what a classifier makes of the examples that test. plot attention: what it looks at in one of them. */
+#include "cli/plot.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    Cli *cli;
+    Model *m;
+    Dataset d;
+    int64_t from, n, classes; /* examples from `from` on */
+    uint32_t output;          /* the scores */
+    double *score;            /* [n, classes]: probabilities */
+    int64_t *truth, *said;    /* [n] */
+} Classes;
+
+static const PortDesc *class_target(const Model *m) {
+    const ModelDesc *d = model_desc(m);
+    const PortDesc *y = d->target.n ? &d->target.at[0] : NULL;
+    return y && !y->seq && (y->vocab || y->dtype == DT_B) && y->rank == 0 ? y : NULL;
+}
+
+static int64_t features(const PortDesc *p) {
+    int64_t n = 1;
+    for (int k = 0; k < p->rank; k++) n *= p->dim[k];
+    return n;
+}
+
+static bool take(void *arg, uint32_t output, int64_t example, const Array *x, int64_t b, int64_t steps) {
+    Classes *k = arg;
+    if (output != k->output || example < k->from || steps) return true;
+    double *score = k->score + (example - k->from) * k->classes, sum = 0, most = -INFINITY, least = INFINITY;
+    int64_t width = class_target(k->m)->vocab ? k->classes : 1;
+    k->said[example - k->from] = (int64_t)cli_class(k->m, x, b, width);
+    for (int64_t i = 0; i < width; i++) {
+        score[i] = array_get(x, b * width + i);
+        sum += score[i];
+        most = fmax(most, score[i]);
+        least = fmin(least, score[i]);
+    }
+    if (width == 1) { /* the probability of class 1 */
+        score[1] = score[0];
+        score[0] = 1 - score[0];
+    } else if (least < 0 || fabs(sum - 1) > 1e-3) { /* logits */
+        sum = 0;
+        for (int64_t i = 0; i < width; i++) sum += score[i] = exp(score[i] - most);
+        for (int64_t i = 0; i < width; i++) score[i] /= sum;
+    }
+    return true;
+}
+
+/* The output of a score for each class; of a bool, of one. */
+static bool find_output(Classes *k, const PortDesc *y) {
+    const ModelDesc *d = model_desc(k->m);
+    for (k->output = 0; k->output < d->output.n; k->output++) {
+        const PortDesc *o = &d->output.at[k->output];
+        int64_t n = features(o);
+        if (!o->seq && o->dtype == DT_F && n == (y->vocab ? k->classes : 1)) return true;
+    }
+    return false;
+}
+
+static bool classify(Plot *p, Model *m, const char *data, Classes *k) {
+    Ctx *ctx = p->cli->ctx;
+    Arena *a = ctx_arena(ctx);
+    const PortDesc *y = class_target(m);
+    *k = (Classes){.cli = p->cli, .m = m, .classes = y && y->vocab ? y->vocab : 2};
+    if (!y || !find_output(k, y)) {
+        diag_error(ctx, 552, model_desc(m)->span,
+                   "'%s' does not classify: it needs a target bool or token[K], one for each example, and an output of a score "
+                   "for each class",
+                   rondo_name(m));
+        return false;
+    }
+    if (!dataset_load(m, data, a, data != NULL, &k->d)) return false;
+    const Array *truth = arrays_find(&k->d.array, arena_printf(a, "target/%s", name_str(ctx, y->name)));
+    if (!truth) {
+        diag_error(ctx, 554, (Span){0, 0}, "these data do not say which class is right");
+        return false;
+    }
+    k->from = data ? 0 : k->d.train + k->d.valid;
+    if (k->from == k->d.n) k->from = k->d.valid ? k->d.train : 0; /* as `rondo eval` */
+    k->n = k->d.n - k->from;
+    k->score = NEW_N(a, double, k->n * k->classes + 1);
+    k->said = NEW_N(a, int64_t, k->n + 1);
+    k->truth = NEW_N(a, int64_t, k->n + 1);
+    for (int64_t i = 0; i < k->n; i++) k->truth[i] = (int64_t)array_get(truth, k->from + i);
+    return dataset_outputs(m, &k->d, take, k);
+}
+
+/* ---- confusion ---------------------------------------------------------------------------------------------------------- */
+
+static void put_class_tics(Plot *p, const Classes *k, const char *axis) {
+    Arena *a = ctx_arena(p->cli->ctx);
+    str_printf(&p->script, "set %stics (", axis);
+    for (int64_t i = 0; i < k->classes; i++) {
+        str_put(&p->script, i ? ", " : "");
+        plot_text(&p->script, data_class(k->m, a, (double)i));
+        str_printf(&p->script, " %lld", (long long)i);
+    }
+    str_printf(&p->script, ")%s\n", *axis == 'x' ? " rotate by -35" : "");
+}
+
+bool plot_confusion(Plot *p, Model *m, const char *data) {
+    Classes k;
+    if (!classify(p, m, data, &k)) return false;
+    int64_t K = k.classes, right = 0, *count = NEW_N(ctx_arena(p->cli->ctx), int64_t, K * K + 1);
+    for (int64_t i = 0; i < k.n; i++) {
+        count[k.truth[i] * K + k.said[i]]++;
+        right += k.truth[i] == k.said[i];
+    }
+    str_put(&p->data, "$cells << E\n"); /* said, truth, share of the truth's examples, number */
+    for (int64_t t = 0; t < K; t++) {
+        int64_t all = 0;
+        for (int64_t s = 0; s < K; s++) all += count[t * K + s];
+        for (int64_t s = 0; s < K; s++)
+            str_printf(&p->data, "%lld,%lld,%.6g,%lld\n", (long long)s, (long long)t,
+                       all ? (double)count[t * K + s] / (double)all : 0, (long long)count[t * K + s]);
+    }
+    str_put(&p->data, "E\n");
+    p->width = 420 + (int)(K < 30 ? K : 30) * 40;
+    p->height = 260 + (int)(K < 30 ? K : 30) * 40;
+    put_class_tics(p, &k, "x");
+    put_class_tics(p, &k, "y");
+    str_printf(&p->script,
+               "set title '%lld of %lld right'\nset xlabel 'the model says'\nset ylabel 'truth'\n"
+               "set yrange [%g:-0.5]\nset xrange [-0.5:%g]\nset cbrange [0:1]\nset cblabel 'share of the class'\n"
+               "set palette defined (0 '#ffffff', 1 '#3070b0')\nunset grid\nunset key\n"
+               "plot $cells using 1:2:3 with image",
+               (long long)right, (long long)k.n, (double)K - 0.5, (double)K - 0.5);
+    if (K <= 40) str_put(&p->script, ", '' using 1:2:4 with labels");
+    str_putc(&p->script, '\n');
+    str_printf(&p->said, "%lld examples, %lld right, in %lld classes", (long long)k.n, (long long)right, (long long)K);
+    return true;
+}
+
+/* ---- roc ---------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    double score;
+    bool positive;
+} Ranked;
+
+static int by_score(const void *a, const void *b) {
+    const Ranked *x = a, *y = b;
+    return x->score == y->score ? 0 : x->score < y->score ? 1 : -1;
+}
+
+/* Of class c against the others; examples of one score are one corner. The area, or NaN where one side is empty. */
+static double put_roc(Plot *p, const Classes *k, int64_t c, Ranked *rank) {
+    double positive = 0, tp = 0, fp = 0, area = 0, x = 0, y = 0;
+    for (int64_t i = 0; i < k->n; i++) {
+        rank[i] = (Ranked){k->score[i * k->classes + c], k->truth[i] == c};
+        positive += rank[i].positive;
+    }
+    double negative = (double)k->n - positive;
+    if (positive == 0 || negative == 0) return NAN;
+    qsort(rank, (size_t)k->n, sizeof *rank, by_score);
+    str_printf(&p->data, "$roc%lld << E\n0,0\n", (long long)c);
+    for (int64_t i = 0; i < k->n; i++) {
+        if (rank[i].positive)
+            tp++;
+        else
+            fp++;
+        if (i + 1 < k->n && rank[i + 1].score == rank[i].score) continue;
+        area += (fp / negative - x) * (tp / positive + y) / 2;
+        x = fp / negative;
+        y = tp / positive;
+        str_printf(&p->data, "%.6g,%.6g\n", x, y);
+    }
+    str_put(&p->data, "E\n");
+    return area;
+}
+
+bool plot_roc(Plot *p, Model *m, const char *data) {
+    Classes k;
+    if (!classify(p, m, data, &k)) return false;
+    Arena *a = ctx_arena(p->cli->ctx);
+    Ranked *rank = NEW_N(a, Ranked, k.n + 1);
+    Str s = str_make(a);
+    for (int64_t c = k.classes == 2 ? 1 : 0; c < k.classes; c++) {
+        double area = put_roc(p, &k, c, rank);
+        if (isnan(area)) continue;
+        const char *name = arena_printf(a, "%s, AUC %.4f", data_class(m, a, (double)c), area);
+        str_printf(&s, "$roc%lld using 1:2 with lines lw 2 title ", (long long)c);
+        plot_text(&s, name);
+        str_put(&s, ", ");
+        str_printf(&p->said, "%s%s", p->said.n ? "; " : "", name);
+    }
+    if (!s.n) {
+        diag_error(p->cli->ctx, 554, (Span){0, 0}, "all examples are of one class: there is nothing to tell apart");
+        return false;
+    }
+    p->width = 560;
+    p->height = 480;
+    str_printf(
+        &p->script,
+        "set xlabel 'share of the others that are taken for it'\nset ylabel 'share that is found'\nset key bottom right\n"
+        "set xrange [0:1]\nset yrange [0:1]\nplot %sx with lines dashtype 3 lc rgb '#888888' title 'by chance'\n",
+        s.at);
+    return true;
+}
+
+/* ---- attention ---------------------------------------------------------------------------------------------------------- */
+
+/* One input of tokens and what stands in it, or steps by their number. */
+static const char *step_name(Model *m, const Arrays *in, Arena *a, int64_t steps, int64_t t) {
+    for (uint32_t i = 0; i < in->array.n; i++) {
+        const Array *x = &in->array.at[i];
+        bool tokens = !strncmp(x->name, "input/", 6) && x->rank == 2 && x->dim[1] == steps &&
+                      (x->type == RONDO_I32 || x->type == RONDO_I64);
+        const char *text = tokens ? data_token(m, a, (int64_t)array_get(x, t)) : NULL;
+        if (text) return text;
+    }
+    return arena_printf(a, "%lld", (long long)t + 1);
+}
+
+static void put_step_tics(Plot *p, Model *m, const Arrays *in, const char *axis, int64_t steps) {
+    Arena *a = ctx_arena(p->cli->ctx);
+    str_printf(&p->script, "set %stics (", axis);
+    for (int64_t t = 0; t < steps; t++) {
+        str_put(&p->script, t ? ", " : "");
+        plot_text(&p->script, step_name(m, in, a, steps, t));
+        str_printf(&p->script, " %lld", (long long)t);
+    }
+    str_printf(&p->script, ")%s\n", *axis == 'x' ? " rotate by -60" : "");
+}
+
+/* The weights: the first output that has a value, or a row of them, for each step. */
+static const Array *find_weights(Model *m, const Arrays *out) {
+    const ModelDesc *d = model_desc(m);
+    for (uint32_t i = 0; i < d->output.n; i++) {
+        const char *name = name_str(model_ctx(m), d->output.at[i].name);
+        const Array *x = NULL;
+        for (uint32_t k = 0; k < out->array.n; k++)
+            if (!strncmp(out->array.at[k].name, "output/", 7) && !strcmp(out->array.at[k].name + 7, name))
+                x = &out->array.at[k];
+        bool one = x && (x->rank == 2 || (x->rank == 3 && x->dim[2] == 1));
+        if (x && d->output.at[i].seq && (one || (x->rank == 3 && features(&d->output.at[i]) == 1))) return x;
+    }
+    return NULL;
+}
+
+static bool find_example(Plot *p, Model *m, const char *data, const char *text, int64_t example, Arrays *in) {
+    Arena *a = ctx_arena(p->cli->ctx);
+    Dataset d;
+    if (text) return data_text(m, a, text, in);
+    if (!dataset_load(m, data, a, data != NULL, &d)) return false;
+    if (example < 0) example = d.train + d.valid < d.n ? d.train + d.valid : 0;
+    if (example >= d.n) {
+        diag_error(p->cli->ctx, 554, (Span){0, 0}, "there is no example %lld: there are %lld, from 0 on", (long long)example,
+                   (long long)d.n);
+        return false;
+    }
+    return dataset_example(m, &d, example, a, in);
+}
+
+bool plot_attention(Plot *p, Model *m, const char *data, const char *text, int64_t example) {
+    Arena *a = ctx_arena(p->cli->ctx);
+    Arrays in = {0}, out = {0};
+    if (!find_example(p, m, data, text, example, &in) || !run_arrays(m, &(RunOptions){0}, &in, a, &out)) return false;
+    const Array *w = find_weights(m, &out);
+    if (!w) {
+        diag_error(p->cli->ctx, 552, model_desc(m)->span,
+                   "'%s' has no output of attention: a number, or a row of them, for each step", rondo_name(m));
+        diag_help(p->cli->ctx, (Span){0, 0},
+                  "with `look = attention_pool[A]` and `s = look(h)`, `output p, attention = look.alpha` names its weights");
+        return false;
+    }
+    int64_t rows = w->rank == 3 && w->dim[2] > 1 ? w->dim[1] : 1, steps = rows > 1 ? w->dim[2] : w->dim[1], most = 0;
+    str_put(&p->data, "$cells << E\n");
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t t = 0; t < steps; t++) {
+            str_printf(&p->data, "%lld,%lld,%.9g\n", (long long)t, (long long)r, array_get(w, r * steps + t));
+            if (r == 0 && array_get(w, t) > array_get(w, most)) most = t;
+        }
+    str_put(&p->data, "E\n");
+    p->width = 200 + (int)(steps < 60 ? steps : 60) * 28;
+    p->height = rows > 1 ? 200 + (int)(rows < 60 ? rows : 60) * 24 : 320;
+    put_step_tics(p, m, &in, "x", steps);
+    if (rows > 1) {
+        put_step_tics(p, m, &in, "y", rows);
+        str_printf(&p->script,
+                   "set yrange [%g:-0.5]\nset xrange [-0.5:%g]\nset palette defined (0 '#ffffff', 1 '#c03020')\nunset "
+                   "grid\nunset key\n"
+                   "plot $cells using 1:2:3 with image\n",
+                   (double)rows - 0.5, (double)steps - 0.5);
+    } else {
+        str_printf(&p->script,
+                   "set ylabel 'attention'\nset yrange [0:*]\nset xrange [-0.6:%g]\nset boxwidth 0.8\nset style fill "
+                   "solid\nunset key\n"
+                   "plot $cells using 1:3 with boxes lc rgb '#c03020'\n",
+                   (double)steps - 0.4);
+    }
+    str_printf(&p->said, "%lld steps; most on '%s'", (long long)steps, step_name(m, &in, a, steps, most));
+    return true;
+}

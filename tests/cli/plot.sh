@@ -1,0 +1,107 @@
+# rondo plot: the numbers in the scripts are those of predict and eval, the pictures come out whole, and what fails leaves no file.
+. "$SRC/tests/lib.sh"
+M=sunspots.rondo
+cp "$SRC/examples/sunspots.rondo" "$SRC/examples/sunspots.csv" .
+draw=.gp
+if command -v gnuplot >/dev/null; then draw='.gp .svg .png'; fi
+picture() { # NAME.ending: is there and is what its ending says
+    [ -s "$1" ] || fail "$1 is missing"
+    case $1 in
+    *.svg) tail -c 10 "$1" | grep -q '</svg>' || fail "$1 is not whole" ;;
+    *.png) head -c 4 "$1" | grep -q PNG || fail "$1 is no PNG" ;;
+    esac
+    [ "$(ls | grep -c '\.gp\.')" = 0 ] || fail "$(ls): something is left over"
+}
+block() { sed -n "/^\$$1 << E/,/^E\$/p" "$2" | sed '1d;$d'; }
+
+expect 0 "$RONDO" train $M -o w.safetensors --seed 1 --set epochs=20 -q --log a.csv
+expect 0 "$RONDO" train $M -o v.safetensors --seed 2 --set epochs=5 -q --log b.jsonl --set validation=0.1
+for e in $draw; do
+    expect 0 "$RONDO" plot learning a.csv b.jsonl -o learning$e
+    picture learning$e
+    expect 0 "$RONDO" plot forecast $M -w w.safetensors --future 10 -o forecast$e
+    picture forecast$e
+done
+# a curve is the log's column
+block d0_0 learning.gp >curve
+[ "$(wc -l <curve)" = 20 ] || fail "the curve has $(wc -l <curve) epochs"
+awk -F, 'NR == FNR { if (FNR > 1) loss[$1] = $3; next } { d = $2 / loss[$1] - 1; if (d > 1e-6 || d < -1e-6) exit 1 }' a.csv curve || fail "not the log's loss"
+[ "$(block d1_1 learning.gp | wc -l)" = 5 ] || fail "no curve of the validation loss"
+# the forecasts are predict's, persistence is the year before
+expect 0 "$RONDO" predict $M -w w.safetensors --future 10 -o p.csv
+block rows forecast.gp | grep -v NaN >rows
+[ "$(wc -l <rows)" = 60 ] || fail "$(wc -l <rows) forecasts drawn"
+awk -F, 'NR == FNR { truth[$1] = $2; f[$1] = $3; next } { d = $3 - f[$1]; if ($4 != truth[$1 - 1] || $2 != truth[$1] || d > 1e-5 || d < -1e-5) exit 1 }' p.csv rows ||
+    fail "not the forecasts of predict"
+[ "$(block future forecast.gp | tail -n 1 | cut -d, -f1)" = 2018 ] || fail "the future ends elsewhere"
+rmse=$(awk -F, '$4 == "test" { e += ($3 - $2) ^ 2; n++ } END { printf "%.4g", sqrt(e / n) }' p.csv)
+expect 0 "$RONDO" plot forecast $M -w w.safetensors -o x.gp
+says out "60 forecasts of the test part, RMSE $rmse; persistence 32.9"
+
+# a classifier with attention
+awk 'BEGIN { print "text,side"; for (i = 0; i < 60; i++) { w = i % 3 == 0 ? "good" : "bad"; if (i % 7 == 0) w = "fine"
+    print "it was a " w " day number " i % 5 "," (w == "bad" ? "no" : "yes") } }' >t.csv
+cat >t.rondo <<'R'
+model t[V = 20] {
+    input text: seq token[V]
+    target side: bool
+
+    h = lstm[8](embedding[V, 8](text))
+    look = attention_pool[8]
+    s = look(h)
+    p = sigmoid(dense[1](s))
+
+    output p, attention = look.alpha
+    loss binary_crossentropy(p, side)
+    metric accuracy(p, side)
+    train { optimizer = adam(lr = 2e-2), epochs = 6, batch = 8 }
+    data { csv = "t.csv", column = "text", target_column = "side", unit = words, split = 0.5 }
+}
+R
+expect 0 "$RONDO" train t.rondo -o t.safetensors --seed 1 -q
+for e in $draw; do
+    for kind in confusion roc attention; do
+        expect 0 "$RONDO" plot $kind t.rondo -w t.safetensors -o $kind$e
+        picture $kind$e
+    done
+done
+expect 0 "$RONDO" predict t.rondo -w t.safetensors -o p.csv
+block cells confusion.gp >cells
+awk -F, -v cells=cells '$1 == "p" && $3 == "test" { n[$4 "," $5]++; total++ }
+    END { id["no"] = 0; id["yes"] = 1; while ((getline <cells) > 0) { split($0, c, ","); got[c[2] "," c[1]] = c[4]; sum += c[4] }
+        for (t in id) for (s in id) if (n[t "," s] + 0 != got[id[t] "," id[s]]) exit 1; exit !(sum == total && total == 30) }' p.csv || { cat cells; fail "not the counts of predict"; }
+# the area is the chance that a yes has a higher score than a no
+expect 0 "$RONDO" plot roc t.rondo -w t.safetensors -o x.gp
+auc=$(awk -F, '$1 == "p" && $3 == "test" { n++; side[n] = $4; p[n] = $6 }
+    END { for (i in p) for (j in p) if (side[i] == "yes" && side[j] == "no") { all++; u += p[i] > p[j] ? 1 : p[i] == p[j] ? 0.5 : 0 } printf "%.4f", u / all }' p.csv)
+says out "yes, AUC $auc"
+expect 0 "$RONDO" plot attention t.rondo -w t.safetensors --prompt "it was a good day" -o x.gp
+block cells x.gp | awk -F, '{ s += $3 } END { exit !(NR == 5 && s > 0.9999 && s < 1.0001) }' || fail "the weights of five words do not make 1"
+says x.gp "'it' 0, 'was' 1, 'a' 2, 'good' 3, 'day' 4"
+
+# what does not fit
+expect 2 "$RONDO" plot forecast $M -w w.safetensors -o x.pdf
+says err 'ends in .svg, .png or .gp'
+expect 2 "$RONDO" plot forecast $M -w w.safetensors
+says err '.o FILE is missing'
+expect 2 "$RONDO" plot pie $M -o x.svg
+expect 1 "$RONDO" plot confusion $M -w w.safetensors -o no.svg
+says err 'E0552.*does not classify'
+expect 1 "$RONDO" plot forecast t.rondo -w t.safetensors -o no.svg
+says err 'drawn of a series'
+expect 1 "$RONDO" plot attention $M -w w.safetensors -o no.svg
+says err 'no output of attention'
+expect 1 "$RONDO" plot attention t.rondo -w t.safetensors --example 60 -o no.svg
+says err 'no example 60'
+expect 1 "$RONDO" plot learning t.csv -o no.svg
+says err 'is no log of a training'
+echo '{"epoch": 1' >broken.jsonl
+expect 1 "$RONDO" plot learning broken.jsonl -o no.svg
+says err 'broken.jsonl:1: this line is no JSON object'
+expect 1 "$RONDO" plot learning a.csv -o no/such/x.svg
+mkdir nothing
+expect 1 env PATH="$TMP/nothing" "$RONDO" plot learning a.csv -o no.svg
+says err 'E0560.*gnuplot cannot be run'
+says err 'gnuplot-nox'
+[ ! -e no.svg ] || fail "a picture of nothing"
+picture forecast.gp
