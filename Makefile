@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 B = build/$(PRESET)
 
-.PHONY: all configure setup demo test test-long bench fuzz install format clean
+.PHONY: all configure setup setup-test demo test test-long test-targets bench fuzz install format clean
 
 all: configure
 	@cmake --build $(B) -j $(JOBS)
@@ -16,15 +16,23 @@ configure: setup
 setup:
 	@scripts/setup.sh
 
+setup-test: setup
+	@scripts/setup.sh test || echo "tests that need these packages will be skipped"
+
 demo: configure
 	@cmake --build $(B) -j $(JOBS) --target rondo rondo_llvm
 	@RONDO=$(B)/bin/rondo scripts/demo.sh
 
-test: all
+test: setup-test all
 	ctest --test-dir $(B) -LE long -j $(JOBS) --output-on-failure --no-tests=error
 
-test-long: all
+test-long: setup-test all
 	ctest --test-dir $(B) -j $(JOBS) --output-on-failure --no-tests=error
+
+# Emitted C on every target there is, and under every tool that looks at C.
+test-targets: all
+	@scripts/setup.sh targets || echo "tests that need these packages will be skipped"
+	ctest --test-dir $(B) -L targets -j $(JOBS) --output-on-failure --no-tests=error
 
 bench: all
 	@RONDO=$(B)/bin/rondo scripts/bench.sh

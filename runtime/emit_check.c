@@ -79,7 +79,7 @@ static void put_head(CModel *c) {
                "/* Largest difference, relative to 1 + |expected|. */\n#ifndef TOLERANCE\n"
                "#if %s(defined(%s) || defined(__FMA__) || defined(__ARM_FEATURE_FMA))\n#define TOLERANCE 0.0\n"
                "#else\n#define TOLERANCE %s\n#endif\n#endif\n\n",
-               exact ? "" : "0 && ", c->m->f64 ? "FP_FAST_FMA" : "FP_FAST_FMAF", c->m->f64 ? "1e-6" : "1e-4");
+               exact ? "" : "0 && ", c->m->f64 ? "FP_FAST_FMA" : "FP_FAST_FMAF", c->m->f64 ? "1e-6" : "1e-5");
     str_put(&c->t, "static int differs(const char *what, long i, double got, double want)\n{\n"
                    "    if ((got != got && want != want) || fabs(got - want) <= TOLERANCE * (1.0 + fabs(want))) return 0;\n"
                    "    printf(\"%s[%ld] is %.9g, not %.9g\\n\", what, i, got, want);\n    return 1;\n}\n\n");

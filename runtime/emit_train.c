@@ -190,11 +190,10 @@ static void put_update(COptimizer *x) {
         &c->c,
         "    n = %s_segment[j].n - i < %d ? %s_segment[j].n - i : %d;\n    first = %s_segment[j].first + i;\n    dim[1] = n;\n",
         c->id, BLOCK, c->id, BLOCK, c->id);
-    str_printf(&c->c,
-               "    for (k = 0; k < n; k++)\n        g[k] = %s_segment[j].decay < 0 || %s_segment[j].decay > 0 ? grad[first + "
-               "k] + %s_segment[j].decay * theta[first + k] "
-               ": grad[first + k];\n",
-               c->id, c->id, c->id);
+    str_printf(&c->c, /* a variable: some targets widen what stays inside of an expression */
+               "    for (k = 0; k < n; k++) {\n        const %s more = %s_segment[j].decay * theta[first + k];\n"
+               "        g[k] = grad[first + k];\n        if (%s_segment[j].decay < 0 || %s_segment[j].decay > 0) g[k] += more;\n    }\n",
+               c->real, c->id, c->id, c->id);
     cprogram_call(c, p, &b);
     str_put(&c->c, "    memcpy(theta + first, p, (size_t)n * sizeof *p);\n");
     for (uint32_t k = 0; k < cell->n; k++)

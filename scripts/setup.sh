@@ -1,10 +1,31 @@
 #!/bin/sh
-# Installs what building and testing need, by Debian's package names. Asks the network only when something is missing.
+# Installs what building needs, by Debian's package names; `setup.sh test` also what `make test` needs beyond that, `setup.sh targets` what
+# `make test-targets` needs: compilers for other machines, and QEMU to run what they make. Asks the network only when something is missing.
 set -eu
 cd "$(dirname "$0")/.."
 
 packages="gcc libc6-dev make cmake ninja-build pkg-config flex bison llvm-19-dev libclang-19-dev libsleef-dev libzip-dev zlib1g-dev libjansson-dev protobuf-c-compiler libprotobuf-c-dev \
 gnuplot-nox clang-19 locales jq"
+size="about 1.5 GB"
+test="gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm"
+case ${1:-build} in
+build) ;;
+test)
+    packages="$packages $test"
+    size="about 2.7 GB"
+    ;;
+targets)
+    packages="$packages $test gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross \
+gcc-powerpc64-linux-gnu libc6-dev-ppc64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross lld-19 wasi-libc libclang-rt-19-dev-wasm32 \
+cppcheck valgrind libclang-rt-19-dev"
+    command -v node >/dev/null || packages="$packages nodejs" # there are other ways to have it than Debian's
+    size="about 3.5 GB"
+    ;;
+*)
+    echo "usage: setup.sh [test|targets]" >&2
+    exit 2
+    ;;
+esac
 
 missing=
 for p in $packages; do
@@ -28,7 +49,7 @@ fi
 
 log=build/setup.log
 mkdir -p build
-echo "setup: installing$missing (a minute or two, about 1.5 GB on disk; details in $log)"
+echo "setup: installing$missing (a minute or two, $size on disk in all; details in $log)"
 apt() { $run env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -q -o DPkg::Lock::Timeout=300 "$@" </dev/null >>"$log" 2>&1; }
 : >"$log"
 # Old package lists may lack a version or a package: refresh them when installing from them fails.
