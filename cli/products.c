@@ -13,6 +13,7 @@ typedef struct {
     uint32_t *loop; /* by Param: which loop reads it before the passes, from 1; 0: none */
     bool *forward; /* by node of the model's graph: an output, the loss or a metric needs it */
     bool *multiplied; /* by Param: of rank 2 or more, and in the matrix of a product */
+    const ProductNote *note; /* of the model's graph */
     Stages out;
 } Find;
 
@@ -98,10 +99,21 @@ static bool *carried(Find *x, const Graph *g) {
     return c;
 }
 
+/* In which accumulator it is, and why it is not one with an earlier product of its rows. */
+static void add_note(const Find *x, Product *p, const ProductNote *note) {
+    p->accumulator = note->accumulator;
+    p->from_step = note->from_step;
+    p->scans = note->scans;
+    p->apart = note->apart;
+    for (uint32_t i = 0; i < x->out.product.n && note->twin; i++)
+        if (x->out.product.at[i].stage == p->stage && x->out.product.at[i].node == note->twin) p->twin = x->out.product.at[i].key;
+}
+
 /* next: which loop comes after the product, from 1, if it is outside of them. */
-static void add_product(Find *x, const Graph *g, Ref r, const Graph *outer, const ScanInfo *scan, Product p, uint32_t next) {
+static void add_product(Find *x, const Graph *g, Ref r, const Graph *outer, const ScanInfo *scan, const ProductNote *note, Product p, uint32_t next) {
     const Node *n = &g->node.at[r];
     int side = weight_side(x->m, g, r, outer, scan);
+    p.node = r;
     uint32_t axes = n->axes | (scan ? AX(scan->axis) : 0), from = 0;
     if (side >= 0) {
         const Node *w = &g->node.at[n->in[side]];
@@ -114,6 +126,7 @@ static void add_product(Find *x, const Graph *g, Ref r, const Graph *outer, cons
         p.rank = w->rank;
         memcpy(p.dim, w->dim, sizeof p.dim);
         p.rows = n->in[1 - side];
+        add_note(x, &p, &note[r]);
         for (uint32_t i = 0; i < x->m->param.n; i++)
             if (mark[i] && x->loop[i]) from = x->loop[i];
         if (from && !scan && !p.backward) p.moved = next <= from ? AHEAD : BEHIND;
@@ -190,12 +203,13 @@ static void find_loop(Find *x, Ref r, uint32_t loop) {
     ScanInfo scan = scan_info(g, r);
     const Graph *body = x->m->graph.at[scan.body];
     const bool *c = carried(x, body);
+    const ProductNote *note = product_notes(x->a, x->m, r);
     add_stage(x, arena_printf(x->a, "loop over %s%s, %u value%s carried", name_str(x->m->ctx, x->m->axis[scan.axis].name),
                               scan.reverse ? ", backwards" : "", scan.ncarry, scan.ncarry == 1 ? "" : "s"), loop);
     Product p = {.stage = x->out.stage.n, .loop = loop, .backward = !x->forward[r]};
     for (Ref q = 1; q < body->node.n; q++) {
         p.carried = c[q];
-        if (body->node.at[q].op == OP_DOT) add_product(x, body, q, g, &scan, p, 0);
+        if (body->node.at[q].op == OP_DOT) add_product(x, body, q, g, &scan, note, p, 0);
     }
     find_sums(x, r, loop);
 }
@@ -212,7 +226,7 @@ static void find_between(Find *x, Ref end, uint32_t next, bool last, bool *done)
         headed = done[r] = true;
         Product p = {.stage = x->out.stage.n, .backward = !x->forward[r]};
         if (is_gradient(g, r)) x->out.stage.at[x->out.stage.n - 1].gradients++;
-        else add_product(x, g, r, NULL, NULL, p, next);
+        else add_product(x, g, r, NULL, NULL, x->note, p, next);
     }
 }
 
@@ -223,6 +237,7 @@ Stages find_stages(Arena *a, const Module *before, const Module *m, int64_t batc
     x.loop = NEW_N(a, uint32_t, before->param.n + 1);
     x.multiplied = NEW_N(a, bool, m->param.n + 1);
     x.forward = NEW_N(a, bool, g->node.n + 1);
+    x.note = product_notes(a, m, 0);
     mark_weights(&x);
     for (uint32_t i = 0; i < g->root.n; i++)
         if (g->root.at[i].kind != ROOT_GRAD_PARAM && g->root.at[i].kind != ROOT_GRAD_INPUT) x.forward[g->root.at[i].ref] = true;

@@ -18,7 +18,12 @@ typedef struct {
     Moved moved; /* out of the loop that the cell has it in */
     bool carried; /* a state of its loop is beneath it */
     bool backward; /* only a gradient needs it */
+    Ref node;
     uint32_t rows; /* equal numbers in one stage: the same rows times another matrix */
+    uint32_t accumulator; /* equal numbers in one stage: added up in one; 0: alone */
+    bool from_step; /* it begins with what was computed ahead of the loop */
+    uint64_t scans; /* that need it, a bit each */
+    const char *twin, *apart; /* the weights of an earlier product of the same rows, and why these are two; NULL */
     double flops; /* of a call */
     double stored; /* bytes that computing it ahead of the loop writes and reads */
 } Product;

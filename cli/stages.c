@@ -13,6 +13,7 @@ static void put_product(Str *s, const Product *p) {
     if (p->moved == AHEAD) str_printf(s, ", needs no state; computed %s", p->place ? p->place : "ahead of the loop");
     if (p->moved == BEHIND) str_put(s, ", no state needs it; computed behind the loop");
     if (p->backward) str_put(s, ", on the way back");
+    if (p->twin && p->apart) str_printf(s, "; apart from %s: one of them %s", p->twin, p->apart);
     str_putc(s, '\n');
 }
 
@@ -53,7 +54,19 @@ static void put_names(Str *s, const char *key, const char *names) {
     str_putc(s, ']');
 }
 
-static void put_product_json(Str *s, const Product *p) {
+/* The loops that need a value: of n, the last one's bit first. */
+static void put_loops(Str *s, uint64_t scans, uint32_t n) {
+    const char *comma = "";
+    str_put(s, ", \"needed_by\": [");
+    for (uint32_t loop = 1; loop <= n; loop++) {
+        if (!(scans >> (n - loop) % 64 & 1)) continue;
+        str_printf(s, "%s%u", comma, loop);
+        comma = ", ";
+    }
+    str_putc(s, ']');
+}
+
+static void put_product_json(Str *s, const Product *p, uint32_t loops) {
     static const char *const moved[] = {[STAYS] = NULL, [AHEAD] = "ahead", [BEHIND] = "behind"};
     str_printf(s, "{\"stage\": %u, \"loop\": %u", p->stage, p->loop);
     put_names(s, "weights", p->weights);
@@ -65,7 +78,12 @@ static void put_product_json(Str *s, const Product *p) {
     put_key(s, "place", p->place);
     put_flag(s, "needs_state", p->carried);
     put_flag(s, "backward", p->backward);
-    str_printf(s, ", \"rows\": %u, \"flops\": ", p->rows);
+    str_printf(s, ", \"rows\": %u, \"accumulator\": %u", p->rows, p->accumulator);
+    put_flag(s, "from_step", p->from_step);
+    put_loops(s, p->scans, loops);
+    put_key(s, "apart_from", p->twin);
+    put_key(s, "apart", p->apart);
+    str_put(s, ", \"flops\": ");
     put_json_number(s, p->flops);
     str_put(s, ", \"stored_bytes\": ");
     put_json_number(s, p->stored);
@@ -73,6 +91,8 @@ static void put_product_json(Str *s, const Product *p) {
 }
 
 void put_stages_json(Str *s, const Stages *x) {
+    uint32_t loops = 0;
+    for (uint32_t k = 0; k < x->stage.n; k++) loops = x->stage.at[k].loop > loops ? x->stage.at[k].loop : loops;
     str_put(s, "\"stages\": [");
     for (uint32_t k = 0; k < x->stage.n; k++) {
         str_printf(s, "%s{\"stage\": %u, \"loop\": %u", k ? ", " : "", k + 1, x->stage.at[k].loop);
@@ -82,7 +102,7 @@ void put_stages_json(Str *s, const Stages *x) {
     str_put(s, "], \"products\": [");
     for (uint32_t i = 0; i < x->product.n; i++) {
         str_put(s, i ? ", " : "");
-        put_product_json(s, &x->product.at[i]);
+        put_product_json(s, &x->product.at[i], loops);
     }
     str_put(s, "], \"sums\": [");
     for (uint32_t i = 0; i < x->sum.n; i++) {

@@ -17,6 +17,18 @@ typedef struct {
    and sets mark[param], either of which may be NULL. */
 bool put_weights(Str *s, const Module *m, const Graph *g, Ref r, const Graph *outer, const ScanInfo *scan, bool *mark, Weights *w);
 
+/* Of a product of a row operand and a matrix: where it is added up, as merge_gemm sees it. */
+typedef struct {
+    Ref accumulator; /* the last addition of the accumulator it is part of, or it itself; 0: no such product */
+    bool from_step; /* the accumulator begins with a value of the step, as what was computed ahead of the loop */
+    uint64_t scans; /* of the model's graph that need it, a bit each, the last one's first */
+    Ref twin; /* the first product of the same row operand, in another accumulator; 0: none */
+    const char *apart; /* why these are two; NULL: for no reason */
+} ProductNote;
+
+/* By node of the body of a scan of the model's graph; scan = 0: of that graph itself. */
+ProductNote *product_notes(Arena *a, const Module *m, Ref scan);
+
 /* Appends " [256, 64]"; nothing for a scalar. */
 void put_dims(Str *s, const Node *n);
 

@@ -1,8 +1,10 @@
 /* merge_gemm, the analysis: rates, chains of additions, and which of them may become one.
      %5 = dot %1 %2   %6 = add %5 %3   %7 = dot %8 %4   %9 = add %6 %7      one chain: base %3, product %5, then %7 (its row
-     operand has a carry beneath). Another chain with row operands %1, %8 in this order may be merged with it (merge_gemm.c). */
+     operand has a carry beneath). Another chain with row operands %1, %8 in this order may be merged with it (merge_gemm.c).
+     %6 = dot %1 %2   %7 = dot %1 %4   %8 = add %6 %7      one product, by %2 + %4 */
 #include <string.h>
 
+#include "passes/explain.h"
 #include "passes/merge_gemm.h"
 #include "passes/rewrite.h"
 
@@ -133,12 +135,26 @@ static bool in_chain(const Merge *l, const RefVec *addend, uint32_t i, Ref root)
     return product_of(l->src, addend->at[i]).row && joins(l, addend->at[i], root);
 }
 
+/* A product of rows that the chain multiplies already, both by weights of rate load. */
+static bool is_twin(const Merge *l, const Chain *c, Ref r)
+{
+    Product p = product_of(l->src, r);
+
+    for (uint32_t i = 0; i < c->product.n; i++) {
+        Product q = product_of(l->src, c->product.at[i]);
+        if (q.row == p.row) return l->load[q.weight] && l->load[p.weight];
+    }
+    return false;
+}
+
 static void sort_addends(Merge *l, Chain *c, const RefVec *addend)
 {
     for (int carry = 0; carry < 2; carry++)
-        for (uint32_t i = 0; i < addend->n; i++)
-            if (in_chain(l, addend, i, c->root) && l->carry[addend->at[i]] == carry)
-                VEC_PUSH(l->arena, c->product) = addend->at[i];
+        for (uint32_t i = 0; i < addend->n; i++) {
+            Ref r = addend->at[i];
+            if (!in_chain(l, addend, i, c->root) || l->carry[r] != carry) continue;
+            VEC_PUSH(l->arena, *(is_twin(l, c, r) ? &c->same : &c->product)) = r;
+        }
     for (uint32_t i = 0; i < addend->n; i++)
         if (!in_chain(l, addend, i, c->root) && at(l, addend->at[i])->rank == 1 && l->invariant[addend->at[i]])
             VEC_PUSH(l->arena, c->base) = addend->at[i];
@@ -171,6 +187,7 @@ static void find_chains(Merge *l)
         if (!c.product.n) continue;
         for (uint32_t i = 0; i < inner.n; i++) l->inner[inner.at[i]] = 1;
         for (uint32_t i = 0; i < c.product.n; i++) l->inner[c.product.at[i]] = 1;
+        for (uint32_t i = 0; i < c.same.n; i++) l->inner[c.same.at[i]] = 1;
         add_chain(l, &c);
     }
     for (Ref r = l->src->node.n - 1; r > 0; r--) {
@@ -183,24 +200,28 @@ static void find_chains(Merge *l)
 
 /* ---- groups ------------------------------------------------------------------------------------------------------------- */
 
-/* Outside of the loops this pass runs on what is left of different pipelines; products of fewer than 4 columns are summed in
-   another order than wider ones, so there only wide ones may merge. */
-static bool may_merge(const Merge *l, const Chain *c)
+/* Why a chain stays alone; NULL: it may merge. Outside of the loops this pass runs on what is left of different pipelines;
+   products of fewer than 4 columns are summed in another order than wider ones, so there only wide ones may merge. */
+static const char *alone(const Merge *l, const Chain *c)
 {
-    if (c->step_base || (!l->up && at(l, c->root)->dim[0] < 4)) return false;
+    if (c->step_base) return "begins with what was computed ahead of the loop";
+    if (!l->up && at(l, c->root)->dim[0] < 4) return "is narrower than 4";
     for (uint32_t i = 0; i < c->product.n; i++)
-        if (!l->load[product_of(l->src, c->product.at[i]).weight]) return false;
-    return true;
+        if (!l->load[product_of(l->src, c->product.at[i]).weight]) return "has a matrix that is made in the call";
+    return NULL;
 }
 
-static bool same_group(const Merge *l, const Chain *a, const Chain *b)
+/* Why two chains are not of one group; NULL: they are. */
+static const char *differ(const Merge *l, const Chain *a, const Chain *b)
 {
     uint32_t last = a->product.n - 1;
+    bool same = a->product.n == b->product.n;
 
-    if (a->product.n != b->product.n || l->feeds[a->root] != l->feeds[b->root]) return false;
-    for (uint32_t i = 0; i <= last; i++)
-        if (product_of(l->src, a->product.at[i]).row != product_of(l->src, b->product.at[i]).row) return false;
-    return !l->carry[a->product.at[last]] || l->reaches_next[a->root] == l->reaches_next[b->root];
+    for (uint32_t i = 0; i <= last && same; i++)
+        same = product_of(l->src, a->product.at[i]).row == product_of(l->src, b->product.at[i]).row;
+    if (!same) return "adds up products of other rows too";
+    if (l->feeds[a->root] != l->feeds[b->root]) return "is needed by other loops";
+    return l->carry[a->product.at[last]] && l->reaches_next[a->root] != l->reaches_next[b->root] ? "is needed by another part of the step" : NULL;
 }
 
 static void find_groups(Merge *l)
@@ -208,8 +229,8 @@ static void find_groups(Merge *l)
     for (Ref r = 1; r < l->src->node.n; r++) {
         Chain *c = l->chain_at[r] ? &l->chain.at[l->chain_at[r] - 1] : NULL;
         uint32_t i = 0;
-        if (!c || !may_merge(l, c)) continue;
-        while (i < l->group.n && !same_group(l, &l->chain.at[l->group.at[i].member.at[0]], c)) i++;
+        if (!c || alone(l, c)) continue;
+        while (i < l->group.n && differ(l, &l->chain.at[l->group.at[i].member.at[0]], c)) i++;
         if (i == l->group.n) VEC_PUSH(l->arena, l->group) = (Group){.value = 0};
         VEC_PUSH(l->arena, l->group.at[i].member) = l->chain_at[r] - 1;
         c->group = i + 1;
@@ -234,4 +255,47 @@ void merge_analyse(Merge *l)
     find_destinations(l);
     find_chains(l);
     find_groups(l);
+}
+
+/* ---- for explain -------------------------------------------------------------------------------------------------------- */
+
+static void note_products(Merge *l, ProductNote *note)
+{
+    uint32_t n = l->src->node.n;
+    uint32_t *chain = NEW_N(l->arena, uint32_t, n), *first = NEW_N(l->arena, uint32_t, n);
+
+    for (uint32_t k = 0; k < l->chain.n; k++) {
+        const Chain *c = &l->chain.at[k];
+        for (uint32_t i = 0; i < c->product.n; i++) {
+            chain[c->product.at[i]] = 1 + k;
+            note[c->product.at[i]] = (ProductNote){.accumulator = c->root, .from_step = c->step_base, .scans = l->feeds[c->root]};
+        }
+    }
+    for (Ref r = 1; r < n; r++) {
+        Ref row = product_of(l->src, r).row;
+        const Chain *c = chain[r] ? &l->chain.at[chain[r] - 1] : NULL, *d;
+        if (!c) continue;
+        if (!first[row]) first[row] = r;
+        d = &l->chain.at[chain[first[row]] - 1];
+        if (c == d) continue;
+        note[r].twin = first[row];
+        note[r].apart = differ(l, d, c);
+        if (!note[r].apart) note[r].apart = alone(l, c) ? alone(l, c) : alone(l, d);
+    }
+}
+
+ProductNote *product_notes(Arena *a, const Module *m, Ref scan)
+{
+    Merge up = {.arena = a, .src = m->graph.at[0]}, l = {.arena = a, .up = &up};
+    ProductNote *note;
+
+    merge_analyse(&up);
+    if (scan) {
+        l.info = scan_info(up.src, scan);
+        l.src = m->graph.at[l.info.body];
+        merge_analyse(&l);
+    }
+    note = NEW_N(a, ProductNote, m->graph.at[scan ? l.info.body : 0]->node.n);
+    note_products(scan ? &l : &up, note);
+    return note;
 }

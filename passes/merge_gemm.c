@@ -7,7 +7,8 @@
        (((base + products without a carry beneath) + products with one) + everything else)
    left-deep; within each part the order stays. The base is the sum of the addends that are there before the loop (biases), or
    if there is none, one step input: the hoisted part of an accumulator is again its start. So b + W x leaves the loop as one.
-   A product alone is a chain too.
+   A product alone is a chain too. Two products of one row operand are one, by the sum of their weights, if both depend on
+   parameters only: an addition of matrices an update, in place of a product a row.
    N-merge: chains with the same row operands in the same order become one chain over concatenated weights of rate load, and
    concatenated biases. No path can lead from one to the other: nothing but the row operands varies. In a body the concat
    stands outside of the scan and is captured.
@@ -89,15 +90,43 @@ static Ref plain_base(Merge *l, const Chain *c)
     return inside(l, base_outside(l, c));
 }
 
+/* The weight of the k-th product with those of the same rows added, in the layout `dim`. */
+static Ref weight_outside(Merge *l, const Chain *c, uint32_t k, uint32_t dim)
+{
+    static const uint32_t swap[3] = {1, 0, 0};
+    Ref row = product_of(l->src, c->product.at[k]).row, w = 0;
+
+    for (uint32_t i = 0; i <= c->same.n; i++) {
+        Product p = product_of(l->src, i ? c->same.at[i - 1] : c->product.at[k]);
+        Ref x;
+        if (p.row != row) continue;
+        x = lift(l, p.weight);
+        if (p.dim != dim) x = g_transpose(outside(l), x, swap);
+        w = w ? g_bin(outside(l), OP_ADD, w, x) : x;
+    }
+    return w;
+}
+
+static Ref times(Merge *l, Ref row, Ref weight, uint32_t dim)
+{
+    static const uint8_t r[3] = {1, 0, 0}, column[3] = {2, 0, 0}, io[3] = {1, 2, 0}, oi[3] = {2, 1, 0};
+
+    return g_dot(l->dst, row, weight, r, dim ? io : oi, column, l->dst->node.at[row].axes);
+}
+
 static Ref plain_core(Merge *l, const Chain *c)
 {
     Ref v = plain_base(l, c);
 
     for (uint32_t i = 0; i < c->product.n; i++) {
         Ref r = c->product.at[i], p;
+        Product q = product_of(l->src, r);
+        bool alone = true;
+        for (uint32_t k = 0; k < c->same.n; k++) alone &= product_of(l->src, c->same.at[k]).row != q.row;
+        p = alone ? 0 : inside(l, weight_outside(l, c, i, q.dim));
         l->dst->span = l->src->node.at[r].span;
         l->dst->name = l->src->node.at[r].name;
-        p = graph_copy_node(l->dst, l->src, r, l->map);
+        p = alone ? graph_copy_node(l->dst, l->src, r, l->map) : times(l, l->map[q.row], p, q.dim);
         v = v ? g_bin(l->dst, OP_ADD, v, p) : p;
     }
     return v;
@@ -128,30 +157,23 @@ static Ref concat_bases(Merge *l, const Group *g)
 /* The weights of the k-th products, side by side, in the layout of the first. */
 static Ref concat_weights(Merge *l, const Group *g, uint32_t k, uint32_t *dim)
 {
-    static const uint32_t swap[3] = {1, 0, 0};
     Ref *part = NEW_N(l->arena, Ref, g->member.n);
 
-    for (uint32_t i = 0; i < g->member.n; i++) {
-        Product p = product_of(l->src, l->chain.at[g->member.at[i]].product.at[k]);
-        Ref w = lift(l, p.weight);
-        if (!i) *dim = p.dim;
-        part[i] = p.dim == *dim ? w : g_transpose(outside(l), w, swap);
-    }
+    *dim = product_of(l->src, l->chain.at[g->member.at[0]].product.at[k]).dim;
+    for (uint32_t i = 0; i < g->member.n; i++) part[i] = weight_outside(l, &l->chain.at[g->member.at[i]], k, *dim);
     return g_concat(outside(l), part, g->member.n, *dim);
 }
 
 static void emit_group(Merge *l, Group *g)
 {
-    static const uint8_t row[3] = {1, 0, 0}, column[3] = {2, 0, 0}, io[3] = {1, 2, 0}, oi[3] = {2, 1, 0};
     const Chain *first = &l->chain.at[g->member.at[0]];
     Ref v = inside(l, concat_bases(l, g));
 
     l->dst->span = l->src->node.at[first->root].span;
     l->dst->name = 0;
     for (uint32_t k = 0; k < first->product.n; k++) {
-        uint32_t dim = 0;
-        Ref w = inside(l, concat_weights(l, g, k, &dim)), x = l->map[product_of(l->src, first->product.at[k]).row], p;
-        p = g_dot(l->dst, x, w, row, dim ? io : oi, column, l->dst->node.at[x].axes);
+        uint32_t dim;
+        Ref w = inside(l, concat_weights(l, g, k, &dim)), p = times(l, l->map[product_of(l->src, first->product.at[k]).row], w, dim);
         v = v ? g_bin(l->dst, OP_ADD, v, p) : p;
     }
     g->value = v;

@@ -10,6 +10,7 @@ typedef VEC(Ref) RefVec;
 typedef struct {
     Ref root; /* the last addition, or the product itself */
     RefVec base, product, rest;
+    RefVec same; /* products of rows that `product` has already: their weights are added to its */
     bool step_base; /* the base is a step input */
     uint32_t group; /* 1 + index; 0: cannot merge */
 } Chain;
