@@ -391,6 +391,35 @@ const Val *instance_make(Scope *s, const Val *maker, Name name)
     return w;
 }
 
+static void bind_unknown(Scope *c, const AstExpr *size)
+{
+    if (size && size->kind == AST_NAME && !scope_find(c, size->name, false)) scope_bind(c, size->name, &val_poison, size->span)->size = true;
+}
+
+/* What its inputs would bind is unknown: poison, silent, as is what is made of it. */
+const Val *instance_leaf(Scope *s, const Val *inst, Name name)
+{
+    Scope *c = inner_scope(s, SC_CELL, inst->fn, inst->bound, inst->nbound);
+    const AstFormals *f = &inst->fn->ast->inputs;
+    const Val *v;
+    Binding *b;
+
+    c->body = &inst->fn->ast->body;
+    c->param_path = inst->param_path;
+    c->state_path = inst->state_path;
+    for (uint32_t i = 0; i < f->n; i++) {
+        const AstType *t = f->at[i].type;
+        scope_bind(c, f->at[i].name, &val_poison, f->at[i].name_span);
+        for (uint32_t k = 0; t && k < t->dims.n; k++) bind_unknown(c, t->dims.at[k]);
+        if (t) bind_unknown(c, t->size);
+        if (t) bind_unknown(c, t->axis);
+    }
+    scope_declare(c);
+    b = scope_find(c, name, false);
+    v = b && (b->kind == B_PARAM || b->kind == B_CONST) ? scope_value(c, b) : NULL;
+    return v && v->kind != V_POISON ? v : NULL;
+}
+
 /* The how-manieth call of its instance this is; the same when a body is elaborated again. */
 static uint32_t call_number(Scope *s, const AstExpr *x, const Val *inst)
 {

@@ -356,6 +356,8 @@ const Val *scope_name(Scope *s, const AstExpr *e); /* a NAME anywhere */
 const Val *scope_decl(Scope *s, Decl *d, Span span);
 const char *scope_nearest(Scope *s, Name name);
 void scope_run(Scope *s); /* the statements of a cell's body or of a block */
+void scope_declare(Scope *s); /* the names of a cell's body, not evaluated */
+void scope_call(Scope *s, Name instance); /* evaluates what stands in any order and calls this instance */
 void scope_statement(Scope *s, const AstStmt *st, uint32_t pos); /* of a scope read from top to bottom */
 void scope_name_instances(Scope *s, const AstStmt *st);
 bool scope_creates(Scope *s, const AstStmts *b);
@@ -406,7 +408,7 @@ const Val *fn_value(Scope *s, const AstDecl *d); /* of a function, its arguments
 bool bind_brackets(Scope *in, Scope *callee, const Decl *d, const AstArgs *args, Span at, const Bound **out, uint32_t *n);
 bool cell_stateful(Program *p, Decl *d, const Bound *bound, uint32_t nbound);
 const Val *instance_make(Scope *s, const Val *maker, Name name);
-Scope *cell_scope(Scope *s, Decl *d, const Bound *bound, uint32_t nbound);
+const Val *instance_leaf(Scope *s, const Val *inst, Name name); /* a param or const before any call; NULL: sizes unknown, or another name */
 
 const Val *leaf_param(Scope *s, Binding *b);
 const Val *leaf_state(Scope *s, Binding *b);

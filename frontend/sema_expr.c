@@ -67,13 +67,21 @@ static const Val *member_unknown(Scope *s, const AstExpr *x, const Val *v)
     const char *near = nearest_name(name_str(s->e->ctx, x->name), known, 7);
 
     if (v->kind == V_INST && !v->calls->last) {
-        if (sema_error(s->e, 205, x->at, "this instance has not been called yet, so its sizes are not known"))
+        if (sema_error(s->e, 205, x->at, "this instance has not been called yet: only a param or const whose size its brackets tell can be read"))
             diag_help(s->e->ctx, (Span){0, 0}, "read `.%s` after the call", name_str(s->e->ctx, x->name));
         return &val_poison;
     }
     if (sema_error(s->e, 205, x->at, "%s has no member `%s%s`", val_text(s, v), name_str(s->e->ctx, x->name), x->primed ? "'" : "") && near)
         diag_help(s->e->ctx, (Span){0, 0}, "did you mean `.%s`?", near);
     return &val_poison;
+}
+
+static const Val *member_copy(Scope *s, const AstExpr *x, const Val *v)
+{
+    Val *w = val_copy(s->e, v);
+
+    w->span = x->span;
+    return val_bring(s, w);
 }
 
 static const Val *eval_member(Scope *s, const AstExpr *x)
@@ -93,6 +101,12 @@ static const Val *eval_member(Scope *s, const AstExpr *x)
         if (r) return r;
     }
     if (v->kind == V_TENSOR && v->call) return member_of_call(s, x, v->call);
+    if (v->kind == V_INST && !v->calls->last) {
+        uint32_t errors = diag_error_count(s->e->ctx);
+        if (!x->primed && (r = instance_leaf(s, v, x->name)) != NULL) return member_copy(s, x, r);
+        if (diag_error_count(s->e->ctx) != errors) return &val_poison;
+        if (x->a->kind == AST_NAME) scope_call(s, x->a->name);
+    }
     if (v->kind == V_INST && v->calls->last) return member_of_call(s, x, v->calls->last);
     return member_unknown(s, x, v);
 }

@@ -529,16 +529,41 @@ static void run_statement(Scope *s, const AstStmt *st)
     if (st->kind == AST_REPEAT && !declared) repeat_run(s, st, s->pos);
 }
 
+void scope_declare(Scope *s)
+{
+    const AstStmts *b = s->body;
+
+    for (uint32_t i = 0; i < b->n; i++) declare_statement(s, b->at[i], i);
+    for (int leaves = 1; leaves >= 0; leaves--)
+        for (uint32_t i = 0; !s->up && i < b->n; i++)
+            if ((b->at[i]->kind == AST_PARAM || b->at[i]->kind == AST_CONST) == leaves) scope_name_instances(s, b->at[i]);
+}
+
+static bool calls(const AstExpr *x, Name instance)
+{
+    if (!x) return false;
+    if (x->kind == AST_CALL && x->a->kind == AST_NAME && !x->a->primed && x->a->name == instance) return true;
+    for (uint32_t i = 0; i < x->args.n; i++)
+        if (calls(x->args.at[i].value, instance)) return true;
+    return calls(x->a, instance) || calls(x->b, instance);
+}
+
+void scope_call(Scope *s, Name instance)
+{
+    for (uint32_t i = 0; s->lazy && i < s->name.n; i++) {
+        Binding *b = s->name.at[i];
+        bool used = b->used;
+        if (b->kind != B_BIND || b->status || !calls(b->stmt->value, instance)) continue;
+        scope_value(s, b);
+        b->used = used;
+    }
+}
+
 void scope_run(Scope *s)
 {
     const AstStmts *b = s->body;
 
-    if (s->lazy) {
-        for (uint32_t i = 0; i < b->n; i++) declare_statement(s, b->at[i], i);
-        for (int leaves = 1; leaves >= 0; leaves--)
-            for (uint32_t i = 0; !s->up && i < b->n; i++)
-                if ((b->at[i]->kind == AST_PARAM || b->at[i]->kind == AST_CONST) == leaves) scope_name_instances(s, b->at[i]);
-    }
+    if (s->lazy) scope_declare(s);
     for (uint32_t i = 0; i < b->n; i++) {
         s->pos = i;
         if (misplaced(s, b->at[i])) continue;

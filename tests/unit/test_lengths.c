@@ -341,16 +341,21 @@ static void test_cuts(const Case *c) {
 
 /* ---- one cell --------------------------------------------------------------------------------------------------------------------- */
 
+static void print_diagnostics(Case *c) {
+    Str s = str_make(&c->a);
+    diag_render(c->ctx, &s, false);
+    printf("%s", s.at ? s.at : "");
+    diag_clear(c->ctx);
+}
+
 static void build_way(Case *c, const AstDecl *d, Way way) {
     BuildOptions o = {.training = true, .external_states = true, .ragged = true}, equal = {.training = true, .external_states = true};
     const char *text = c->text[way] = model_of(c->ctx, &c->a, d, way);
     if (verbose) printf("%s", text);
     c->built[way] = build(c->ctx, &c->a, text, o, true, c->f64, &c->whole[way]) && build(c->ctx, &c->a, text, equal, true, c->f64, &c->one[way]);
     if (check(c->built[way], c->cell, c->f64, way_name[way], "it compiles")) return;
-    Str s = str_make(&c->a);
-    diag_render(c->ctx, &s, false);
-    printf("%s%s", text, s.at ? s.at : "");
-    diag_clear(c->ctx);
+    printf("%s", text);
+    print_diagnostics(c);
 }
 
 /* Programs are joined for a compiler, which then starts once. */
@@ -368,6 +373,7 @@ static bool make_engine(Case *c) {
     }
     if (c->streams) join_add(all, c->stream.p, &c->stream.part);
     c->e = all->ctx ? engine_make(c->ctx, all, &options) : NULL;
+    if (!c->e) print_diagnostics(c);
     return check(c->e != NULL, c->cell, c->f64, "all ways", "an engine is made");
 }
 
