@@ -20,13 +20,13 @@ static Graph *own(const LowG *lg)
 
 /* ---- order ------------------------------------------------------------------------------------------------------------ */
 
-static bool settle_free(LowG *lg)
+static void settle_free(LowG *lg)
 {
-    bool any = false;
-    for (Ref r = 1; r < lg->g->node.n; r++)
-        if (!lg->ni[r].done && (!is_real(lg->ni[r].kind) || lg->ni[r].group) && inputs_done(lg, r))
-            lg->ni[r].done = any = true; /* a group's nodes come with their scan */
-    return any;
+    for (Ref r = 1; r < lg->g->node.n; r++) {
+        NodeInfo *ni = &lg->ni[r];
+        if (!is_section(lg, ni->group) && (!is_real(ni->kind) || ni->group) && inputs_done(lg, r))
+            ni->done = true; /* the nodes of a scan's chunks come with it */
+    }
 }
 
 static Stage *add_stage(LowG *lg, uint8_t node_kind, uint32_t axes, Ref group)
@@ -47,7 +47,7 @@ static void add_row_stage(LowG *lg, uint32_t axes, Ref group)
     Stage *s = add_stage(lg, NK_ROW, axes, group);
     for (Ref r = 1; r < lg->g->node.n; r++) {
         NodeInfo *ni = &lg->ni[r];
-        if (ni->done || !inputs_done(lg, r))
+        if (ni->done || !inputs_done(lg, r) || (ni->group != group && is_section(lg, ni->group)))
             continue;
         if (ni->kind == NK_ROW && lg->g->node.at[r].axes == axes && ni->group == group) {
             add_member(lg, s, r);
@@ -85,15 +85,28 @@ static int count_bits(uint32_t x)
 
 static void schedule(LowG *lg, Ref group);
 
-/* The stages that a scan's chunks begin with. */
-static void schedule_group(LowG *lg, Ref scan)
+/* The stages that a scan's chunks begin with; those of a section. */
+static void schedule_group(LowG *lg, Ref group)
 {
     bool any = false;
-    for (Ref r = 1; r < scan; r++)
-        if (lg->ni[r].group == scan)
+    for (Ref r = 1; r < lg->g->node.n; r++)
+        if (lg->ni[r].group == group)
             lg->ni[r].done = !(any = true);
     if (any)
-        schedule(lg, scan);
+        schedule(lg, group);
+}
+
+/* Whether all exists that a section reads. */
+static bool section_ready(const LowG *lg, Ref group)
+{
+    for (Ref r = 1; r < lg->g->node.n; r++) {
+        const Ref *in;
+        uint32_t n = node_inputs(lg->g, r, &in);
+        for (uint32_t k = 0; k < n && lg->ni[r].group == group; k++)
+            if (lg->ni[in[k]].group != group && !lg->ni[in[k]].done)
+                return false;
+    }
+    return true;
 }
 
 /* The stages of a group (0: of none), in order. */
@@ -107,6 +120,10 @@ static void schedule(LowG *lg, Ref group)
         Ref row = 0;
         for (Ref r = 1; r < g->node.n; r++) {
             NodeInfo *ni = &lg->ni[r];
+            if (!group && ni->group == r && !ni->done && section_ready(lg, r)) {
+                schedule_group(lg, r);
+                any = true;
+            }
             if (ni->done || ni->group != group || !inputs_done(lg, r))
                 continue;
             if (!is_real(ni->kind)) { /* of a group: nothing to do */

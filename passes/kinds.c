@@ -192,6 +192,32 @@ static void find_absorbed(LowG *lg)
     }
 }
 
+/* Made of single numbers and of the index alone. */
+static bool reads_no_vector(const LowG *lg, Ref r)
+{
+    const Node *n = &lg->g->node.at[r];
+    return is_scalar(n) || n->op == OP_CONST || (n->op == OP_IOTA && !n->attr && lg->ni[r].kind == NK_FREE);
+}
+
+/* Elementwise values that need no vector from memory and that one other elementwise value reads are computed there: they would be
+   ready long before, and take memory until then. */
+static void find_made_in_place(LowG *lg)
+{
+    const Graph *g = lg->g;
+    NodeInfo *ni = lg->ni;
+    bool *cheap = NEW_N(lg->L->arena, bool, g->node.n);
+    for (Ref u = 1; u < g->node.n; u++) {
+        const Node *un = &g->node.at[u];
+        cheap[u] = ni[u].kind == NK_ROW && is_elementwise(un) && !is_scalar(un) && ni[u].uses == 1;
+        for (int k = 0; k < op_info[un->op].arity && is_elementwise(un); k++) {
+            Ref o = un->in[k];
+            if (cheap[o] && ni[u].kind == NK_ROW && same_dims(un, &g->node.at[o]) && un->axes == g->node.at[o].axes)
+                ni[o].kind = NK_INLINE;
+            cheap[u] &= reads_no_vector(lg, o) || (cheap[o] && ni[o].kind == NK_INLINE);
+        }
+    }
+}
+
 /* The row operand of a product is read along its features: anything else gets a dense copy. */
 static void need_rows(LowG *lg, Ref o)
 {
@@ -282,6 +308,7 @@ void plan_kinds(LowG *lg)
     need_operand_rows(lg);
     find_fused(lg);
     find_absorbed(lg);
+    find_made_in_place(lg);
 }
 
 

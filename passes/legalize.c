@@ -357,6 +357,16 @@ static Ref legal_scan(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
     return g_scan(g, s.axis, s.reverse, body->index, init, nc, step, s.nstep, capture, s.ncapture);
 }
 
+/* Row by row, one number at one index: v where iota is the index, else 0, which needs no memory. 0: not that. */
+static Ref one_hot(Graph *g, Ref i, Ref v, int32_t size, uint32_t kept)
+{
+    const Node *ni = &g->node.at[i], *nv = &g->node.at[v];
+    if (ni->rank || nv->rank || ((ni->axes | nv->axes) & ~kept))
+        return 0;
+    i = g_bin(g, OP_MIN, g_bin(g, OP_MAX, i, g_int(g, 0)), g_int(g, size - 1));
+    return g_select(g, g_bin(g, OP_EQ, g_iota(g, size), i), v, g_const(g, 0));
+}
+
 static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
 {
     const Node *n = &src->node.at[r];
@@ -392,6 +402,9 @@ static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
         return length_of(l->m, g, n->attr);
     case OP_SCATTER_ADD:
         w = node_attr(src, r);
+        x = one_hot(g, map[n->in[0]], map[n->in[1]], (int32_t)w[0], w[1]);
+        if (x)
+            return x;
         x = map[n->in[1]];
         axes = g->node.at[map[n->in[0]]].axes | g->node.at[x].axes;
         if (masked(l, g, map[n->in[0]], axes & ~w[1], 0) != map[n->in[0]]) /* the rows are the indices' too */

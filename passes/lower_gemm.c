@@ -507,10 +507,6 @@ static void flat_gemm(Product *q)
             steps = lb_op(b, LOP_IMUL, steps, axis_len(L, a), 0, 0);
             start = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, start, axis_len(L, a), 0, 0), axis_lo(L, a), 0, 0);
         }
-    if (L->chunk) {
-        start = L->clo;
-        steps = lb_op(b, LOP_ISUB, L->chi, L->clo, 0, 0);
-    }
     LV outer = lb_op(b, LOP_IADD, one, lb_op(b, LOP_IMUL, many, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), 0, 0);
     LV all = lb_op(b, LOP_IMUL, steps, B, 0, 0);
     LV span = lb_op(b, LOP_ISUB, L->bhi, L->blo, 0, 0);
@@ -657,7 +653,8 @@ static void explain_gradient(LowG *lg, Ref r, int64_t M, int64_t N)
         if (o == r && g->root.at[i].name)
             str_printf(s, " %s", name_str(lg->L->ctx, g->root.at[i].name));
     }
-    str_printf(s, ": [%lld, %lld], one product over all rows after the loop\n", (long long)M, (long long)N);
+    str_printf(s, ": [%lld, %lld], %s\n", (long long)M, (long long)N,
+               lg->L->chunk ? "in chunks of steps" : "one product over all rows after the loop");
 }
 
 /* Rows lo..hi over some axes, as they follow each other in memory, and blocks of G = ceil(256 / B) steps of them. */

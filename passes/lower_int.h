@@ -30,6 +30,7 @@ typedef struct {
     bool spare; /* a vector that begins inside of a row may end past its last feature: nobody reads what is there */
     uint32_t chunk; /* 1 + axis of which only the current chunk has memory; 0: none */
     uint32_t seg; /* 1 + axis of which only the current segment has memory; 0: none */
+    bool own; /* one row a thread, whatever rows it is about */
     uint32_t bind; /* 1 + axis whose index is the step of the scan being placed; 0: none */
     LV at[MAX_AXES]; /* index along an axis; 0: the current one (Low.idx) */
 } Loc;
@@ -63,13 +64,13 @@ typedef struct {
     bool scratch; /* needs memory for its own row only */
     bool scalar_loop; /* innermost access is not contiguous: one element at a time */
     bool nest; /* has a loop nest of its own in a row item */
-    Ref group; /* the scan in whose chunks this node is computed; 0: none */
+    Ref group; /* the scan, or the section, in whose chunks this node is computed; 0: none */
     bool chunk_only; /* nobody outside of the chunks reads it: memory for one chunk */
     bool sunk; /* a product whose accumulator continues in each step of the one scan that reads it (place = step) */
     bool fused; /* a multiplication that only additions use: part of their fma */
     bool load; /* rate load: depends on parameters only */
     bool down; /* a sum over a time axis that goes from its end to its start (remat.c) */
-    bool onto; /* a sum over this segment, added to what its place holds */
+    bool onto; /* a sum over this segment or chunk, added to what its place holds */
     bool done;
     uint32_t uses;
     uint32_t item; /* 1 + index in Graph.stage */
@@ -161,6 +162,7 @@ typedef struct {
 uint32_t low_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t index, uint32_t axes, int64_t per_row, uint32_t slots);
 Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what);
 Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis); /* memory for one chunk of that axis */
+Loc low_row_slab(LowG *lg, Ref r); /* memory for one row of each thread */
 Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */
 Loc low_view(LowG *lg, Ref r); /* place of a shape operation as a view of its operand's */
 Loc low_at_step(const LowG *bg, Loc l);
@@ -207,6 +209,11 @@ void explain_slow(LowG *lg);
 void apply_places(LowG *lg); /* NodeInfo.sunk, group, chunk_only as Graph.placed says */
 Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues in this body, 0: none */
 
+/* section.c */
+void group_sections(LowG *lg, const Ref *only); /* NodeInfo.group, chunk_only; only: of the products those r for which only[r] is a section; NULL: all */
+bool is_section(const LowG *lg, Ref group); /* of a NodeInfo.group: no scan's */
+uint32_t group_axis(const LowG *lg, Ref group); /* the axis that is cut into chunks */
+
 /* fuse.c, lower_stages.c */
 void fuse_levels(LowG *lg); /* NodeInfo.phase and relatives, given NodeInfo.item */
 bool plan_graph(LowG *lg); /* takes Graph.stage of this rate; false with a diagnostic if it is no order */
@@ -244,6 +251,8 @@ void emit_axis(LowG *lg, Ref r);
 void emit_scatter(LowG *lg, Ref r);
 void emit_time(LowG *lg, Ref r);
 void emit_scan(LowG *lg, Ref r);
+void begin_chunk(Low *L, uint32_t axis, bool reverse); /* the loop over the chunks of an axis; L->chunk, until end_chunk */
+void end_chunk(Low *L);
 void emit_stages(LowG *lg, Ref group); /* the stages of one group; 0: those of none */
 void emit_barrier(Low *L);
 void place_caller_leaves(LowG *lg); /* parameters, inputs, lengths */

@@ -374,32 +374,39 @@ static void scatter_rows(LowG *lg, Scatter *s, uint32_t a)
     L->idx[axis] = 0;
 }
 
-static void scatter_zero(LowG *lg, const Scatter *s)
+/* One value in every element of a sum's place; `split`: the threads share it. */
+static void fill_sum(LowG *lg, Ref r, LV v, bool split)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
-    const Loc *to = &lg->ni[s->r].loc;
-    int64_t F = node_features(&lg->g->node.at[s->r]), V = L->p->V, full = F / V * V;
-    if (s->split)
-        begin_one_thread(L);
-    LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), V, false, 0, NULL, NULL);
-    lb_store(b, LOP_ST, to->buf, lb_idx_term(b, low_row(L, to), k, 1), lb_fconst(b, 0), V);
-    lb_end_for(b, 0, NULL, NULL);
+    const Loc *to = &lg->ni[r].loc;
+    int64_t F = node_features(&lg->g->node.at[r]), V = L->p->V, full = F / V;
+    LV lo = lb_iconst(b, 0), hi = lb_iconst(b, full);
     LIdx rest = low_row(L, to);
-    rest.c0 += full;
-    if (F % V)
-        lb_store(b, LOP_STT, to->buf, rest, lb_fconst(b, 0), F % V);
-    if (s->split) {
+    low_touch(L, to->buf);
+    if (split)
+        share(L, full, &lo, &hi);
+    LV k = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
+    lb_store(b, LOP_ST, to->buf, lb_idx_term(b, low_row(L, to), k, V), v, V);
+    lb_end_for(b, 0, NULL, NULL);
+    rest.c0 += full * V;
+    if (F % V == 0)
+        return;
+    if (split)
+        begin_one_thread(L);
+    lb_store(b, LOP_STT, to->buf, rest, v, F % V);
+    if (split)
         end_one_thread(L);
-        lb_barrier(b);
-    }
 }
 
 static void scatter_row(LowG *lg, void *arg)
 {
     Scatter *s = arg;
-    if (!lg->ni[s->r].onto)
-        scatter_zero(lg, s);
+    if (!lg->ni[s->r].onto) {
+        fill_sum(lg, s->r, lb_fconst(&lg->L->b, 0), s->split);
+        if (s->split)
+            lb_barrier(&lg->L->b);
+    }
     s->down = lg->ni[s->r].down;
     scatter_rows(lg, s, 1);
 }
@@ -556,7 +563,7 @@ void give_places(LowG *lg)
         if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN || ni->sunk)
             continue;
         if (ni->mem && ni->chunk_only) {
-            ni->loc = low_chunk_slab(lg, r, scan_info(lg->g, ni->group).axis);
+            ni->loc = low_chunk_slab(lg, r, group_axis(lg, ni->group));
         } else if (ni->mem) {
             ni->loc = low_slab(lg, r, n->axes, NULL);
         } else if (ni->scratch && node_features(n) <= 4096) {
@@ -565,7 +572,7 @@ void give_places(LowG *lg)
             b->role = LB_LOCAL;
             b->index = L->b.fn;
         } else if (ni->scratch) {
-            ni->loc = low_slab(lg, r, n->axes, NULL);
+            ni->loc = low_row_slab(lg, r);
         }
     }
 }
@@ -580,12 +587,41 @@ void emit_barrier(Low *L)
         VEC_PUSH(L->arena, L->p->barrier) = L->pos;
 }
 
+/* What a sum starts from, so that its first summand stays as it is: a gradient's is a chain of its own that is added. */
+static LV sum_neutral(LowG *lg, Ref r)
+{
+    const Node *n = &lg->g->node.at[r];
+    return n->op == OP_AMAX ? reduce_neutral(&lg->L->b, n) : lb_fconst(&lg->L->b, lg->ni[r].kind == NK_GRADIENT ? -0.0 : 0.0);
+}
+
+/* for chunks: the stages of a section, its sums added to from chunk to chunk. */
+static void emit_section(LowG *lg, Ref group)
+{
+    Low *L = lg->L;
+    L->pos++;
+    emit_barrier(L);
+    for (Ref r = 1; r < lg->g->node.n; r++)
+        if (lg->ni[r].group == group && is_real(lg->ni[r].kind) && !lg->g->node.at[r].axes) {
+            fill_sum(lg, r, sum_neutral(lg, r), !L->serial);
+            lg->ni[r].onto = true;
+        }
+    L->pos++;
+    emit_barrier(L);
+    uint32_t loop = loop_begin(L);
+    begin_chunk(L, group_axis(lg, group), lg->ni[group].down);
+    emit_stages(lg, group);
+    end_chunk(L);
+    loop_finish(L, loop);
+}
+
 void emit_stages(LowG *lg, Ref group)
 {
     Low *L = lg->L;
     for (uint32_t i = 0; i < lg->g->stage.n && !L->failed; i++) {
         const Stage *s = &lg->g->stage.at[i];
         Ref r = s->node.at[0].ref;
+        if (!group && !lg->load_phase && is_section(lg, s->group) && (!i || lg->g->stage.at[i - 1].group != s->group))
+            emit_section(lg, s->group);
         if (s->load != lg->load_phase || lg->ni[r].sunk || s->group != group)
             continue;
         bool rows = s->axes & AX(L->bx);

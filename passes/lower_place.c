@@ -73,6 +73,16 @@ Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis)
     return l;
 }
 
+Loc low_row_slab(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    Loc l = low_slab(lg, r, 0, NULL);
+    l.own = !L->serial;
+    if (l.own)
+        L->p->buf.at[l.buf].extent.term[0].dims = UINT64_C(1) << LDIM_NT;
+    return l;
+}
+
 void low_touch(Low *L, uint32_t buf)
 {
     if (buf & LBUF_PARAM)
@@ -113,16 +123,18 @@ const LCut *cut_of(const Low *L, uint32_t axis)
 
 LV axis_lo(Low *L, uint32_t a)
 {
-    return L->seg == 1 + a ? L->slo : lb_iconst(&L->b, 0);
+    return L->chunk == 1 + a ? L->clo : L->seg == 1 + a ? L->slo : lb_iconst(&L->b, 0);
 }
 
 LV axis_hi(Low *L, uint32_t a)
 {
-    return L->seg == 1 + a ? L->shi : axis_steps(L, a);
+    return L->chunk == 1 + a ? L->chi : L->seg == 1 + a ? L->shi : axis_steps(L, a);
 }
 
 LV axis_len(Low *L, uint32_t a)
 {
+    if (L->chunk == 1 + a)
+        return lb_op(&L->b, LOP_ISUB, L->chi, L->clo, 0, 0);
     return L->seg == 1 + a ? lb_op(&L->b, LOP_ISUB, L->shi, L->slo, 0, 0) : axis_steps(L, a);
 }
 
@@ -175,6 +187,8 @@ LIdx low_row_at(Low *L, const Loc *l, LV row)
         return row ? lb_idx_term(b, x, row, l->ld) : x;
     }
     LIdx x = lidx(l->foff);
+    if (l->own)
+        r = lb_op(b, LOP_TID, 0, 0, 0, 0);
     return r ? lb_idx_term(b, x, r, l->ld) : x;
 }
 

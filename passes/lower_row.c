@@ -15,8 +15,7 @@ void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
     for (uint32_t a = 0; a < L->m->naxis; a++) {
         if (a == L->bx || !(axes & AX(a)) || L->idx[a])
             continue;
-        LV lo = L->chunk == 1 + a ? L->clo : axis_lo(L, a), hi = L->chunk == 1 + a ? L->chi : axis_hi(L, a);
-        L->idx[a] = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
+        L->idx[a] = lb_for(b, axis_lo(L, a), axis_hi(L, a), 1, false, 0, NULL, NULL);
         opened[open++] = a;
     }
     bool rows = (axes & AX(L->bx)) && !L->idx[L->bx];

@@ -318,7 +318,7 @@ static bool has_group(const LowG *lg, Ref scan)
 
 /* for chunks of ceil(CHUNK_ROWS / B) steps, in the scan's direction. The step is rounded by a loop over chunk numbers, since a
    loop's own step is a constant. */
-static void begin_chunk(Low *L, uint32_t axis, bool reverse)
+void begin_chunk(Low *L, uint32_t axis, bool reverse)
 {
     LBuilder *b = &L->b;
     LV T = axis_len(L, axis), one = lb_iconst(b, 1);
@@ -326,13 +326,14 @@ static void begin_chunk(Low *L, uint32_t axis, bool reverse)
     LV steps = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, B, lb_iconst(b, CHUNK_ROWS - 1), 0, 0), B, 0, 0);
     LV count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, T, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), steps, 0, 0);
     LV k = lb_for(b, lb_iconst(b, 0), count, 1, reverse, 0, NULL, NULL);
-    L->chunk = 1 + axis;
     L->clo = lb_op(b, LOP_IADD, axis_lo(L, axis), lb_op(b, LOP_IMUL, k, steps, 0, 0), 0, 0);
     L->chi = lb_op(b, LOP_IMIN, axis_hi(L, axis), lb_op(b, LOP_IADD, L->clo, steps, 0, 0), 0, 0);
+    L->chunk = 1 + axis;
 }
 
-static void end_chunk(Low *L)
+void end_chunk(Low *L)
 {
+    L->chunk = 0;
     lb_end_for(&L->b, 0, NULL, NULL);
 }
 

@@ -21,7 +21,7 @@ static void settle(LowG *lg, Ref group)
 {
     for (Ref r = 1; r < lg->g->node.n; r++) {
         NodeInfo *ni = &lg->ni[r];
-        bool elsewhere = ni->group && ni->group != group;
+        bool elsewhere = ni->group && ni->group != group && !is_section(lg, ni->group);
         if (!ni->done && (!is_real(ni->kind) || elsewhere) && (!group || ni->group) && inputs_done(lg, r))
             ni->done = true;
     }
@@ -33,6 +33,10 @@ static bool take_stage(LowG *lg, uint32_t index)
     uint32_t members = s->kind == STAGE_ROW ? s->node.n : 1;
     if (!s->node.n)
         return misfit(lg, s, 0, "it has no values");
+    if (is_section(lg, s->group) && lg->g->stage.at[index - (index > 0)].group != s->group)
+        for (uint32_t i = 0; i < index; i++)
+            if (lg->g->stage.at[i].group == s->group)
+                return misfit(lg, s, s->node.at[0].ref, "the stages of a section follow one another");
     for (uint32_t k = 0; k < members; k++) {
         Ref r = s->node.at[k].ref;
         NodeInfo *ni = &lg->ni[r];
@@ -54,7 +58,7 @@ static bool check_order(LowG *lg, uint32_t index)
         NodeInfo *ni = &lg->ni[r];
         if (ni->done)
             continue;
-        bool free = s->kind == STAGE_ROW && (!is_real(ni->kind) || (ni->group && ni->group != s->group));
+        bool free = s->kind == STAGE_ROW && (!is_real(ni->kind) || (ni->group && ni->group != s->group && !is_section(lg, ni->group)));
         if (ni->item == index + 1 && !inputs_done(lg, r))
             return misfit(lg, s, r, "it comes before something that it is computed from");
         if (ni->item == index + 1 || (free && inputs_done(lg, r)))

@@ -190,7 +190,7 @@ static void explain_place(const LowG *lg, const Placed *p)
         explain_chain(lg, p->product, how[p->where]);
 }
 
-/* Scan by scan: what is sunk into its steps, then what its chunks begin with. */
+/* What is sunk into the steps of scans, then sections, then what the chunks of scans begin with. */
 static void decide(LowG *lg, int64_t rows, Ref *sunk_in)
 {
     const Graph *g = lg->g;
@@ -204,9 +204,13 @@ static void decide(LowG *lg, int64_t rows, Ref *sunk_in)
                 lg->ni[s.step[k]].sunk = true;
                 sunk_in[s.step[k]] = r;
             }
-        if (forced != PLACE_WHOLE)
-            group_scan(lg, r, NULL);
     }
+    if (forced == PLACE_WHOLE)
+        return;
+    group_sections(lg, NULL);
+    for (Ref r = 1; r < g->node.n; r++)
+        if (g->node.at[r].op == OP_SCAN)
+            group_scan(lg, r, NULL);
 }
 
 /* The places of one graph, and of the segments beneath it. */
@@ -260,7 +264,7 @@ void apply_places(LowG *lg)
     Ref *in_chunks = NEW_N(lg->L->arena, Ref, g->node.n + 1);
     for (uint32_t i = 0; i < g->placed.n; i++) {
         const Placed *p = &g->placed.at[i];
-        bool ok = lg->ni[p->product].kind == NK_GEMM && (p->where == PLACE_WHOLE || g->node.at[p->scan].op == OP_SCAN);
+        bool ok = lg->ni[p->product].kind == NK_GEMM && (p->where != PLACE_STEP || g->node.at[p->scan].op == OP_SCAN);
         if (p->where == PLACE_STEP && ok)
             ok = lg->ni[p->product].sunk = may_sink(lg, p->scan, p->product);
         if (p->where == PLACE_CHUNK)
@@ -270,6 +274,8 @@ void apply_places(LowG *lg)
             return;
         }
     }
+    if (g->placed.n)
+        group_sections(lg, in_chunks);
     for (Ref r = 1; r < g->node.n && g->placed.n; r++)
         if (g->node.at[r].op == OP_SCAN)
             group_scan(lg, r, in_chunks);

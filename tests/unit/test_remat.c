@@ -1,6 +1,7 @@
 /* Recomputation: every recurrent cell of std, and models whose scans depend on one another in other ways, in segments of as few
    steps as can be: loss, outputs, gradients have the bits of the program without segments, in every engine, on several threads.
-   A budget is kept or refused, and the recompute factor is what is executed. usage: test_remat [MODEL] */
+   A budget is kept or refused, and the recompute factor is what is executed. Losses in chunks of steps (passes/section.c): the bits
+   of all steps at once, and memory that does not grow with what is wide in between. usage: test_remat [MODEL] */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,9 +43,13 @@ static const char text[] =
     "model noisy[H = 5] { input x: seq [3] target y: seq [2]\n"
     "  h = dropout[0.3](lstm[H](dropout[0.2](x)))\n p = dense[2](h)\n output p loss mse(p, y) }\n"
     "model words[H = 5] { input x: seq token[7] target y: seq token[7]\n"
-    "  h = gru[H](embedding[7, 4](x))\n p = dense[7](h)\n output p loss softmax_crossentropy(p, y) }\n";
+    "  h = gru[H](embedding[7, 4](x))\n p = dense[7](h)\n output p loss softmax_crossentropy(p, y) }\n"
+    "model wide[H = 5] { input x: seq [3] target y: seq token[4100]\n"
+    "  p = dense[4100](dropout[0.5](gru[H](x)))\n output p loss softmax_crossentropy(p, y) }\n"
+    "model deep[H = 5] { input x: seq [3] target y: seq [2]\n"
+    "  a = gru[H](x)\n b = gru[4](dense[40](a))\n p = dense[2](tanh(dense[30](b)))\n output p loss mse(p, y) }\n";
 
-static const char *const names[] = {"late", "layers", "both", "pooled", "noisy", "words"};
+static const char *const names[] = {"late", "layers", "both", "pooled", "noisy", "words", "wide", "deep"};
 
 static Module *build(Ctx *ctx, Arena *a, const char *path, const char *source, const char *name, bool ragged, const char *size) {
     FrontendOptions fo = {.std_dir = "std", .model = name, .text = source, .set = &size, .nset = size != NULL};
@@ -113,6 +118,55 @@ static void one(const char *path, const char *source, const char *name, bool rag
         for (int nt = 1; nt <= 3 && e; nt += 2)
             check(ctx, program_run(m, q, e, &a, &in, nt, y) && same(m, &in, x, y), name, "same bits in segments, jit");
         if (e) engine_destroy(e);
+    }
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* Chunks of steps against all steps at once. */
+static void sections(const char *name, bool ragged) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = build(ctx, &a, "own.rondo", text, name, ragged, NULL);
+    LProgram *p[2] = {NULL, NULL};
+    for (int k = 0; k < 2 && m; k++) {
+        module_keep_roots(m, 1u << ROOT_LOSS | 1u << ROOT_GRAD_PARAM | 1u << ROOT_GRAD_INPUT);
+        p[k] = lower_module(ctx, &a, m, &(LowerOptions){.V = 8, .registers = 16, .place = k ? PLACE_WHOLE : PLACE_AUTO}, NULL);
+    }
+    check(ctx, p[0] && p[1], name, "is lowered in chunks and at once");
+    if (p[0] && p[1]) {
+        uint32_t n = m->graph.at[0]->root.n + 1;
+        const double **x = NEW_N(&a, const double *, n), **y = NEW_N(&a, const double *, n);
+        EvalIn in = data(m, &a, B, T);
+        check(ctx, program_run(m, p[1], NULL, &a, &in, 1, x), name, "runs at once");
+        Engine *e = engine_make(ctx, p[0], &(EngineOptions){.kind = ENGINE_JIT, .cache_dir = ""});
+        for (int k = 0; k < 4; k++)
+            check(ctx, program_run(m, p[0], k & 1 ? e : NULL, &a, &in, k & 2 ? 3 : 1, y) && same(m, &in, x, y), name,
+                  ragged ? "same bits in chunks, ragged" : "same bits in chunks");
+        if (e) engine_destroy(e);
+    }
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+static double scratch(const LProgram *p, int64_t steps) {
+    int64_t dim[LDIM_COUNT] = {[0] = 32, [1] = steps, [LDIM_NT] = 1};
+    double sum = 0;
+    for (uint32_t k = 0; k < p->buf.n; k++)
+        if (p->buf.at[k].role == LB_SLAB) sum += (double)lextent_eval(&p->buf.at[k].extent, dim);
+    return sum;
+}
+
+/* What a step adds to the scratch of a training step with `wide`: nothing that is 4100 wide. */
+static void narrow(void) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = build(ctx, &a, "own.rondo", text, "wide", false, NULL);
+    if (m) module_keep_roots(m, 1u << ROOT_LOSS | 1u << ROOT_GRAD_PARAM);
+    for (int k = 0; k < 2; k++) {
+        LProgram *p = m ? lower_module(ctx, &a, m, &(LowerOptions){.V = 8, .registers = 16, .place = k ? PLACE_WHOLE : PLACE_AUTO}, NULL) : NULL;
+        double grows = p ? (scratch(p, 1000) - scratch(p, 900)) / (100 * 32) : 0;
+        check(ctx, p && (k ? grows > 4100 : grows < 1000), "wide", k ? "at once a step has its logits" : "in chunks it has not");
     }
     arena_free(&a);
     ctx_destroy(ctx);
@@ -191,7 +245,11 @@ int main(int argc, char **argv) {
     const char *only = argc > 1 ? argv[1] : NULL;
     for (size_t k = 0; k < sizeof names / sizeof *names; k++)
         for (int ragged = 0; ragged < 2; ragged++)
-            if (!only || !strcmp(only, names[k])) one("own.rondo", text, names[k], ragged, true);
+            if (!only || !strcmp(only, names[k])) {
+                if (strcmp(names[k], "wide") != 0) one("own.rondo", text, names[k], ragged, true);
+                sections(names[k], ragged);
+            }
+    if (!only) narrow();
     cells(only);
     for (int k = 0; k < 4 && !only; k++) fades(k & 1, k & 2);
     if (!only) {
