@@ -32,7 +32,7 @@ static const Command command[] = {
     {"check", "M.rondo", "parse and check a model; print parameters, states and shapes", cmd_check, 1, 1, O_MODEL | O(JSON)},
     {"fmt", "M.rondo..", "format files in place", cmd_fmt, 1, 1 << 20, O(CHECK)},
     {"train", "M.rondo", "train a model; -o takes the weights", cmd_train, 1, 1,
-     O_MODEL | O_FILES | O(OUT) | O_ENGINE | O(GRADIENT) | O(LOG) | O(CHECKPOINT) | O(RESUME) | O(JSON) | O(QUIET)},
+     O_MODEL | O_FILES | O(OUT) | O_ENGINE | O(GRADIENT) | O(LOG) | O(CHECKPOINT) | O(RESUME) | O(SEEDS) | O(FOLDS) | O(JOBS) | O(JSON) | O(QUIET)},
     {"eval", "M.rondo -w W", "loss and metrics on the test part of the data, or on all rows of --data", cmd_eval, 1, 1,
      O_MODEL | O_FILES | O_ENGINE | O(JSON)},
     {"predict", "M.rondo -w W", "outputs as CSV", cmd_predict, 1, 1, O_MODEL | O_FILES | O_ENGINE | O(OUT) | O(FUTURE)},

@@ -297,14 +297,12 @@ static bool do_train(void *arg) {
     Call *c = arg;
     Model *m = c->m;
     rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
-    Dataset d, valid;
+    TrainData d;
     if (c->train) memcpy(&o, c->train, c->train->size < sizeof o ? c->train->size : sizeof o);
-    bool ok = o.arrays ? set_from(c, o.arrays, o.narrays, &d) : dataset_load(m, o.data_file, &m->result, false, &d);
-    if (ok && o.arrays && !o.valid) ok = dataset_holdback(m, &d);
-    if (!ok || (o.valid && !set_from(c, o.valid, o.nvalid, &valid))) return false;
-    const char *file = o.valid ? NULL : validation_file(m);
-    if (file && !dataset_load(m, model_beside(m, &m->result, file), &m->result, true, &valid)) return false;
-    return train_set(m, &d, o.valid || file ? &valid : NULL, &o, c->result, &c->stopped);
+    bool ok = o.arrays ? set_from(c, o.arrays, o.narrays, &d.set) : dataset_load(m, o.data_file, &m->result, false, &d.set);
+    if (ok && o.arrays && !o.valid) ok = dataset_holdback(m, &d.set);
+    if (ok) ok = o.valid ? set_from(c, o.valid, o.nvalid, &d.other) : validation_load(m, &m->result, &d);
+    return ok && train_set(m, &d.set, o.valid || d.has_other ? &d.other : NULL, &o, c->result, &c->stopped);
 }
 
 rondo_status rondo_train(rondo_model *m, const rondo_train_options *o, rondo_train_result *result) {

@@ -228,8 +228,8 @@ static bool split_samples(Model *m, bool whole, Dataset *d) {
     d->valid = 0;
     if (whole) return true;
     if (!split_read(m, &s)) return false;
-    if (s.kind == SPLIT_CHRONOLOGICAL && !data_setting(m, "test")) return split_counts(m, &s, d->n, &d->train, &d->valid);
-    diag_error(m->ctx, 552, data_setting(m, s.kind == SPLIT_CHRONOLOGICAL ? "test" : "split")->span, "a series is one record, split in its order");
+    if (split_in_order(&s) && !data_setting(m, "test")) return split_counts(m, &s, &d->n, &d->train, &d->valid);
+    diag_error(m->ctx, 552, data_setting(m, split_in_order(&s) ? "test" : "split")->span, "a series is one record, split in its order");
     diag_help(m->ctx, NOWHERE, "drawn windows would overlap with those that test; chronological(0.8, valid = 0.1) does not");
     return false;
 }

@@ -160,7 +160,7 @@ static bool cut_length(Model *m, Arena *a, Dataset *d) {
 bool split_arrays(Model *m, Dataset *d) {
     Split s;
     if (!split_read(m, &s)) return false;
-    if (s.kind == SPLIT_CHRONOLOGICAL) return split_counts(m, &s, d->n, &d->train, &d->valid);
+    if (split_in_order(&s)) return split_counts(m, &s, &d->n, &d->train, &d->valid);
     diag_error(m->ctx, 552, data_setting(m, "split")->span, "arrays and series are split in their order: chronological(0.8, valid = 0.1)");
     return false;
 }
@@ -186,6 +186,12 @@ bool dataset_holdback(Model *m, Dataset *d) {
 const char *validation_file(Model *m) {
     const Setting *v = train_setting(m, "validation");
     return v && v->kind == SET_STRING ? name_str(m->ctx, v->name) : NULL;
+}
+
+bool validation_load(Model *m, Arena *a, TrainData *d) {
+    const char *file = validation_file(m);
+    d->has_other = file != NULL;
+    return !file || dataset_load(m, model_beside(m, a, file), a, true, &d->other);
 }
 
 bool dataset_count(Model *m, Dataset *d) {

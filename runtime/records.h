@@ -21,16 +21,19 @@ const FittedColumn *fitted_column(const Model *m, const char *name); /* NULL: no
 void fitted_put(Model *m, Arena *a, Safetensors *s);                 /* into the metadata */
 bool fitted_take(Model *m, const char *path, const Safetensors *s);  /* out of it; replaces what was there */
 
-typedef enum { SPLIT_CHRONOLOGICAL, SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_EVERY } SplitKind;
+typedef enum { SPLIT_CHRONOLOGICAL, SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_EVERY, SPLIT_FOLDS } SplitKind;
 typedef struct {
     SplitKind kind;
     double train, valid; /* parts; valid NaN: what the key `validation` holds back */
     uint64_t seed;
     int64_t every;
+    int64_t folds, fold; /* of FOLDS, the fold that tests */
     const Setting *valid_at, *test_at;
 } Split;
 bool split_read(Model *m, Split *out);
-bool split_counts(Model *m, const Split *s, int64_t n, int64_t *train, int64_t *valid); /* in the order of the data */
+/* In the order of the data: the first *n train, validate, and test; with folds *n becomes less. */
+bool split_counts(Model *m, const Split *s, int64_t *n, int64_t *train, int64_t *valid);
+bool split_in_order(const Split *s); /* is it one of the two ways to split a record? */
 
 typedef struct {
     const char *path;

@@ -182,6 +182,7 @@ typedef struct {
     size_t nmetric; /* filled when the epoch is complete: the model's metrics, on the validation part if there is one */
     const char *const *metric_name;
     const double *metric;
+    double steps_per_second; /* of sequences, padding left out */
 } rondo_progress;
 
 typedef struct {

@@ -278,6 +278,11 @@ bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double
 bool series_future(Model *m, const Series *s, int64_t n, double *out);
 /* Root mean square of forecast minus truth over samples [from, to), in the units of the data; NaN where outputs are no forecasts. */
 bool series_rmse(Model *m, const Series *s, int64_t from, int64_t to, double *out);
+/* The same of two forecasts that need no network: the newest value again; a linear function of the window, fitted to the samples that
+   train (NaN: they are too few, or the window too long). */
+void series_baselines(Model *m, const Series *s, int64_t from, int64_t to, double *persistence, double *linear);
+/* The share of examples [from, to) that are of the class most frequent in training. False: the target is no class. */
+bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double *out);
 bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out); /* date of the k-th row past the end, k >= 1 */
 
 /* Every output of every example, in order within an output: row b of x, of which `steps` are real (0: one value of an example). */
@@ -296,6 +301,12 @@ void shuffle_order(uint64_t seed, uint64_t epoch, int64_t n, int64_t *order);
 
 /* Evaluation of examples [from, to): mean loss and metrics (the order of RONDO_METRIC). */
 bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *loss, double *metric);
+/* What trains, and the file that the key `validation` names, if it does. */
+typedef struct {
+    Dataset set, other;
+    bool has_other;
+} TrainData;
+bool validation_load(Model *m, Arena *a, TrainData *d); /* sets other and has_other */
 /* rondo_train for a Dataset that exists already (cli/ uses rondo_train, or this after series_load). */
 bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_train_options *o, rondo_train_result *result,
                bool *stopped); /* valid: NULL, or examples of their own to validate on */

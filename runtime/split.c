@@ -2,7 +2,9 @@
      chronological(0.8, valid = 0.1)        in the order of the data
      random(0.8, valid = 0.1, seed = 0)     drawn
      stratified(0.8, valid = 0.1, seed = 0) drawn from each class alike
-     every(10, valid = 8, test = 9)         by the example's number in its own file, modulo 10 */
+     every(10, valid = 8, test = 9)         by the example's number in its own file, modulo 10
+     folds(5, fold = 0, seed = 0)           fold 0 of 5 tests: examples are dealt out class by class as they are drawn; a record is cut
+                                            into 6 blocks, and block fold + 1 tests what those before it train */
 #include <math.h>
 #include <string.h>
 
@@ -12,7 +14,7 @@ static bool bad(Model *m, Span at, const char *why) {
     diag_error(m->ctx, 552, at, "data: split: %s", why);
     diag_help(m->ctx, NOWHERE,
               "a part that trains (0.8), chronological(0.8, valid = 0.1), random(0.8, seed = 1), stratified(0.8), "
-              "or every(10, valid = 8, test = 9)");
+              "every(10, valid = 8, test = 9) or folds(5, fold = 0)");
     return false;
 }
 
@@ -21,9 +23,9 @@ static bool is_arg(Model *m, const Setting *s, uint32_t i, const char *name, uin
 }
 
 static bool read_call(Model *m, const Setting *s, Split *out) {
-    static const char *const names[] = {"chronological", "random", "stratified", "every"};
+    static const char *const names[] = {"chronological", "random", "stratified", "every", "folds"};
     int kind = -1;
-    for (int k = 0; k < 4; k++)
+    for (int k = 0; k < 5; k++)
         if (strcmp(name_str(m->ctx, s->name), names[k]) == 0) kind = k;
     if (kind < 0) return bad(m, s->span, "there is no such way to split");
     out->kind = (SplitKind)kind;
@@ -39,15 +41,20 @@ static bool read_call(Model *m, const Setting *s, Split *out) {
                 out->test_at = x;
             else
                 return bad(m, x->span, "every() takes a number of 2 or more, valid and test");
-        } else if (is_arg(m, s, i, "train", 0) && number)
+        } else if (kind == SPLIT_FOLDS && is_arg(m, s, i, "n", 0) && number && x->is_int && x->number >= 2 && x->number <= 1e6)
+            out->folds = (int64_t)x->number;
+        else if (kind == SPLIT_FOLDS && is_arg(m, s, i, "fold", 1) && number && x->is_int && x->number >= 0)
+            out->fold = (int64_t)x->number;
+        else if (kind != SPLIT_FOLDS && is_arg(m, s, i, "train", 0) && number)
             out->train = x->number;
-        else if (is_arg(m, s, i, "valid", 1) && number)
+        else if (kind != SPLIT_FOLDS && is_arg(m, s, i, "valid", 1) && number)
             out->valid = x->number;
         else if (is_arg(m, s, i, "seed", 2) && number && kind != SPLIT_CHRONOLOGICAL)
             out->seed = (uint64_t)(int64_t)x->number;
         else
             return bad(m, x->span, "this argument is not known here, or is no number");
     }
+    if (kind == SPLIT_FOLDS && out->fold >= out->folds) return bad(m, s->span, "folds() needs their number, 2 or more, and the fold from 0 that tests: folds(5, fold = 0)");
     return kind != SPLIT_EVERY || out->every || bad(m, s->span, "every() needs a number: every(10, valid = 8, test = 9)");
 }
 
@@ -66,18 +73,22 @@ bool split_read(Model *m, Split *out) {
     return bad(m, s ? s->span : m->desc->data.span, "the parts are from 0 to 1, and no more than 1 together");
 }
 
-bool split_counts(Model *m, const Split *s, int64_t n, int64_t *train, int64_t *valid) {
-    *train = (int64_t)(s->train * (double)n);
+bool split_in_order(const Split *s) { return s->kind == SPLIT_CHRONOLOGICAL || s->kind == SPLIT_FOLDS; }
+
+bool split_counts(Model *m, const Split *s, int64_t *n, int64_t *train, int64_t *valid) {
+    int64_t all = *n;
+    if (s->kind == SPLIT_FOLDS) *n = (int64_t)((double)all * (double)(s->fold + 2) / (double)(s->folds + 1));
+    *train = s->kind == SPLIT_FOLDS ? (int64_t)((double)all * (double)(s->fold + 1) / (double)(s->folds + 1)) : (int64_t)(s->train * (double)all);
     *valid = 0;
     if (isnan(s->valid)) {
-        Dataset d = {.n = n, .train = *train};
+        Dataset d = {.n = all, .train = *train};
         if (!dataset_holdback(m, &d)) return false;
         *train = d.train;
         *valid = d.valid;
     } else if (s->train + s->valid >= 1 - 1e-9)
-        *valid = n - *train;
+        *valid = all - *train;
     else
-        *valid = (int64_t)((s->train + s->valid) * (double)n) - *train;
+        *valid = (int64_t)((s->train + s->valid) * (double)all) - *train;
     return true;
 }
 
@@ -93,8 +104,8 @@ static bool among(const Setting *s, int64_t k) {
 
 /* part[i] of each of the `n` examples in at[]: the first of them train, and so on. */
 static bool parts_in_order(Model *m, const Split *s, const int64_t *at, int64_t n, uint8_t *part) {
-    int64_t train, valid;
-    if (!split_counts(m, s, n, &train, &valid)) return false;
+    int64_t train, valid, all = n;
+    if (!split_counts(m, s, &all, &train, &valid)) return false;
     for (int64_t i = 0; i < n; i++) part[at[i]] = i < train ? 0 : i < train + valid ? 1 : 2;
     return true;
 }
@@ -111,6 +122,24 @@ static bool parts_drawn(Model *m, const Split *s, const Records *r, const int64_
             if (s->kind == SPLIT_RANDOM || r->record.at[at[draw[i]]].label == c) mine[k++] = at[draw[i]];
         if (!parts_in_order(m, s, mine, k, part)) return false;
     }
+    return true;
+}
+
+/* Dealt out to the folds as they are drawn, one class after the other; of those that do not test, the last ones validate. */
+static bool parts_dealt(Model *m, const Split *s, const Records *r, const int64_t *at, int64_t n, uint8_t *part, Arena *tmp) {
+    int64_t *draw = NEW_N(tmp, int64_t, n + 1), *rest = NEW_N(tmp, int64_t, n + 1), classes = 1, dealt = 0;
+    Dataset d = {0};
+    if (n < s->folds) return bad(m, data_setting(m, "split")->span, "there are fewer examples than folds");
+    shuffle_order(s->seed, 0, n, draw);
+    for (int64_t i = 0; i < n && r->classes; i++)
+        if (r->record.at[at[i]].label >= classes) classes = r->record.at[at[i]].label + 1;
+    for (int64_t c = 0; c < classes; c++)
+        for (int64_t i = 0; i < n; i++)
+            if (!r->classes || r->record.at[at[draw[i]]].label == c) part[at[draw[i]]] = dealt++ % s->folds == s->fold ? 2 : 0;
+    for (int64_t i = 0; i < n; i++)
+        if (!part[at[draw[i]]]) rest[d.train++] = at[draw[i]];
+    if (!dataset_holdback(m, &d)) return false;
+    for (int64_t i = d.train; i < d.train + d.valid; i++) part[rest[i]] = 1;
     return true;
 }
 
@@ -132,6 +161,8 @@ bool split_records(Model *m, const Records *r, Arena *tmp, uint8_t *part) {
         part[at[i]] = among(s.test_at, rest) ? 2 : among(s.valid_at, rest) ? 1 : 0;
     }
     if (s.kind == SPLIT_EVERY) return true;
+    if (s.kind == SPLIT_FOLDS && k < n) return bad(m, data_setting(m, "test")->span, "each fold tests in its turn, so that there is no file that tests");
+    if (s.kind == SPLIT_FOLDS) return parts_dealt(m, &s, r, at, k, part, tmp);
     if (s.kind == SPLIT_STRATIFIED && !r->classes)
         return bad(m, data_setting(m, "split")->span, "stratified needs a target of classes");
     return s.kind == SPLIT_CHRONOLOGICAL ? parts_in_order(m, &s, at, k, part) : parts_drawn(m, &s, r, at, k, part, tmp);

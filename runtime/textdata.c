@@ -62,13 +62,13 @@ static Text *open_texts(Model *m, Arena *a, const char *path, Unit unit, bool wh
     count[0] = text_count(t);
     if (whole) return t;
     if (!split_read(m, &s)) return NULL;
-    if (s.kind != SPLIT_CHRONOLOGICAL) {
+    if (!split_in_order(&s)) {
         diag_error(m->ctx, 552, data_setting(m, "split")->span,
                    "a text is split in its order: chronological(0.8, valid = 0.1)");
         return NULL;
     }
     int64_t n = count[0];
-    if (!split_counts(m, &s, n, &count[0], &count[1])) return NULL;
+    if (!split_counts(m, &s, &n, &count[0], &count[1])) return NULL;
     count[2] = n - count[0] - count[1];
     if (!test) return t;
     if (count[2]) {

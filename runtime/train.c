@@ -67,6 +67,18 @@ static bool make_exec(Training *t) {
     return t->exec != NULL;
 }
 
+static int64_t longest_input(const Training *t) {
+    const ModelDesc *d = t->m->desc;
+    int64_t most = 1;
+    for (uint32_t i = 0; i < d->input.n; i++)
+        for (uint32_t k = 0; d->input.at[i].seq && k < t->d->array.array.n; k++) {
+            const Array *x = &t->d->array.array.at[k];
+            const char *name = strncmp(x->name, "input/", 6) ? x->name : x->name + 6;
+            if (!strcmp(name, name_str(t->m->ctx, d->input.at[i].name)) && x->rank > 1 && x->dim[1] > most) most = x->dim[1];
+        }
+    return most;
+}
+
 static bool prepare(Training *t) {
     Model *m = t->m;
     t->n = t->d->train;
@@ -91,6 +103,7 @@ static bool prepare(Training *t) {
     t->metric_name = NEW_N(&m->arena, const char *, m->desc->metric.n + 1);
     for (uint32_t i = 0; i < m->desc->metric.n; i++) t->metric_name[i] = name_str(m->ctx, m->desc->metric.at[i].name);
     t->valid_loss = t->best = t->last_loss = NAN;
+    t->steps = longest_input(t);
     return true;
 }
 
@@ -196,6 +209,7 @@ static bool report(Training *t) {
                         .loss = t->loss_weight > 0 ? t->loss_sum / t->loss_weight : NAN,
                         .valid_loss = complete ? t->valid_loss : NAN,
                         .examples_per_second = s > 0 ? (double)t->examples / s : 0,
+                        .steps_per_second = s > 0 ? (double)(t->real ? t->real : t->examples * t->steps) / s : 0,
                         .seconds = s,
                         .nmetric = complete && t->have_metrics ? t->m->desc->metric.n : 0,
                         .metric_name = t->metric_name,

@@ -124,7 +124,7 @@ static bool cut(Model *m, Arena *a, bool whole, int64_t frames, Feed *f, Dataset
     f->stride = f->window;
     if (data_setting(m, "stride") && !data_whole(m, "stride", 1, 1, 1e9, &f->stride)) return false;
     if (!whole) {
-        if (!split_read(m, &s) || !split_counts(m, &s, frames, &count[0], &count[1])) return false;
+        if (!split_read(m, &s) || !split_counts(m, &s, &frames, &count[0], &count[1])) return false;
         count[2] = frames - count[0] - count[1];
     }
     f->carry = train_bool(m, "stateful");

@@ -1,0 +1,209 @@
+/* outcome: one training from the command line's options to weights on the disk; what came of it, beside what needs no learning. */
+#include "cli/train.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool can_write(Cli *c, const char *path) {
+    if (!path) return true;
+    const char *slash = strrchr(path, '/');
+    const char *folder = !slash ? "." : slash == path ? "/" : arena_strndup(ctx_arena(c->ctx), path, (size_t)(slash - path));
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        errno = EISDIR;
+    else if (access(folder, W_OK | X_OK) == 0)
+        return true;
+    diag_error(c->ctx, 1, (Span){0, 0}, "cannot write '%s': %s", path, strerror(errno));
+    return false;
+}
+
+/* ---- data --------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    TrainData d;
+    Series series;
+    bool is_series;
+} Data;
+
+static bool load(Cli *c, Model *m, Data *out) {
+    Arena *a = ctx_arena(c->ctx);
+    const char *path = cli_get(c, OPT_DATA);
+    out->is_series = data_is_series(m, path);
+    if (diag_error_count(c->ctx)) return false;
+    bool ok = out->is_series ? series_load(m, path, a, false, &out->series) : dataset_load(m, path, a, false, &out->d.set);
+    if (out->is_series) out->d.set = out->series.set;
+    return ok && validation_load(m, a, &out->d);
+}
+
+/* ---- what came of it ---------------------------------------------------------------------------------------------------- */
+
+static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
+    const Dataset *d = &data->d.set;
+    int64_t from = d->train + d->valid, to = d->n;
+    double *metric = NEW_N(ctx_arena(c->ctx), double, model_desc(m)->metric.n + 1);
+    out->tested = from < to;
+    if (!out->tested && d->valid) from = d->train;
+    if (from >= to || (d->valid && !out->tested && !data->is_series)) return true; /* the last epoch has said it already */
+    if (!evaluate_set(m, d, from, to, &out->test_loss, metric)) return false;
+    out->examples = to - from;
+    out->nmetric = model_desc(m)->metric.n < OUTCOME_METRICS ? model_desc(m)->metric.n : OUTCOME_METRICS;
+    memcpy(out->metric, metric, out->nmetric * sizeof *metric);
+    majority_share(m, d, from, to, &out->majority);
+    if (!data->is_series || !model_desc(m)->output.n || !series_rmse(m, &data->series, from, to, &out->rmse))
+        return diag_error_count(c->ctx) == 0;
+    if (isnan(out->rmse)) return true;
+    series_baselines(m, &data->series, from, to, &out->persistence, &out->autoregression);
+    out->order = data->series.window * data->series.nx;
+    return true;
+}
+
+static rondo_status status_of(Cli *c, bool ok, bool stopped) {
+    if (ok) return stopped ? RONDO_STOPPED : RONDO_OK;
+    for (uint32_t i = 0; i < diag_count(c->ctx); i++)
+        if (diag_at(c->ctx, i)->kind == DIAG_ERROR && (diag_at(c->ctx, i)->code == 900 || diag_at(c->ctx, i)->code == 902))
+            return RONDO_NO_MEMORY;
+    return cli_status(c) == CLI_INTERNAL ? RONDO_INTERNAL : RONDO_BAD_INPUT;
+}
+
+static CliExit train(Cli *c, const TrainTask *t, Model *m, Outcome *out) {
+    rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
+    rondo_train_result r = {0};
+    Data *data = NEW(ctx_arena(c->ctx), Data);
+    o.checkpoint = t->checkpoint;
+    o.resume = t->resume;
+    o.progress = progress_line;
+    o.progress_arg = t->progress;
+    signals_catch();
+    bool ok = load(c, m, data) && train_set(m, &data->d.set, data->d.has_other ? &data->d.other : NULL, &o, &r, &out->stopped);
+    signals_leave();
+    progress_end(t->progress);
+    out->epochs = r.epochs;
+    out->updates = r.updates;
+    out->seconds = r.seconds;
+    out->loss = r.loss;
+    out->valid_loss = r.valid_loss;
+    CliExit rc = cli_result(c, m, status_of(c, ok, out->stopped));
+    if (rc == CLI_OK && t->save && !weights_save(m, t->weights)) rc = CLI_INPUT;
+    if (rc == CLI_OK && t->summary && !out->stopped && !evaluate(c, m, data, out)) rc = CLI_INPUT;
+    return rc;
+}
+
+CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out) {
+    CliExit rc;
+    *out = (Outcome){.test_loss = NAN,
+                     .rmse = NAN,
+                     .persistence = NAN,
+                     .autoregression = NAN,
+                     .majority = NAN,
+                     .loss = NAN,
+                     .valid_loss = NAN};
+    *m = cli_model(c, c->arg[0], &rc);
+    if (!*m) return rc;
+    model_set_log(*m, progress_note, t->progress);
+    if (!cli_weights(c, *m, false, &rc)) return rc;
+    if (t->save && !t->weights) t->weights = arena_printf(ctx_arena(c->ctx), "%s.safetensors", rondo_name(*m));
+    if (!can_write(c, t->weights) || !can_write(c, t->checkpoint)) return CLI_INPUT;
+    if (!progress_log(t->progress, t->log)) return *c->usage ? CLI_USAGE : CLI_INPUT;
+    rc = train(c, t, *m, out);
+    if (t->progress->log && fclose(t->progress->log) != 0)
+        diag_error(c->ctx, 1, (Span){0, 0}, "cannot write %s: %s", t->log, strerror(errno));
+    t->progress->log = NULL;
+    return rc;
+}
+
+/* ---- in words ----------------------------------------------------------------------------------------------------------- */
+
+static void put_metrics(Str *s, Model *m, const Outcome *r, bool json) {
+    for (uint32_t i = 0; i < r->nmetric; i++) {
+        const char *name = name_str(model_ctx(m), model_desc(m)->metric.at[i].name);
+        str_put(s, json ? ", " : "  ");
+        if (json)
+            put_json_string(s, arena_printf(ctx_arena(model_ctx(m)), "test_%s", name));
+        else
+            str_printf(s, "%s ", name);
+        if (json) str_put(s, ": ");
+        if (json)
+            put_json_number(s, r->metric[i]);
+        else
+            str_printf(s, "%.5g", r->metric[i]);
+    }
+}
+
+static void put_json_value(Str *s, const char *name, double v) {
+    if (isnan(v)) return;
+    str_printf(s, ", \"%s\": ", name);
+    put_json_number(s, v);
+}
+
+static void put_json(Str *s, Model *m, const Outcome *r, const char *path) {
+    str_put(s, "{\"model\": ");
+    put_json_string(s, rondo_name(m));
+    str_printf(s, ", \"epochs\": %d, \"updates\": %" PRId64 ", \"loss\": ", r->epochs, r->updates);
+    put_json_number(s, r->loss);
+    str_put(s, ", \"valid_loss\": ");
+    put_json_number(s, r->valid_loss);
+    str_put(s, ", \"seconds\": ");
+    put_json_number(s, r->seconds);
+    put_json_value(s, "test_loss", r->test_loss);
+    put_metrics(s, m, r, true);
+    put_json_value(s, "unscaled_rmse", r->rmse);
+    put_json_value(s, "persistence_rmse", r->persistence);
+    put_json_value(s, "autoregression_rmse", r->autoregression);
+    put_json_value(s, "majority_share", r->majority);
+    str_printf(s, ", \"stopped\": %s, \"weights\": ", r->stopped ? "true" : "false");
+    put_json_string(s, path);
+    str_put(s, "}\n");
+}
+
+/* The next command to type: what such a model is for. */
+static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *path) {
+    const ModelDesc *d = model_desc(m);
+    const PortDesc *in = d->input.n == 1 ? &d->input.at[0] : NULL, *y = d->target.n ? &d->target.at[0] : NULL;
+    const char *data = cli_get(c, OPT_DATA);
+    bool language = in && in->seq && in->vocab && y && y->seq && y->vocab && settings_find(&d->data, intern(c->ctx, "text"));
+    str_put(s, "next: rondo ");
+    if (language)
+        str_printf(s, "generate %s -w %s", c->arg[0], path);
+    else if (!isnan(r->rmse))
+        str_printf(s, "plot forecast %s -w %s -o %s.svg", c->arg[0], path, rondo_name(m));
+    else if (!isnan(r->majority))
+        str_printf(s, "plot confusion %s -w %s -o %s.svg", c->arg[0], path, rondo_name(m));
+    else
+        str_printf(s, "predict %s -w %s -o %s.csv", c->arg[0], path, rondo_name(m));
+    if (data && !language) str_printf(s, " --data %s", data);
+    str_putc(s, '\n');
+}
+
+static void put_summary(Cli *c, Str *s, Model *m, const Outcome *r, const char *path) {
+    if (r->examples) {
+        str_printf(s, "%s part, %" PRId64 " examples: loss %.5g", r->tested ? "test" : "validation", r->examples, r->test_loss);
+        put_metrics(s, m, r, false);
+        str_putc(s, '\n');
+    }
+    if (!isnan(r->rmse)) {
+        str_printf(s, "in the units of the data: RMSE %.4g; persistence %.4g", r->rmse, r->persistence);
+        if (!isnan(r->autoregression))
+            str_printf(s, "; linear autoregression of %" PRId64 " values %.4g", r->order, r->autoregression);
+        str_putc(s, '\n');
+    }
+    if (!isnan(r->majority)) str_printf(s, "always the most frequent class would be right in %.4g of them\n", r->majority);
+    put_next(c, s, m, r, path);
+}
+
+void print_outcome(Cli *c, Model *m, const Outcome *r, const char *path) {
+    Str s = str_make(ctx_arena(c->ctx));
+    if (cli_has(c, OPT_JSON)) {
+        put_json(&s, m, r, path);
+    } else {
+        str_printf(&s, "%s: %d epoch%s, %" PRId64 " updates in %.2f s", r->stopped ? "stopped" : "trained", r->epochs,
+                   r->epochs == 1 ? "" : "s", r->updates, r->seconds);
+        if (!isnan(r->loss)) str_printf(&s, ", loss %.6g", r->loss);
+        str_printf(&s, "; weights in %s\n", path);
+        if (!cli_has(c, OPT_QUIET) && !r->stopped) put_summary(c, &s, m, r, path);
+    }
+    cli_write(c, NULL, s.at, s.n);
+}

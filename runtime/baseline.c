@@ -1,0 +1,88 @@
+/* baseline: forecasts that need no network, to hold a network's against: the newest value again, and a linear function of the window
+   (autoregression), fitted by least squares on the samples that train. Of classes: always the one most frequent in training. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/internal.h"
+
+enum { LINEAR_MOST = 600 }; /* numbers that the linear function sees */
+
+static double seen(const Series *s, int64_t k, int64_t i) {
+    if (i == s->window * s->nx) return 1;
+    const Column *c = &s->x[i % s->nx];
+    return (c->value[k * s->stride + i / s->nx] - c->shift) / c->scale;
+}
+
+static double wanted(const Series *s, int64_t k) { return (s->y[0].value[series_row(s, k)] - s->y[0].shift) / s->y[0].scale; }
+
+/* w of a w = b for a symmetric positive a [n, n], by Cholesky; a becomes its factor, b the result. */
+static bool solve(double *a, double *b, int64_t n) {
+    for (int64_t j = 0; j < n; j++) {
+        for (int64_t k = 0; k < j; k++) a[j * n + j] -= a[j * n + k] * a[j * n + k];
+        if (!(a[j * n + j] > 0)) return false;
+        a[j * n + j] = sqrt(a[j * n + j]);
+        for (int64_t i = j + 1; i < n; i++) {
+            for (int64_t k = 0; k < j; k++) a[i * n + j] -= a[i * n + k] * a[j * n + k];
+            a[i * n + j] /= a[j * n + j];
+        }
+    }
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t k = 0; k < i; k++) b[i] -= a[i * n + k] * b[k];
+        b[i] /= a[i * n + i];
+    }
+    for (int64_t i = n - 1; i >= 0; i--) {
+        for (int64_t k = i + 1; k < n; k++) b[i] -= a[k * n + i] * b[k];
+        b[i] /= a[i * n + i];
+    }
+    return true;
+}
+
+/* Least squares over the samples [0, train), held down just enough to be solvable. False: too few samples, or too large. */
+static bool fit(const Series *s, Arena *a, double *w) {
+    int64_t n = s->window * s->nx + 1;
+    if (s->set.train < n || n > LINEAR_MOST) return false;
+    double *sum = NEW_N(a, double, n *n), trace = 0;
+    for (int64_t k = 0; k < s->set.train; k++)
+        for (int64_t i = 0; i < n; i++) {
+            double x = seen(s, k, i);
+            w[i] += x * wanted(s, k);
+            for (int64_t j = 0; j <= i; j++) sum[i * n + j] += x * seen(s, k, j);
+        }
+    for (int64_t i = 0; i < n; i++) trace += sum[i * n + i];
+    for (int64_t i = 0; i < n; i++) sum[i * n + i] += 1e-10 * trace / (double)n;
+    return solve(sum, w, n);
+}
+
+void series_baselines(Model *m, const Series *s, int64_t from, int64_t to, double *persistence, double *linear) {
+    Arena *tmp = scratch_begin(m);
+    int64_t n = s->window * s->nx + 1;
+    double *w = NEW_N(tmp, double, n), last = 0, fitted_to = 0;
+    bool ok = fit(s, tmp, w);
+    for (int64_t k = from; k < to; k++) {
+        int64_t row = series_row(s, k);
+        double d = s->y[0].value[row - s->horizon] - s->y[0].value[row], f = -wanted(s, k);
+        for (int64_t i = 0; ok && i < n; i++) f += w[i] * seen(s, k, i);
+        last += d * d;
+        fitted_to += f * f;
+    }
+    *persistence = to > from ? sqrt(last / (double)(to - from)) : NAN;
+    *linear = ok && to > from ? sqrt(fitted_to / (double)(to - from)) * s->y[0].scale : NAN;
+    scratch_end(m);
+}
+
+bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double *out) {
+    const PortDesc *y = m->desc->target.n == 1 ? &m->desc->target.at[0] : NULL;
+    int64_t classes = y && y->vocab ? y->vocab : 2, best = 0, same = 0;
+    *out = NAN;
+    if (!y || y->seq || y->rank || (!y->vocab && y->dtype != DT_B) || to <= from) return false;
+    Arena *tmp = scratch_begin(m);
+    const Array *x = arrays_find(&d->array, arena_printf(tmp, "target/%s", name_str(m->ctx, y->name)));
+    int64_t *count = NEW_N(tmp, int64_t, classes);
+    for (int64_t i = 0; x && i < d->train; i++) count[(int64_t)array_get(x, i)]++;
+    for (int64_t c = 1; c < classes; c++)
+        if (count[c] > count[best]) best = c;
+    for (int64_t i = from; x && i < to; i++) same += (int64_t)array_get(x, i) == best;
+    if (x) *out = (double)same / (double)(to - from);
+    scratch_end(m);
+    return x != NULL;
+}

@@ -1,0 +1,116 @@
+# rondo train --seeds, --folds: the same bits as one run at a time; mean and deviation are those of the table; each example tests once;
+# what fails in one run is said and stops the rest. And the summary of a single run: what it says is what eval and predict say.
+. "$SRC/tests/lib.sh"
+cp "$SRC/examples/sunspots.rondo" "$SRC/examples/sunspots.csv" .
+M=sunspots.rondo
+small="--set H=6 --set epochs=4"
+expect 0 "$RONDO" train $M $small --seeds 3 -j 2 -q -o w.safetensors --log log.csv
+cp out table
+says table '^seed 3  '
+[ "$(wc -l <log.seed2.csv)" = 5 ] || fail "no log of seed 2"
+for s in 1 2 3; do
+    expect 0 "$RONDO" train $M $small --seed $s -q -o one.safetensors
+    cmp one.safetensors w.seed$s.safetensors || fail "seed $s has other bits"
+done
+expect 0 "$RONDO" train $M $small --seeds 2 --seed 2 -j 1 -q -o v.safetensors
+cmp v.seed2.safetensors w.seed2.safetensors && cmp v.seed3.safetensors w.seed3.safetensors || fail "one at a time has other bits"
+# mean and deviation of the second column
+awk '/^seed/ { x[++n] = $3; s += $3 } /^mean/ { mean = $2 } /^standard/ { sd = $3 }
+    END { m = s / n; for (i in x) q += (x[i] - m) ^ 2; d = sqrt(q / (n - 1)); exit !(n == 3 && (mean / m - 1) ^ 2 < 1e-6 && (sd / d - 1) ^ 2 < 1e-4) }' table || { cat table; fail "mean or deviation"; }
+expect 0 "$RONDO" train $M $small --seeds 2 -q --json -o v.safetensors
+says out '^{"runs": \[{"run": "seed 1", "epochs": 4, "weights": "v.seed1.safetensors", "loss": [0-9.]*, '
+says out '"mean": {"loss": '
+
+# a series is cut into blocks: what tests comes after all that trains, and no block tests twice
+expect 0 "$RONDO" train $M $small --folds 3 -q --seed 5 -o f.safetensors
+[ "$(grep -c '^fold' out)" = 3 ] || { cat out; fail "not three folds"; }
+: >tested
+for f in 0 1 2; do
+    expect 0 "$RONDO" predict $M -w f.fold$f.safetensors --set H=6 --set "split=folds(3, fold = $f)" -o p.csv
+    awk -F, '$4 == "train" { if (test) exit 1 } $4 == "test" { test = 1; print $1 }' p.csv >>tested || fail "fold $f trains on what comes after its test"
+    expect 0 "$RONDO" train $M $small --set "split=folds(3, fold = $f)" --seed 5 -q -o one.safetensors
+    cmp one.safetensors f.fold$f.safetensors || fail "fold $f has other bits"
+done
+[ -z "$(sort tested | uniq -d)" ] || fail "years that test twice"
+[ "$(wc -l <tested)" -gt 200 ] || fail "only $(wc -l <tested) years test"
+
+# classes: each fold has its share of each, every example tests once
+awk 'BEGIN { print "v,class"; for (i = 0; i < 103; i++) print i % 7 + i / 100 "," (i % 4 == 0 ? "rare" : "common") }' >t.csv
+cat >t.rondo <<'R'
+model t {
+    input v: [1]
+    target class: bool
+
+    p = sigmoid(dense[1](v))
+
+    output p
+    loss binary_crossentropy(p, class)
+    metric accuracy(p, class)
+    train { optimizer = adam(lr = 1e-2), epochs = 2, batch = 16, validation = 0.2 }
+    data { csv = "t.csv", column = "v", target_column = "class" }
+}
+R
+expect 0 "$RONDO" train t.rondo --folds 5 -q -o t.safetensors
+cp out table
+: >tested
+for f in 0 1 2 3 4; do
+    expect 0 "$RONDO" predict t.rondo -w t.fold$f.safetensors --set "split=folds(5, fold = $f)" -o p.csv
+    n=$(awk -F, '$3 == "test"' p.csv | wc -l)
+    rare=$(awk -F, '$3 == "test" && $4 == "rare"' p.csv | wc -l)
+    [ "$n" = 20 ] || [ "$n" = 21 ] || fail "fold $f tests $n examples"
+    [ "$rare" = 5 ] || [ "$rare" = 6 ] || fail "fold $f has $rare of the rare class"
+    [ "$(awk -F, '$3 == "valid"' p.csv | wc -l)" = 16 ] || fail "fold $f validates on other than a fifth of the rest"
+    says table "^fold $f .* $n "
+    awk -F, '$3 == "test" { print $6 }' p.csv >>outputs
+    total=$((${total:-0} + n))
+done
+[ "$total" = 103 ] || fail "$total of 103 examples test"
+for bad in 'folds(5, fold = 5)' 'folds(1)' 'folds(fold = 1)' 'folds(5, valid = 0.1)' 'folds(200)'; do
+    expect 1 "$RONDO" train t.rondo -q -o no.safetensors --set "split=$bad"
+    says err 'E0552.*split: '
+done
+[ ! -e no.safetensors ] || fail "weights of no folds"
+
+# what fails
+expect 1 "$RONDO" train $M --seeds 2 -q -o no.safetensors --data none.csv
+says err '^seed [12]: error'
+says err 'none.csv'
+expect 1 "$RONDO" train $M --seeds 2 -q --set nope=1
+says err nope
+expect 2 "$RONDO" train $M --seeds 1
+expect 2 "$RONDO" train $M --seeds 3 --resume x
+expect 2 "$RONDO" train $M -j 2
+# a run that dies is said so, and the others end with it
+"$RONDO" train $M --seeds 2 -j 2 -o no.safetensors --set epochs=1000000 -q >out 2>err &
+pid=$!
+child=
+for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
+    child=$(awk -v p=$pid '$4 == p { print $1; exit }' /proc/[0-9]*/stat 2>/dev/null || true)
+    [ -z "$child" ] || break
+    sleep 0.1
+done
+[ -n "$child" ] || fail "no run has begun"
+kill -KILL "$child"
+rc=0
+wait $pid || rc=$?
+[ $rc = 1 ] || { cat err; fail "exit $rc after a run died"; }
+says err 'ended by signal 9'
+[ -z "$(awk -v p=$pid '$4 == p' /proc/[0-9]*/stat 2>/dev/null)" ] || fail "a run goes on alone"
+
+# the summary
+expect 0 "$RONDO" train $M --seed 1 --set epochs=5 -o w.safetensors
+cp out said
+cp err lines
+says lines '^epoch 5/5  loss [0-9.]*  rmse [0-9.]*  mae [0-9.]*  [0-9.]*[kM]* steps/s'
+expect 0 "$RONDO" eval $M -w w.safetensors
+loss=$(awk '/^loss/ { printf "%.5g", $2 }' out) rmse=$(awk '/^unscaled_rmse/ { printf "%.4g", $2 }' out)
+says said "^test part, 60 examples: loss $loss  rmse "
+says said "^in the units of the data: RMSE $rmse; persistence 32.9; linear autoregression of 10 values 19.2"
+says said "^next: rondo plot forecast $M -w w.safetensors"
+expect 0 "$RONDO" train t.rondo --set validation=0 -o t.safetensors
+share=$(awk -F, 'NR > 83 && NR <= 104 { n++; c += $2 == "common" } END { printf "%.4g", c / n }' t.csv)
+says out "^always the most frequent class would be right in $share of them"
+expect 0 "$RONDO" train $M --set epochs=1 -q --json -o w.safetensors
+! grep -q test_loss out || fail "-q tests"
+expect 0 "$RONDO" train $M --set epochs=1 --json -o w.safetensors
+says out '"test_rmse": [0-9.]*, .*"unscaled_rmse": [0-9.]*, "persistence_rmse": 32.89'
