@@ -5,6 +5,8 @@
 
 #include "tests/unit/gen.h"
 
+static int passed, failed;
+
 static bool add_port(Model *m, Arena *a, uint64_t *rng, const PortDesc *p, const char *prefix, int64_t B, int64_t T, Arrays *in) {
     int64_t dim[RONDO_MAX_RANK] = {B};
     int rank = 1;
@@ -53,4 +55,22 @@ double modes_difference(const Array *a, const Array *b) {
 bool modes_same_bits(const Array *a, const Array *b) {
     return a && b && a->type == b->type && array_count(a) == array_count(b) &&
            memcmp(a->data, b->data, (size_t)array_count(a) * rondo_type_size(a->type)) == 0;
+}
+
+void modes_check(Ctx *ctx, bool ok, const char *cell, const char *what, double v) {
+    passed += ok;
+    if (ok) return;
+    failed++;
+    printf("FAILED: %s: %s (%.3g)\n", cell, what, v);
+    Arena a = arena_make(ctx);
+    Str s = str_make(&a);
+    diag_render(ctx, &s, false);
+    if (s.n) printf("%.*s", (int)s.n, s.at);
+    diag_clear(ctx);
+    arena_free(&a);
+}
+
+int modes_report(void) {
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed || !passed;
 }

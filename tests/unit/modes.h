@@ -9,5 +9,8 @@ bool modes_arrays(Model *m, Arena *a, uint64_t seed, int64_t B, int64_t T, bool 
 double modes_largest(const Array *a);
 double modes_difference(const Array *a, const Array *b); /* the largest; NaN if there is one in either alone */
 bool modes_same_bits(const Array *a, const Array *b);
+/* Counts; a failure is printed with v and the diagnostics, which it drops. */
+void modes_check(Ctx *ctx, bool ok, const char *cell, const char *what, double v);
+int modes_report(void); /* prints the counts; an exit status */
 
 #endif

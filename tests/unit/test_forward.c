@@ -8,27 +8,7 @@
 #include "tests/unit/modes.h"
 
 #define CELLS "tests/conform/cells"
-static int passed, failed;
 static Ctx *ctx;
-
-static void show(void) {
-    Arena a = arena_make(ctx);
-    Str s = str_make(&a);
-    diag_render(ctx, &s, false);
-    if (s.n) printf("%.*s", (int)s.n, s.at);
-    diag_clear(ctx);
-    arena_free(&a);
-}
-
-static void check(bool ok, const char *cell, const char *what, double v) {
-    if (ok) {
-        passed++;
-        return;
-    }
-    failed++;
-    printf("FAILED: %s: %s (%.3g)\n", cell, what, v);
-    show();
-}
 
 /* A random direction of every parameter and every input of floats. */
 static void directions(Model *m, Arena *a, Arrays *in) {
@@ -92,15 +72,15 @@ static void one(const char *cell, const char *path, bool ragged) {
         Arrays in = {0};
         double scale;
         bool ok = run(path, engine[e], ragged, &a, &in, &out[e]);
-        check(ok, cell, "it runs", e);
+        modes_check(ctx, ok, cell, "it runs", e);
         const Array *loss = ok ? arrays_find(&out[e], "jvp/loss") : NULL;
         double want = along(&a, &in, &out[e], &scale), got = loss ? array_get(loss, 0) : NAN;
-        check(fabs(got - want) <= 1e-11 * (scale + fabs(want)), cell, "forward and reverse mode differ", got - want);
+        modes_check(ctx, fabs(got - want) <= 1e-11 * (scale + fabs(want)), cell, "forward and reverse mode differ", got - want);
     }
     for (uint32_t i = 0; i < out[1].array.n; i++) {
         const Array *x = &out[1].array.at[i];
         if (strncmp(x->name, "jvp/", 4) == 0)
-            check(modes_same_bits(x, arrays_find(&out[2], x->name)), cell, "interpreter and jit differ", i);
+            modes_check(ctx, modes_same_bits(x, arrays_find(&out[2], x->name)), cell, "interpreter and jit differ", i);
     }
     arena_free(&a);
 }
@@ -116,7 +96,7 @@ int main(int argc, char **argv) {
         if (strcmp(f->d_name, "lstm.rondo") == 0 || strcmp(f->d_name, "seq2seq_attention.rondo") == 0) one(f->d_name, path, true);
     }
     if (d) closedir(d);
-    printf("%d passed, %d failed\n", passed, failed);
+    int status = modes_report();
     ctx_destroy(ctx);
-    return failed || !passed;
+    return status;
 }
