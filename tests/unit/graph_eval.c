@@ -378,6 +378,23 @@ void test_init(void) {
     check(module_eval_init(m, &arena, 42, again) && !memcmp(theta, again, 50 * sizeof(double)), "init is deterministic");
 }
 
+/* What f32 has stays; anything else becomes the float below or above, each in some of the draws. */
+void test_eval_f32_draws(void) {
+    start(1, 0);
+    Ref x = g_input(g, input("x", DT_F, 1, 0, 0, 0));
+    graph_root(g, ROOT_VALUE, 0, g_bin(g, OP_DIV, g_const(g, 1), x), 0);
+    graph_root(g, ROOT_VALUE, 0, g_bin(g, OP_ADD, x, x), 0);
+    val[0] = (const double[]){3};
+    bool ok = true, below = false, above = false;
+    for (in.f32_draw = 1; in.f32_draw <= 40; in.f32_draw++) {
+        ok &= eval() && out[1][0] == 6 && (out[0][0] == (double)0x1.555554p-2F || out[0][0] == (double)0x1.555556p-2F);
+        below |= out[0][0] < 1.0 / 3;
+        above |= out[0][0] > 1.0 / 3;
+    }
+    in.f32_draw = 0;
+    check(ok && below && above && eval() && out[0][0] == 1.0 / 3, "rounding to f32 by chance");
+}
+
 /* ---- dead code and copies --------------------------------------------------------------------------------------------- */
 
 void test_dce(void) {
