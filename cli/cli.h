@@ -87,6 +87,7 @@ CliExit cmd_doc(Cli *c);
 CliExit cmd_check(Cli *c);
 CliExit cmd_fmt(Cli *c);
 CliExit cmd_train(Cli *c);
+CliExit cmd_tune(Cli *c);
 CliExit cmd_eval(Cli *c);
 CliExit cmd_plot(Cli *c);
 CliExit cmd_predict(Cli *c);

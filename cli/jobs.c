@@ -51,8 +51,15 @@ static void child(Runner *r, uint32_t i) {
     Cli *c = r->c;
     const Job *job = &r->job[i];
     Teller t = {.fd = r->out, .m = {.job = i}};
-    Progress g = {.cli = c, .quiet = true, .first_done = -1, .tell = tell, .tell_arg = &t};
-    TrainTask task = {.weights = job->weights, .log = job->log, .save = job->weights != NULL, .summary = true, .progress = &g};
+    Progress g = {.cli = c, .quiet = true, .first_done = -1, .stop_at = job->stop_at, .tell = tell, .tell_arg = &t};
+    TrainTask task = {.weights = job->weights,
+                      .log = job->log,
+                      .checkpoint = job->checkpoint,
+                      .resume = job->resume,
+                      .save = job->weights != NULL,
+                      .must_validate = job->search,
+                      .summary = !job->search,
+                      .progress = &g};
     Model *m = NULL;
     signal(SIGPIPE, SIG_DFL);
     for (uint32_t k = 0; k < job->nset; k++) VEC_PUSH(ctx_arena(c->ctx), c->use) = (OptUse){OPT_SET, job->set[k]};
@@ -61,6 +68,7 @@ static void child(Runner *r, uint32_t i) {
     *c->usage = 0;
     CliExit rc = train_task(c, &task, &m, &t.m.out), asked = cli_status(c);
     t.m.out.rc = asked > rc ? asked : rc;
+    for (uint32_t k = 0; k < diag_count(c->ctx); k++) t.m.out.diverged = t.m.out.diverged || diag_at(c->ctx, k)->code == 555;
     Str s = str_make(ctx_arena(c->ctx));
     str_put(&s, rc == CLI_USAGE ? c->usage : "");
     diag_render(c->ctx, &s, false);

@@ -149,8 +149,12 @@ static void make_jobs(Many *m, int64_t seeds, int64_t folds, int64_t first, cons
             if (folds) set[0] = arena_printf(a, "split=folds(%" PRId64 ", fold = %" PRId64 ")", folds, f);
             if (folds) name = arena_printf(a, "%s%sfold %" PRId64, name, *name ? ", " : "", f);
             if (folds) file = arena_printf(a, "%s%sfold%" PRId64, file, *file ? "-" : "", f);
-            m->job[m->n++] =
-                (Job){name, set, folds ? 1 : 0, seed, numbered_path(a, path, file), log ? numbered_path(a, log, file) : NULL};
+            m->job[m->n++] = (Job){.name = name,
+                                   .set = set,
+                                   .nset = folds ? 1 : 0,
+                                   .seed = seed,
+                                   .weights = numbered_path(a, path, file),
+                                   .log = log ? numbered_path(a, log, file) : NULL};
         }
 }
 

@@ -39,6 +39,13 @@ static bool load(Cli *c, Model *m, Data *out) {
     return ok && validation_load(m, a, &out->d);
 }
 
+static bool validates(Cli *c, Model *m, const TrainData *d) {
+    if (d->has_other || d->set.valid > 0) return true;
+    diag_error(c->ctx, 551, model_desc(m)->train.span,
+               "trials are compared by what validates, and '%s' has none: validation = 0.2 holds a part back", rondo_name(m));
+    return false;
+}
+
 /* ---- what came of it ---------------------------------------------------------------------------------------------------- */
 
 static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
@@ -78,7 +85,8 @@ static CliExit train(Cli *c, const TrainTask *t, Model *m, Outcome *out) {
     o.progress = progress_line;
     o.progress_arg = t->progress;
     signals_catch();
-    bool ok = load(c, m, data) && train_set(m, &data->d.set, data->d.has_other ? &data->d.other : NULL, &o, &r, &out->stopped);
+    bool ok = load(c, m, data) && (!t->must_validate || validates(c, m, &data->d)) &&
+              train_set(m, &data->d.set, data->d.has_other ? &data->d.other : NULL, &o, &r, &out->stopped);
     signals_leave();
     progress_end(t->progress);
     out->epochs = r.epochs;
@@ -86,6 +94,8 @@ static CliExit train(Cli *c, const TrainTask *t, Model *m, Outcome *out) {
     out->seconds = r.seconds;
     out->loss = r.loss;
     out->valid_loss = r.valid_loss;
+    out->best = r.best;
+    out->sign = r.best_sign;
     CliExit rc = cli_result(c, m, status_of(c, ok, out->stopped));
     if (rc == CLI_OK && t->save && !weights_save(m, t->weights)) rc = CLI_INPUT;
     if (rc == CLI_OK && t->summary && !out->stopped && !evaluate(c, m, data, out)) rc = CLI_INPUT;

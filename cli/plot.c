@@ -166,26 +166,26 @@ static bool model_plot(Plot *p, int kind, Model *m) {
     int64_t future = 0, example = 0;
     if (!cli_int(c, OPT_FUTURE, 0, 10000000, &future) || !cli_int(c, OPT_EXAMPLE, 0, INT64_MAX, &example)) return false;
     switch (kind) {
-    case 1: return plot_forecast(p, m, data, future);
-    case 2: return plot_confusion(p, m, data);
-    case 3: return plot_roc(p, m, data);
+    case 2: return plot_forecast(p, m, data, future);
+    case 3: return plot_confusion(p, m, data);
+    case 4: return plot_roc(p, m, data);
     default: return plot_attention(p, m, data, cli_get(c, OPT_PROMPT), cli_has(c, OPT_EXAMPLE) ? example : -1);
     }
 }
 
 CliExit cmd_plot(Cli *c) {
-    static const char *const kinds[] = {"learning", "forecast", "confusion", "roc", "attention", NULL};
+    static const char *const kinds[] = {"learning", "tune", "forecast", "confusion", "roc", "attention", NULL};
     Arena *a = ctx_arena(c->ctx);
     const char *path = cli_get(c, OPT_OUT);
     int kind = 0;
     CliExit rc = CLI_INPUT;
     while (kinds[kind] && strcmp(kinds[kind], c->arg[0])) kind++;
-    if (!kinds[kind]) return cli_usage(c, "plot draws learning, forecast, confusion, roc or attention, not '%.40s'", c->arg[0]);
+    if (!kinds[kind]) return cli_usage(c, "plot draws learning, tune, forecast, confusion, roc or attention, not '%.40s'", c->arg[0]);
     if (kind && c->narg > 2) return cli_usage(c, "one argument too many: '%.80s'", c->arg[2]);
     if (!plot_can_draw(c, path)) return CLI_USAGE;
     Plot p = {.cli = c, .script = str_make(a), .data = str_make(a), .said = str_make(a), .width = 900, .height = 360};
-    if (kind == 0) {
-        if (!plot_learning(&p, c->arg + 1, c->narg - 1)) return CLI_INPUT;
+    if (kind < 2) {
+        if (!(kind ? plot_tune(&p, c->arg[1]) : plot_learning(&p, c->arg + 1, c->narg - 1))) return CLI_INPUT;
     } else {
         Model *m = cli_model(c, c->arg[1], &rc);
         if (!m) return rc;

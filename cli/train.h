@@ -18,6 +18,7 @@ typedef struct {
     double first_done;        /* epochs that were done when this run began; -1: not known yet */
     double valid, metric[32]; /* of the last complete epoch */
     size_t nmetric;
+    int64_t stop_at;                      /* the epoch after which to stop; 0: the last */
     void (*tell)(void *arg, double done); /* NULL: nobody else wants to know how far it is, from 0 to 1 */
     void *tell_arg;
 } Progress;
@@ -46,15 +47,18 @@ typedef struct {
     double rmse, persistence, autoregression; /* of a series' forecasts, in its units; NaN: none */
     int64_t order;                            /* of the autoregression: numbers it sees */
     double majority;                          /* share of the most frequent class; NaN: none */
-    bool tested;                              /* the part is the test part; else it validates */
-    char said[OUTCOME_SAID];                  /* what went wrong, as it is printed */
+    double best, sign;                        /* of what is watched; 1: less is better, -1: more */
+    bool diverged;
+    bool tested;             /* the part is the test part; else it validates */
+    char said[OUTCOME_SAID]; /* what went wrong, as it is printed */
 } Outcome;
 
 typedef struct {
     const char *weights; /* where they go; NULL: to a file of the model's name, which is then put here */
     const char *log, *checkpoint, *resume;
-    bool save;    /* the weights, that is */
-    bool summary; /* evaluate what tests, and baselines beside it */
+    bool save;          /* the weights, that is */
+    bool must_validate; /* else it is an error */
+    bool summary;       /* evaluate what tests, and baselines beside it */
     Progress *progress;
 } TrainTask;
 /* Opens the model by the options of c, trains and saves. The model stays open in *m for who wants to know more; close it. */
@@ -70,8 +74,10 @@ typedef struct {
     const char *name;       /* "seed 3" */
     const char *const *set; /* what is set for it, behind what the command line sets */
     uint32_t nset;
-    const char *seed;          /* as --seed; NULL: what the command line says */
-    const char *weights, *log; /* NULL: none */
+    const char *seed;                                /* as --seed; NULL: what the command line says */
+    const char *weights, *log, *checkpoint, *resume; /* NULL: none */
+    int64_t stop_at;                                 /* the epoch after which to stop; 0: the last */
+    bool search; /* compared by what validates: that has to be there, and what tests is left alone */
 } Job;
 /* Each as a process of its own, `at_once` at a time (0: as many as there are cores, divided by --threads). done is called in the order
    in which they end, and says whether to go on; out[i] is job i's. False when stopped by a signal. */

@@ -129,7 +129,6 @@ rondo_stream *stream_make(Model *m, int64_t batch, int *got); /* NULL: *got is 0
 bool emit_model(Model *m, const char *kind, const char *target, const char *dir);
 
 bool generate_text(Model *m, const rondo_generate_options *o, bool *stopped);
-uint64_t random_next(uint64_t *state); /* splitmix64 */
 
 /* ---- cells over a slab or a data set: optimizers and metrics ------------------------------------------------------------ */
 

@@ -205,6 +205,8 @@ typedef struct {
     int64_t updates;
     double loss, valid_loss; /* of the last complete epoch */
     double seconds;
+    double best; /* of what the key `monitor` watches, over the epochs; NaN: no epoch is complete */
+    int best_sign; /* 1: less is better, -1: more */
 } rondo_train_result;
 
 /* Trains in place, by the model's `train` block. A loss that is not a number stops with RONDO_BAD_INPUT and says at which

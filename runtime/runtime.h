@@ -298,6 +298,7 @@ const char *data_token(const Model *m, Arena *a, int64_t id);
 
 /* Order of the examples of an epoch: a permutation of 0..n-1, a function of seed and epoch alone. */
 void shuffle_order(uint64_t seed, uint64_t epoch, int64_t n, int64_t *order);
+uint64_t random_next(uint64_t *state); /* splitmix64 */
 
 /* Evaluation of examples [from, to): mean loss and metrics (the order of RONDO_METRIC). */
 bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *loss, double *metric);

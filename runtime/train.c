@@ -300,8 +300,9 @@ bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_tra
                bool *stopped) {
     Training t = {.m = m, .d = d, .valid = valid, .options = o};
     int got = guard_call(m->ctx, training_run, &t);
+    int sign = t.monitor.sign < 0 ? -1 : 1;
     if (result)
-        *result = (rondo_train_result){(int)t.epoch, t.update, t.last_loss, t.valid_loss, t.start > 0 ? now() - t.start : 0};
+        *result = (rondo_train_result){(int)t.epoch, t.update, t.last_loss, t.valid_loss, t.start > 0 ? now() - t.start : 0, sign * t.best, sign};
     if (stopped) *stopped = t.stopped;
     ctx_free(m->ctx, t.order);
     ctx_free(m->ctx, t.grad);

@@ -15,7 +15,7 @@ expect() {
 says() { grep -q -e "$2" "$1" || { cat "$1" >&2; fail "$1 does not say: $2"; }; }
 silent() { [ ! -s "$1" ] || { cat "$1" >&2; fail "$1 is not empty"; }; }
 
-commands="new doc plot check fmt train eval predict generate run gradcheck emit import ir opt explain bench"
+commands="new doc plot check fmt train tune eval predict generate run gradcheck emit import ir opt explain bench"
 # tour FILE: runs every indented line that starts with "$ ", in order. A line "# => text" after a command is what its output must
 # contain. n is the number of commands.
 tour() {
