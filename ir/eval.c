@@ -27,20 +27,25 @@ int64_t value_size(const Module *m, const Node *n, const int64_t *axis) {
     return size;
 }
 
-Layout layout_of(const Eval *e, uint32_t axes) {
-    Layout l = {.rows = 1};
-
+void layout_of(const Eval *e, uint32_t axes, Layout *l) {
+    l->n = 0;
+    l->rows = 1;
     for (uint32_t i = 1; i <= e->m->naxis; i++) {
-        uint32_t axis = i % e->m->naxis; /* B last */
+        uint32_t axis = i == e->m->naxis ? AXIS_B : i; /* B last */
         if (!(axes & AX(axis))) continue;
-        l.axis[l.n] = axis;
-        l.size[l.n++] = e->size[axis];
+        l->axis[l->n] = axis;
+        l->size[l->n++] = e->size[axis];
     }
-    for (int i = l.n; i-- > 0;) {
-        l.stride[i] = l.rows;
-        l.rows *= l.size[i];
+    for (int i = l->n; i-- > 0;) {
+        l->stride[i] = l->rows;
+        l->rows *= l->size[i];
     }
-    return l;
+}
+
+int64_t rows_of(const Eval *e, uint32_t axes) {
+    int64_t rows = 1;
+    for (uint32_t i = 0; i < e->m->naxis; i++) rows *= axes & AX(i) ? e->size[i] : 1;
+    return rows;
 }
 
 int64_t row_at(const Layout *l, const int64_t *idx) {
@@ -132,9 +137,11 @@ static bool eval_param(Eval *e, Frame *f, Ref r) {
 
 /* One step's rows of a sequence: what `step` sees. */
 static void take_step(const Eval *e, const Node *seq, const double *v, uint32_t axis, int64_t t, double *out) {
-    Layout in = layout_of(e, seq->axes), lo = layout_of(e, seq->axes & ~AX(axis));
+    Layout in, lo;
     int64_t idx[MAX_AXES] = {0}, features = node_features(seq), row = 0;
 
+    layout_of(e, seq->axes, &in);
+    layout_of(e, seq->axes & ~AX(axis), &lo);
     if (!lo.rows || !features) return;
     do {
         idx[axis] = t;
@@ -146,11 +153,12 @@ static void take_step(const Eval *e, const Node *seq, const double *v, uint32_t 
 static bool eval_leaf(Eval *e, Frame *f, Ref r) {
     const Node *n = &f->g->node.at[r];
     const uint32_t *w = node_attr(f->g, r);
-    Layout l = layout_of(e, n->axes);
+    Layout l;
     int64_t idx[MAX_AXES] = {0}, i = 0;
     ScanInfo s;
     double *v;
 
+    layout_of(e, n->axes, &l);
     if (n->op == OP_INPUT) return eval_input(e, f, r);
     if (n->op == OP_PARAM) return eval_param(e, f, r);
     if (n->op == OP_CARRY) {
@@ -192,13 +200,14 @@ static bool eval_leaf(Eval *e, Frame *f, Ref r) {
 static void eval_elementwise(const Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r];
     int64_t features = node_features(n), idx[MAX_AXES] = {0}, row = 0;
-    Layout l = layout_of(e, n->axes), la[3];
+    Layout l, la[3];
     int count = op_info[n->op].arity;
     bool wide[3] = {false, false, false};
     const double *p[3] = {NULL, NULL, NULL};
 
+    layout_of(e, n->axes, &l);
     for (int i = 0; i < count; i++) {
-        la[i] = layout_of(e, f->g->node.at[n->in[i]].axes);
+        layout_of(e, f->g->node.at[n->in[i]].axes, &la[i]);
         wide[i] = f->g->node.at[n->in[i]].rank > 0;
     }
     if (!l.rows) return;
@@ -253,10 +262,12 @@ static bool scan_open(Eval *e, Frame *f, Ref r, const ScanInfo *s) {
 
 /* Writes (or adds) the active rows of a body's value; to == a stack: at step t. */
 static void put_rows(const Eval *e, const Node *n, const double *v, double *to, uint32_t stack, int64_t t, bool add) {
-    Layout l = layout_of(e, n->axes), lo = layout_of(e, n->axes | stack);
+    Layout l, lo;
     int64_t idx[MAX_AXES] = {0}, features = node_features(n), row = 0;
     uint32_t axis = 0;
 
+    layout_of(e, n->axes, &l);
+    layout_of(e, n->axes | stack, &lo);
     while (stack && !(stack >> axis & 1)) axis++;
     if (!l.rows) return;
     for (bool more = true; more; row++) {
@@ -406,10 +417,11 @@ static bool axis_open(Eval *e, uint32_t i) {
 }
 
 static double *root_value(const Eval *e, const Node *n, const double *v, Arena *a) {
-    Layout l = layout_of(e, n->axes);
+    Layout l;
     int64_t features = node_features(n), idx[MAX_AXES] = {0}, row = 0;
-    double *out = NEW_N(a, double, l.rows *features + 1);
+    double *out = NEW_N(a, double, rows_of(e, n->axes) * features + 1);
 
+    layout_of(e, n->axes, &l);
     if (!l.rows) return out;
     do {
         if (row_valid(e, n->axes, idx)) memcpy(out + row * features, v + row * features, (size_t)features * sizeof(double));

@@ -36,7 +36,8 @@ typedef struct {
     int64_t rows;
 } Layout;
 
-Layout layout_of(const Eval *e, uint32_t axes);
+void layout_of(const Eval *e, uint32_t axes, Layout *l); /* fills: 700 bytes, asked for at every node, are not to be copied */
+int64_t rows_of(const Eval *e, uint32_t axes);
 int64_t row_at(const Layout *l, const int64_t *idx); /* idx by axis */
 bool row_next(const Layout *l, int64_t *idx);
 bool row_valid(const Eval *e, uint32_t axes, const int64_t *idx);

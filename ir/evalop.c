@@ -56,9 +56,10 @@ static void eval_orthogonal(const Eval *e, const Node *n, uint32_t stream, doubl
 }
 
 void eval_noise(const Eval *e, const Node *n, const uint32_t *w, double *out) {
-    Layout l = layout_of(e, n->axes);
+    Layout l;
     int64_t idx[MAX_AXES] = {0}, features = node_features(n), i = 0;
 
+    layout_of(e, n->axes, &l);
     if (w[0] == NOISE_ORTHOGONAL) {
         eval_orthogonal(e, n, w[1], out);
         return;
@@ -84,8 +85,10 @@ static void eval_reduce(const Eval *e, const Frame *f, Ref r, double *out) {
     const double *v = value(f, r, 0);
     int64_t features = node_features(a), idx[MAX_AXES] = {0}, fo = node_features(n);
     int64_t *map = ctx_alloc(e->m->ctx, (size_t)features * sizeof *map);
-    Layout l = layout_of(e, a->axes), lo = layout_of(e, n->axes);
+    Layout l, lo;
 
+    layout_of(e, a->axes, &l);
+    layout_of(e, n->axes, &lo);
     reduced_map(a, w[1], map);
     for (int64_t i = 0; i < lo.rows * fo; i++) out[i] = n->op == OP_SUM ? 0 : -INFINITY;
     for (bool more = l.rows > 0; more; more = row_next(&l, idx), v += features) {
@@ -104,7 +107,7 @@ static void eval_reduce(const Eval *e, const Frame *f, Ref r, double *out) {
 static void eval_argmax(const Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r], *a = operand(f, r, 0);
     const double *v = value(f, r, 0);
-    int64_t outer = layout_of(e, n->axes).rows, inner = 1, size = a->dim[n->attr];
+    int64_t outer = rows_of(e, n->axes), inner = 1, size = a->dim[n->attr];
 
     for (uint32_t d = 0; d < n->attr; d++) outer *= a->dim[d];
     for (uint32_t d = n->attr + 1; d < a->rank; d++) inner *= a->dim[d];
@@ -165,10 +168,13 @@ static void dot_row(const Labels *l, int k, const double *a, const double *b, do
 static void eval_dot(const Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r], *a = operand(f, r, 0), *b = operand(f, r, 1);
     Labels labels = dot_labels(a, b, n, node_attr(f->g, r));
-    Layout all = layout_of(e, a->axes | b->axes), la = layout_of(e, a->axes), lb = layout_of(e, b->axes),
-           lo = layout_of(e, n->axes);
+    Layout all, la, lb, lo;
     int64_t idx[MAX_AXES] = {0}, fa = node_features(a), fb = node_features(b), fo = node_features(n);
 
+    layout_of(e, a->axes | b->axes, &all);
+    layout_of(e, a->axes, &la);
+    layout_of(e, b->axes, &lb);
+    layout_of(e, n->axes, &lo);
     memset(out, 0, (size_t)(lo.rows * fo) * sizeof(double));
     for (bool more = all.rows > 0; more; more = row_next(&all, idx))
         if (row_valid(e, a->axes | b->axes, idx))
@@ -199,8 +205,10 @@ static void eval_shape(const Eval *e, const Frame *f, Ref r, double *out) {
     const uint32_t *w = node_attr(f->g, r);
     int64_t features = node_features(n), fa = node_features(a), idx[MAX_AXES] = {0}, pos[3] = {0, 0, 0};
     int64_t *map = ctx_alloc(e->m->ctx, (size_t)features * sizeof *map);
-    Layout l = layout_of(e, n->axes), la = layout_of(e, a->axes);
+    Layout l, la;
 
+    layout_of(e, n->axes, &l);
+    layout_of(e, a->axes, &la);
     for (int64_t k = 0; k < features; k++) {
         map[k] = n->op == OP_RESHAPE ? k : shape_source(n, a, w, pos);
         for (int d = n->rank; d-- > 0;) {
@@ -219,7 +227,7 @@ static void eval_concat(const Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r];
     uint32_t count;
     const Ref *in = node_ext(f->g, r, &count);
-    int64_t outer = layout_of(e, n->axes).rows, inner = 1;
+    int64_t outer = rows_of(e, n->axes), inner = 1;
 
     for (uint32_t d = 0; d < n->attr; d++) outer *= n->dim[d];
     for (uint32_t d = n->attr + 1; d < n->rank; d++) inner *= n->dim[d];
@@ -237,9 +245,12 @@ static int64_t clamp_index(double v, int64_t n) { return !(v > 0) ? 0 : v >= (do
 
 static void eval_gather(const Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r], *t = operand(f, r, 0), *i = operand(f, r, 1);
-    Layout l = layout_of(e, n->axes), lt = layout_of(e, t->axes), li = layout_of(e, i->axes);
+    Layout l, lt, li;
     int64_t idx[MAX_AXES] = {0}, ft = node_features(t), fi = node_features(i), rest = ft / t->dim[0];
 
+    layout_of(e, n->axes, &l);
+    layout_of(e, t->axes, &lt);
+    layout_of(e, i->axes, &li);
     for (bool more = l.rows > 0; more; more = row_next(&l, idx)) {
         const double *table = value(f, r, 0) + row_at(&lt, idx) * ft, *index = value(f, r, 1) + row_at(&li, idx) * fi;
         for (int64_t k = 0; k < fi; k++, out += rest)
@@ -250,9 +261,13 @@ static void eval_gather(const Eval *e, const Frame *f, Ref r, double *out) {
 static void eval_scatter_add(const Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r], *i = operand(f, r, 0), *v = operand(f, r, 1);
     uint32_t axes = i->axes | v->axes;
-    Layout l = layout_of(e, axes), li = layout_of(e, i->axes), lv = layout_of(e, v->axes), lo = layout_of(e, n->axes);
+    Layout l, li, lv, lo;
     int64_t idx[MAX_AXES] = {0}, fo = node_features(n), fv = node_features(v), fi = node_features(i), rest = fo / n->dim[0];
 
+    layout_of(e, axes, &l);
+    layout_of(e, i->axes, &li);
+    layout_of(e, v->axes, &lv);
+    layout_of(e, n->axes, &lo);
     memset(out, 0, (size_t)(lo.rows * fo) * sizeof(double));
     for (bool more = l.rows > 0; more; more = row_next(&l, idx)) {
         const double *index = value(f, r, 0) + row_at(&li, idx) * fi, *p = value(f, r, 1) + row_at(&lv, idx) * fv;
@@ -302,10 +317,13 @@ static bool time_source(const Eval *e, const Node *n, const Node *a, const Node 
 static void eval_time(const Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r], *a = operand(f, r, 0), *b = op_info[n->op].arity > 1 ? operand(f, r, 1) : a;
     const uint32_t *w = node_attr(f->g, r);
-    Layout l = layout_of(e, n->axes), la = layout_of(e, a->axes), lb = layout_of(e, b->axes);
+    Layout l, la, lb;
     int64_t idx[MAX_AXES] = {0}, features = node_features(n);
     size_t bytes = (size_t)features * sizeof(double);
 
+    layout_of(e, n->axes, &l);
+    layout_of(e, a->axes, &la);
+    layout_of(e, b->axes, &lb);
     for (bool more = l.rows > 0; more; more = row_next(&l, idx), out += features) {
         int64_t from[MAX_AXES];
         bool second;
