@@ -96,12 +96,14 @@ static int write_in_place(const char *path, const void *data, size_t n) {
     return err;
 }
 
+const char *file_real(Arena *a, const char *path) { return realpath(path, arena_alloc(a, PATH_MAX)); }
+
 static int write_file(Arena *a, const char *path, const void *data, size_t n) {
     struct stat st;
     bool exists = stat(path, &st) == 0;
     if (exists && S_ISDIR(st.st_mode)) return EISDIR;
     if (exists && !S_ISREG(st.st_mode)) return write_in_place(path, data, n);
-    const char *real = exists ? realpath(path, arena_alloc(a, PATH_MAX)) : NULL; /* a link keeps pointing at what it points at */
+    const char *real = exists ? file_real(a, path) : NULL; /* a link keeps pointing at what it points at */
     if (!real) real = path;
     int err = EEXIST;
     for (int k = 0; err == EEXIST && k < 100; k++) {

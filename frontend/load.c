@@ -204,7 +204,7 @@ static void unit_import_c(Program *p, Unit *u, const AstDecl *d)
 
 static Unit *unit_load(Program *p, const char *path, bool std)
 {
-    const char *key = clean(p, path);
+    const char *real = file_real(p->arena, path), *key = real ? real : clean(p, path);
     const Source *src;
     Unit *u;
 

@@ -57,6 +57,15 @@ says err "^ --> --set column=spots:1:1"
 says err "it has 'year', "
 expect 0 "$RONDO" train sunspots.rondo --set epochs=0 -o none.safetensors
 says out 'trained: 0 epochs, 0 updates in [0-9.]* s; weights'
+# a file of the library hides nothing of it, by whatever path it is named
+mkdir -p lib/sub
+cp "$SRC"/std/*.rondo lib
+cd lib/sub
+RONDO_STD=.. expect 0 "$RONDO" check ../lstm.rondo
+silent err
+RONDO_STD=$(cd .. && pwd) expect 0 "$RONDO" check ../sub/../lstm.rondo
+silent err
+cd ../..
 # passes are for graphs
 expect 1 "$RONDO" opt "$S" --pass simplify
 says err 'error.E07'
