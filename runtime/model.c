@@ -364,20 +364,42 @@ bool weights_save(Model *m, const char *path) {
     return ok;
 }
 
-static bool apply_renames(Model *m, Arena *tmp, const char *path, const char *const *rename, size_t n, Safetensors *s) {
-    for (size_t k = 0; k < n; k++) {
-        const char *eq = strchr(rename[k], '=');
-        if (!eq || eq == rename[k] || !eq[1]) {
-            diag_error(m->ctx, 607, NOWHERE, "'%s' is not of the form old=new", rename[k]);
-            return false;
-        }
-        Array *x = arrays_find(&s->tensor, arena_strndup(tmp, rename[k], (size_t)(eq - rename[k])));
-        if (!x) {
-            diag_error(m->ctx, 607, NOWHERE, "%s has no tensor '%.*s' to rename", path, (int)(eq - rename[k]), rename[k]);
-            return false;
-        }
-        x->name = arena_strdup(tmp, eq + 1);
+/* NAME as old=new has it: what `*` of old stands for takes the place of `*` in new. NULL: old is not meant. */
+static const char *renamed(Arena *tmp, const char *name, const char *old, const char *to) {
+    const char *star = strchr(old, '*'), *place = strchr(to, '*');
+    if (!star) return strcmp(name, old) == 0 ? to : NULL;
+    size_t before = (size_t)(star - old), after = strlen(star + 1), n = strlen(name);
+    if (n < before + after || strncmp(name, old, before) != 0 || strcmp(name + n - after, star + 1) != 0) return NULL;
+    return arena_printf(tmp, "%.*s%.*s%s", (int)(place - to), to, (int)(n - before - after), name + before, place + 1);
+}
+
+static bool rename_one(Model *m, Arena *tmp, const char *path, const char *how, Safetensors *s) {
+    const char *eq = strchr(how, '=');
+    const char *old = eq ? arena_strndup(tmp, how, (size_t)(eq - how)) : "", *to = eq ? eq + 1 : "", *star = strchr(old, '*'), *place = strchr(to, '*');
+    if (!*old || !*to || !star != !place || (star && (strchr(star + 1, '*') || strchr(place + 1, '*')))) {
+        diag_error(m->ctx, 607, NOWHERE, "'%s' is not of the form old=new", how);
+        diag_help(m->ctx, NOWHERE, "with one `*` in both: 'encoder.*=enc.*'");
+        return false;
     }
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < s->tensor.array.n; i++) {
+        const char *name = renamed(tmp, s->tensor.array.at[i].name, old, to);
+        if (!name) continue;
+        Array *other = arrays_find(&s->tensor, name);
+        if (other && other != &s->tensor.array.at[i]) {
+            diag_error(m->ctx, 607, NOWHERE, "%s: '%s' cannot be renamed, since it has '%s' too", path, s->tensor.array.at[i].name, name);
+            return false;
+        }
+        s->tensor.array.at[i].name = name;
+        found++;
+    }
+    if (!found) diag_error(m->ctx, 607, NOWHERE, "%s has no tensor '%s' to rename", path, old);
+    return found > 0;
+}
+
+static bool apply_renames(Model *m, Arena *tmp, const char *path, const char *const *rename, size_t n, Safetensors *s) {
+    for (size_t k = 0; k < n; k++)
+        if (!rename_one(m, tmp, path, rename[k], s)) return false;
     return true;
 }
 

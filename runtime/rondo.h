@@ -135,7 +135,7 @@ RONDO_API int64_t rondo_weight_count(const rondo_model *m); /* numbers in all pa
    ("from the weights file") becomes 0. Must be called, or weights loaded, before anything that computes. */
 RONDO_API rondo_status rondo_init_weights(rondo_model *m, uint64_t seed);
 
-/* safetensors. `rename`: "old=new" pairs, old as in the file; may be NULL. Nothing is changed unless every name and shape
+/* safetensors. `rename`: "old=new" pairs, old as in the file, or patterns: "encoder.*=enc.*"; may be NULL. Nothing is changed unless every name and shape
    fits; the message names the nearest name for one that does not. F32 and F64 are read (and F16, BF16, widened). */
 RONDO_API rondo_status rondo_load_weights(rondo_model *m, const char *path, const char *const *rename, size_t nrename);
 /* F32, or F64 in an f64 build; written to a temporary file, synced and renamed. */

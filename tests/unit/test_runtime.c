@@ -363,6 +363,12 @@ static void test_train(rondo_engine engine) {
     CHECK(rondo_save_weights(a, w) == RONDO_OK && rondo_load_weights(b, w, NULL, 0) == RONDO_OK && same_weights(a, b));
     const char *rename[] = {"h.Wi=h.W1"};
     CHECK(rondo_load_weights(b, w, rename, 1) == RONDO_BAD_INPUT && strstr(rondo_message(b), "h.W1"));
+    const char *there[] = {"h.*=other.*.x"}, *back[] = {"h.*=other.*.x", "other.*.x=h.*"}, *none[] = {"g.*=h.*"}, *onto[] = {"h.Wi=h.Wf"}, *stars[] = {"*.*=h.*"};
+    CHECK(rondo_load_weights(b, w, there, 1) == RONDO_BAD_INPUT && strstr(rondo_message(b), "other.Wi.x"));
+    CHECK(rondo_load_weights(b, w, back, 2) == RONDO_OK && same_weights(a, b));
+    CHECK(rondo_load_weights(b, w, none, 1) == RONDO_BAD_INPUT && strstr(rondo_message(b), "no tensor 'g.*'"));
+    CHECK(rondo_load_weights(b, w, onto, 1) == RONDO_BAD_INPUT && strstr(rondo_message(b), "'h.Wf' too"));
+    CHECK(rondo_load_weights(b, w, stars, 1) == RONDO_BAD_INPUT && strstr(rondo_message(b), "one `*`"));
     rondo_close(a);
     rondo_close(b);
     rondo_close(c);
