@@ -226,19 +226,31 @@ static Ref row_weighted(Build *b, Ref r, LossKind kind, Span span)
     return g_bin(g, OP_MUL, r, w);
 }
 
-/* Mean over the rows; weighted by w if there is one. */
+/* The values of the rows that count: what a mask leaves out may be infinite or no number. */
+static Ref masked(Graph *g, Ref r, Ref w)
+{
+    const Node *n = &g->node.at[w];
+    bool mask = n->op == OP_CAST && g->node.at[n->in[0]].dtype == DT_B;
+
+    return mask ? g_select(g, n->in[0], r, g_const(g, 0)) : r;
+}
+
+/* Mean over the rows; weighted by w if there is one, and 0 where all weights are. */
 static Ref loss_mean(Build *b, const Val *v, const Val *w, LossKind kind)
 {
     Graph *g = b->s->level->g;
     uint32_t axes = val_type(v).axes | (w ? val_type(w).axes : 0);
-    Ref r = v->ref, k;
+    Ref r = v->ref, k, sum;
 
     if (kind == LOSS_PARAMS) return r;
     axes |= AX(AXIS_B);
+    if (w) r = masked(g, r, w->ref);
     r = row_weighted(b, g_expand_axes(g, r, axes & ~val_type(v).axes), kind, v->span);
     if (!w) return g_bin(g, OP_DIV, g_sum(g, r, axes, 0), row_count(b->e, g, axes));
     k = g_expand_axes(g, w->ref, axes & ~val_type(w).axes);
-    return g_bin(g, OP_DIV, g_sum(g, g_bin(g, OP_MUL, r, k), axes, 0), g_sum(g, k, axes, 0));
+    sum = g_sum(g, k, axes, 0);
+    r = g_bin(g, OP_DIV, g_sum(g, g_bin(g, OP_MUL, r, k), axes, 0), sum);
+    return g_select(g, g_bin(g, OP_EQ, sum, g_const(g, 0)), g_const(g, 0), r);
 }
 
 static const Val *loss_weight(Build *b, const AstStmt *st)
