@@ -380,10 +380,16 @@ static size_t held_by_others(Exec *e) {
     return m->base + m->held - e->arrays.size - e->packs.size;
 }
 
+/* A gradient that goes forward with the steps: scratch does not depend on their number, and there is nothing to cut. */
+static bool carried_forward(const Exec *e) { return e->opt.grad && e->opt.gradient != GRADIENT_BPTT; }
+
 static bool over_limit(Exec *e, size_t bytes, size_t limit) {
     diag_error(e->ctx, 902, NOWHERE, "'%s' needs %.1f MiB at batch %lld; the limit is %.1f MiB", name_str(e->ctx, e->m->name),
                (double)bytes / 1048576, (long long)e->dim[0], (double)limit / 1048576);
-    if (e->nplan > 1)
+    if (carried_forward(e))
+        diag_help(e->ctx, NOWHERE, "that is the least: gradient %s keeps nothing of the steps that could be computed again; use a smaller batch or shorter sequences",
+                  gradient_name[e->opt.gradient]);
+    else if (e->nplan > 1)
         diag_help(e->ctx, NOWHERE, "that is the least: in segments, with recomputation; use a smaller batch or shorter sequences");
     else
         diag_help(e->ctx, NOWHERE, "use a smaller batch or shorter sequences");
@@ -396,7 +402,7 @@ static bool choose_plan(Exec *e, size_t arrays, Need *n) {
     int64_t least = INT64_MAX;
     for (uint32_t k = 0; k < PLANS && e->nplan && (k == 0 || e->opt.memory_limit); k++) {
         uint32_t cut = k ? axes_to_cut(e, k) : 0;
-        if (k && (!cut || (k == 2 && cut == e->plan[1].segments))) break;
+        if (k && (!cut || carried_forward(e) || (k == 2 && cut == e->plan[1].segments))) break;
         if (k == e->nplan && !make_plan(e, cut, NULL)) return false;
         if (k && e->plan[k].segments != cut) continue; /* another axis was the longest when it was made */
         other = arrays + held_by_others(e);

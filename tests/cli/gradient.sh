@@ -45,3 +45,19 @@ expect 2 "$RONDO" train online.rondo -o x --gradient forward
 says err 'bptt, rtrl or snap1'
 expect 1 "$RONDO" train online.rondo -o x --set gradient=forward
 says err 'E0551.*gradient'
+
+# memory: scratch does not grow with the steps; a budget below it is refused, and no recomputation is tried
+for mode in rtrl snap1; do
+    expect 0 "$RONDO" explain online.rondo --mode train --gradient $mode --steps 1000 --memory 64M
+    grep '^  scratch' out >short
+    expect 0 "$RONDO" explain online.rondo --mode train --gradient $mode --steps 100000 --memory 64M
+    grep '^  scratch' out >long
+    cmp short long || fail "the scratch of $mode grows with the steps"
+    expect 1 "$RONDO" explain online.rondo --mode train --gradient $mode --steps 100000 --memory 1M
+    says err "E0902.*the limit is 1.0 MiB"
+    says err "gradient $mode keeps nothing of the steps"
+done
+expect 0 "$RONDO" train online.rondo -o b.safetensors --memory 64M -q
+cmp -s a.safetensors b.safetensors || fail "a budget changed the weights of rtrl"
+expect 1 "$RONDO" train online.rondo -o b.safetensors --memory 1M -q
+says err "E0902"
