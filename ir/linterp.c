@@ -3,6 +3,7 @@
 #include "ir/linterp.h"
 #include "ir/sleef.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,20 @@ static void load(const LInst *i, Slot *r, const char *at, bool f64, int V) {
     }
 }
 
+/* Is one of n elements that go to `at` a NaN or +infinity? */
+static bool watched(Machine *m, const Bound *b, const Slot *v, const char *at, int n) {
+    bool f64 = m->p->f64;
+    if (!b->id || m->p->buf.at[b->id - 1].elem != LE_F) return false;
+    for (int l = 0; l < n; l++) {
+        double x = f64 ? v->d[l] : (double)v->f[l];
+        if (x <= DBL_MAX) continue;
+        m->watch->buf = b->id - 1;
+        m->watch->at = (at - m->bound[b->id - 1].base) / (int64_t)b->size + l;
+        return true;
+    }
+    return false;
+}
+
 static bool memory_op(Machine *m, uint32_t fn, uint32_t pc, const LInst *i) {
     Frame *fr = &m->frame[fn];
     const Bound *b = bound_of(m, fr, i->buf);
@@ -190,6 +205,7 @@ static bool memory_op(Machine *m, uint32_t fn, uint32_t pc, const LInst *i) {
     int n = touched(i, m->p->V);
     if (m->shadow && !shadow_access(m, fn, pc, b, idx, n, store)) return false;
     char *at = b->base + idx * (int64_t)b->size;
+    if (m->watch && (m->watch->left-- <= 0 || (store && watched(m, b, &fr->val[i->a[0]], at, n)))) return false;
     if (store)
         memcpy(at, &fr->val[i->a[0]], (size_t)n * b->size);
     else
@@ -366,7 +382,7 @@ static void lay_out(Machine *m, Bump *b, void *const *buf) {
 bool lprogram_interp(const LProgram *p, uint32_t fn, void *const *buf, const int64_t *dim, const KEnv *env,
                      const InterpOptions *o) {
     static const KEnv alone = {0, 1, NULL, NULL};
-    Machine m = {p, dim, env ? env : &alone, NULL, NULL, o && o->shadow, NULL, o ? o->executed : NULL, false};
+    Machine m = {p, dim, env ? env : &alone, NULL, NULL, o && o->shadow, o ? o->watch : NULL, NULL, o ? o->executed : NULL, false};
     Bump b = {NULL, 64};
     lay_out(&m, &b, buf);
     char *block = calloc(1, b.used);

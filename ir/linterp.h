@@ -42,6 +42,7 @@ typedef struct Machine {
     Frame *frame; /* by function; match == NULL: not reached */
     Bound *bound; /* by buffer */
     bool shadow;
+    InterpWatch *watch;
     void *tags; /* to free */
     uint64_t *executed; /* by operation; may be NULL */
     bool no_memory; /* a fault could not be told */

@@ -254,7 +254,13 @@ typedef void KernelFn(void *const *buf, const int64_t *dim, const KEnv *env);
    diagnostic (code 890); without shadow it cannot fail (but for memory: 900). With nt > 1 a call knows only its own writes, so
    only ranges and LOCAL memory are checked. A program must have passed lprogram_verify. */
 typedef struct {
+    uint32_t buf; /* the buffer that got the first NaN or +infinity; UINT32_MAX: none so far (-infinity is what masks are made of) */
+    int64_t at; /* its element */
+    int64_t left; /* loads and stores after which to give up */
+} InterpWatch;
+typedef struct {
     bool shadow;
+    InterpWatch *watch; /* may be NULL; the run ends, false without a diagnostic, where it has found something or gives up */
     uint64_t *executed; /* NULL, or [LOP_COUNT]: how often each operation ran is added */
 } InterpOptions;
 bool lprogram_interp(const LProgram *p, uint32_t fn, void *const *buf, const int64_t *dim, const KEnv *env, const InterpOptions *o);

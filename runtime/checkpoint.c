@@ -2,15 +2,18 @@
      theta, state/NAME            parameters; states of the optimizer
      best_theta                   with early stopping: the parameters to go back to
      carry/NAME                   with stateful, within an epoch: states of the model after the last batch
-     position [9] i64             epoch, batches done, update, epochs waited, seed, examples, batch size, plateau's wait, version
-     sums [7] f64                 loss sum and weight of the epoch, best, last and validation loss, plateau's factor and best
+     accumulated f64              with accumulate: the gradients of the update under way
+     position [10] i64            epoch, batches done, update, epochs waited, seed, examples, batch size, plateau's wait, gradients of the
+                                  update under way, version
+     sums [8] f64                 loss sum and weight of the epoch, best, last and validation loss, plateau's factor and best, weight of
+                                  those gradients
      __metadata__                 model, hash of names and shapes, optimizer, checksum of all data
    What a resumed run needs beyond that (order, masks) is a function of seed and position. */
 #include <string.h>
 
 #include "runtime/train.h"
 
-enum { VERSION = 2, NPOSITION = 9, NSUM = 7 };
+enum { VERSION = 3, NPOSITION = 10, NSUM = 8 };
 
 static uint64_t checksum(const Arrays *s) {
     uint64_t h = VERSION;
@@ -36,6 +39,8 @@ static void list_arrays(Training *t, Arena *a, int64_t *position, double *sums, 
     }
     if (t->keep)
         VEC_PUSH(a, out->array) = (Array){.name = "best_theta", .type = f, .rank = 1, .dim = {t->m->desc->theta_size}, .data = t->keep};
+    if (t->sum)
+        VEC_PUSH(a, out->array) = (Array){.name = "accumulated", .type = RONDO_F64, .rank = 1, .dim = {t->m->desc->theta_size}, .data = t->sum};
     VEC_PUSH(a, out->array) = (Array){.name = "position", .type = RONDO_I64, .rank = 1, .dim = {NPOSITION}, .data = position};
     VEC_PUSH(a, out->array) = (Array){.name = "sums", .type = RONDO_F64, .rank = 1, .dim = {NSUM}, .data = sums};
 }
@@ -86,8 +91,9 @@ bool checkpoint_save(Training *t, const char *path) {
     Arena *tmp = scratch_begin(t->m);
     Safetensors s = {0};
     int64_t position[NPOSITION] = {t->epoch, t->at, t->update, t->waited, (int64_t)t->seed, t->n, t->batch,
-                                   t->schedule.waited, VERSION};
-    double sums[NSUM] = {t->loss_sum, t->loss_weight, t->best, t->last_loss, t->valid_loss, t->schedule.drop, t->schedule.best};
+                                   t->schedule.waited, t->gathered, VERSION};
+    double sums[NSUM] = {t->loss_sum, t->loss_weight, t->best, t->last_loss, t->valid_loss, t->schedule.drop, t->schedule.best,
+                         t->gathered_weight};
     list_arrays(t, tmp, position, sums, &s.tensor);
     list_carried(t, tmp, &s.tensor);
     put_meta(tmp, &s, "rondo.model", name_str(ctx, t->m->desc->name));
@@ -148,6 +154,8 @@ static bool take(Training *t, Arena *tmp, const char *path, const Safetensors *s
     t->schedule.waited = position[7];
     t->schedule.drop = sums[5];
     t->schedule.best = sums[6];
+    t->gathered = position[8];
+    t->gathered_weight = sums[7];
     if (t->epoch < 0 || t->at < 0 || t->at >= t->batches || t->update < 0) return refuse(t, path, "its position makes no sense");
     if (!take_carried(t, tmp, s)) return refuse(t, path, "its carried states have another type or size");
     t->m->theta_version++;

@@ -657,6 +657,29 @@ static bool run_eval(Exec *e, const double *theta, double *grad, uint64_t seed, 
     return true;
 }
 
+static void bind_call(Exec *e, const void *theta, void *grad, uint64_t seed, uint64_t update) {
+    void **buf = e->now->buf;
+    block_reserve(e, &e->memory->slab,
+                  (size_t)e->stats.slab_bytes + 64); /* no-op, unless another Exec failed to get a larger one */
+    if (e->slab != e->memory->slab.at) bind_slab(e);
+    for (uint32_t k = 0; k < e->now->p->buf.n; k++) {
+        const LBuf *b = &e->now->p->buf.at[k];
+        if (b->role == LB_THETA)
+            buf[k] = (void *)theta;
+        else if (b->role == LB_GRAD)
+            buf[k] = grad;
+        else if (b->role == LB_INPUT)
+            buf[k] = slot_data(&e->input[b->index]);
+        else if (b->role == LB_OUTPUT)
+            buf[k] = slot_data(&e->root[b->index]);
+        else if (b->role == LB_EXAMPLE)
+            buf[k] = e->example;
+    }
+    e->dim[LDIM_SEED_LO] = (int64_t)(seed & UINT32_MAX);
+    e->dim[LDIM_SEED_HI] = (int64_t)(seed >> 32);
+    e->dim[LDIM_UPDATE] = (int64_t)update;
+}
+
 bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update,
               const int64_t *example) {
     for (int64_t b = 0; b < e->dim[0]; b++) {
@@ -664,24 +687,69 @@ bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, ui
         e->example[b] = (int32_t)e->example64[b];
     }
     if (!e->now) return run_eval(e, theta, grad, seed, update);
-    void **buf = e->now->buf;
-    block_reserve(e, &e->memory->slab, (size_t)e->stats.slab_bytes + 64); /* no-op, unless another Exec failed to get a larger one */
-    if (e->slab != e->memory->slab.at) bind_slab(e);
-    for (uint32_t k = 0; k < e->now->p->buf.n; k++) {
-        const LBuf *b = &e->now->p->buf.at[k];
-        if (b->role == LB_THETA) buf[k] = (void *)theta;
-        else if (b->role == LB_GRAD) buf[k] = grad;
-        else if (b->role == LB_INPUT) buf[k] = slot_data(&e->input[b->index]);
-        else if (b->role == LB_OUTPUT) buf[k] = slot_data(&e->root[b->index]);
-        else if (b->role == LB_EXAMPLE) buf[k] = e->example;
-    }
-    e->dim[LDIM_SEED_LO] = (int64_t)(seed & UINT32_MAX);
-    e->dim[LDIM_SEED_HI] = (int64_t)(seed >> 32);
-    e->dim[LDIM_UPDATE] = (int64_t)update;
+    bind_call(e, theta, grad, seed, update);
     if (e->now->prepare >= 0 && (!e->packed || e->theta_version != theta_version)) {
         if (!call_entry(e, e->now->prepare)) return false;
         e->packed = true;
         e->theta_version = theta_version;
     }
     return call_entry(e, e->now->run);
+}
+
+/* ---- what is not finite ------------------------------------------------------------------------------------------------- */
+
+static const char *bad_weight(const Exec *e, Arena *a, const void *theta) {
+    for (uint32_t i = 0; i < e->m->param.n; i++) {
+        const Param *p = &e->m->param.at[i];
+        int64_t n = 1;
+        for (int k = 0; k < p->rank; k++) n *= p->dim[k];
+        for (int64_t k = p->offset; k < p->offset + n; k++)
+            if (!isfinite(e->f64 ? ((const double *)theta)[k] : (double)((const float *)theta)[k]))
+                return arena_printf(a, "the weight '%s'", name_str(e->ctx, p->name));
+    }
+    return NULL;
+}
+
+static const char *bad_input(const Exec *e, Arena *a) {
+    for (uint32_t i = 0; i < e->m->input.n; i++) {
+        const Slot *s = &e->input[i];
+        int64_t n = s->border.B * s->border.X * s->border.F;
+        for (int64_t k = 0; e->m->input.at[i].dtype == DT_F && k < n; k++)
+            if (!isfinite(slot_get(s, k)))
+                return arena_printf(a, "the input '%s', example %lld", name_str(e->ctx, e->m->input.at[i].name),
+                                    s->border.batch ? (long long)e->example64[k / s->border.F % s->border.B] : 0);
+    }
+    return NULL;
+}
+
+/* A buffer as a user knows it: a gradient by its weight, a value by the name it is bound to in the model. */
+static const char *buffer_words(const Exec *e, Arena *a, const InterpWatch *w) {
+    const LBuf *b = &e->now->p->buf.at[w->buf];
+    const char *name = name_str(e->ctx, b->name);
+    size_t n = strlen(name), digits = n;
+    for (uint32_t i = 0; b->role == LB_GRAD && i < e->m->param.n; i++)
+        if (e->m->param.at[i].offset <= w->at && (i + 1 == e->m->param.n || e->m->param.at[i + 1].offset > w->at))
+            return arena_printf(a, "the gradient of '%s'", name_str(e->ctx, e->m->param.at[i].name));
+    if (b->role == LB_OUTPUT && e->m->graph.at[0]->root.at[b->index].kind == ROOT_LOSS) return "the loss itself";
+    while (digits && name[digits - 1] >= '0' && name[digits - 1] <= '9') digits--;
+    if (digits > 1 && digits < n && name[digits - 1] == '_') n = digits - 1;
+    for (uint32_t k = 0; k < OP_COUNT; k++)
+        if (strlen(op_info[k].text) == n && !strncmp(op_info[k].text, name, n))
+            return arena_printf(a, "a value without a name, by `%s`", op_info[k].text);
+    return arena_printf(a, "what is computed for '%.*s'", (int)n, name);
+}
+
+const char *exec_first_bad(Exec *e, Arena *a, const void *theta, void *grad) {
+    enum { LONGEST = 200000000 }; /* loads and stores: some seconds */
+    InterpWatch w = {UINT32_MAX, 0, LONGEST};
+    const char *found = bad_input(e, a);
+    if (!found) found = bad_weight(e, a, theta);
+    if (found || !e->now) return found;
+    bind_call(e, theta, grad, (uint64_t)e->dim[LDIM_SEED_LO] | (uint64_t)e->dim[LDIM_SEED_HI] << 32,
+              (uint64_t)e->dim[LDIM_UPDATE]);
+    InterpOptions o = {.watch = &w};
+    bool ok = e->now->prepare < 0 || lprogram_interp(e->now->p, (uint32_t)e->now->prepare, e->now->buf, e->dim, NULL, &o);
+    if (ok) lprogram_interp(e->now->p, (uint32_t)e->now->run, e->now->buf, e->dim, NULL, &o);
+    e->packed = false;
+    return w.buf == UINT32_MAX ? NULL : buffer_words(e, a, &w);
 }

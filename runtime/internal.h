@@ -20,6 +20,10 @@ void store_le(unsigned char *p, uint64_t v, int bytes);
 unsigned char *pack_elements(unsigned char *p, const Array *x); /* little-endian; returns the end */
 bool safetensors_pack(Ctx *ctx, Arena *a, const Safetensors *s, char **data, size_t *n);
 
+/* After a run that gave a loss or gradient that is not finite: the first input, weight or computed tensor that is not, in words. Runs the
+   program again in the interpreter, so scratch and gradient are other ones afterwards. NULL: not found. */
+const char *exec_first_bad(Exec *e, Arena *a, const void *theta, void *grad);
+
 size_t resident_bytes(void); /* of this process, now; 0: unknown */
 
 /* ---- memory of a program at given dims ---------------------------------------------------------------------------------- */

@@ -33,7 +33,7 @@ static bool read_settings(Training *t) {
     const Setting *opt = train_setting(m, "optimizer");
     const Setting *seed = train_setting(m, "seed");
     if (!schedule_make(&t->schedule, m) || !monitor_make(&t->monitor, m) || !whole(m, "epochs", 10, 0, &t->epochs) || !whole(m, "batch", 32, 1, &t->batch) ||
-        !whole(m, "early_stopping", 0, 0, &t->patience))
+        !whole(m, "early_stopping", 0, 0, &t->patience) || !whole(m, "accumulate", 1, 1, &t->accumulate))
         return false;
     t->seed = seed ? (uint64_t)(int64_t)seed->number : m->seed;
     t->min_delta = fmax(0, train_number(m, "min_delta"));
@@ -97,6 +97,7 @@ static bool prepare(Training *t) {
     if (!make_exec(t)) return false;
     t->order = ctx_alloc(m->ctx, (size_t)(t->shuffle ? t->n : t->batch) * sizeof *t->order);
     t->grad = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128);
+    if (t->accumulate > 1) t->sum = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * sizeof *t->sum + 1);
     if (t->patience && (!train_setting(m, "restore_best") || train_bool(m, "restore_best")))
         t->keep = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 1);
     t->metric = NEW_N(&m->arena, double, m->desc->metric.n + 1);
@@ -140,9 +141,31 @@ static bool grad_clip(Training *t) {
     return true;
 }
 
-static bool not_finite(Training *t, const char *what) {
+/* Adds a gradient to those of its update, by its weight in the loss; the last one leaves their mean in t->grad. */
+static bool gather(Training *t, double weight, bool last) {
+    int64_t n = t->m->desc->theta_size;
+    for (int64_t i = 0; i < n; i++) t->sum[i] += weight * grad_at(t, i);
+    t->gathered_weight += weight;
+    if (++t->gathered < t->accumulate && !last) return false;
+    for (int64_t i = 0; i < n; i++) {
+        double g = t->sum[i] / t->gathered_weight;
+        if (t->m->f64) ((double *)t->grad)[i] = g;
+        else ((float *)t->grad)[i] = (float)g;
+        t->sum[i] = 0;
+    }
+    t->gathered_weight = 0;
+    return true;
+}
+
+/* Says where it began: the first tensor that this batch gives such a number, as far as it can be found. */
+static bool not_finite(Training *t, Exec *e, const char *what) {
     diag_error(t->m->ctx, 555, NOWHERE, "the %s is not a number at update %lld (epoch %lld, batch %lld)", what,
                (long long)t->update + 1, (long long)t->epoch + 1, (long long)t->at + 1);
+    const char *first = exec_first_bad(e, scratch_begin(t->m), t->m->theta, t->grad);
+    if (first) diag_note(t->m->ctx, NOWHERE, "the first that is not: %s", first);
+    scratch_end(t->m);
+    if (t->kept_epoch >= 0)
+        diag_note(t->m->ctx, NOWHERE, "the last checkpoint, %s, is of %lld complete epochs: --resume goes on from it", t->options->checkpoint, (long long)t->kept_epoch);
     diag_help(t->m->ctx, NOWHERE, "a smaller learning rate or clip_norm often helps; the weights are those before this update");
     return false;
 }
@@ -160,14 +183,15 @@ static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part,
     Model *m = t->m;
     if (!exec_run(e, m->theta, m->theta_version, t->grad, t->seed, (uint64_t)t->update, example)) return false;
     double loss = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
-    if (!isfinite(loss)) return not_finite(t, "loss");
-    if (!grad_clip(t)) return not_finite(t, "gradient");
-    double one = 1 / (double)t->batches / (double)parts;
-    double at = (double)t->epoch + ((double)t->at + (double)part / (double)parts) / (double)t->batches;
-    if (!optimizer_step(&t->opt, t->grad, schedule_factor(&t->schedule, at, one))) return false;
-    double w = update_weight(t, e);
+    if (!isfinite(loss)) return not_finite(t, e, "loss");
+    double w = update_weight(t, e), single = 1 / (double)t->batches / (double)parts;
     t->loss_sum += w * loss;
     t->loss_weight += w;
+    if (t->sum && !gather(t, w, t->at + 1 == t->batches && part + 1 == parts)) return true;
+    double before = t->sum ? (double)(t->gathered - 1) : 0, at = (double)t->epoch + ((double)t->at + (double)part / (double)parts) / (double)t->batches;
+    t->gathered = 0;
+    if (!grad_clip(t)) return not_finite(t, e, "gradient");
+    if (!optimizer_step(&t->opt, t->grad, schedule_factor(&t->schedule, at - before * single, (before + 1) * single))) return false;
     t->update++;
     return true;
 }
@@ -248,7 +272,9 @@ static bool save(Training *t) {
     double s = now();
     if (!t->stopped && t->epoch < t->epochs && s - t->saved < 1) return true;
     t->saved = s;
-    return checkpoint_save(t, t->options->checkpoint);
+    if (!checkpoint_save(t, t->options->checkpoint)) return false;
+    t->kept_epoch = t->epoch;
+    return true;
 }
 
 static void draw_order(Training *t) {
@@ -298,7 +324,7 @@ static bool training_run(void *arg) {
 
 bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_train_options *o, rondo_train_result *result,
                bool *stopped) {
-    Training t = {.m = m, .d = d, .valid = valid, .options = o};
+    Training t = {.m = m, .d = d, .valid = valid, .options = o, .kept_epoch = -1};
     int got = guard_call(m->ctx, training_run, &t);
     int sign = t.monitor.sign < 0 ? -1 : 1;
     if (result)
@@ -306,6 +332,7 @@ bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_tra
     if (stopped) *stopped = t.stopped;
     ctx_free(m->ctx, t.order);
     ctx_free(m->ctx, t.grad);
+    ctx_free(m->ctx, t.sum);
     ctx_free(m->ctx, t.keep);
     optimizer_free(&t.opt);
     exec_destroy(t.own);

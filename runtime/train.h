@@ -37,6 +37,8 @@ typedef struct {
     Windows windows;
     Batch present;
     bool cut, stateful; /* cut: updates are windows */
+    int64_t accumulate, gathered; /* gradients of an update; of them, those that `sum` has */
+    double *sum, gathered_weight; /* sum: NULL where every gradient is an update */
     Optimizer opt;
     Schedule schedule;
     Monitor monitor;
@@ -59,6 +61,7 @@ typedef struct {
     void *grad, *keep; /* keep: the best parameters so far; NULL: not wanted */
     int64_t examples;
     double start, saved;
+    int64_t kept_epoch; /* complete epochs of the last checkpoint of this run; -1: there is none */
     bool stopped, have_metrics;
     double *metric;
     const char **metric_name;

@@ -252,6 +252,33 @@ static int stop_at(void *arg, const rondo_progress *p) {
     return p->update >= *(int64_t *)arg;
 }
 
+static int stop_within(void *arg, const rondo_progress *p) {
+    (void)arg;
+    return p->epoch == 2 && p->batch == 5;
+}
+
+/* Gradients of several batches as one update: the training of larger batches, also after a checkpoint between two of them. */
+static void test_accumulate(void) {
+    Dataset d = steps_data(N, T), six = d;
+    six.n = six.train = 6;
+    CHECK(same(steps_model, "batch=6", "batch=2;accumulate=3", &d) && differ(steps_model, "batch=2", "batch=2;accumulate=3", &d));
+    CHECK(same(steps_model, "batch=7;clip_norm=0.01", "batch=1;accumulate=100;clip_norm=0.01", &d));
+    CHECK(same(steps_model, "batch=6;schedule=linear(warmup = 2)", "batch=2;accumulate=3;schedule=linear(warmup = 2)", &six));
+    CHECK(train(steps_model, "batch=2;accumulate=3", &d).r.updates == 6);
+    rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
+    o.progress = stop_within;
+    o.checkpoint = arena_printf(&arena, "%s/checkpoint", dir);
+    const char *sets = "batch=1;accumulate=3;epochs=3";
+    Trained a = train(steps_model, sets, &d), b = train_with(steps_model, sets, &d, &o);
+    CHECK(b.ok && b.r.updates == 4 && a.r.updates == 9);
+    o.resume = o.checkpoint;
+    o.checkpoint = NULL;
+    o.progress = NULL;
+    b = train_with(steps_model, sets, &d, &o);
+    CHECK(b.ok && memcmp(a.theta, b.theta, (size_t)a.n * sizeof(double)) == 0 && a.r.loss == b.r.loss);
+    show();
+}
+
 static void test_windows(void) {
     Dataset d = steps_data(N, T), halves = steps_data(2, T / 2), whole = steps_data(1, T);
     Trained t = train(steps_model, "bptt=4;batch=7", &d);
@@ -446,6 +473,7 @@ int main(void) {
     test_schedule();
     test_monitor();
     test_weights();
+    test_accumulate();
     test_windows();
     test_gradient();
     test_ragged();
