@@ -208,21 +208,28 @@ static bool take_inputs(Call *c, Arrays *in) {
     return true;
 }
 
-/* Hands result x to the caller: in memory of the model, or converted into the caller's. */
-static bool give(Model *m, const Array *x, Array *want) {
+/* Memory for a result of x's shape: the caller's, which must fit, or the model's. */
+static bool take(Model *m, const Array *x, Array *want) {
     if (want->data) {
         bool same = want->rank == x->rank && memcmp(want->dim, x->dim, (size_t)x->rank * sizeof *x->dim) == 0;
-        if (!same) return usage(m, "the memory given has not the shape of", want->name);
-    } else {
-        Arrays keep = {0};
-        Array *y = arrays_add(&m->result, &keep, want->name, want->type, x->rank, x->dim);
-        if (!y) return usage(m, "too large:", want->name);
-        const char *name = want->name;
-        *want = *y;
-        want->name = name;
+        return same || usage(m, "the memory given has not the shape of", want->name);
     }
+    Arrays keep = {0};
+    Array *y = arrays_add(&m->result, &keep, want->name, want->type, x->rank, x->dim);
+    if (!y) return usage(m, "too large:", want->name);
+    const char *name = want->name;
+    *want = *y;
+    want->name = name;
+    return true;
+}
+
+/* Hands result x to the caller: in memory of the model, or converted into the caller's. */
+static bool give(Model *m, const Array *x, Array *want) {
+    if (!take(m, x, want)) return false;
     int64_t n = array_count(x);
-    for (int64_t i = 0; i < n; i++) array_set(want, i, array_get(x, i));
+    if (want->type == x->type) memcpy(want->data, x->data, (size_t)n * rondo_type_size(x->type));
+    else
+        for (int64_t i = 0; i < n; i++) array_set(want, i, array_get(x, i));
     return true;
 }
 
@@ -232,15 +239,22 @@ static bool has_init(const Arrays *in) {
     return false;
 }
 
+/* The Exec of a call, and the sizes that its arrays decide. */
+static Exec *exec_for(Model *m, ModuleKind kind, const Arrays *in, int64_t *axis) {
+    bool ragged = arrays_ragged(in);
+    const Module *mod = model_module(m, kind, ragged);
+    return mod && exec_axes_from(mod, in, axis) ? model_exec(m, kind, ragged, axis[AXIS_B] == 1) : NULL;
+}
+
 static bool do_predict(void *arg) {
     Call *c = arg;
     Model *m = c->m;
     Arrays in = {0};
     if (!take_inputs(c, &in)) return false;
     bool outside = has_init(&in);
-    Exec *e = model_exec(m, outside ? MODULE_STEP : MODULE_PREDICT, arrays_ragged(&in));
     int64_t axis[MAX_AXES];
-    if (!e || !model_need_weights(m) || !exec_axes_from(exec_module(e), &in, axis) || !exec_dims(e, axis) ||
+    Exec *e = exec_for(m, outside ? MODULE_STEP : MODULE_PREDICT, &in, axis);
+    if (!e || !model_need_weights(m) || !exec_dims(e, axis) ||
         !exec_set_inputs(e, &in, 1u << INPUT_DATA) || (outside && !exec_set_starts(m, e, &in)) ||
         !exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, NULL))
         return false;
@@ -254,7 +268,9 @@ static bool do_predict(void *arg) {
         if (!final) root = exec_root(e, ROOT_OUTPUT, 0, intern(m->ctx, output ? name + 7 : name));
         Array x;
         if (root < 0) return usage(m, "the model has no output", name);
-        if (!exec_get(e, &m->result, (uint32_t)root, &x) || !give(m, &x, &c->out[i])) return false;
+        exec_shape(e, (uint32_t)root, &x);
+        if (!take(m, &x, &c->out[i])) return false;
+        exec_read(e, (uint32_t)root, &c->out[i]);
     }
     return true;
 }
@@ -263,11 +279,44 @@ rondo_status rondo_predict(rondo_model *m, const rondo_array *in, size_t nin, ro
     return call(m, do_predict, &(Call){.in = in, .n = nin, .out = out, .n2 = nout});
 }
 
+/* Only gradients of weights, of whole sequences from the states' own starts: what training asks for, with kernels that are kept. */
+static bool weights_only(const Call *c, const Arrays *in) {
+    bool only = c->m->desc->loss.n && !has_init(in) && !(train_number(c->m, "bptt") >= 1);
+    for (size_t i = 0; i < c->n2; i++) only = only && c->out[i].name && strncmp(c->out[i].name, "param/", 6) == 0;
+    return only;
+}
+
+static bool give_param(Model *m, Array *want) {
+    int64_t offset = 0;
+    for (uint32_t i = 0; i < m->desc->param.n; offset += m->desc->param.at[i].count, i++) {
+        const ParamDesc *p = &m->desc->param.at[i];
+        if (p->is_const || strcmp(name_str(m->ctx, p->name), want->name + 6) != 0) continue;
+        Array x = {.type = m->f64 ? RONDO_F64 : RONDO_F32, .rank = p->rank, .data = (char *)m->grad + offset * (m->f64 ? 8 : 4)};
+        for (int k = 0; k < p->rank; k++) x.dim[k] = p->dim[k];
+        return give(m, &x, want);
+    }
+    return usage(m, "there is no gradient of", want->name);
+}
+
+static bool weight_gradients(Call *c, const Arrays *in) {
+    Model *m = c->m;
+    int64_t axis[MAX_AXES];
+    Exec *e = exec_for(m, MODULE_TRAIN, in, axis);
+    if (!e) return false;
+    if (!m->grad) m->grad = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128);
+    if (!run_exec(m, e, in, 1u << INPUT_DATA | 1u << INPUT_TARGET, c->seed, m->grad)) return false;
+    if (c->loss) *c->loss = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
+    for (size_t i = 0; i < c->n2; i++)
+        if (!give_param(m, &c->out[i])) return false;
+    return true;
+}
+
 static bool do_gradient(void *arg) {
     Call *c = arg;
     Model *m = c->m;
     Arrays in = {0}, out = {0};
     if (!take_inputs(c, &in) || !model_need_weights(m)) return false;
+    if (weights_only(c, &in)) return weight_gradients(c, &in);
     if (!run_arrays(m, &(RunOptions){.grad = true, .update = c->seed}, &in, &m->result, &out)) return false;
     const Array *loss = arrays_find(&out, "loss");
     if (c->loss && loss) *c->loss = array_get(loss, 0);

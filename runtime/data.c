@@ -259,7 +259,7 @@ bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *s) {
 static bool forecast_raw(Model *m, const Series *s, int64_t from, int64_t to, int64_t F, double *out) {
     enum { BATCH = 256 };
     Batch batch = {0};
-    Exec *e = model_exec(m, MODULE_PREDICT, false);
+    Exec *e = model_exec(m, MODULE_PREDICT, false, false);
     if (!e || !model_need_weights(m)) return false;
     int64_t root = exec_root(e, ROOT_OUTPUT, 0, m->desc->output.at[0].name);
     int64_t example[BATCH];

@@ -183,7 +183,7 @@ bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *
     }
     Evaluation v = {.m = m, .d = d, .from = from, .to = to, .metrics = metric != NULL};
     if (d->feed && d->feed->carry) v.windows = streamed(m, d);
-    else v.exec = model_exec(m, MODULE_FORWARD, dataset_ragged(d));
+    else v.exec = model_exec(m, MODULE_FORWARD, dataset_ragged(d), false);
     if ((!v.exec && !v.windows) || (metric && !metric_cells(m))) return false;
     for (uint32_t i = 0; metric && i < m->desc->metric.n; i++)
         if (!cell_reset(&m->metric[i], 1)) return false;

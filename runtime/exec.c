@@ -282,6 +282,18 @@ static void bind_slots(Exec *e, LBufRole role, char *at, const int64_t *slot_at)
         if (p->buf.at[k].role == role) e->now->buf[k] = at + slot_at[p->buf.at[k].slot];
 }
 
+/* What was packed stays so if it is of this plan, of this size and at this place: it is made of weights alone. */
+static void bind_packs(Exec *e, const Plan *before, int64_t bytes) {
+    const LProgram *p = e->now->p;
+    if (e->now != before || bytes != e->stats.pack_bytes) e->packed = false;
+    for (uint32_t k = 0; k < p->buf.n; k++) {
+        if (p->buf.at[k].role != LB_PACK) continue;
+        void *at = e->packs.at + e->now->pack_at[p->buf.at[k].slot];
+        if (e->now->buf[k] != at) e->packed = false;
+        e->now->buf[k] = at;
+    }
+}
+
 static void bind_slab(Exec *e) {
     e->slab = e->memory->slab.at;
     bind_slots(e, LB_SLAB, e->slab, e->now->slab_at);
@@ -426,6 +438,7 @@ bool exec_dims(Exec *e, const int64_t *axis) {
     e->dim[LDIM_NT] = pool_threads(e->pool);
     size_t arrays = 0;
     Need n = {0};
+    const Plan *before = e->now;
     if (!plan_arrays(e, &arrays)) return too_large(e, "arrays");
     if (!choose_plan(e, arrays, &n)) return false;
     hold(e, &e->arrays, arrays + 64);
@@ -434,11 +447,10 @@ bool exec_dims(Exec *e, const int64_t *axis) {
         block_reserve(e, &e->memory->slab, (size_t)n.slab + 64);
         bind_slab(e);
         hold(e, &e->packs, (size_t)n.packs + 64);
-        bind_slots(e, LB_PACK, e->packs.at, e->now->pack_at);
+        bind_packs(e, before, n.packs);
         e->stats.recompute = recompute_factor(e->now->p, e->dim);
     }
     reserve_examples(e);
-    e->packed = false;
     e->stats.slab_bytes = n.slab;
     e->stats.pack_bytes = n.packs;
     e->stats.array_bytes = (int64_t)arrays;
@@ -596,16 +608,28 @@ bool exec_set_input(Exec *e, uint32_t i, const Array *a, const int64_t *example)
     return in->dtype != DT_B || check_range(e, i, 0, 1, "bool");
 }
 
-bool exec_get(Exec *e, Arena *a, uint32_t r, Array *out) {
+void exec_shape(const Exec *e, uint32_t r, Array *out) {
     const Graph *g = e->m->graph.at[0];
     const Node *n = &g->node.at[g->root.at[r].ref];
+    const Border *b = &e->root[r].border;
+    out->type = n->dtype == DT_F ? (e->f64 ? RONDO_F64 : RONDO_F32) : n->dtype == DT_I ? RONDO_I32 : RONDO_U8;
+    out->rank = b->rank;
+    memcpy(out->dim, b->dim, sizeof out->dim);
+}
+
+void exec_read(Exec *e, uint32_t r, Array *out) {
     Slot *s = &e->root[r];
-    rondo_type t = n->dtype == DT_F ? (e->f64 ? RONDO_F64 : RONDO_F32) : n->dtype == DT_I ? RONDO_I32 : RONDO_U8;
-    Arrays tmp = {0};
-    Array *x = arrays_add(a, &tmp, name_str(e->ctx, g->root.at[r].name), t, s->border.rank, s->border.dim);
-    if (!x) return too_large(e, "results");
     zero_padding(e, s);
-    border_out(&s->border, s->el, slot_data(s), x);
+    border_out(&s->border, s->el, slot_data(s), out);
+}
+
+bool exec_get(Exec *e, Arena *a, uint32_t r, Array *out) {
+    Arrays tmp = {0};
+    Array shape;
+    exec_shape(e, r, &shape);
+    Array *x = arrays_add(a, &tmp, name_str(e->ctx, e->m->graph.at[0]->root.at[r].name), shape.type, shape.rank, shape.dim);
+    if (!x) return too_large(e, "results");
+    exec_read(e, r, x);
     *out = *x;
     return true;
 }

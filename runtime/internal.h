@@ -67,7 +67,7 @@ typedef struct ExecMemory {
 
 typedef struct Fitted Fitted;
 typedef struct Windows Windows;
-enum { RAGGED = 2, SCRATCH_MAX = 8 };
+enum { RAGGED = 2, ROWS = 2, SCRATCH_MAX = 8 };
 struct rondo_model {
     Ctx *ctx;
     bool own_ctx;
@@ -84,7 +84,8 @@ struct rondo_model {
     Pool *pool;
     ExecMemory memory; /* of all Execs but those of streams */
     Module *module[MODULE_COUNT][RAGGED];
-    Exec *exec[MODULE_COUNT][RAGGED];
+    Exec *exec[MODULE_COUNT][RAGGED][ROWS];
+    void *grad; /* of theta's size, for rondo_gradient; NULL until needed */
     struct CellRun *metric; /* by ModelDesc.metric; NULL until needed */
     Arena text; /* of rondo_message */
     const char *message;
@@ -110,7 +111,8 @@ int model_load(const Opening *k); /* as guard_call */
 Arena *scratch_begin(Model *m);
 void scratch_end(Model *m);
 void scratch_reset(Model *m);
-Exec *model_exec(Model *m, ModuleKind kind, bool ragged); /* made at first use */
+/* Made at first use. one: the batch is one example, which has a schedule of its own; no bit depends on it. */
+Exec *model_exec(Model *m, ModuleKind kind, bool ragged, bool one);
 bool model_need_weights(Model *m);
 /* A copy of a module built with external_states in which every state that is not given starts from its own INIT root. */
 Module *bind_states(const Module *m, Arena *a, const bool *given);

@@ -112,12 +112,13 @@ void model_close(Model *m) {
     if (!m) return;
     Ctx *ctx = m->ctx;
     for (int k = 0; k < MODULE_COUNT; k++)
-        for (int r = 0; r < RAGGED; r++) exec_destroy(m->exec[k][r]);
+        for (int r = 0; r < RAGGED * ROWS; r++) exec_destroy(m->exec[k][r / ROWS][r % ROWS]);
     for (uint32_t i = 0; m->metric && i < m->desc->metric.n; i++) cell_free(&m->metric[i]);
     if (m->streamed) windows_free(m->streamed);
     pool_destroy(m->pool);
     ctx_free(ctx, m->memory.slab.raw);
     ctx_free(ctx, m->theta);
+    ctx_free(ctx, m->grad);
     arena_free(&m->result);
     arena_free(&m->text);
     scratch_reset(m);
@@ -194,14 +195,15 @@ const Module *model_module(Model *m, ModuleKind kind, bool ragged) {
     return built;
 }
 
-Exec *model_exec(Model *m, ModuleKind kind, bool ragged) {
-    Exec **at = &m->exec[kind][ragged];
+Exec *model_exec(Model *m, ModuleKind kind, bool ragged, bool one) {
+    Exec **at = &m->exec[kind][ragged][one];
     if (*at) return *at;
     const Module *mod = model_module(m, kind, ragged);
     if (!mod) return NULL;
     ExecOptions o = m->opt.exec;
     o.pool = m->pool;
     o.grad = kind == MODULE_TRAIN;
+    if (one) o.batch = 1;
     *at = exec_make(m->ctx, mod, &o, NULL);
     return *at;
 }

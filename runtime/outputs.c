@@ -41,7 +41,7 @@ static bool run(void *arg) {
     Job *j = arg;
     Model *m = j->m;
     int64_t example[BATCH];
-    if (!model_need_weights(m) || !(j->exec = model_exec(m, MODULE_PREDICT, dataset_ragged(j->d)))) return false;
+    if (!model_need_weights(m) || !(j->exec = model_exec(m, MODULE_PREDICT, dataset_ragged(j->d), false))) return false;
     for (int64_t at = 0; at < j->d->n; at += BATCH) {
         int64_t B = j->d->n - at < BATCH ? j->d->n - at : BATCH;
         for (int64_t b = 0; b < B; b++) example[b] = at + b;

@@ -164,7 +164,8 @@ RONDO_API rondo_status rondo_predict(rondo_model *m, const rondo_array *in, size
 
 /* Loss over a batch, and gradients. `in` as above, with the targets by name as well (where an input has the same name:
    "target/y"). loss may be NULL. `grad`: "param/h.Wi", "init/h.c", "input/x", with data as for `out` above. The dropout
-   mask is that of `update` (0 at first). */
+   mask is that of `update` (0 at first). Kernels are kept from call to call when only gradients of weights are asked for and no
+   initial states are given; else each call makes them anew (from the object cache). */
 RONDO_API rondo_status rondo_gradient(rondo_model *m, const rondo_array *in, size_t nin, uint64_t update, double *loss,
                                       rondo_array *grad, size_t ngrad);
 
@@ -238,7 +239,7 @@ RONDO_API size_t rondo_stream_outputs(const rondo_stream *s);
 /* One step. x: every input in declaration order, [batch, features] each; y: every output likewise. Steps give the same bits
    as one call over the sequence. Allocates nothing. */
 RONDO_API rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y);
-/* `steps` steps at once: x [steps, as for one step], y likewise. */
+/* `steps` steps at once, with the same bits and less of a call each: x [steps, as for one step], y likewise. Allocates nothing. */
 RONDO_API rondo_status rondo_stream_run(rondo_stream *s, int64_t steps, const float *x, float *y);
 RONDO_API rondo_status rondo_stream_reset(rondo_stream *s); /* back to the initial states */
 /* One state by name, [batch, features]; n = number of floats, must match. */

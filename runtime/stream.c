@@ -4,11 +4,15 @@
 
 #include "runtime/internal.h"
 
+enum { BLOCK = 64 };
+
 struct rondo_stream {
     Model *m;
     Exec *exec;
     int64_t B;
     size_t nx, ny; /* floats of one step */
+    uint32_t time; /* an axis along which every input and output goes; 0: there is none, or another beside it */
+    float *block; /* x and y of BLOCK steps as the Exec has them; NULL: steps one by one */
     CellRun state; /* blocks of the states; its exec is this one */
 };
 
@@ -206,6 +210,36 @@ static int64_t input_count(const Module *mod, uint32_t i, const int64_t *axis) {
 
 static bool stream_reset(void *arg);
 
+/* The axis that every input and every output has, B aside, and nothing else has another one. */
+static uint32_t common_time(const Module *mod) {
+    const Graph *g = mod->graph.at[0];
+    uint32_t all = 0, time = 0;
+    for (uint32_t k = 1; k < mod->naxis; k++) {
+        all |= AX(k);
+        if (mod->axis[k].kind == AXIS_TIME) time = k;
+    }
+    if (all != AX(time)) return 0;
+    for (uint32_t i = 0; i < mod->input.n; i++)
+        if (mod->input.at[i].kind == INPUT_DATA && !(mod->input.at[i].axes & AX(time))) return 0;
+    for (uint32_t r = 0; r < g->root.n; r++)
+        if (g->root.at[r].kind == ROOT_OUTPUT && !(g->node.at[g->root.at[r].ref].axes & AX(time))) return 0;
+    return time;
+}
+
+static void stream_axes(const rondo_stream *s, int64_t steps, int64_t *axis) {
+    const Module *mod = exec_module(s->exec);
+    memset(axis, 0, MAX_AXES * sizeof *axis);
+    for (uint32_t k = 0; k < mod->naxis; k++) axis[k] = mod->axis[k].kind == AXIS_COUNT ? mod->axis[k].count : 1;
+    axis[AXIS_B] = s->B;
+    if (s->time) axis[s->time] = steps;
+}
+
+static bool stream_dims(rondo_stream *s, int64_t steps) {
+    int64_t axis[MAX_AXES];
+    stream_axes(s, steps, axis);
+    return exec_dims(s->exec, axis);
+}
+
 static bool stream_open(void *arg) {
     rondo_stream *s = arg;
     Model *m = s->m;
@@ -214,19 +248,20 @@ static bool stream_open(void *arg) {
     ExecOptions o = m->opt.exec;
     o.pool = m->pool;
     o.memory = NULL;
+    if (s->B == 1) o.batch = 1;
     s->exec = exec_make(m->ctx, mod, &o, NULL);
     if (!s->exec) return false;
-    int64_t axis[MAX_AXES] = {0};
+    int64_t axis[MAX_AXES];
     mod = exec_module(s->exec);
-    for (uint32_t k = 0; k < mod->naxis; k++) axis[k] = mod->axis[k].kind == AXIS_COUNT ? mod->axis[k].count : 1;
-    axis[AXIS_B] = s->B;
-    if (!exec_dims(s->exec, axis) || !stream_states(s)) return false;
+    stream_axes(s, 1, axis);
     for (uint32_t i = 0; i < mod->input.n; i++)
         if (mod->input.at[i].kind == INPUT_DATA) s->nx += (size_t)input_count(mod, i, axis);
     const Graph *g = mod->graph.at[0];
     for (uint32_t r = 0; r < g->root.n; r++)
         if (g->root.at[r].kind == ROOT_OUTPUT) s->ny += (size_t)value_size(mod, &g->node.at[g->root.at[r].ref], axis);
-    return stream_reset(s);
+    s->time = common_time(mod);
+    if (s->time) s->block = ctx_alloc(m->ctx, BLOCK * s->nx * sizeof *s->block + 64);
+    return (!s->time || stream_dims(s, BLOCK)) && stream_dims(s, 1) && stream_states(s) && stream_reset(s);
 }
 
 rondo_stream *stream_make(Model *m, int64_t batch, int *got) {
@@ -246,6 +281,7 @@ void rondo_stream_close(rondo_stream *s) {
         ctx_free(s->m->ctx, s->state.next[k]);
     }
     exec_destroy(s->exec);
+    ctx_free(s->m->ctx, s->block);
     ctx_free(s->m->ctx, s);
 }
 
@@ -270,60 +306,83 @@ size_t rondo_stream_outputs(const rondo_stream *s) {
     return s ? s->ny : 0;
 }
 
-static bool step_inputs(rondo_stream *s, const float *x) {
+/* Example by example, steps inside: what an Exec takes. x: step by step. */
+static const float *gather(rondo_stream *s, const float *x, int64_t steps, size_t features) {
+    size_t B = (size_t)s->B, row = features * sizeof *x;
+    if (steps == 1 || (B == 1 && features == s->nx)) return x;
+    for (size_t b = 0; b < B; b++)
+        for (size_t t = 0; t < (size_t)steps; t++)
+            memcpy(s->block + (b * (size_t)steps + t) * features, x + t * s->nx + b * features, row);
+    return s->block;
+}
+
+static bool set_inputs(rondo_stream *s, const float *x, int64_t steps) {
     const Module *mod = exec_module(s->exec);
     for (uint32_t i = 0; i < mod->input.n; i++) {
         const Input *p = &mod->input.at[i];
         if (p->kind != INPUT_DATA) continue;
-        Array a = {.name = "x", .type = RONDO_F32, .data = (void *)x};
+        Array a = {.name = "x", .type = RONDO_F32};
+        int64_t examples = p->axes & AX(AXIS_B) ? s->B : 1;
         if (p->axes & AX(AXIS_B)) a.dim[a.rank++] = s->B;
         for (uint32_t k = 1; k < mod->naxis; k++)
-            if (p->axes & AX(k)) a.dim[a.rank++] = mod->axis[k].kind == AXIS_COUNT ? mod->axis[k].count : 1;
+            if (p->axes & AX(k)) a.dim[a.rank++] = mod->axis[k].kind == AXIS_COUNT ? mod->axis[k].count : steps;
         for (int k = 0; k < p->rank; k++) a.dim[a.rank++] = p->dim[k];
+        int64_t floats = array_count(&a) / steps;
+        a.data = (void *)gather(s, x, steps, (size_t)(floats / examples));
         if (!exec_set_input(s->exec, i, &a, NULL)) return false;
-        x += array_count(&a);
+        x += floats;
     }
     return true;
 }
 
-static void step_outputs(rondo_stream *s, float *y) {
+static void get_outputs(rondo_stream *s, float *y, int64_t steps) {
     const Module *mod = exec_module(s->exec);
     const Graph *g = mod->graph.at[0];
-    int64_t axis[MAX_AXES] = {0};
-    for (uint32_t k = 0; k < mod->naxis; k++) axis[k] = mod->axis[k].kind == AXIS_COUNT ? mod->axis[k].count : 1;
-    axis[AXIS_B] = s->B;
+    int64_t axis[MAX_AXES];
+    stream_axes(s, 1, axis);
     for (uint32_t r = 0; r < g->root.n; r++) {
         const Node *n = &g->node.at[g->root.at[r].ref];
         Border b;
         bool is_int;
         if (g->root.at[r].kind != ROOT_OUTPUT || !border_make(n->axes, n->rank, n->dim, axis, &b)) continue;
-        const void *v = exec_root_data(s->exec, r, &is_int);
-        Array out = {.name = "y", .type = RONDO_F32, .data = y};
-        border_out(&b, is_int ? EL_I32 : exec_f64(s->exec) ? EL_F64 : EL_F32, v, &out);
-        y += b.B * b.X * b.F;
+        const char *v = exec_root_data(s->exec, r, &is_int);
+        El el = is_int ? EL_I32 : exec_f64(s->exec) ? EL_F64 : EL_F32;
+        int64_t floats = b.B * b.X * b.F;
+        for (int64_t t = 0; t < steps; t++) { /* time is outermost */
+            Array out = {.name = "y", .type = RONDO_F32, .data = y + t * (int64_t)s->ny};
+            border_out(&b, el, v + (size_t)(t * floats) * el_size(el), &out);
+        }
+        y += floats;
     }
 }
 
-rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y) {
-    if (!s || (!x && s->nx) || (!y && s->ny)) return RONDO_BAD_USAGE;
+/* Steps at once, at most BLOCK. */
+static rondo_status run_steps(rondo_stream *s, const float *x, float *y, int64_t steps) {
     CellRun *c = &s->state;
-    if (!step_inputs(s, x)) return RONDO_BAD_INPUT;
+    if (!stream_dims(s, steps) || !set_inputs(s, x, steps)) return RONDO_BAD_INPUT;
     for (uint32_t k = 0; k < c->n; k++) {
         exec_bind_input(s->exec, c->in[k], c->now[k]);
         exec_bind_root(s->exec, c->root[k], c->next[k]);
     }
     if (!exec_run(s->exec, s->m->theta, s->m->theta_version, NULL, s->m->seed, 0, NULL)) return RONDO_INTERNAL;
     cell_swap(c);
-    step_outputs(s, y);
+    get_outputs(s, y, steps);
     return RONDO_OK;
 }
 
+rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y) {
+    if (!s || (!x && s->nx) || (!y && s->ny)) return RONDO_BAD_USAGE;
+    return run_steps(s, x, y, 1);
+}
+
 rondo_status rondo_stream_run(rondo_stream *s, int64_t steps, const float *x, float *y) {
-    for (int64_t t = 0; t < steps; t++) {
-        rondo_status st = rondo_stream_step(s, x + (size_t)t * rondo_stream_inputs(s), y + (size_t)t * rondo_stream_outputs(s));
+    if (!s || (!x && s->nx) || (!y && s->ny)) return RONDO_BAD_USAGE;
+    for (int64_t t = 0, n; t < steps; t += n) {
+        n = !s->time ? 1 : steps - t < BLOCK ? steps - t : BLOCK;
+        rondo_status st = run_steps(s, x + (size_t)t * s->nx, y + (size_t)t * s->ny, n);
         if (st != RONDO_OK) return st;
     }
-    return s ? RONDO_OK : RONDO_BAD_USAGE;
+    return RONDO_OK;
 }
 
 /* ---- states of a stream ------------------------------------------------------------------------------------------------- */

@@ -30,7 +30,7 @@ static bool compile(Ctx *ctx, long i) {
                      (int)(2 + i % SIZES));
     ModelOptions o = {.std_dir = "std", .exec = {.engine = EXEC_JIT, .cache_dir = ""}};
     Model *m = model_open_text(ctx, "memory.rondo", text, (size_t)n, &o);
-    bool ok = m && model_exec(m, i % 2 ? MODULE_PREDICT : MODULE_TRAIN, false);
+    bool ok = m && model_exec(m, i % 2 ? MODULE_PREDICT : MODULE_TRAIN, false, false);
     Str s = str_make(ctx_arena(ctx));
     if (!ok) {
         diag_render(ctx, &s, false);
