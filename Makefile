@@ -4,7 +4,7 @@ PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
 B = build/$(PRESET)
 
-.PHONY: all configure setup setup-test demo test test-long test-targets bench fuzz install format clean
+.PHONY: all configure setup setup-test demo test test-long test-targets bench bench-peers fuzz install format clean
 
 all: configure
 	@cmake --build $(B) -j $(JOBS)
@@ -34,8 +34,17 @@ test-targets: all
 	@scripts/setup.sh targets || echo "tests that need these packages will be skipped"
 	ctest --test-dir $(B) -L targets -j $(JOBS) --output-on-failure --no-tests=error
 
+# The workloads of bench/ through the C API, a JSON object a line. MATCH= patterns of names, THREADS=, SECONDS_EACH=.
 bench: all
-	@RONDO=$(B)/bin/rondo scripts/bench.sh
+	@cmake --build $(B) --target bench
+	@RONDO_STD=std $(B)/bin/bench --threads $(or $(THREADS),1) --seconds $(or $(SECONDS_EACH),0.5) bench $(MATCH)
+
+# The same in turns with other software, and the tables of docs/performance.md; PEERS_PYTHON= a Python with the rivals' packages.
+bench-peers: all
+	@scripts/setup.sh peers || echo "rivals that need these packages will be left out"
+	@cmake --preset $(PRESET) >/dev/null
+	@cmake --build $(B) --target bench
+	@BENCH=$(B)/bin/bench bench/peers.sh $(MATCH)
 
 # Mutated inputs under sanitizers; RUNS= inputs for each target (100000).
 fuzz:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what building needs, by Debian's package names; `setup.sh test` also what `make test` needs beyond that, `setup.sh targets` what
-# `make test-targets` needs: compilers for other machines, and QEMU to run what they make. Asks the network only when something is missing.
+# `make test-targets` needs (`setup.sh peers` what `make bench-peers` measures against): compilers for other machines, and QEMU to run what they make. Asks the network only when something is missing.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -21,8 +21,12 @@ cppcheck valgrind libclang-rt-19-dev"
     command -v node >/dev/null || packages="$packages nodejs" # there are other ways to have it than Debian's
     size="about 3.5 GB"
     ;;
+peers)
+    packages="$packages libdnnl-dev libopenblas-serial-dev"
+    size="about 1.7 GB"
+    ;;
 *)
-    echo "usage: setup.sh [test|targets]" >&2
+    echo "usage: setup.sh [test|targets|peers]" >&2
     exit 2
     ;;
 esac
