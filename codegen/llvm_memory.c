@@ -70,6 +70,9 @@ void llvm_store(LlvmFunc *C, const LInst *i) {
         masked(C, true, floats ? C->f : C->v, at, x, align, i->imm);
         return;
     }
+    /* LLVM 19 makes lane 0 of a select of a select (x86 with AVX-512) a scalar select that it then cannot emit; not of integers. */
+    if (op == LOP_ST1 && C->V > 1 && LLVMIsASelectInst(x))
+        x = LLVMBuildBitCast(C->B, x, LLVMVectorType(LLVMIntTypeInContext(LLVMGetTypeContext(LLVMTypeOf(x)), size_of(C, true) * 8), (unsigned)C->V), "");
     if (op == LOP_ST1 || op == LOP_STV1) x = llvm_lane0(C, x);
     LLVMSetAlignment(LLVMBuildStore(C->B, x, at), align);
 }
