@@ -13,6 +13,29 @@ static void put_value(Str *s, bool json, const char *name, double v) {
     put_json_number(s, v);
 }
 
+/* Metric i, whose numbers stand at v: one, a row of them, or rows. */
+static void put_metric(Str *s, bool json, const char *name, const MetricDesc *d, const double *v) {
+    int rows = d->rank > 1 ? d->dim[0] : 1, columns = d->rank ? d->dim[d->rank - 1] : 1;
+    if (!d->rank) {
+        put_value(s, json, name, *v);
+        return;
+    }
+    if (s->n) str_put(s, json ? ", " : "\n");
+    if (json) put_json_string(s, name);
+    else str_put(s, name);
+    str_put(s, json ? ": [" : d->rank > 1 ? "\n" : "");
+    for (int i = 0; i < rows; i++) {
+        if (i) str_put(s, json ? ", " : "\n");
+        if (json && d->rank > 1) str_putc(s, '[');
+        for (int k = 0; k < columns; k++) {
+            str_put(s, !json ? " " : k ? ", " : "");
+            put_json_number(s, v[i * columns + k]);
+        }
+        if (json && d->rank > 1) str_putc(s, ']');
+    }
+    if (json) str_putc(s, ']');
+}
+
 /* What is said on the way (on which examples) comes behind the values. */
 static void on_line(void *arg, const char *line) {
     Str *s = arg;
@@ -45,16 +68,16 @@ CliExit cmd_eval(Cli *c) {
     str_put(&said, "");
     if (!json) model_set_log(m, on_line, &said);
     if (cli_weights(c, m, true, &rc)) {
-        size_t n = rondo_count(m, RONDO_METRIC);
+        size_t n = rondo_count(m, RONDO_METRIC), at = 0;
+        const ModelDesc *d = model_desc(m);
         double *metric = NEW_N(ctx_arena(c->ctx), double, n + 1), loss = 0;
         rc = cli_result(c, m, rondo_evaluate(m, cli_get(c, OPT_DATA), NULL, 0, &loss, metric, n));
         if (rc == CLI_OK) {
             Str s = str_make(ctx_arena(c->ctx)), out = str_make(ctx_arena(c->ctx));
             put_value(&s, json, "loss", loss);
-            for (size_t i = 0; i < n; i++) {
-                rondo_info info;
-                if (rondo_describe(m, RONDO_METRIC, i, &info) != RONDO_OK) break;
-                put_value(&s, json, info.name, metric[i]);
+            for (uint32_t i = 0; i < d->metric.n; i++) {
+                put_metric(&s, json, name_str(c->ctx, d->metric.at[i].name), &d->metric.at[i], metric + at);
+                at += (size_t)(d->metric.at[i].rank ? d->metric.at[i].dim[0] : 1) * (size_t)(d->metric.at[i].rank > 1 ? d->metric.at[i].dim[1] : 1);
             }
             rc = put_units(c, m, &s, json) ? CLI_OK : CLI_INPUT;
             str_printf(&out, json ? "{%s}\n" : "%s\n", s.at);

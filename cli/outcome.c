@@ -36,7 +36,7 @@ static bool load(Cli *c, Model *m, Data *out) {
     if (diag_error_count(c->ctx)) return false;
     bool ok = out->is_series ? series_load(m, path, a, false, &out->series) : dataset_load(m, path, a, false, &out->d.set);
     if (out->is_series) out->d.set = out->series.set;
-    return ok && validation_load(m, a, &out->d);
+    return ok && several_classes(m, &out->d.set) && validation_load(m, a, &out->d);
 }
 
 static bool validates(Cli *c, Model *m, const TrainData *d) {
@@ -51,14 +51,15 @@ static bool validates(Cli *c, Model *m, const TrainData *d) {
 static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
     const Dataset *d = &data->d.set;
     int64_t from = d->train + d->valid, to = d->n;
-    double *metric = NEW_N(ctx_arena(c->ctx), double, model_desc(m)->metric.n + 1);
+    double *metric = NEW_N(ctx_arena(c->ctx), double, metric_count(m) + 1);
     out->tested = from < to;
     if (!out->tested && d->valid) from = d->train;
     if (from >= to || (d->valid && !out->tested && !data->is_series)) return true; /* the last epoch has said it already */
     if (!evaluate_set(m, d, from, to, &out->test_loss, metric)) return false;
     out->examples = to - from;
     out->nmetric = model_desc(m)->metric.n < OUTCOME_METRICS ? model_desc(m)->metric.n : OUTCOME_METRICS;
-    memcpy(out->metric, metric, out->nmetric * sizeof *metric);
+    for (uint32_t i = 0; i < out->nmetric; i++) /* tables are for `rondo eval` */
+        out->metric[i] = model_desc(m)->metric.at[i].rank ? NAN : metric[metric_first(m, i)];
     majority_share(m, d, from, to, &out->majority);
     if (!data->is_series || !model_desc(m)->output.n || !series_rmse(m, &data->series, from, to, &out->rmse))
         return diag_error_count(c->ctx) == 0;
@@ -129,6 +130,7 @@ CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out) {
 
 static void put_metrics(Str *s, Model *m, const Outcome *r, bool json) {
     for (uint32_t i = 0; i < r->nmetric; i++) {
+        if (model_desc(m)->metric.at[i].rank) continue;
         const char *name = name_str(model_ctx(m), model_desc(m)->metric.at[i].name);
         str_put(s, json ? ", " : "  ");
         if (json)

@@ -59,7 +59,8 @@ static void put_line(char *out, size_t n, const Progress *g, const rondo_progres
     int k = snprintf(out, n, "epoch %d/%d  loss %.5g", p->epoch, p->epochs, p->loss);
     if (isfinite(g->valid)) k += snprintf(out + k, n - (size_t)k, "  valid %.5g", g->valid);
     for (size_t i = 0; i < g->nmetric && (size_t)k + 120 < n; i++)
-        k += snprintf(out + k, n - (size_t)k, "  %.40s %.5g", p->metric_name[i], g->metric[i]);
+        if (!strchr(p->metric_name[i], '[')) /* one number of a table: in the log */
+            k += snprintf(out + k, n - (size_t)k, "  %.40s %.5g", p->metric_name[i], g->metric[i]);
     put_rate(text, sizeof text, p->steps_per_second);
     k += snprintf(out + k, n - (size_t)k, "  %s steps/s", text);
     double done = epochs_done(p) - g->first_done, left = p->epochs - epochs_done(p);

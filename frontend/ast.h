@@ -123,7 +123,7 @@ typedef enum {
     AST_INPUT,  /* input targets: type */
     AST_TARGET, /* target targets: type */
     AST_BIND,   /* targets = value: one target, or several for `i, f = split(z, 2)`; targets may be primed */
-    AST_RETURN, /* return value */
+    AST_RETURN, /* return value [, falling NAME] */
     AST_REPEAT, /* repeat value { body }, or repeat targets[0] in from..to { body }: then value is NULL */
     AST_OUTPUT, /* output args: each has a name and a value; `output p` is stored as p = p */
     AST_LOSS,   /* loss value, args; args are named: weight = w */
@@ -140,6 +140,8 @@ struct AstStmt {
     AstType *type;
     AstExpr *value;
     bool per_sequence;  /* NOISE */
+    Name falling;       /* RETURN of a metric: the input whose largest value comes first; 0: rows come as they are */
+    Span falling_span;
     AstExpr *from, *to; /* REPEAT over a range, half open */
     AstStmts body;      /* REPEAT */
     AstArgs args;       /* OUTPUT, LOSS, METRIC */

@@ -64,6 +64,9 @@ typedef struct {
     const char *text; /* as written */
     uint32_t nargs;   /* number of ROOT_METRIC roots of this metric in the model's graph */
     bool per_step;    /* its rows are the real steps; else the examples */
+    uint32_t falling; /* 1 + the argument in whose order the rows come, the largest first; 0: as they are */
+    int rank;         /* 0: one number; 1, 2: one for each class, for each pair of classes */
+    int32_t dim[2];
     Span span;
 } MetricDesc;
 

@@ -278,6 +278,9 @@ const Val *leaf_state(Scope *s, Binding *b)
         return v->kind == V_POISON ? v : state_value(s, v->ref, b, (DType)type.dtype, vocab, src);
     }
     out = scope_initial(s, sc->outer, sc->outer_hidden);
+    out->draw = &type; /* for row and col; there is nothing to draw from */
+    out->draw_names = true;
+    out->ndraw = NULL;
     v = state_start(s, b, g, out, &type, vocab, src);
     if (v->kind == V_POISON) return v;
     init = v->ref;

@@ -39,7 +39,7 @@ const Val *draw_builtin(Scope *s, const Builtin *b, const Val *lo, const Val *hi
     Graph *g = s->level->g;
     const Val *u;
 
-    if (!s->draw) return late_draw(s, b, lo, hi, span);
+    if (!s->draw || !s->ndraw) return late_draw(s, b, lo, hi, span);
     if (!strcmp(n, "orthogonal")) return draw_orthogonal(s, span);
     if (!lo) {
         sema_error(s->e, 207, span, "`%s` needs its arguments: `%s`", n, !strcmp(n, "uniform") ? "uniform(lo, hi)" : !strcmp(n, "normal") ? "normal(mean, sd)" : "bernoulli(p)");

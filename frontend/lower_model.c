@@ -334,6 +334,15 @@ static Decl *metric_decl(Build *b, const AstExpr *x, const AstArgs **brackets)
     return d && d->ast->kind == AST_DEF_METRIC ? d : NULL;
 }
 
+/* 1 + the input that orders the rows of a metric; 0: none does. */
+static uint32_t falling_input(const Decl *d)
+{
+    for (uint32_t i = 0; d && i < d->ast->body.n; i++)
+        for (uint32_t k = 0; d->ast->body.at[i]->falling && k < d->ast->inputs.n; k++)
+            if (d->ast->inputs.at[k].name == d->ast->body.at[i]->falling) return k + 1;
+    return 0;
+}
+
 static void metric_roots(Build *b, MetricInfo *mi, const Val **v, Name name, const AstArg *a)
 {
     Graph *g = b->s->level->g;
@@ -354,8 +363,12 @@ static void metric_roots(Build *b, MetricInfo *mi, const Val **v, Name name, con
     }
     if (b->desc) {
         VEC_PUSH(e->p->arena, e->p->metric) = *mi;
-        VEC_PUSH(e->p->arena, b->desc->metric) =
-            (MetricDesc){name, source_text(e, a->value->span), mi->nargs, (axes & ~AX(AXIS_B)) != 0, a->span};
+        VEC_PUSH(e->p->arena, b->desc->metric) = (MetricDesc){.name = name,
+                                                              .text = source_text(e, a->value->span),
+                                                              .nargs = mi->nargs,
+                                                              .per_step = (axes & ~AX(AXIS_B)) != 0,
+                                                              .falling = falling_input(mi->decl),
+                                                              .span = a->span};
     }
     b->nmetric++;
 }
@@ -372,6 +385,32 @@ static bool metric_scalar(Build *b, const Decl *d, const AstFormal *f, const Val
     return false;
 }
 
+/* Inputs with a default (`w = 1`) may be left out, from the last one on. */
+static unsigned needed_inputs(const Decl *d)
+{
+    unsigned n = d->ast->inputs.n;
+
+    while (n && d->ast->inputs.at[n - 1].value) n--;
+    return n;
+}
+
+static void default_inputs(Build *b, Scope *callee, const Decl *d, MetricInfo *mi)
+{
+    Bound *all = NEW_N(b->e->p->arena, Bound, mi->nbound + d->ast->inputs.n + 1);
+
+    if (mi->nbound) memcpy(all, mi->bound, mi->nbound * sizeof *all);
+    for (uint32_t i = mi->nargs; i < d->ast->inputs.n; i++)
+        all[mi->nbound++] = (Bound){d->ast->inputs.at[i].name, eval(callee, d->ast->inputs.at[i].value)};
+    mi->bound = all;
+}
+
+static Decl *metric_average(Program *p)
+{
+    Decl *d = unit_find(p, p->unit.at[0], intern(p->ctx, "average"));
+
+    return d && d->ast->kind == AST_DEF_METRIC ? d : NULL;
+}
+
 static void run_metric(Build *b, const AstArg *a)
 {
     const AstArgs *brackets;
@@ -385,14 +424,20 @@ static void run_metric(Build *b, const AstArg *a)
         v[0] = loss_scalar(b, eval(b->s, a->value), "a metric");
         if (v[0]->kind == V_POISON) return;
         mi.nargs = 1;
+        mi.decl = metric_average(e->p);
+        if (mi.decl) {
+            Scope *callee = scope_make(b->e, SC_FN, mi.decl->unit);
+            callee->level = b->s->level;
+            default_inputs(b, callee, mi.decl, &mi);
+        }
         if (!name) name = a->value->kind == AST_CALL && a->value->a->kind == AST_NAME ? a->value->a->name : intern_printf(e->ctx, "metric%u", (unsigned)b->nmetric + 1);
     } else {
         const AstArgs *args = &a->value->args;
         Scope *callee = scope_make(e, SC_FN, d->unit);
         callee->level = b->s->level;
         if (!name) name = d->name;
-        if (args->n != d->ast->inputs.n || args->n > 8) {
-            if (sema_error(e, 207, a->value->span, "metric `%s` takes %u inputs, not %u", name_str(e->ctx, d->name), (unsigned)d->ast->inputs.n, (unsigned)args->n))
+        if (args->n < needed_inputs(d) || args->n > d->ast->inputs.n || args->n > 8) {
+            if (sema_error(e, 207, a->value->span, "metric `%s` takes %u inputs, not %u", name_str(e->ctx, d->name), needed_inputs(d), (unsigned)args->n))
                 diag_note(e->ctx, d->ast->head, "declared here");
             return;
         }
@@ -402,6 +447,13 @@ static void run_metric(Build *b, const AstArg *a)
             if (v[i]->kind == V_POISON || !metric_scalar(b, d, &d->ast->inputs.at[i], v[i]) || bind_argument(callee, b->s, &d->ast->inputs.at[i], v[i], "input")->kind == V_POISON) return;
         }
         mi.nargs = args->n;
+        default_inputs(b, callee, d, &mi);
+        uint32_t order = falling_input(d);
+        Node n = order ? val_type(v[order - 1]) : (Node){0};
+        if (order && node_features(&n) != 1) {
+            sema_error(e, 301, v[order - 1]->span, "the rows of `%s` come in the order of this, which is not one number", name_str(e->ctx, d->name));
+            return;
+        }
     }
     metric_roots(b, &mi, v, name, a);
 }

@@ -211,13 +211,6 @@ Module *frontend_optimizer(Program *p, Arena *a, const char *name, const Setting
 
 /* ---- metrics ---------------------------------------------------------------------------------------------------------- */
 
-static Decl *metric_average(Program *p)
-{
-    Decl *d = unit_find(p, p->unit.at[0], intern(p->ctx, "average"));
-
-    return d && d->ast->kind == AST_DEF_METRIC ? d : NULL;
-}
-
 /* One attempt at the scan over rows. NULL on an error; *again if the carries' axes have to be other ones. */
 static Scope *metric_try(Elab *e, const MetricInfo *mi, Decl *d, CarryGuess **guess, uint32_t *n, bool *again)
 {
@@ -256,8 +249,9 @@ static Scope *metric_try(Elab *e, const MetricInfo *mi, Decl *d, CarryGuess **gu
         *again = s->result->kind != V_POISON;
         return s;
     }
-    if (val_type(s->result).rank) {
-        sema_error(e, 316, s->result->span, "a metric returns a scalar; this is %s", val_text(s, s->result));
+    Node result = val_type(s->result);
+    if (result.rank > 2 || node_features(&result) > 4096) {
+        sema_error(e, 316, s->result->span, "a metric returns a scalar, or up to 4096 numbers as a vector or matrix; this is %s", val_text(s, s->result));
         return NULL;
     }
     return scan_close(e, sc, d->ast->head) ? s : NULL;
@@ -266,7 +260,7 @@ static Scope *metric_try(Elab *e, const MetricInfo *mi, Decl *d, CarryGuess **gu
 Module *frontend_metric(Program *p, Arena *a, uint32_t i)
 {
     const MetricInfo *mi = &p->metric.at[i];
-    Decl *d = mi->decl ? mi->decl : metric_average(p);
+    Decl *d = mi->decl;
     CarryGuess *guess = NULL;
     uint32_t n = 0;
     Elab *e;
@@ -290,6 +284,9 @@ Module *frontend_metric(Program *p, Arena *a, uint32_t i)
         Graph *g = e->root->g;
         if (!s) return NULL;
         if (again) continue;
+        Node result = val_type(s->result);
+        p->desc.metric.at[i].rank = result.rank;
+        memcpy(p->desc.metric.at[i].dim, result.dim, sizeof p->desc.metric.at[i].dim);
         graph_root(g, ROOT_OUTPUT, p->desc.metric.at[i].name, g_last(g, scan_stack(e, s->scan, val_use(s, s->result)), 1), 0);
         elab_state_roots(e, outside_scan(e));
         module_dce(e->m);

@@ -148,6 +148,13 @@ static AstDecl *ast_import_c(Parser *p, Span all, Span keyword, Span word, Span 
     return d;
 }
 
+static void ast_falling(Parser *p, AstStmt *s, Span word, Span name) {
+    s->falling = ast_text(p, name);
+    s->falling_span = name;
+    if (ast_text(p, word) != intern(p->ctx, "falling") && parse_error(p, 100, word, "expected `falling` after `,` behind a return"))
+        diag_help(p->ctx, (Span){0, 0}, "a metric whose rows come in the order of its input p, the largest first: `return area, falling p`");
+}
+
 static AstStmt *ast_noise(Parser *p, AstStmt *s, Span a, Span b) {
     s->per_sequence = true;
     if (ast_text(p, a) != intern(p->ctx, "per") || ast_text(p, b) != intern(p->ctx, "sequence"))
@@ -303,6 +310,7 @@ stmt: leaf targets type_opt init          { $$ = ast_leaf(p, $1, @1, $2, $3, $4,
     | TARGET targets ':' type             { $$ = ast_leaf(p, AST_TARGET, @1, $2, $4, NULL, @$); }
     | targets '=' expr                    { $$ = ast_stmt(p, AST_BIND, @1, @$); $$->targets = *$1; $$->value = $3; }
     | RETURN expr                         { $$ = ast_stmt(p, AST_RETURN, @1, @$); $$->value = $2; }
+    | RETURN expr ',' NAME NAME           { $$ = ast_stmt(p, AST_RETURN, @1, @$); $$->value = $2; ast_falling(p, $$, @4, @5); }
     | REPEAT expr block                   { $$ = ast_stmt(p, AST_REPEAT, @1, @$); $$->value = $2; $$->body = *$3; }
     | REPEAT NAME IN expr DOTDOT expr block
                                           { $$ = ast_stmt(p, AST_REPEAT, @1, @$); $$->targets = *ast_target(p, NULL, ast_text(p, @2), false, @2);

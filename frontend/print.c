@@ -263,6 +263,10 @@ static void put_stmt(Print *p, int depth, const AstStmt *s) {
         put_name(p, s->targets.at[i].name, s->targets.at[i].primed);
     }
     if (s->per_sequence) str_put(p->out, " per sequence");
+    if (s->falling) {
+        str_put(p->out, " falling ");
+        put_name(p, s->falling, false);
+    }
     end(p);
     if (s->type) put_type(p, depth + 1, s->type);
     if (s->value) put_expr(p, depth + 1, s->value);

@@ -55,7 +55,7 @@ struct Decl {
 
 /* What a metric of the model needs to be built on its own. */
 typedef struct {
-    Decl *decl;               /* NULL: the mean over rows of the one argument */
+    Decl *decl;               /* NULL: there is no `average` for the mean over rows of the one argument */
     const struct Bound *bound;
     uint32_t nbound;
     uint32_t nargs;

@@ -507,6 +507,20 @@ static bool misplaced(Scope *s, const AstStmt *st)
     return false;
 }
 
+/* The order of the rows is one of a metric, by one of its inputs. */
+static void check_falling(Scope *s, const AstStmt *st)
+{
+    const AstDecl *d = s->decl ? s->decl->ast : NULL;
+
+    if (!d || d->kind != AST_DEF_METRIC) {
+        sema_error(s->e, 408, st->falling_span, "`falling` orders the rows of a metric");
+        return;
+    }
+    for (uint32_t i = 0; i < d->inputs.n; i++)
+        if (d->inputs.at[i].name == st->falling) return;
+    sema_error(s->e, 200, st->falling_span, "`%s` is no input of metric `%s`", name_str(s->e->ctx, st->falling), name_str(s->e->ctx, d->name));
+}
+
 static void run_statement(Scope *s, const AstStmt *st)
 {
     bool declared = false;
@@ -514,6 +528,7 @@ static void run_statement(Scope *s, const AstStmt *st)
     if (st->kind == AST_RETURN) {
         if (s->result && sema_error(s->e, 201, st->keyword, "a second `return`"))
             diag_help(s->e->ctx, (Span){0, 0}, "several results are read by their names: `out.name`");
+        if (st->falling) check_falling(s, st);
         s->result = eval(s, st->value);
         return;
     }

@@ -350,6 +350,7 @@ static bool do_train(void *arg) {
     if (c->train) memcpy(&o, c->train, c->train->size < sizeof o ? c->train->size : sizeof o);
     bool ok = o.arrays ? set_from(c, o.arrays, o.narrays, &d.set) : dataset_load(m, o.data_file, &m->result, false, &d.set);
     if (ok && o.arrays && !o.valid) ok = dataset_holdback(m, &d.set);
+    if (ok && !o.arrays) ok = several_classes(m, &d.set);
     if (ok) ok = o.valid ? set_from(c, o.valid, o.nvalid, &d.other) : validation_load(m, &m->result, &d);
     return ok && train_set(m, &d.set, o.valid || d.has_other ? &d.other : NULL, &o, c->result, &c->stopped);
 }
@@ -368,9 +369,9 @@ static bool do_evaluate(void *arg) {
     int64_t from = c->n ? 0 : d.train + d.valid;
     if (from == d.n) from = d.valid ? d.train : 0; /* no test part: what validates; nothing was held back: all of it */
     if (!c->n) model_log(m, "on %s%lld examples", !from ? "all " : from == d.train && d.valid ? "the validation part, " : "the test part, ", (long long)(d.n - from));
-    double *all = c->metric ? NEW_N(&m->result, double, m->desc->metric.n + 1) : NULL;
+    double *all = c->metric ? NEW_N(&m->result, double, metric_count(m) + 1) : NULL;
     if (!evaluate_set(m, &d, from, d.n, c->loss, all)) return false;
-    for (size_t i = 0; c->metric && i < c->n2; i++) c->metric[i] = i < m->desc->metric.n ? all[i] : NAN;
+    for (size_t i = 0; c->metric && i < c->n2; i++) c->metric[i] = i < metric_count(m) ? all[i] : NAN;
     return true;
 }
 

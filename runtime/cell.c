@@ -47,7 +47,7 @@ static bool cell_states(CellRun *c, int64_t elements) {
     return true;
 }
 
-bool cell_make(CellRun *c, Model *m, Module *mod, int64_t elements) {
+bool cell_make(CellRun *c, Model *m, Module *mod, int64_t elements, bool f64) {
     *c = (CellRun){.m = m, .mod = mod};
     if (!mod) return false;
     ExecOptions o = m->opt.exec;
@@ -55,6 +55,7 @@ bool cell_make(CellRun *c, Model *m, Module *mod, int64_t elements) {
     o.pool = m->pool;
     o.grad = false;
     o.want_input = NULL;
+    o.f64 = o.f64 || f64;
     Module *run = module_copy(mod, &m->arena);
     module_keep_roots(run, 1u << ROOT_OUTPUT | 1u << ROOT_FINAL);
     c->exec = exec_make(m->ctx, run, &o, NULL);
@@ -150,7 +151,7 @@ static void make_segments(Optimizer *o, Model *m) {
 bool optimizer_make(Optimizer *o, Model *m, const char *name, const Setting *given) {
     *o = (Optimizer){.m = m};
     Module *mod = frontend_optimizer(m->program, &m->arena, name, given);
-    if (!mod || !cell_make(&o->cell, m, mod, m->desc->theta_size > 0 ? m->desc->theta_size : 1)) return false;
+    if (!mod || !cell_make(&o->cell, m, mod, m->desc->theta_size > 0 ? m->desc->theta_size : 1, false)) return false;
     int64_t p = input_named(mod, "p"), g = input_named(mod, "g"), out = -1;
     const Module *run = exec_module(o->cell.exec);
     for (uint32_t r = 0; r < run->graph.at[0]->root.n; r++)

@@ -41,7 +41,7 @@ size_t rondo_count(const rondo_model *m, rondo_kind kind) {
     case RONDO_PARAM: return count_params(m->desc, false);
     case RONDO_CONST: return count_params(m->desc, true);
     case RONDO_STATE: return m->desc->state.n;
-    case RONDO_METRIC: return m->desc->metric.n;
+    case RONDO_METRIC: return metric_count(m);
     case RONDO_LENGTH: free_axis(m->desc, 0, &n); return n;
     }
     return 0;
@@ -94,7 +94,7 @@ rondo_status rondo_describe(rondo_model *m, rondo_kind kind, size_t i, rondo_inf
         lead(info, RONDO_ANY, "B");
         dims(info, d->state.at[i].rank, d->state.at[i].dim);
         break;
-    case RONDO_METRIC: info->name = name_str(m->ctx, d->metric.at[i].name); break;
+    case RONDO_METRIC: info->name = metric_name((Model *)(uintptr_t)m, (uint32_t)i); break;
     }
     return RONDO_OK;
 }

@@ -148,7 +148,7 @@ typedef struct CellRun {
     bool ready; /* for the owner */
     void **now, **next; /* memory of each, swapped by a step */
 } CellRun;
-bool cell_make(CellRun *c, Model *m, Module *mod, int64_t elements); /* elements: of axis 1 */
+bool cell_make(CellRun *c, Model *m, Module *mod, int64_t elements, bool f64); /* elements: of axis 1; f64: also where the model is f32 */
 bool cell_reset(CellRun *c, int64_t elements); /* every state to its start */
 void cell_free(CellRun *c);
 /* One step of elements [first, first + elements) of axis 1; then, when all are done, the states' blocks swap. The caller binds
@@ -238,6 +238,16 @@ const char *window_obstacle(const Module *mod); /* what keeps a module from goin
 
 /* What class_weights and sample_weights make of a data set: out = d and an array ROW_WEIGHT_NAME. */
 bool row_weights(Model *m, Arena *a, const Dataset *d, Dataset *out, RowWeights *kind);
+
+/* ---- metrics (metric.c) ------------------------------------------------------------------------------------------------- */
+
+const MetricDesc *metric_desc(const Model *m, uint32_t k, uint32_t *within);
+const char *metric_name(Model *m, uint32_t k);
+typedef struct Metrics Metrics;
+Metrics *metrics_begin(Model *m); /* NULL with a diagnostic */
+bool metrics_batch(Metrics *s, Exec *e); /* the rows of a batch that has run */
+bool metrics_end(Metrics *s, double *out); /* [metric_count] */
+void metrics_free(Metrics *s);
 
 /* ---- arrays of a batch -------------------------------------------------------------------------------------------------- */
 

@@ -7,8 +7,17 @@
 
 typedef struct {
     const char *at, *end;
-    int64_t line;
+    int64_t line, lines;
 } Open;
+
+static int64_t count_lines(const char *at, const char *end) {
+    int64_t n = 0;
+    for (; at < end; n++) {
+        const char *stop = memchr(at, '\n', (size_t)(end - at));
+        at = stop ? stop + 1 : end;
+    }
+    return n;
+}
 
 static bool add_line(Records *r, Open *o, const char *path, const char *label, int64_t within) {
     Store *x = records_input(r), *y = records_target(r);
@@ -25,29 +34,26 @@ static bool add_line(Records *r, Open *o, const char *path, const char *label, i
     return !y || record_value(r, y, label, strlen(label), 0);
 }
 
-/* The files in turn, a line of each: so that the order of reading, which settles ties of the vocabulary, favours no class. */
+/* The files in turn, a line of each, of shorter files less often, in even distances: so that the order of reading, which settles ties
+   of the vocabulary, favours no class. */
 bool read_lines(Records *r, const char *const *path, uint32_t nfile, const char *const *label) {
     Open *o = NEW_N(r->a, Open, nfile + 1);
+    int64_t most = 0;
     if (!records_input(r)) return false;
     for (uint32_t i = 0; i < nfile; i++) {
         char *text;
         size_t n;
         if (!file_read(r->m->ctx, r->a, path[i], &text, &n)) return false;
-        o[i] = (Open){text, text + n, 0};
+        o[i] = (Open){text, text + n, 0, count_lines(text, text + n)};
+        if (o[i].lines > most) most = o[i].lines;
         if (!n) {
             diag_error(r->m->ctx, 554, NOWHERE, "%s is empty", path[i]);
             return false;
         }
     }
-    bool any = true;
-    for (int64_t k = 0; any; k++) {
-        any = false;
-        for (uint32_t i = 0; i < nfile; i++) {
-            if (o[i].at >= o[i].end) continue;
-            if (!add_line(r, &o[i], path[i], label[i], k)) return false;
-            any = true;
-        }
-    }
+    for (int64_t k = 0; k < most; k++)
+        for (uint32_t i = 0; i < nfile; i++) /* line j of n comes in round ceil(j most / n) */
+            if (o[i].line * most <= k * o[i].lines && o[i].line < o[i].lines && !add_line(r, &o[i], path[i], label[i], o[i].line)) return false;
     return true;
 }
 

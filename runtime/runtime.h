@@ -302,7 +302,10 @@ const char *data_token(const Model *m, Arena *a, int64_t id);
 void shuffle_order(uint64_t seed, uint64_t epoch, int64_t n, int64_t *order);
 uint64_t random_next(uint64_t *state); /* splitmix64 */
 
-/* Evaluation of examples [from, to): mean loss and metrics (the order of RONDO_METRIC). */
+/* A metric of several numbers counts as that many: "confusion[0,1]". RONDO_METRIC counts these. */
+uint32_t metric_count(const Model *m);
+uint32_t metric_first(const Model *m, uint32_t metric); /* number of the first one of ModelDesc.metric[metric] */
+/* Evaluation of examples [from, to): mean loss and metrics [metric_count] (the order of RONDO_METRIC). */
 bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *loss, double *metric);
 /* What trains, and the file that the key `validation` names, if it does. */
 typedef struct {
@@ -310,6 +313,7 @@ typedef struct {
     bool has_other;
 } TrainData;
 bool validation_load(Model *m, Arena *a, TrainData *d); /* sets other and has_other */
+bool several_classes(Model *m, const Dataset *d); /* of the first target, in what trains; false with a diagnostic: one alone */
 /* rondo_train for a Dataset that exists already (cli/ uses rondo_train, or this after series_load). */
 bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_train_options *o, rondo_train_result *result,
                bool *stopped); /* valid: NULL, or examples of their own to validate on */

@@ -64,10 +64,10 @@ bool monitor_make(Monitor *w, Model *m) {
     for (size_t k = 0; k < sizeof larger / sizeof *larger && !min; k++) max = max || strcmp(name, larger[k]) == 0;
     max = max || (!min && strstr(name, "accuracy"));
     for (uint32_t i = 0; i < m->desc->metric.n; i++)
-        if (strcmp(name_str(m->ctx, m->desc->metric.at[i].name), name) == 0) w->metric = i;
+        if (!m->desc->metric.at[i].rank && strcmp(name_str(m->ctx, m->desc->metric.at[i].name), name) == 0) w->metric = metric_first(m, i);
     w->sign = max ? -1 : 1;
     if (w->metric >= 0) return true;
-    diag_error(m->ctx, 551, s->span, "train: '%s' cannot be monitored: it is neither loss nor a metric of '%s'", given,
+    diag_error(m->ctx, 551, s->span, "train: '%s' cannot be monitored: it is neither loss nor a metric (of one number) of '%s'", given,
                name_str(m->ctx, m->desc->name));
     return false;
 }

@@ -100,9 +100,9 @@ static bool prepare(Training *t) {
     if (t->accumulate > 1) t->sum = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * sizeof *t->sum + 1);
     if (t->patience && (!train_setting(m, "restore_best") || train_bool(m, "restore_best")))
         t->keep = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 1);
-    t->metric = NEW_N(&m->arena, double, m->desc->metric.n + 1);
-    t->metric_name = NEW_N(&m->arena, const char *, m->desc->metric.n + 1);
-    for (uint32_t i = 0; i < m->desc->metric.n; i++) t->metric_name[i] = name_str(m->ctx, m->desc->metric.at[i].name);
+    t->metric = NEW_N(&m->arena, double, metric_count(m) + 1);
+    t->metric_name = NEW_N(&m->arena, const char *, metric_count(m) + 1);
+    for (uint32_t i = 0; i < metric_count(m); i++) t->metric_name[i] = metric_name(m, i);
     t->valid_loss = t->best = t->last_loss = NAN;
     t->steps = longest_input(t);
     return true;
@@ -235,7 +235,7 @@ static bool report(Training *t) {
                         .examples_per_second = s > 0 ? (double)t->examples / s : 0,
                         .steps_per_second = s > 0 ? (double)(t->real ? t->real : t->examples * t->steps) / s : 0,
                         .seconds = s,
-                        .nmetric = complete && t->have_metrics ? t->m->desc->metric.n : 0,
+                        .nmetric = complete && t->have_metrics ? metric_count(t->m) : 0,
                         .metric_name = t->metric_name,
                         .metric = t->metric};
     return o->progress(o->progress_arg, &p) == 0;

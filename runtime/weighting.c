@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "runtime/internal.h"
+#include "runtime/feed.h"
 
 static bool complain(Model *m, const char *key, const char *why) {
     const Setting *s = train_setting(m, key);
@@ -25,65 +25,174 @@ static int64_t steps_of(const Array *x, int64_t n, bool seq) {
     return x->rank >= 2 && count == n * x->dim[1] ? x->dim[1] : -1;
 }
 
-static void multiply(Array *w, const Array *by, int64_t steps, const Setting *classes) {
+static void multiply(Array *w, const Array *by, int64_t steps) {
     int64_t per = w->rank > 1 ? w->dim[1] : 1;
-    for (int64_t i = 0; i < array_count(w); i++) {
-        double v = array_get(by, steps ? i : i / per);
-        array_set(w, i, array_get(w, i) * (classes ? classes->item[(int64_t)v].number : v));
-    }
+    for (int64_t i = 0; i < array_count(w); i++) array_set(w, i, array_get(w, i) * array_get(by, steps ? i : i / per));
 }
 
-static bool check_values(Model *m, const Array *x, const Setting *classes) {
-    for (int64_t i = 0; i < array_count(x); i++) {
-        double v = array_get(x, i);
-        if (classes && !(v >= 0 && v < classes->n && v == floor(v)))
-            return complain(m, "class_weights", "the target has a class without a weight, or a value that is no class");
-        if (!classes && !(v >= 0 && isfinite(v))) return complain(m, "sample_weights", "a weight is negative or not a number");
+static bool check_samples(Model *m, const Array *x) {
+    for (int64_t i = 0; i < array_count(x); i++)
+        if (!(array_get(x, i) >= 0 && isfinite(array_get(x, i)))) return complain(m, "sample_weights", "a weight is negative or not a number");
+    return true;
+}
+
+/* ---- classes ------------------------------------------------------------------------------------------------------------ */
+
+/* The classes of the first target: in an array, or, of sequences of unequal length, in a field. */
+typedef struct {
+    Array x;            /* all of them, end to end */
+    const Field *field; /* NULL: an array */
+    int64_t steps;      /* of the array; 0: a class for each example */
+    int64_t nclass;
+    double *weight; /* [nclass] */
+} Classes;
+
+static const Field *ragged_target(const Dataset *d, const char *name) {
+    for (uint32_t i = 0; d->feed && i < d->feed->field.n; i++)
+        if (d->feed->field.at[i].kind == FIELD_RAGGED && strcmp(d->feed->field.at[i].name, name) == 0) return &d->feed->field.at[i];
+    return NULL;
+}
+
+static bool find_classes(Model *m, Arena *a, const Dataset *d, Classes *c) {
+    const PortDesc *p = m->desc->target.n ? &m->desc->target.at[0] : NULL;
+    const char *name = p ? name_str(m->ctx, p->name) : "", *full = arena_printf(a, "target/%s", name);
+    const Array *x = p ? arrays_find(&d->array, full) : NULL;
+    if (p && !x) x = arrays_find(&d->array, name);
+    if (p) c->nclass = p->vocab ? p->vocab : 2;
+    c->field = x || !p || !p->vocab ? NULL : ragged_target(d, full);
+    c->steps = x ? steps_of(x, d->n, p->seq) : -1;
+    if (x && c->steps >= 0) {
+        c->x = *x;
+        return true;
+    }
+    if (!c->field)
+        return complain(m, "class_weights", "the first target has to be the class of each example or step: `bool` or `token[N]`, and no running text");
+    int64_t n = 0;
+    for (int64_t i = 0; i < d->n; i++)
+        if (c->field->start[i] + c->field->steps[i] > n) n = c->field->start[i] + c->field->steps[i];
+    c->x = (Array){.type = c->field->type, .rank = 1, .dim = {n}, .data = (void *)(uintptr_t)c->field->data};
+    return true;
+}
+
+static bool in_range(Model *m, const Classes *c, int64_t i) {
+    double v = array_get(&c->x, i);
+    return (v >= 0 && v < (double)c->nclass && v == floor(v)) ||
+           complain(m, "class_weights", "the target has a class without a weight, or a value that is no class");
+}
+
+/* The numbers of the list. */
+static bool written_weights(Model *m, const Setting *s, Classes *c) {
+    bool ok = s->kind == SET_LIST && s->n > 0;
+    for (uint32_t i = 0; ok && i < s->n; i++) ok = s->item[i].kind == SET_NUMBER && s->item[i].number >= 0;
+    if (!ok) return complain(m, "class_weights", "`balanced`, or a list of numbers, a weight for each class from 0 on, is needed");
+    if ((int64_t)s->n < c->nclass) c->nclass = s->n;
+    for (int64_t k = 0; k < c->nclass; k++) c->weight[k] = s->item[k].number;
+    return true;
+}
+
+/* n / (K n_k): what trains, n examples (or steps) of K classes, counts as if each class had as many. */
+static bool balanced_weights(Model *m, Arena *a, const Dataset *d, Classes *c) {
+    int64_t *count = NEW_N(a, int64_t, c->nclass + 1), n = 0;
+    for (int64_t i = 0; i < d->train; i++) {
+        int64_t per = c->steps ? c->steps : 1, from = c->field ? c->field->start[i] : i * per;
+        if (c->field) per = c->field->steps[i];
+        for (int64_t t = from; t < from + per; t++, n++) {
+            if (!in_range(m, c, t)) return false;
+            count[(int64_t)array_get(&c->x, t)]++;
+        }
+    }
+    for (int64_t k = 0; k < c->nclass; k++) {
+        if (!count[k])
+            return complain(m, "class_weights", arena_printf(a, "what trains has nothing of class %s, which so cannot be balanced",
+                                                             data_class(m, a, (double)k)));
+        c->weight[k] = (double)n / (double)c->nclass / (double)count[k];
+        model_log(m, "class %s: %lld of %lld in what trains, weight %.4g", data_class(m, a, (double)k), (long long)count[k], (long long)n,
+                  c->weight[k]);
     }
     return true;
 }
 
-static const Array *class_array(Model *m, const Dataset *d, const Setting *classes, int64_t *steps) {
-    const PortDesc *p = m->desc->target.n ? &m->desc->target.at[0] : NULL;
-    const Array *x = NULL;
-    bool numbers = classes->kind == SET_LIST && classes->n > 0;
-    for (uint32_t i = 0; numbers && i < classes->n; i++) numbers = classes->item[i].kind == SET_NUMBER && classes->item[i].number >= 0;
-    if (!numbers) {
-        complain(m, "class_weights", "a list of numbers, a weight for each class from 0 on, is needed");
-        return NULL;
+static bool read_classes(Model *m, Arena *a, const Dataset *d, const Setting *s, Classes *c) {
+    if (!find_classes(m, a, d, c)) return false;
+    c->weight = NEW_N(a, double, c->nclass + 1);
+    bool balanced = s->kind == SET_NAME && strcmp(name_str(m->ctx, s->name), "balanced") == 0;
+    if (balanced ? !balanced_weights(m, a, d, c) : !written_weights(m, s, c)) return false;
+    for (int64_t i = 0; i < array_count(&c->x); i++) {
+        if (!in_range(m, c, i)) return false;
     }
-    const char *name = p ? name_str(m->ctx, p->name) : "";
-    if (p) x = arrays_find(&d->array, arena_printf(&m->arena, "target/%s", name));
-    if (p && !x) x = arrays_find(&d->array, name);
-    *steps = x ? steps_of(x, d->n, p->seq) : -1;
-    if (*steps >= 0) return x;
-    complain(m, "class_weights", "the first target has to be the class of each example or step: `bool` or `token[N]`");
-    return NULL;
+    return true;
+}
+
+/* The classes' weights in the place of the classes. */
+static Array class_array(Arena *a, const Classes *c) {
+    Array x = c->x;
+    double *w = NEW_N(a, double, array_count(&x) + 1);
+    for (int64_t i = 0; i < array_count(&x); i++) w[i] = c->weight[(int64_t)array_get(&x, i)];
+    x.type = RONDO_F64;
+    x.data = w;
+    return x;
+}
+
+/* A field beside the target's, in a feed of its own. */
+static void add_field(Arena *a, Dataset *out, const Classes *c, const Array *w, const Array *sample) {
+    Feed *f = NEW(a, Feed);
+    *f = *out->feed;
+    f->field.at = NULL;
+    f->field.n = f->field.cap = 0;
+    for (uint32_t i = 0; i < out->feed->field.n; i++) VEC_PUSH(a, f->field) = out->feed->field.at[i];
+    Field x = *c->field;
+    x.name = ROW_WEIGHT_NAME;
+    x.type = RONDO_F64;
+    x.data = w->data;
+    for (int64_t i = 0; sample && i < out->n; i++)
+        for (int64_t t = x.start[i]; t < x.start[i] + x.steps[i]; t++) ((double *)w->data)[t] *= array_get(sample, i);
+    VEC_PUSH(a, f->field) = x;
+    out->feed = f;
+}
+
+bool several_classes(Model *m, const Dataset *d) {
+    const PortDesc *p = m->desc->target.n ? &m->desc->target.at[0] : NULL;
+    if (!p || p->seq || !(p->vocab || p->dtype == DT_B) || d->train < 2) return true;
+    const Array *x = arrays_find(&d->array, arena_printf(&m->arena, "target/%s", name_str(m->ctx, p->name)));
+    if (!x || steps_of(x, d->n, false) < 0) return true;
+    for (int64_t i = 1; i < d->train; i++)
+        if (array_get(x, i) != array_get(x, 0)) return true;
+    diag_error(m->ctx, 554, p->span, "all %lld examples that train have the class %s of '%s': there is nothing to tell apart", (long long)d->train,
+               data_class(m, &m->arena, array_get(x, 0)), name_str(m->ctx, p->name));
+    diag_help(m->ctx, NOWHERE, "are the examples sorted by class? split = random(0.8) or stratified(0.8) draws those that train from all");
+    return false;
 }
 
 bool row_weights(Model *m, Arena *a, const Dataset *d, Dataset *out, RowWeights *kind) {
     const Setting *classes = train_setting(m, "class_weights"), *samples = train_setting(m, "sample_weights");
-    const Array *c = NULL, *s = NULL;
-    int64_t csteps = 0, ssteps = 0;
+    const Array *s = NULL;
+    Classes c = {0};
+    Array weight;
+    int64_t ssteps = 0;
     *out = *d;
     *kind = ROW_WEIGHTS_NONE;
-    if (classes && !(c = class_array(m, d, classes, &csteps))) return false;
+    if (!classes && !samples) return true;
+    if (classes && !read_classes(m, a, d, classes, &c)) return false;
     if (samples) {
         s = arrays_find(&d->array, name_str(m->ctx, samples->name));
         if (!s) return complain(m, "sample_weights", "the data have no array or column of this name");
         ssteps = steps_of(s, d->n, s->rank > 1 && !(s->rank == 2 && s->dim[1] == 1));
         if (ssteps < 0) return complain(m, "sample_weights", "an array [examples] or [examples, steps] is needed");
+        if (!check_samples(m, s)) return false;
     }
-    if (!c && !s) return true;
-    if (c && s && csteps && ssteps && csteps != ssteps) return complain(m, "sample_weights", "the target has another number of steps");
-    if ((c && !check_values(m, c, classes)) || (s && !check_values(m, s, NULL))) return false;
-    int64_t steps = csteps ? csteps : ssteps;
+    if (classes && s && ssteps && (c.field || (c.steps && c.steps != ssteps)))
+        return complain(m, "sample_weights", "the target has another number of steps");
+    if (classes) weight = class_array(a, &c);
+    *kind = c.field || c.steps || ssteps ? ROW_WEIGHTS_STEP : ROW_WEIGHTS_EXAMPLE;
+    if (c.field) {
+        add_field(a, out, &c, &weight, s);
+        return true;
+    }
     out->array = (Arrays){0};
     for (uint32_t i = 0; i < d->array.array.n; i++) VEC_PUSH(a, out->array.array) = d->array.array.at[i];
-    Array *w = weight_array(a, &out->array, d->n, steps);
+    Array *w = weight_array(a, &out->array, d->n, c.steps ? c.steps : ssteps);
     if (!w) return false;
-    if (c) multiply(w, c, csteps, classes);
-    if (s) multiply(w, s, ssteps, NULL);
-    *kind = steps ? ROW_WEIGHTS_STEP : ROW_WEIGHTS_EXAMPLE;
+    if (classes) multiply(w, &weight, c.steps);
+    if (s) multiply(w, s, ssteps);
     return true;
 }

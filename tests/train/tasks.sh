@@ -8,6 +8,7 @@ for f in "$D"/text/rt-polarity.* "$D"/text/tinyshakespeare.txt "$D"/sequences/Ja
 if [ "${FULL:-}" ]; then seeds="1 2 3 4 5" epochs=10 random="0.080 0.0915" without=0.0886 vowels=0.936 accuracy=0.707 f1=0.695
 else seeds=1 epochs=3 random="0.077 0.0945" without=0.0922 vowels=0.925 accuracy=0.687 f1=0.66; fi
 
+lines='lines=["rt-polarity.pos": 1, "rt-polarity.neg": 0]'
 value() { sed -n "s/^$1 //p" out; }
 # mean NAME LOW HIGH: of the values collected in the file NAME
 mean() {
@@ -22,8 +23,8 @@ for s in $seeds; do
     expect 0 "$RONDO" train vowels.rondo --seed $s -o w.safetensors -q
     expect 0 "$RONDO" eval vowels.rondo -w w.safetensors
     value sparse_accuracy >>vowels
-    expect 0 "$RONDO" train sentiment.rondo --seed $s -o w.safetensors -q --set epochs=$epochs --set early_stopping=10 --set monitor=accuracy
-    expect 0 "$RONDO" eval sentiment.rondo -w w.safetensors
+    expect 0 "$RONDO" train sentiment.rondo --seed $s -o w.safetensors -q --set "$lines" --set epochs=$epochs --set early_stopping=10 --set monitor=accuracy
+    expect 0 "$RONDO" eval sentiment.rondo --set "$lines" -w w.safetensors
     says out 'the test part, 1066 examples'
     value accuracy >>sentiment_accuracy
     value f1 >>sentiment_f1

@@ -348,6 +348,9 @@ static void test_loss_forms(void) {
     for (int i = 0; r.m && i < 3; i++) reg += 0.5 * param(&r, "k")[i] * param(&r, "k")[i];
     check(r.m && near(root(&r, ROOT_LOSS, "loss")[0], num / den + nb / db + last + reg), "adds up lines of every kind", "loss");
     finish(&r);
+    r = run_text("model m { input p: seq [4] target y: seq [4] loss mse(p, y), weight = p[0] > 1e9 }", true);
+    check(r.m && root(&r, ROOT_LOSS, "loss")[0] == 0, "is 0 where nothing has a weight", "loss");
+    finish(&r);
 }
 
 /* ---- metrics ---------------------------------------------------------------------------------------------------------- */

@@ -41,6 +41,9 @@ static const char steps_model[] = "model m { input x: seq [2] target y: seq [1] 
 static const char last_model[] = "model m { input x: seq [2] target c: bool h = gru[3](x) p = sigmoid(dense[1](h.last)) output p"
                                  " loss binary_crossentropy(p, c) train { optimizer = sgd(lr = 0.1), epochs = 2, batch = 7, shuffle = false } }";
 
+static const char masked_model[] = "model m { input x: seq [2] target y: seq [1] h = gru[3](x) p = dense[1](h) output p loss mse(p, y), weight = x[0] > 100"
+                                   " train { optimizer = sgd(lr = 0.1), epochs = 3, batch = 3 } }";
+
 static Array *random_array(Arrays *s, const char *name, int rank, const int64_t *dim, uint64_t seed) {
     Array *x = arrays_add(&arena, s, name, RONDO_F64, rank, dim);
     for (int64_t i = 0; x && i < array_count(x); i++) {
@@ -222,6 +225,16 @@ static void test_weights(void) {
     CHECK(same(last_model, "", "class_weights=[1, 1]", &d) && same(last_model, "optimizer=sgd(lr = 0.3)", "class_weights=[3, 3]", &d));
     CHECK(differ(last_model, "", "class_weights=[1, 4]", &d) && same(last_model, "optimizer=sgd(lr = 0.4)", "class_weights=[1, 4]", &ones));
     CHECK(!train_with(last_model, "class_weights=[1]", &d, NULL).ok && refused(551));
+    /* balanced: n / (classes * its number) */
+    Dataset third = last_data(9, 0);
+    Array *c = &third.array.array.at[1];
+    for (int64_t i = 0; i < 9; i++) array_set(c, i, i % 3 == 0);
+    CHECK(same(last_model, "class_weights=balanced", "class_weights=[0.75, 1.5]", &third) && differ(last_model, "class_weights=balanced", "", &third));
+    CHECK(!train_with(last_model, "class_weights=balanced", &ones, NULL).ok && refused(551));
+    CHECK(!train_with(last_model, "class_weights=even", &d, NULL).ok && refused(551));
+    /* a loss of which nothing counts moves nothing */
+    Dataset all = steps_data(N, T);
+    CHECK(same(masked_model, "", "epochs=0", &all));
     CHECK(!train_with(last_model, "sample_weights=w", &d, NULL).ok && refused(551));
     Array *w = arrays_add(&arena, &d.array, "w", RONDO_F64, 1, (int64_t[]){N});
     for (int64_t i = 0; i < 3; i++) array_set(w, i, 7);

@@ -1,0 +1,269 @@
+/* metric: cells scanned over the real rows of a data set, their states carried from batch to batch. One whose rows come in an order
+   (`return v, falling p`) keeps them all and sorts them at the end. Where rows are narrow, states and sums are in double. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/feed.h"
+
+enum { METRIC_ARGS = 8, NARROW = 64 };
+
+/* The rows of one metric, kept until they can be sorted. */
+typedef struct {
+    Array arg[METRIC_ARGS]; /* all rows so far */
+    int64_t cap;
+} Kept;
+struct Metrics {
+    Model *m;
+    Arena arena;
+    Kept *kept;
+};
+
+/* ---- what there is ------------------------------------------------------------------------------------------------------ */
+
+static uint32_t metric_size(const MetricDesc *d) {
+    uint32_t n = 1;
+    for (int k = 0; k < d->rank; k++) n *= (uint32_t)d->dim[k];
+    return n;
+}
+
+uint32_t metric_count(const Model *m) {
+    return metric_first(m, m->desc->metric.n);
+}
+
+uint32_t metric_first(const Model *m, uint32_t metric) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < metric; i++) n += metric_size(&m->desc->metric.at[i]);
+    return n;
+}
+
+const MetricDesc *metric_desc(const Model *m, uint32_t k, uint32_t *within) {
+    uint32_t i = 0;
+    for (; i + 1 < m->desc->metric.n && k >= metric_size(&m->desc->metric.at[i]); i++) k -= metric_size(&m->desc->metric.at[i]);
+    *within = k;
+    return &m->desc->metric.at[i];
+}
+
+const char *metric_name(Model *m, uint32_t k) {
+    uint32_t at;
+    const MetricDesc *d = metric_desc(m, k, &at);
+    const char *name = name_str(m->ctx, d->name);
+    if (!d->rank) return name;
+    if (d->rank == 1) name = arena_printf(&m->arena, "%s[%u]", name, at);
+    else name = arena_printf(&m->arena, "%s[%u,%u]", name, at / (uint32_t)d->dim[1], at % (uint32_t)d->dim[1]);
+    return name_str(m->ctx, intern(m->ctx, name));
+}
+
+/* ---- rows --------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t arguments(const Model *m, uint32_t i) {
+    return m->desc->metric.at[i].nargs < METRIC_ARGS ? m->desc->metric.at[i].nargs : METRIC_ARGS;
+}
+
+/* Is row (b, x) of an array with these leading axes real? */
+static bool real_row(const Exec *e, const Node *n, const int64_t *dim, int64_t b, int64_t x) {
+    int lead = 0;
+    uint32_t axis[MAX_AXES];
+    for (uint32_t k = 0; k < MAX_AXES; k++)
+        if (n->axes & AX(k)) axis[lead++] = k;
+    for (int k = lead - 1; k >= 0; k--) {
+        if (axis[k] == AXIS_B) continue;
+        if (x % dim[k] >= exec_axis_length(e, axis[k], b)) return false;
+        x /= dim[k];
+    }
+    return true;
+}
+
+/* The real rows of one argument of a metric: [rows, features]. */
+static bool metric_rows(Exec *e, uint32_t root, Arena *tmp, Array *out) {
+    const Graph *g = exec_module(e)->graph.at[0];
+    const Node *n = &g->node.at[g->root.at[root].ref];
+    Array x;
+    if (!exec_get(e, tmp, root, &x)) return false;
+    int64_t B = n->axes & AX(AXIS_B) ? exec_batch(e) : 1, F = node_features(n), X = array_count(&x) / B / F, got = 0;
+    *out = (Array){.name = "rows", .type = x.type, .rank = 1 + n->rank, .data = x.data};
+    for (int k = 0; k < n->rank; k++) out->dim[k + 1] = n->dim[k];
+    size_t bytes = (size_t)F * rondo_type_size(x.type);
+    for (int64_t r = 0; r < B * X; r++) { /* the array is this batch's own: padding is closed up in place */
+        if (!real_row(e, n, x.dim, r / X, r % X)) continue;
+        if (got < r) memcpy((char *)x.data + (size_t)got * bytes, (char *)x.data + (size_t)r * bytes, bytes);
+        got++;
+    }
+    out->dim[0] = got;
+    return true;
+}
+
+/* Rows [at, at + n) of every argument through the metric. */
+static bool run_chunk(CellRun *c, const Array *arg, uint32_t nargs, int64_t at, int64_t n) {
+    int64_t axis[MAX_AXES] = {0};
+    for (uint32_t k = 0; k < c->mod->naxis; k++) axis[k] = 1;
+    axis[1] = n;
+    if (!exec_dims(c->exec, axis)) return false;
+    for (uint32_t k = 0; k < nargs; k++) {
+        Array x = arg[k];
+        int64_t row = x.dim[0] ? array_count(&x) / x.dim[0] : 0;
+        x.dim[0] = n;
+        x.data = (char *)x.data + (size_t)(at * row) * rondo_type_size(x.type);
+        if (!exec_set_input(c->exec, k, &x, NULL)) return false;
+    }
+    if (!cell_run(c, 0, n)) return false;
+    cell_swap(c);
+    return true;
+}
+
+static bool run_rows(CellRun *c, const Array *arg, uint32_t nargs) {
+    enum { CHUNK = 1 << 20 }; /* numbers that are copied at a time: a cache's worth */
+    int64_t most = 1, rows = arg[0].dim[0];
+    for (uint32_t k = 0; k < nargs; k++) {
+        int64_t row = rows ? array_count(&arg[k]) / rows : 1;
+        if (row > most) most = row;
+    }
+    int64_t chunk = CHUNK / most > 64 ? CHUNK / most : 64;
+    for (int64_t at = 0; at < rows; at += chunk)
+        if (!run_chunk(c, arg, nargs, at, rows - at < chunk ? rows - at : chunk)) return false;
+    return true;
+}
+
+/* ---- in an order -------------------------------------------------------------------------------------------------------- */
+
+static size_t row_bytes(const Array *x) {
+    size_t n = rondo_type_size(x->type);
+    for (int k = 1; k < x->rank; k++) n *= (size_t)x->dim[k];
+    return n;
+}
+
+static void keep_rows(Metrics *s, Kept *kept, const Array *arg, uint32_t nargs) {
+    int64_t had = kept->arg[0].data ? kept->arg[0].dim[0] : 0, rows = arg[0].dim[0], cap = kept->cap;
+    while (cap < had + rows) cap = cap ? 2 * cap : 1024;
+    for (uint32_t k = 0; k < nargs; k++) {
+        Array *to = &kept->arg[k];
+        size_t row = row_bytes(&arg[k]);
+        void *data = to->data;
+        if (cap > kept->cap) data = arena_grow(&s->arena, data, (size_t)kept->cap * row, (size_t)cap * row);
+        *to = arg[k];
+        to->data = data;
+        to->dim[0] = had + rows;
+        if (rows) memcpy((char *)data + (size_t)had * row, arg[k].data, (size_t)rows * row);
+    }
+    kept->cap = cap;
+}
+
+typedef struct {
+    double key;
+    int64_t row;
+} Sorted;
+
+/* The largest first; what is no number before all. */
+static int falling(const void *a, const void *b) {
+    const Sorted *x = a, *y = b;
+    if (isnan(x->key) != isnan(y->key)) return isnan(x->key) ? -1 : 1;
+    if (x->key > y->key) return -1;
+    if (x->key < y->key) return 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static bool run_sorted(Metrics *s, uint32_t i, Kept *kept) {
+    uint32_t nargs = arguments(s->m, i), by = s->m->desc->metric.at[i].falling - 1;
+    int64_t rows = kept->arg[0].data ? kept->arg[0].dim[0] : 0;
+    Sorted *order = NEW_N(&s->arena, Sorted, rows + 1);
+    for (int64_t r = 0; r < rows; r++) order[r] = (Sorted){array_get(&kept->arg[by], r), r};
+    qsort(order, (size_t)rows, sizeof *order, falling);
+    Array arg[METRIC_ARGS];
+    for (uint32_t k = 0; k < nargs; k++) {
+        size_t row = row_bytes(&kept->arg[k]);
+        arg[k] = kept->arg[k];
+        arg[k].data = NEW_N(&s->arena, char, (size_t)rows * row + 1);
+        for (int64_t r = 0; r < rows; r++)
+            memcpy((char *)arg[k].data + (size_t)r * row, (char *)kept->arg[k].data + (size_t)order[r].row * row, row);
+    }
+    return !rows || run_rows(&s->m->metric[i], arg, nargs);
+}
+
+/* ---- a data set --------------------------------------------------------------------------------------------------------- */
+
+static bool narrow(const Module *mod) {
+    int64_t n = 0;
+    for (uint32_t i = 0; i < mod->input.n; i++) {
+        int64_t row = 1;
+        for (int k = 0; k < mod->input.at[i].rank; k++) row *= mod->input.at[i].dim[k];
+        if (mod->input.at[i].kind == INPUT_DATA) n += row;
+    }
+    return n <= NARROW;
+}
+
+static bool make_cells(Model *m) {
+    if (!m->metric) m->metric = NEW_N(&m->arena, CellRun, m->desc->metric.n + 1);
+    for (uint32_t i = 0; i < m->desc->metric.n; i++) {
+        if (m->metric[i].ready) continue;
+        cell_free(&m->metric[i]); /* what an earlier failure left */
+        Module *mod = frontend_metric(m->program, &m->arena, i);
+        if (!cell_make(&m->metric[i], m, mod, 1, mod && narrow(mod))) return false;
+        m->metric[i].ready = true;
+    }
+    return true;
+}
+
+Metrics *metrics_begin(Model *m) {
+    if (!make_cells(m)) return NULL;
+    for (uint32_t i = 0; i < m->desc->metric.n; i++)
+        if (!cell_reset(&m->metric[i], 1)) return NULL;
+    Metrics *s = ctx_alloc(m->ctx, sizeof *s);
+    *s = (Metrics){.m = m, .arena = arena_make(m->ctx)};
+    s->kept = NEW_N(&s->arena, Kept, m->desc->metric.n + 1);
+    return s;
+}
+
+void metrics_free(Metrics *s) {
+    if (!s) return;
+    arena_free(&s->arena);
+    ctx_free(s->m->ctx, s);
+}
+
+static bool one_metric(Metrics *s, uint32_t i, Exec *e, Arena *tmp) {
+    uint32_t nargs = arguments(s->m, i);
+    Array arg[METRIC_ARGS];
+    for (uint32_t k = 0; k < nargs; k++) {
+        int64_t root = exec_root(e, ROOT_METRIC, i << 8 | k, 0);
+        if (root < 0 || !metric_rows(e, (uint32_t)root, tmp, &arg[k])) return false;
+        if (arg[k].dim[0] == arg[0].dim[0]) continue;
+        diag_error(s->m->ctx, 999, NOWHERE, "the arguments of a metric differ in their rows");
+        return false;
+    }
+    if (!nargs) return false;
+    if (!s->m->desc->metric.at[i].falling) return run_rows(&s->m->metric[i], arg, nargs);
+    keep_rows(s, &s->kept[i], arg, nargs);
+    return true;
+}
+
+bool metrics_batch(Metrics *s, Exec *e) {
+    for (uint32_t i = 0; i < s->m->desc->metric.n; i++) {
+        bool ok = one_metric(s, i, e, scratch_begin(s->m));
+        scratch_end(s->m);
+        if (!ok) return false;
+    }
+    return true;
+}
+
+/* The result of the last row. */
+static bool read_value(Model *m, const CellRun *c, uint32_t n, double *out) {
+    int64_t r = -1;
+    const Graph *g = exec_module(c->exec)->graph.at[0];
+    for (uint32_t k = 0; k < g->root.n; k++)
+        if (g->root.at[k].kind == ROOT_OUTPUT) r = k;
+    Array x;
+    bool ok = r >= 0 && exec_get(c->exec, scratch_begin(m), (uint32_t)r, &x) && array_count(&x) == n;
+    for (uint32_t k = 0; k < n; k++) out[k] = ok ? array_get(&x, k) : NAN;
+    scratch_end(m);
+    return ok;
+}
+
+bool metrics_end(Metrics *s, double *out) {
+    Model *m = s->m;
+    for (uint32_t i = 0; i < m->desc->metric.n; i++) {
+        uint32_t n = metric_size(&m->desc->metric.at[i]);
+        if (m->desc->metric.at[i].falling && !run_sorted(s, i, &s->kept[i])) return false;
+        if (!read_value(m, &m->metric[i], n, out)) return false;
+        out += n;
+    }
+    return true;
+}
