@@ -1,112 +1,9 @@
-/* lower_loops: product and gradient stages, as calls of register tiles (docs/ir.md, "tiles").
+/* lower_loops: product and gradient stages, panel by panel (docs/ir.md, "tiles"; lower_tiles.c has the tiles).
    before:  run product <B> : %8 %7        (%7 = dot %1 %4, %8 = add %3 %7)
-   after:   for tiles of rows { if rows == 6: call tile_r_6x1_from(h[..], U_packed[0], P[..], out[..], K, strides) .. }
+   after:   for panels of U { call rows_1_from(h[..], U_packed[..], P[..], out[..], K, strides, lo, hi) }
             and, in "prepare", the loops that pack U into panels
-   A tile computes rows x (nv * V) columns of
-     C = C0 + A * P   (or C += A * P)
-   with one chain per element, k ascending; accumulators are values carried by the loop over K. It is not unrolled: its four
-   scalar operations hide behind the multiply-adds, and half the code compiles in half the time (docs/ir.md).
-   Families: rows: A[i * as + k] (a product over rows), columns: A[k * as + i] (a weight gradient; k runs over rows). */
+   A gradient is the same with columns of a stack in place of rows of a matrix, block by block of its rows. */
 #include "passes/lower_int.h"
-
-enum { FAM_ROWS, FAM_COLUMNS };
-enum { INIT_ZERO, INIT_LOAD };
-#define MAX_M 6
-#define MAX_NV 8
-
-typedef struct {
-    LBuilder *b;
-    uint32_t A, P;
-    LV as, ps, row[MAX_M];
-    int m, nv, V, fam;
-    int tail; /* columns: lanes of the last vector that exist in P; 0: all */
-} Tile;
-
-/* One k: nv vectors of P, m broadcasts of A, m * nv fused multiply-adds. ao, po: offsets of this k. */
-static void tile_step(Tile *t, LV ao, LV po, LV *acc)
-{
-    LBuilder *b = t->b;
-    LV p[MAX_NV];
-    for (int j = 0; j < t->nv; j++) {
-        int lanes = t->tail && j == t->nv - 1 ? t->tail : t->V; /* packs are padded, rows of the caller's arrays are not */
-        p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, lb_idx_term(b, lidx(j * (int64_t)t->V), po, 1), lanes);
-    }
-    for (int i = 0; i < t->m; i++) {
-        LIdx x = lidx(t->fam == FAM_COLUMNS ? i : 0);
-        if (t->fam == FAM_ROWS && i)
-            x = lb_idx_term(b, x, t->row[i], 1);
-        LV a = lb_load(b, LOP_LDB, t->A, lb_idx_term(b, x, ao, 1), 0);
-        for (int j = 0; j < t->nv; j++)
-            acc[i * t->nv + j] = lb_op(b, LOP_FMA, a, p[j], acc[i * t->nv + j], 0);
-    }
-}
-
-/* for k = 0..K, accumulators and both offsets carried */
-static void tile_loop(Tile *t, LV K, LV *carry)
-{
-    LBuilder *b = t->b;
-    uint32_t n = (uint32_t)(t->m * t->nv);
-    LV inner[MAX_M * MAX_NV + 2], one = lb_iconst(b, 1);
-    lb_for(b, lb_iconst(b, 0), K, 1, false, n + 2, carry, inner);
-    tile_step(t, inner[n], inner[n + 1], inner);
-    inner[n] = lb_op(b, LOP_IADD, inner[n], t->fam == FAM_ROWS ? one : t->as, 0, 0);
-    inner[n + 1] = lb_op(b, LOP_IADD, inner[n + 1], t->ps, 0, 0);
-    lb_end_for(b, n + 2, inner, carry);
-}
-
-static uint32_t make_tile(Low *L, int fam, int m, int nv, int tail, int init, bool add)
-{
-    char name[80];
-    snprintf(name, sizeof name, "tile_%s_%dx%d%s%s", fam == FAM_ROWS ? "r" : "c", m, nv, init == INIT_LOAD ? "_from" : "",
-             add ? "_add" : "");
-    if (tail)
-        snprintf(name + strlen(name), sizeof name - strlen(name), "_t%d", tail);
-    lprogram_add_fn(L->p, name, LFUNC_HELPER);
-    uint32_t fn = L->p->fn.n - 1;
-    LBuilder b = lb_make(L->p, fn);
-    Tile t = { .b = &b, .m = m, .nv = nv, .V = L->p->V, .fam = fam, .tail = fam == FAM_COLUMNS ? tail : 0 };
-    t.A = lb_param_ptr(&b, "A", LE_F);
-    t.P = lb_param_ptr(&b, "P", LE_F);
-    uint32_t C0 = lb_param_ptr(&b, "C0", LE_F), C = lb_param_ptr(&b, "C", LE_F);
-    LV K = lb_param_int(&b, "K");
-    t.as = lb_param_int(&b, "a_stride");
-    t.ps = lb_param_int(&b, "p_stride");
-    LV c0s = lb_param_int(&b, "c0_stride"), cs = lb_param_int(&b, "c_stride");
-    LV carry[MAX_M * MAX_NV + 2];
-    for (int i = 1; i < m; i++)
-        t.row[i] = lb_op(&b, LOP_IMUL, t.as, lb_iconst(&b, i), 0, 0);
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < nv; j++) {
-            int lanes = j == nv - 1 && tail ? tail : t.V;
-            LIdx x = lb_idx_term(&b, lidx(j * (int64_t)t.V), c0s, i);
-            carry[i * nv + j] = init == INIT_ZERO ? lb_fconst(&b, 0)
-                                                  : lb_load(&b, lanes == t.V ? LOP_LD : LOP_LDT, C0, x, lanes);
-        }
-    carry[m * nv] = carry[m * nv + 1] = lb_iconst(&b, 0);
-    tile_loop(&t, K, carry);
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < nv; j++) {
-            int lanes = j == nv - 1 && tail ? tail : t.V;
-            LIdx x = lb_idx_term(&b, lidx(j * (int64_t)t.V), cs, i);
-            LV v = carry[i * nv + j];
-            if (add)
-                v = lb_op(&b, LOP_ADD, lb_load(&b, lanes == t.V ? LOP_LD : LOP_LDT, C, x, lanes), v, 0, 0);
-            lb_store(&b, lanes == t.V ? LOP_ST : LOP_STT, C, x, v, lanes);
-        }
-    return fn;
-}
-
-static uint32_t get_tile(Low *L, int fam, int m, int nv, int tail, int init, bool add)
-{
-    for (uint32_t k = 0; k < L->tiles.n; k++) {
-        const TileKey *t = &L->tiles.at[k];
-        if (t->fam == fam && t->m == m && t->nv == nv && t->tail == tail && t->init == init && t->add == add)
-            return t->fn;
-    }
-    TileKey t = { fam, m, nv, tail, init, add, make_tile(L, fam, m, nv, tail, init, add) };
-    VEC_PUSH(L->arena, L->tiles) = t;
-    return t.fn;
-}
 
 /* ---- how N columns are cut into panels ------------------------------------------------------------------------------------ */
 
@@ -116,12 +13,6 @@ typedef struct {
     int last, tail; /* one more panel of `last` vectors, the last of them with `tail` lanes (0: all); last = 0: none */
     int64_t width; /* of that panel in a pack, in columns */
 } Panels;
-
-/* Accumulators of a tile: with the vectors of P and a broadcast of A they fill the registers. */
-static int accumulators(const Low *L)
-{
-    return L->o.registers >= 32 ? 24 : 12;
-}
 
 static Panels cut(const Low *L, int64_t N, int64_t max)
 {
@@ -139,7 +30,7 @@ static Panels cut(const Low *L, int64_t N, int64_t max)
    tiles of more rows take such a panel in parts. */
 static Panels cut_product(const Low *L, int64_t N)
 {
-    return cut(L, N, L->o.panel ? L->o.panel / L->p->V : L->o.batch == 1 ? MAX_NV : accumulators(L) / MAX_M);
+    return cut(L, N, L->o.panel ? L->o.panel / L->p->V : L->o.batch == 1 ? TILE_VECTORS : tile_registers(L) / TILE_ROWS);
 }
 
 /* ---- packing ---------------------------------------------------------------------------------------------------------------- */
@@ -295,15 +186,6 @@ static void add_segments(LowG *lg, const Stage *s, Product *q)
         add_segment(lg, s->node.at[k].ref, q);
 }
 
-static LArg ptr(uint32_t buf, LIdx i)
-{
-    return (LArg){ .buf = buf, .idx = i };
-}
-static LArg num(LV v)
-{
-    return (LArg){ .value = v };
-}
-
 static int64_t row_stride(const Low *L, const Loc *l)
 {
     return l->axes & AX(L->bx) ? l->ld : 0;
@@ -316,82 +198,26 @@ static LIdx at_column(LBuilder *b, LIdx i, LV j, int64_t step, int64_t n0)
     return j ? lb_idx_term(b, i, j, step) : i;
 }
 
-/* One tile of all segments: m rows, vectors v0..v0 + nv of a panel of `width` columns that starts at column n0. */
-static void tile_calls(Product *q, LV row, LV j, int64_t n0, int64_t pack0, int64_t width, int m, int v0, int nv, int tail)
+/* The tiles of one panel: nv vectors that start at column n0 + j * W, in a pack of `width` columns at pack0. */
+static void panel_tiles(Product *q, LV lo, LV hi, LV j, int64_t n0, int64_t width, int nv, int tail)
 {
     Low *L = q->lg->L;
     LBuilder *b = &L->b;
-    int64_t W = (int64_t)q->p.w * L->p->V, first = (int64_t)v0 * L->p->V;
-    LIdx c = at_column(b, low_row_at(L, &q->C, row), j, W, n0 + first);
+    int64_t W = (int64_t)q->p.w * L->p->V;
+    TileRows *t = NEW(L->arena, TileRows);
+    *t = (TileRows){ .nv = nv, .tail = tail, .nseg = q->nseg, .from = q->C0.ok, .p_stride = lb_iconst(b, width) };
+    t->C = (TileOperand){ q->C.buf, at_column(b, low_row_at(L, &q->C, 0), j, W, n0), lb_iconst(b, row_stride(L, &q->C)) };
+    if (q->C0.ok)
+        t->C0 = (TileOperand){ q->C0.buf, at_column(b, low_row_at(L, &q->C0, 0), j, W, n0), lb_iconst(b, row_stride(L, &q->C0)) };
     for (uint32_t s = 0; s < q->nseg; s++) {
         const Segment *g = &q->seg[s];
-        bool load = s > 0 || q->C0.ok;
-        const Loc *from = s > 0 || !q->C0.ok ? &q->C : &q->C0;
-        LIdx c0 = from == &q->C ? c : at_column(b, low_row_at(L, from, row), j, W, n0 + first);
-        LIdx p = lidx(pack0 * g->K + first);
-        if (j)
-            p = lb_idx_term(b, p, j, g->K * W);
-        uint32_t fn = get_tile(L, FAM_ROWS, m, nv, tail, load ? INIT_LOAD : INIT_ZERO, false);
-        LArg arg[] = { ptr(g->A.buf, low_row_at(L, &g->A, row)),
-                       ptr(g->pack, p),
-                       ptr(from->buf, c0),
-                       ptr(q->C.buf, c),
-                       num(lb_iconst(b, g->K)),
-                       num(lb_iconst(b, row_stride(L, &g->A))),
-                       num(lb_iconst(b, width)),
-                       num(lb_iconst(b, row_stride(L, from))),
-                       num(lb_iconst(b, row_stride(L, &q->C))) };
-        lb_call(b, fn, arg, sizeof arg / sizeof *arg);
+        LV stride = lb_iconst(b, row_stride(L, &g->A));
+        t->A[s] = (TileOperand){ g->A.buf, low_row_at(L, &g->A, 0), stride };
+        t->a_stride[s] = stride;
+        t->P[s] = (TileOperand){ g->pack, at_column(b, lidx(0), j, g->K * W, n0 * g->K), 0 };
+        t->K[s] = lb_iconst(b, g->K);
     }
-}
-
-typedef void TileBody(void *arg, LV row, int m);
-
-/* Cuts rows lo..hi evenly into tiles of at most 6: body(row, m) for each, m known. */
-static void split_rows(Low *L, LV lo, LV hi, TileBody *body, void *arg)
-{
-    LBuilder *b = &L->b;
-    LV one = lb_iconst(b, 1), n = lb_op(b, LOP_ISUB, hi, lo, 0, 0);
-    int64_t known;
-    bool fixed = lb_known_int(b, n, &known);
-    LV tiles = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, n, lb_iconst(b, MAX_M - 1), 0, 0), lb_iconst(b, MAX_M), 0, 0);
-    LV size = lb_op(b, LOP_IDIV, n, lb_op(b, LOP_IMAX, tiles, one, 0, 0), 0, 0);
-    LV more = lb_op(b, LOP_ISUB, n, lb_op(b, LOP_IMUL, tiles, size, 0, 0), 0, 0); /* the first `more` tiles have one row more */
-    LV i = lb_for(b, lb_iconst(b, 0), tiles, 1, false, 0, NULL, NULL);
-    LV row = lb_op(b, LOP_IADD, lo, lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, i, size, 0, 0), lb_op(b, LOP_IMIN, i, more, 0, 0), 0, 0), 0, 0);
-    LV big = lb_op(b, LOP_IMIN, lb_op(b, LOP_IMAX, lb_op(b, LOP_ISUB, more, i, 0, 0), lb_iconst(b, 0), 0, 0), one, 0, 0);
-    LV m = lb_op(b, LOP_IADD, size, big, 0, 0);
-    for (int k = MAX_M; k >= 1; k--) {
-        if (fixed) { /* only the two sizes that occur */
-            int64_t t = (known + MAX_M - 1) / MAX_M, s = t ? known / t : 0;
-            if (k != s && !(k == s + 1 && known % (t ? t : 1)))
-                continue;
-        }
-        lb_if_lt(b, m, lb_iconst(b, k + 1));
-        lb_if_lt(b, lb_iconst(b, k - 1), m);
-        body(arg, row, k);
-        lb_end_if(b);
-        lb_end_if(b);
-    }
-    lb_end_for(b, 0, NULL, NULL);
-}
-
-typedef struct {
-    Product *q;
-    LV j;
-    int64_t n0, pack0, width;
-    int nv, tail;
-} PanelTiles;
-
-static void panel_tile(void *arg, LV row, int m)
-{
-    PanelTiles *t = arg;
-    const Low *L = t->q->lg->L;
-    int most = m == 1 ? MAX_NV : accumulators(L) / m;
-    for (int v = 0; v < t->nv; v += most) {
-        int nv = t->nv - v < most ? t->nv - v : most;
-        tile_calls(t->q, row, t->j, t->n0, t->pack0, t->width, m, v, nv, v + nv == t->nv ? t->tail : 0);
-    }
+    tile_rows(L, t, lo, hi);
 }
 
 /* Zigzag: odd steps of a scan walk the panels backwards, so that those read last are still in the near cache. */
@@ -413,15 +239,12 @@ static void gemm_rows(Product *q, LV lo, LV hi)
     int64_t W = (int64_t)q->p.w * L->p->V;
     if (q->p.full) {
         LV j = q->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, q->p.full), 1, false, 0, NULL, NULL);
-        PanelTiles t = { q, j ? zigzag(q->lg, j, q->p.full) : 0, 0, 0, W, q->p.w, 0 };
-        split_rows(L, lo, hi, panel_tile, &t);
+        panel_tiles(q, lo, hi, j ? zigzag(q->lg, j, q->p.full) : 0, 0, W, q->p.w, 0);
         if (j)
             lb_end_for(b, 0, NULL, NULL);
     }
-    if (q->p.last) {
-        PanelTiles t = { q, 0, q->p.full * W, q->p.full * W, q->p.width, q->p.last, q->p.tail };
-        split_rows(L, lo, hi, panel_tile, &t);
-    }
+    if (q->p.last)
+        panel_tiles(q, lo, hi, 0, q->p.full * W, q->p.width, q->p.last, q->p.tail);
 }
 
 /* The rows over `axes` follow each other in memory, from the one with all indices 0 on: one product over T * B rows instead
@@ -563,61 +386,41 @@ typedef struct {
     int64_t M, N;
     Panels p;
     LV k0, K; /* this block of rows */
-    bool add;
 } Gradient;
 
-typedef struct {
-    Gradient *g;
-    LV j;
-    int64_t n0;
-    int nv, tail;
-} GradientTiles;
-
-static void gradient_tile(void *arg, LV row, int m)
+/* The tiles of one panel that starts at column n0 + j * W: this thread's part of them. */
+static void gradient_panel(Gradient *g, LV j, int64_t n0, int nv, int tail)
 {
-    GradientTiles *t = arg;
-    Gradient *g = t->g;
     Low *L = g->lg->L;
     LBuilder *b = &L->b;
-    int64_t W = (int64_t)g->p.w * L->p->V;
-    LIdx a = low_row_at(L, &g->A, 0), p = at_column(b, low_row_at(L, &g->P, 0), t->j, W, t->n0);
-    LIdx c = at_column(b, low_row_at(L, &g->C, 0), t->j, W, t->n0);
-    a = lb_idx_term(b, lb_idx_term(b, a, g->k0, g->A.ld), row, 1);
-    p = lb_idx_term(b, p, g->k0, g->P.ld);
-    c = lb_idx_term(b, c, row, g->C.fs[0]);
-    LV cs = lb_iconst(b, g->C.fs[0]);
-    uint32_t fn = get_tile(L, FAM_COLUMNS, m, t->nv, t->tail, INIT_ZERO, g->add);
-    LArg args[] = { ptr(g->A.buf, a), ptr(g->P.buf, p), ptr(g->C.buf, c), ptr(g->C.buf, c), num(g->K),
-                    num(lb_iconst(b, g->A.ld)), num(lb_iconst(b, g->P.ld)), num(cs), num(cs) };
-    lb_call(b, fn, args, sizeof args / sizeof *args);
+    int64_t W = (int64_t)g->p.w * L->p->V, tiles = (g->M + TILE_ROWS - 1) / TILE_ROWS;
+    TileRows *t = NEW(L->arena, TileRows);
+    LIdx a = lb_idx_term(b, low_row_at(L, &g->A, 0), g->k0, g->A.ld), p = at_column(b, low_row_at(L, &g->P, 0), j, W, n0);
+    LIdx c = at_column(b, low_row_at(L, &g->C, 0), j, W, n0);
+    *t = (TileRows){ .columns = true, .nv = nv, .tail = tail, .nseg = 1, .size = g->M / tiles, .more = g->M % tiles,
+                     .p_stride = lb_iconst(b, g->P.ld) };
+    t->A[0] = (TileOperand){ g->A.buf, a, lb_iconst(b, 1) };
+    t->a_stride[0] = lb_iconst(b, g->A.ld);
+    t->P[0] = (TileOperand){ g->P.buf, lb_idx_term(b, p, g->k0, g->P.ld), 0 };
+    t->C = (TileOperand){ g->C.buf, c, lb_iconst(b, g->C.fs[0]) };
+    t->K[0] = g->K;
+    LV lo, hi;
+    low_share(L, tiles, &lo, &hi);
+    tile_rows(L, t, lo, hi);
 }
 
-/* All tiles of one block of rows, this thread's part of M. */
 static void gradient_block(Gradient *g)
 {
     Low *L = g->lg->L;
     LBuilder *b = &L->b;
-    int64_t W = (int64_t)g->p.w * L->p->V;
-    LV M = lb_iconst(b, g->M), lo, hi;
-    if (L->serial) {
-        lo = lb_iconst(b, 0);
-        hi = M;
-    } else {
-        LV tid = lb_op(b, LOP_TID, 0, 0, 0, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0);
-        lo = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, M, tid, 0, 0), nt, 0, 0);
-        hi = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, M, lb_op(b, LOP_IADD, tid, lb_iconst(b, 1), 0, 0), 0, 0), nt, 0, 0);
-    }
     if (g->p.full) {
         LV j = g->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, g->p.full), 1, false, 0, NULL, NULL);
-        GradientTiles t = { g, j, 0, g->p.w, 0 };
-        split_rows(L, lo, hi, gradient_tile, &t);
+        gradient_panel(g, j, 0, g->p.w, 0);
         if (j)
             lb_end_for(b, 0, NULL, NULL);
     }
-    if (g->p.last) {
-        GradientTiles t = { g, 0, g->p.full * W, g->p.last, g->p.tail };
-        split_rows(L, lo, hi, gradient_tile, &t);
-    }
+    if (g->p.last)
+        gradient_panel(g, 0, g->p.full * g->p.w * L->p->V, g->p.last, g->p.tail);
 }
 
 /* A place whose rows follow each other: the value's own, or a copy (a carry view inside of another scan has gaps). */
@@ -685,25 +488,20 @@ void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows)
     *rows = lb_op(b, LOP_IMIN, x->size, lb_op(b, LOP_ISUB, x->hi, *first, 0, 0), 0, 0);
 }
 
-/* One chain from zero inside a block; blocks are added in order, from the last one where the node says `down`. */
+/* One chain from zero inside a block; blocks are added in order, from the last one where the node says `down`, to a place that
+   starts from -0, which leaves the first as it is. */
 static void gradient_blocks(LowG *lg, Gradient *g, Ref r, uint32_t axes)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
-    const NodeInfo *ni = &lg->ni[r];
-    LV zero = lb_iconst(b, 0), one = lb_iconst(b, 1);
     RowBlocks x = row_blocks(L, axes);
-    LV lo = zero, hi = x.count;
-    if (!ni->onto) { /* the first one is stored as it is */
-        LV last = lb_op(b, LOP_IMAX, lb_op(b, LOP_ISUB, x.count, one, 0, 0), zero, 0, 0);
-        row_block(L, &x, ni->down ? last : zero, &g->k0, &g->K);
-        gradient_block(g);
-        lo = ni->down ? zero : one;
-        hi = ni->down ? last : x.count;
+    if (!lg->ni[r].onto) {
+        low_fill(lg, r, lb_fconst(b, -0.0), !L->serial);
+        if (!L->serial)
+            lb_barrier(b);
     }
-    LV k = lb_for(b, lo, hi, 1, ni->down, 0, NULL, NULL);
+    LV k = lb_for(b, lb_iconst(b, 0), x.count, 1, lg->ni[r].down, 0, NULL, NULL);
     row_block(L, &x, k, &g->k0, &g->K);
-    g->add = true;
     gradient_block(g);
     lb_end_for(b, 0, NULL, NULL);
 }
@@ -730,7 +528,7 @@ void emit_gradient(LowG *lg, Ref r)
     g->C = lg->ni[r].loc;
     g->M = n->rank == 2 ? n->dim[0] : 1;
     g->N = n->dim[n->rank - 1];
-    g->p = cut(L, g->N, accumulators(L) / MAX_M);
+    g->p = cut(L, g->N, tile_registers(L) / TILE_ROWS);
     if (!g->A.ok || !g->P.ok) {
         low_fail(L, "a weight gradient of values that are not in memory");
         return;

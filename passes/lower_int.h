@@ -102,6 +102,30 @@ typedef struct {
     uint32_t buf;
 } Pack;
 
+#define TILE_ROWS 6
+#define TILE_VECTORS 8 /* of one row */
+#define TILE_SEGMENTS 16
+/* The first row of an operand, and the distance of its rows. */
+typedef struct {
+    uint32_t buf;
+    LIdx at;
+    LV step;
+} TileOperand;
+/* Rows of one panel: C = C0 + the sum of A P over segments; columns: C += A P, rows in tiles of `size` and, first, `more` of them
+   of one more. */
+typedef struct {
+    bool columns, from; /* from: there is a C0 */
+    int nv, tail; /* vectors of the panel, lanes of the last (0: all) */
+    uint32_t nseg;
+    int64_t size, more;
+    TileOperand A[TILE_SEGMENTS], P[TILE_SEGMENTS], C0, C;
+    LV K[TILE_SEGMENTS], a_stride[TILE_SEGMENTS], p_stride;
+} TileRows;
+typedef struct {
+    TileRows like;
+    uint32_t fn;
+} RowsKey;
+
 typedef struct Low {
     Ctx *ctx;
     Arena *arena;
@@ -124,6 +148,7 @@ typedef struct Low {
     VEC(LoopBuf) across; /* buffers read in another iteration of a loop than they were written in */
     uint32_t theta, grad, *input_buf;
     VEC(TileKey) tiles;
+    VEC(RowsKey) rows;
     VEC(Pack) packs;
     bool failed;
     uint32_t nname;
@@ -246,7 +271,13 @@ RowBlocks row_blocks(Low *L, uint32_t axes);
 void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows);
 bool flat_rows(const Low *L, const Loc *l, uint32_t axes); /* from the row with all indices 0 on, rows over axes follow each other */
 
+/* lower_tiles.c */
+int tile_registers(const Low *L); /* accumulators of a tile */
+void tile_rows(Low *L, const TileRows *t, LV lo, LV hi); /* columns: lo, hi count tiles */
+
 /* lower_items.c */
+void low_share(Low *L, int64_t n, LV *lo, LV *hi); /* this thread's part of 0..n */
+void low_fill(LowG *lg, Ref r, LV v, bool split); /* one value in every element of a sum's place; split: the threads share it */
 void emit_axis(LowG *lg, Ref r);
 void emit_scatter(LowG *lg, Ref r);
 void emit_time(LowG *lg, Ref r);

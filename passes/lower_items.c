@@ -90,8 +90,7 @@ static void axis_group(LowG *lg, AxisSum *s)
     }
 }
 
-/* This thread's part of 0..n. */
-static void share(Low *L, int64_t n, LV *lo, LV *hi)
+void low_share(Low *L, int64_t n, LV *lo, LV *hi)
 {
     LBuilder *b = &L->b;
     LV N = lb_iconst(b, n), tid = lb_op(b, LOP_TID, 0, 0, 0, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0);
@@ -137,7 +136,7 @@ static void axis_features(LowG *lg, AxisSum *s, bool split)
     if (groups) {
         LV lo = lb_iconst(b, 0), hi = lb_iconst(b, groups);
         if (split)
-            share(L, groups, &lo, &hi);
+            low_share(L, groups, &lo, &hi);
         s->count = GROUP;
         s->group = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
         axis_group(lg, s);
@@ -291,7 +290,7 @@ static void scatter_vectors(Eval *e, Scatter *s, const Loc *to, LIdx dst)
     int64_t F = v->dim[last], full = F / V;
     LV lo = lb_iconst(b, 0), hi = lb_iconst(b, full);
     if (s->split)
-        share(L, full, &lo, &hi);
+        low_share(L, full, &lo, &hi);
     LV k = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
     e->ix[last] = (Ix){ lb_idx_term(b, lidx(0), k, V), true };
     scatter_add(e, s, to, lb_idx_term(b, dst, k, V), V);
@@ -374,8 +373,7 @@ static void scatter_rows(LowG *lg, Scatter *s, uint32_t a)
     L->idx[axis] = 0;
 }
 
-/* One value in every element of a sum's place; `split`: the threads share it. */
-static void fill_sum(LowG *lg, Ref r, LV v, bool split)
+void low_fill(LowG *lg, Ref r, LV v, bool split)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
@@ -385,7 +383,7 @@ static void fill_sum(LowG *lg, Ref r, LV v, bool split)
     LIdx rest = low_row(L, to);
     low_touch(L, to->buf);
     if (split)
-        share(L, full, &lo, &hi);
+        low_share(L, full, &lo, &hi);
     LV k = lb_for(b, lo, hi, 1, false, 0, NULL, NULL);
     lb_store(b, LOP_ST, to->buf, lb_idx_term(b, low_row(L, to), k, V), v, V);
     lb_end_for(b, 0, NULL, NULL);
@@ -403,7 +401,7 @@ static void scatter_row(LowG *lg, void *arg)
 {
     Scatter *s = arg;
     if (!lg->ni[s->r].onto) {
-        fill_sum(lg, s->r, lb_fconst(&lg->L->b, 0), s->split);
+        low_fill(lg, s->r, lb_fconst(&lg->L->b, 0), s->split);
         if (s->split)
             lb_barrier(&lg->L->b);
     }
@@ -602,7 +600,7 @@ static void emit_section(LowG *lg, Ref group)
     emit_barrier(L);
     for (Ref r = 1; r < lg->g->node.n; r++)
         if (lg->ni[r].group == group && is_real(lg->ni[r].kind) && !lg->g->node.at[r].axes) {
-            fill_sum(lg, r, sum_neutral(lg, r), !L->serial);
+            low_fill(lg, r, sum_neutral(lg, r), !L->serial);
             lg->ni[r].onto = true;
         }
     L->pos++;
