@@ -68,6 +68,10 @@ Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis)
     x->term[0] = (LMono){ l.ld * CHUNK_ROWS, axes & ~AX(axis) & ~AX(L->bx) };
     x->term[1] = (LMono){ l.ld, axes & ~AX(axis) };
     x->n = 2;
+    if (L->o.one_step) { /* and the only one */
+        x->term[0] = x->term[1];
+        x->n = 1;
+    }
     l.chunk = 1 + axis;
     l.seg = 0;
     return l;
