@@ -3,18 +3,82 @@
 
 #include <string.h>
 
+/* --weights is a file of weights, or says how they are written: blob, bf16, f16, int8. What it says is taken out of the options. */
+static void take_storage(Cli *c, EmitOptions *o) {
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < c->use.n; i++) {
+        const OptUse u = c->use.at[i];
+        int s = EMIT_BF16;
+        bool is_word = false;
+        for (; u.opt == OPT_WEIGHTS && storage_name[s] && !is_word; s++) {
+            is_word = !strcmp(u.value, storage_name[s]);
+            if (is_word) o->storage = (EmitStorage)s;
+        }
+        if (u.opt == OPT_WEIGHTS && !strcmp(u.value, "blob")) o->blob = is_word = true;
+        if (!is_word) c->use.at[left++] = u;
+    }
+    c->use.n = left;
+}
+
+static bool take_options(Cli *c, EmitOptions *o) {
+    int layout = EMIT_FLAT;
+    int64_t simd = 0;
+    *o = (EmitOptions){.test = cli_has(c, OPT_TEST), .train = cli_has(c, OPT_TRAIN), .data = cli_get(c, OPT_DATA)};
+    take_storage(c, o);
+    if (!cli_choice(c, OPT_LAYOUT, layout_name, &layout) || !cli_int(c, OPT_SIMD, 1, 16, &simd)) return false;
+    o->layout = (EmitLayout)layout;
+    o->simd = (int)simd;
+    if ((simd & (simd - 1)) || simd == 2) return cli_usage(c, "--simd takes 1, 4, 8 or 16"), false;
+    return true;
+}
+
+/* What the narrower weights cost. */
+static void print_report(Cli *c, Model *m, const EmitOptions *o) {
+    const EmitReport *r = o->report;
+    Str s = str_make(ctx_arena(c->ctx));
+    str_printf(&s, "%s: %lld bytes of weights, %lld as f32\n", storage_name[o->storage], (long long)r->bytes[1], (long long)r->bytes[0]);
+    if (r->measured) {
+        str_printf(&s, "loss %.6g, %.6g as f32\n", r->loss[1], r->loss[0]);
+        for (size_t i = 0; i < rondo_count(m, RONDO_METRIC); i++) {
+            rondo_info info;
+            if (rondo_describe(m, RONDO_METRIC, i, &info) != RONDO_OK) break;
+            str_printf(&s, "%s %.6g, %.6g as f32\n", info.name, r->metric[1][i], r->metric[0][i]);
+        }
+    } else {
+        str_put(&s, "what that costs was not measured: the model has no data here (--data FILE)\n");
+    }
+    cli_write(c, NULL, s.at, s.n);
+}
+
+static CliExit emit_c(Cli *c, Model *m, EmitOptions *o, const char *dir) {
+    EmitReport report = {0};
+    o->report = &report;
+    if (!emit_c_model(m, o, dir)) return cli_status(c);
+    if (o->storage) print_report(c, m, o);
+    return CLI_OK;
+}
+
 CliExit cmd_emit(Cli *c) {
     static const char *const kind[] = {"c", "obj", "so", "asm", "llvm", NULL};
+    static const struct {
+        Opt opt;
+        const char *name;
+    } c_only[] = {{OPT_TRAIN, "train"}, {OPT_TEST, "test"}, {OPT_LAYOUT, "layout"}, {OPT_SIMD, "simd"}};
+    EmitOptions o;
     int k = 0;
     while (kind[k] && strcmp(kind[k], c->arg[0])) k++;
     if (!kind[k]) return cli_usage(c, "emit writes c, obj, so, asm or llvm, not '%.60s'", c->arg[0]);
     const char *dir = cli_get(c, OPT_OUT);
     if (!dir) return cli_usage(c, "-o DIR is missing: where the files go");
+    if (!take_options(c, &o)) return CLI_USAGE;
+    for (size_t i = 0; k && i < sizeof c_only / sizeof *c_only; i++)
+        if (cli_has(c, c_only[i].opt)) return cli_usage(c, "--%s is of emit c", c_only[i].name);
+    if (k && (o.blob || o.storage)) return cli_usage(c, "--weights blob, bf16, f16 and int8 are of emit c");
     CliExit rc;
     Model *m = cli_model(c, c->arg[1], &rc);
     if (!m) return rc;
     if (!cli_weights(c, m, false, &rc)) {
-    } else if (k == 0) rc = emit_c_model(m, &(EmitOptions){.test = cli_has(c, OPT_TEST)}, dir) ? CLI_OK : cli_status(c);
+    } else if (k == 0) rc = emit_c(c, m, &o, dir);
     else rc = cli_result(c, m, rondo_emit(m, kind[k], cli_get(c, OPT_TARGET), dir));
     model_close(m);
     return rc;

@@ -11,10 +11,24 @@
 #include <string.h>
 
 typedef struct {
+    const char *name, *text; /* of a helper that is printed */
+} CHelper;
+
+struct CText {
+    const CEmitOptions *o;
+    const LProgram *p; /* one of them: f64 and V are those of all */
+    Arena *arena;
+    CUses uses, seen;
+    VEC(CHelper) helper;
+};
+
+struct CUnit {
     Str *out;
     const LProgram *p;
     const CEmitOptions *o;
-    CUses uses;
+    CText *t;
+    const char *name;    /* in the names of entries; NULL: none */
+    const char **symbol; /* of functions, after the prefix */
     bool *reached; /* by function: called from an entry */
     bool **writes; /* by function: of each parameter, stored through */
     /* of the function being printed */
@@ -25,7 +39,8 @@ typedef struct {
     const char **text; /* of values */
     bool env, dim;     /* used */
     int depth;
-} CEmit;
+};
+typedef CUnit CEmit;
 
 /* ---- what is used --------------------------------------------------------------------------------------------------- */
 
@@ -80,7 +95,7 @@ static void mark_operands(CEmit *e, const LInst *i) {
 
 static void note_uses(CEmit *e, const LInst *i) {
     LOp op = (LOp)i->op;
-    CUses *u = &e->uses;
+    CUses *u = &e->t->uses;
     u->op[op] = true;
     if (op == LOP_LIBM) u->fn[i->imm] = true;
     if (op == LOP_LDT) u->ldt[i->imm] = true;
@@ -93,7 +108,7 @@ static void note_uses(CEmit *e, const LInst *i) {
 
 /* Enters a function: which values are used (one backward walk: uses follow definitions), which buffers, which operations. */
 static void begin_function(CEmit *e, uint32_t fn) {
-    Arena *a = e->out->arena;
+    Arena *a = e->t->arena;
     e->fn = fn;
     e->f = e->p->fn.at[fn];
     e->live = NEW_N(a, bool, e->f->type.n);
@@ -111,7 +126,7 @@ static void begin_function(CEmit *e, uint32_t fn) {
 }
 
 static void find_uses(CEmit *e) {
-    Arena *a = e->out->arena;
+    Arena *a = e->t->arena;
     uint32_t n = e->p->fn.n;
     e->reached = NEW_N(a, bool, n);
     e->writes = NEW_N(a, bool *, n);
@@ -132,10 +147,10 @@ static void find_uses(CEmit *e) {
 
 static const char *type_of(const CEmit *e, LV v) {
     char t = e->f->type.at[v];
-    return t == 'i' ? "int64_t" : t == 'f' ? "$f" : t == 'v' ? "$v" : "$m";
+    return t == 'i' ? "$N" : t == 'f' ? "$f" : t == 'v' ? "$v" : "$m";
 }
 
-static void put(CEmit *e, const char *text) { c_put(e->out, e->p, e->o->prefix, text); }
+static void put(CEmit *e, const char *text) { c_put(e->out, e->p, e->o, text); }
 
 static void line(CEmit *e) { str_printf(e->out, "%*s", 4 * e->depth, ""); }
 
@@ -145,7 +160,7 @@ static const char *val(CEmit *e, LV v) {
 }
 
 static const char *int_text(CEmit *e, int64_t v) {
-    Arena *a = e->out->arena;
+    Arena *a = e->t->arena;
     if (v == INT64_MIN) return "INT64_MIN";
     if (v > INT32_MAX || v < -INT32_MAX) return arena_printf(a, v < 0 ? "(-INT64_C(%" PRId64 "))" : "INT64_C(%" PRId64 ")", v < 0 ? -v : v);
     return arena_printf(a, v < 0 ? "(%" PRId64 ")" : "%" PRId64, v);
@@ -312,13 +327,14 @@ static void put_for(CEmit *e, const LInst *i) {
         str_printf(e->out, " %s = %s;\n", val(e, result), val(e, init));
     }
     const char *v = val(e, i->dst), *lo = val(e, i->a[0]), *hi = val(e, i->a[1]), *step = int_text(e, i->imm);
+    const char *t = e->o->env ? "int64_t" : "ptrdiff_t";
     line(e);
     if (!(i->flags & LF_DOWN))
-        str_printf(e->out, "for (int64_t %s = %s; %s < %s; %s += %s) {\n", v, lo, v, hi, v, step);
+        str_printf(e->out, "for (%s %s = %s; %s < %s; %s += %s) {\n", t, v, lo, v, hi, v, step);
     else if (i->imm == 1)
-        str_printf(e->out, "for (int64_t %s = %s - 1; %s >= %s; %s--) {\n", v, hi, v, lo, v);
+        str_printf(e->out, "for (%s %s = %s - 1; %s >= %s; %s--) {\n", t, v, hi, v, lo, v);
     else
-        str_printf(e->out, "for (int64_t %s = %s + (%s - %s + %s - 1) / %s * %s - %s; %s >= %s; %s -= %s) {\n", v, lo, hi, lo,
+        str_printf(e->out, "for (%s %s = %s + (%s - %s + %s - 1) / %s * %s - %s; %s >= %s; %s -= %s) {\n", t, v, lo, hi, lo,
                    step, step, step, step, v, lo, v, step);
     e->depth++;
 }
@@ -362,9 +378,7 @@ static void put_end(CEmit *e, const LInst *open) {
 static void put_call(CEmit *e, const LInst *i) {
     const LFunc *g = e->p->fn.at[i->imm];
     line(e);
-    str_printf(e->out, "%s_", e->o->prefix);
-    str_put(e->out, name_str(e->p->ctx, g->name));
-    str_putc(e->out, '(');
+    str_printf(e->out, "%s_%s(", e->o->prefix, e->symbol[i->imm]);
     for (uint32_t k = 0; k < g->param.n; k++) {
         const uint32_t *arg = &e->f->ext.at[i->ext + 1 + 2 * k];
         if (k) str_put(e->out, ", ");
@@ -412,7 +426,7 @@ static void put_body(CEmit *e) {
 static const char *elem_type(uint8_t elem) { return elem == LE_F ? "$F" : "int32_t"; }
 
 static void put_helper_head(CEmit *e) {
-    str_printf(e->out, "\nstatic %svoid %s_%s(", e->f->inline_hint ? "inline " : "", e->o->prefix, name_str(e->p->ctx, e->f->name));
+    str_printf(e->out, "\nstatic %svoid %s_%s(", e->f->inline_hint ? "inline " : "", e->o->prefix, e->symbol[e->fn]);
     if (!e->f->param.n) str_put(e->out, "void");
     for (uint32_t k = 0; k < e->f->param.n; k++) {
         const LParam *q = &e->f->param.at[k];
@@ -422,7 +436,8 @@ static void put_helper_head(CEmit *e) {
             put(e, elem_type(q->elem));
             str_printf(e->out, " *p%u", k);
         } else {
-            str_printf(e->out, "int64_t v%u", q->value);
+            put(e, "$N ");
+            str_printf(e->out, "v%u", q->value);
         }
     }
     str_put(e->out, ") {\n");
@@ -438,15 +453,17 @@ static void put_helper_head(CEmit *e) {
     }
 }
 
-static void put_entry_head(CEmit *e) {
+static bool is_bound(const CEmit *e, uint32_t k) { return e->buf[k] && e->p->buf.at[k].role != LB_LOCAL; }
+
+/* An entry of the kernels' ABI. */
+static void put_kernel_head(CEmit *e) {
     str_put(e->out, e->o->exported ? "\n" : "\nstatic ");
-    put(e, "void $P_");
-    str_put(e->out, name_str(e->p->ctx, e->f->name));
-    put(e, e->o->env ? "(void *const *buf, const int64_t *dim, const $P_env *env) {\n" : "(void *const *buf, const int64_t *dim) {\n");
+    str_printf(e->out, "void %s_%s(void *const *buf, const int64_t *dim, const %s_env *env) {\n", e->o->prefix, e->symbol[e->fn],
+               e->o->prefix);
     bool any = false;
     for (uint32_t k = 0; k < e->p->buf.n; k++) {
         const LBuf *b = &e->p->buf.at[k];
-        if (!e->buf[k] || b->role == LB_LOCAL) continue;
+        if (!is_bound(e, k)) continue;
         any = true;
         str_put(e->out, e->wrote[k] ? "    " : "    const ");
         put(e, elem_type(b->elem));
@@ -454,18 +471,39 @@ static void put_entry_head(CEmit *e) {
     }
     if (!any) str_put(e->out, "    (void)buf;\n");
     if (!e->dim) str_put(e->out, "    (void)dim;\n");
-    if (e->o->env && !e->env) str_put(e->out, "    (void)env;\n");
+    if (!e->env) str_put(e->out, "    (void)env;\n");
+}
+
+/* An entry over the buffers that it uses. */
+static void put_entry_head(CEmit *e) {
+    str_printf(e->out, "\nstatic void %s_%s(", e->o->prefix, e->symbol[e->fn]);
+    const char *sep = "\n    ";
+    for (uint32_t k = 0; k < e->p->buf.n; k++) {
+        const LBuf *b = &e->p->buf.at[k];
+        if (!is_bound(e, k)) continue;
+        str_put(e->out, sep);
+        sep = ",\n    ";
+        if (!e->wrote[k]) str_put(e->out, "const ");
+        put(e, elem_type(b->elem));
+        str_printf(e->out, " *b%u /* %s */", k, name_str(e->p->ctx, b->name));
+    }
+    if (e->dim) str_printf(e->out, "%sconst ptrdiff_t *dim", sep);
+    if (!e->dim && sep[0] == '\n') str_put(e->out, "void");
+    str_put(e->out, ")\n{\n");
 }
 
 static void put_function(CEmit *e) {
-    if (e->f->kind == LFUNC_ENTRY)
-        put_entry_head(e);
-    else
+    if (e->f->kind != LFUNC_ENTRY)
         put_helper_head(e);
+    else if (e->o->env)
+        put_kernel_head(e);
+    else
+        put_entry_head(e);
     for (uint32_t k = 0; k < e->p->buf.n; k++) {
         const LBuf *b = &e->p->buf.at[k];
         if (b->role != LB_LOCAL || !e->buf[k]) continue;
         int64_t n = lextent_eval(&b->extent, NULL);
+        e->t->uses.locals = true;
         put(e, "    $P_ALIGNED ");
         put(e, elem_type(b->elem));
         str_printf(e->out, " b%u[%" PRId64 "]; /* %s */\n", k, n > 0 ? n : 1, name_str(e->p->ctx, b->name));
@@ -474,30 +512,92 @@ static void put_function(CEmit *e) {
     str_put(e->out, "}\n");
 }
 
+/* A helper of the same name and text may be there from another program. */
+static void put_helper(CEmit *e) {
+    Str *out = e->out, text = str_make(out->arena);
+    CText *t = e->t;
+    e->out = &text;
+    put_function(e);
+    for (uint32_t k = 0; k < t->helper.n; k++) {
+        if (strcmp(t->helper.at[k].name, e->symbol[e->fn]) != 0) continue;
+        if (strcmp(t->helper.at[k].text, text.at) == 0) {
+            e->out = out;
+            return;
+        }
+        e->symbol[e->fn] = arena_printf(t->arena, "%s_%s", e->name ? e->name : "own", e->symbol[e->fn]);
+        text.n = 0;
+        begin_function(e, e->fn);
+        put_function(e);
+        break;
+    }
+    e->out = out;
+    str_putn(out, text.at, text.n);
+    VEC_PUSH(t->arena, t->helper) = (CHelper){e->symbol[e->fn], text.at};
+}
+
 /* Entries' declarations before their definitions: -Wmissing-prototypes is common. */
 static void put_prototypes(CEmit *e) {
-    for (uint32_t k = 0; e->o->exported && k < e->p->fn.n; k++) {
-        const LFunc *f = e->p->fn.at[k];
-        if (f->kind != LFUNC_ENTRY) continue;
-        put(e, "void $P_");
-        str_put(e->out, name_str(e->p->ctx, f->name));
-        put(e, e->o->env ? "(void *const *buf, const int64_t *dim, const $P_env *env);\n" : "(void *const *buf, const int64_t *dim);\n");
+    for (uint32_t k = 0; e->o->exported && k < e->p->fn.n; k++)
+        if (e->p->fn.at[k]->kind == LFUNC_ENTRY)
+            str_printf(e->out, "void %s_%s(void *const *buf, const int64_t *dim, const %s_env *env);\n", e->o->prefix, e->symbol[k],
+                       e->o->prefix);
+}
+
+static void name_functions(CEmit *e) {
+    e->symbol = NEW_N(e->t->arena, const char *, e->p->fn.n + 1);
+    for (uint32_t k = 0; k < e->p->fn.n; k++) {
+        const char *s = name_str(e->p->ctx, e->p->fn.at[k]->name);
+        e->symbol[k] = e->name && e->p->fn.at[k]->kind == LFUNC_ENTRY ? arena_printf(e->t->arena, "%s_%s", e->name, s) : s;
     }
 }
 
-bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o) {
-    CEmit e;
-    memset(&e, 0, sizeof e);
-    e.out = out;
-    e.p = p;
-    e.o = o;
-    find_uses(&e);
-    c_prelude(out, p, o, &e.uses);
-    put_prototypes(&e);
+CText *c_text_make(Arena *a, const CEmitOptions *o) {
+    CText *t = NEW(a, CText);
+    t->o = o;
+    t->arena = a;
+    t->uses.begun = true;
+    return t;
+}
+
+CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name) {
+    CEmit *e = NEW(t->arena, CEmit);
+    t->p = p;
+    *e = (CEmit){.out = out, .p = p, .o = t->o, .t = t, .name = name};
+    find_uses(e);
+    name_functions(e);
     for (uint32_t k = 0; k < p->fn.n; k++) {
-        if (!e.reached[k]) continue;
-        begin_function(&e, k);
-        put_function(&e);
+        if (!e->reached[k]) continue;
+        begin_function(e, k);
+        if (p->fn.at[k]->kind == LFUNC_ENTRY)
+            put_function(e);
+        else
+            put_helper(e);
     }
+    return e;
+}
+
+void c_text_prelude(CText *t, Str *out) { c_prelude(out, t->p, t->o, &t->uses, &t->seen); }
+
+void c_text_call(CUnit *e, Str *out, uint32_t fn, const char *const *buf) {
+    e->out = out;
+    begin_function(e, fn);
+    str_printf(out, "    %s_%s(", e->o->prefix, e->symbol[fn]);
+    const char *sep = "";
+    for (uint32_t k = 0; k < e->p->buf.n; k++) {
+        if (!is_bound(e, k)) continue;
+        str_printf(out, "%s%s", sep, buf[k] ? buf[k] : "NULL");
+        sep = ", ";
+    }
+    str_printf(out, "%s);\n", !e->dim ? "" : *sep ? ", dim" : "dim");
+}
+
+bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o) {
+    CText *t = c_text_make(out->arena, o);
+    Str body = str_make(out->arena);
+    CUnit *u = c_text_functions(t, &body, p, NULL);
+    c_text_prelude(t, out);
+    u->out = out;
+    put_prototypes(u);
+    str_putn(out, body.at, body.n);
     return true;
 }

@@ -4,19 +4,20 @@
 
 #include "codegen/codegen.h"
 
-/* What the live instructions of the functions to print need. */
+/* What the live instructions of the functions to print need. Of bools alone. */
 typedef struct {
     bool op[LOP_COUNT];
     bool fn[LFN_COUNT];
     bool ldt[17], ldvt[17], stt[17], stvt[17]; /* by number of lanes */
-    bool env; /* tid, nt or barrier */
+    bool locals, begun;
 } CUses;
 
-/* Types, and every used operation three times over: GNU vectors, plain structs of lanes, or (V = 1) scalars. */
-void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *u);
+/* Types, and every operation of `uses` that is not in `seen` (which then has it) three times over: GNU vectors, plain structs of
+   lanes, or (V = 1) scalars. */
+void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *uses, CUses *seen);
 
-/* Copies text with $name replaced: $f $v $m $u $w the lane types, $F $I the C types of a float lane and of a mask lane,
-   $P the prefix, $E the suffix of <math.h> names. */
-void c_put(Str *out, const LProgram *p, const char *prefix, const char *text);
+/* Copies text with $name replaced: $f $v $m $u $w the lane types, $F $I the C types of a float lane and of a mask lane, $N that of
+   an index, $P the prefix, $E the suffix of <math.h> names. */
+void c_put(Str *out, const LProgram *p, const CEmitOptions *o, const char *text);
 
 #endif

@@ -16,11 +16,12 @@ typedef struct {
     Str *out;
     const LProgram *p;
     const CEmitOptions *o;
-    const CUses *u;
+    const CUses *u;    /* what to print */
+    const CUses *seen; /* what an earlier part of the text has */
     int V;
 } Prelude;
 
-void c_put(Str *out, const LProgram *p, const char *prefix, const char *text) {
+void c_put(Str *out, const LProgram *p, const CEmitOptions *o, const char *text) {
     for (const char *s = text; *s; s++) {
         if (*s != '$' || !s[1]) {
             str_putc(out, *s);
@@ -28,7 +29,9 @@ void c_put(Str *out, const LProgram *p, const char *prefix, const char *text) {
         }
         char c = *++s;
         if (c == 'P')
-            str_put(out, prefix);
+            str_put(out, o->prefix);
+        else if (c == 'N') /* no index is larger than memory, but the kernels' ABI is the same everywhere */
+            str_put(out, o->env ? "int64_t" : "ptrdiff_t");
         else if (c == 'F')
             str_put(out, p->f64 ? "double" : "float");
         else if (c == 'I')
@@ -36,11 +39,11 @@ void c_put(Str *out, const LProgram *p, const char *prefix, const char *text) {
         else if (c == 'E')
             str_put(out, p->f64 ? "" : "f");
         else
-            str_printf(out, "%s_%c", prefix, c);
+            str_printf(out, "%s_%c", o->prefix, c);
     }
 }
 
-static void put(Prelude *e, const char *text) { c_put(e->out, e->p, e->o->prefix, text); }
+static void put(Prelude *e, const char *text) { c_put(e->out, e->p, e->o, text); }
 
 /* `each` once for a lane with # replaced by its number, separated by commas */
 static void put_lanes(Prelude *e, int n, const char *each) {
@@ -88,7 +91,7 @@ static const char *lane_expr(LOp op) {
     return lane_text[op];
 }
 
-static const char *lane_type(char t) { return t == 'f' ? "$F" : t == 'v' ? "int32_t" : t == 'm' ? "int" : "int64_t"; }
+static const char *lane_type(char t) { return t == 'f' ? "$F" : t == 'v' ? "int32_t" : t == 'm' ? "int" : "$N"; }
 
 /* A pure operation over lanes, printed as $P_op_<text>(operands): not the scalars, memory or what has its own function. */
 static bool is_lane_op(LOp op) {
@@ -154,7 +157,7 @@ static const char *gnu_expr(LOp op, bool f64) {
 
 static void put_macro_head(Prelude *e, LOp op) {
     size_t n = strlen(lop_info[op].args);
-    c_put(e->out, e->p, e->o->prefix, "#define $P_op_");
+    c_put(e->out, e->p, e->o, "#define $P_op_");
     str_put(e->out, lop_info[op].text);
     str_putc(e->out, '(');
     for (size_t k = 0; k < n; k++)
@@ -178,10 +181,8 @@ static void gnu_types(Prelude *e) {
     str_printf(e->out, "%d), aligned(4), may_alias));\n", e->V * 4);
     put(e, "typedef uint32_t $u __attribute__((vector_size(");
     str_printf(e->out, "%d)));\n", e->V * 4);
-    if (e->u->op[LOP_VMULHI]) {
-        put(e, "typedef uint64_t $w __attribute__((vector_size(");
-        str_printf(e->out, "%d)));\n", e->V * 8);
-    }
+    put(e, "typedef uint64_t $w __attribute__((vector_size(");
+    str_printf(e->out, "%d)));\n", e->V * 8);
     put(e, "#define $P_lane(x, k) ((x)[k])\n#define $P_splat(s) (($f){");
     put_lanes(e, e->V, "(s)");
     put(e, "})\n#define $P_vsplat(s) (($v){");
@@ -257,6 +258,8 @@ static void gnu_memory(Prelude *e) {
 
 /* ---- plain C: structs of lanes, or scalars -------------------------------------------------------------------------- */
 
+static bool splats(const CUses *u) { return u->op[LOP_LDB] || u->op[LOP_FCONST] || u->op[LOP_HSUM] || u->op[LOP_HMAX]; }
+
 static void plain_types(Prelude *e) {
     if (e->V == 1) {
         put(e, "typedef $F $f;\ntypedef int $m;\ntypedef int32_t $v;\n#define $P_lane(x, k) (x)\n"
@@ -270,13 +273,16 @@ static void plain_types(Prelude *e) {
     put(e, "$m;\ntypedef struct { int32_t x[");
     str_printf(e->out, "%d]; } ", e->V);
     put(e, "$v;\n#define $P_lane(r, k) ((r).x[k])\n");
-    const CUses *u = e->u;
-    if (u->op[LOP_LDB] || u->op[LOP_FCONST] || u->op[LOP_HSUM] || u->op[LOP_HMAX]) {
+}
+
+static void plain_splats(Prelude *e) {
+    if (e->V == 1) return;
+    if (splats(e->u) && !splats(e->seen)) {
         put(e, "static inline $f $P_splat($F s)\n{\n    const $f r = {{");
         put_lanes(e, e->V, "s");
         put(e, "}};\n    return r;\n}\n");
     }
-    if (u->op[LOP_LDVB]) {
+    if (e->u->op[LOP_LDVB]) {
         put(e, "static inline $v $P_vsplat(int32_t s)\n{\n    const $v r = {{");
         put_lanes(e, e->V, "s");
         put(e, "}};\n    return r;\n}\n");
@@ -459,52 +465,71 @@ static void put_libm(Prelude *e, LFn fn) {
 /* ---- all of it ------------------------------------------------------------------------------------------------------ */
 
 static void put_head(Prelude *e) {
-    put(e, "#include <math.h>\n#include <stdint.h>\n#include <string.h>\n\n");
+    put(e, "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n");
     put(e, "/* Nothing is contracted but what is written as fma. */\n"
            "#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize(\"fp-contract=off\", \"no-math-errno\")\n"
            "#else\n#pragma STDC FP_CONTRACT OFF\n#endif\n");
+    if (e->o->env)
+        put(e, "typedef struct {\n    int64_t tid, nt;\n    void (*barrier)(void *arg);\n    void *arg;\n} $P_env;\n");
+}
+
+static void put_shared(Prelude *e) {
     if (e->u->op[LOP_FMA]) {
         put(e, e->p->f64 ? "#if defined(FP_FAST_FMA)" : "#if defined(FP_FAST_FMAF)");
         put(e, " || defined(__FMA__) || defined(__ARM_FEATURE_FMA)\n#define $P_FUSED\n"
                "#define $P_fma1(a, b, c) fma$E((a), (b), (c))\n#else\n#define $P_fma1(a, b, c) ((a) * (b) + (c))\n#endif\n");
     }
-    if (e->o->env)
-        put(e, "typedef struct {\n    int64_t tid, nt;\n    void (*barrier)(void *arg);\n    void *arg;\n} $P_env;\n");
+    if (e->u->locals)
+        put(e, "#if defined(__GNUC__)\n#define $P_ALIGNED __attribute__((aligned(64)))\n#else\n#define $P_ALIGNED\n#endif\n");
 }
 
-static bool has_locals(const LProgram *p) {
-    for (uint32_t k = 0; k < p->buf.n; k++)
-        if (p->buf.at[k].role == LB_LOCAL)
-            return true;
-    return false;
+/* u without what is in seen */
+static CUses unseen(const CUses *u, const CUses *seen) {
+    CUses x = *u;
+    bool *to = (bool *)&x;
+    const bool *old = (const bool *)seen;
+    for (size_t k = 0; k < sizeof x / sizeof *to; k++) to[k] = to[k] && !old[k];
+    return x;
 }
 
-void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *u) {
-    Prelude e = {out, p, o, u, p->V};
-    put_head(&e);
-    if (has_locals(p))
-        put(&e, "#if defined(__GNUC__)\n#define $P_ALIGNED __attribute__((aligned(64)))\n#else\n#define $P_ALIGNED\n#endif\n");
+static bool is_empty(const CUses *u) {
+    const bool *x = (const bool *)u;
+    for (size_t k = 0; k < sizeof *u / sizeof *x; k++)
+        if (x[k]) return false;
+    return true;
+}
+
+void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *uses, CUses *seen) {
+    const CUses fresh = unseen(uses, seen);
+    Prelude e = {out, p, o, &fresh, seen, p->V};
+    bool first = !seen->begun;
+    if (is_empty(&fresh)) return;
+    if (first) put_head(&e);
+    put_shared(&e);
     if (e.V > 1) {
         put(&e, "\n#if !defined(RONDO_PLAIN_C) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9))\n");
-        gnu_types(&e);
+        if (first) gnu_types(&e);
         gnu_ops(&e);
         gnu_memory(&e);
         put(&e, "\n#else\n");
     }
-    plain_types(&e);
+    if (first) plain_types(&e);
+    plain_splats(&e);
     plain_ops(&e);
     plain_memory(&e);
     if (e.V > 1)
         put(&e, "#endif\n\n");
-    if (u->op[LOP_ST1])
+    if (fresh.op[LOP_ST1])
         put(&e, "#define $P_op_st1(p, a) (*(p) = $P_lane(a, 0))\n");
-    if (u->op[LOP_STV1])
+    if (fresh.op[LOP_STV1])
         put(&e, "#define $P_op_stv1(p, a) (*(p) = $P_lane(a, 0))\n");
-    if (u->op[LOP_HSUM])
+    if (fresh.op[LOP_HSUM])
         put_tree(&e, "hsum", false);
-    if (u->op[LOP_HMAX])
+    if (fresh.op[LOP_HMAX])
         put_tree(&e, "hmax", true);
     for (int k = 0; k < LFN_COUNT; k++)
-        if (u->fn[k])
+        if (fresh.fn[k])
             put_libm(&e, (LFn)k);
+    *seen = *uses;
+    seen->begun = true;
 }

@@ -48,10 +48,21 @@ typedef struct {
     const char *prefix; /* of every symbol */
     bool exported; /* entries are extern; else static */
     bool sleef; /* mathematical functions are libsleef's, with the bits of the other engines; else <math.h> */
-    bool env; /* entries take KEnv (threads, barriers); else they are for one thread: (buf, dim) */
+    bool env; /* entries are KernelFn; else they take the buffers that they use as parameters, and run on one thread */
 } CEmitOptions;
 /* The program's functions as strict C99: GNU vector types where the compiler has them, plain C elsewhere, the same bits. */
 bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o);
+
+/* Several programs of one width in one text: types, operations and equal helpers stand there once. Print the functions of a
+   program, then the prelude (what they need and nobody before), which goes in front. Entries are <prefix>_<name>_<entry>. o and
+   the programs must outlive it. */
+typedef struct CText CText;
+typedef struct CUnit CUnit;
+CText *c_text_make(Arena *a, const CEmitOptions *o);
+CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name);
+void c_text_prelude(CText *t, Str *out);
+/* A call of entry `fn`: buf[k] is what buffer k is bound to, as an expression. */
+void c_text_call(CUnit *u, Str *out, uint32_t fn, const char *const *buf);
 
 /* ---- files from LLVM --------------------------------------------------------------------------------------------------- */
 

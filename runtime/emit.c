@@ -82,7 +82,7 @@ static void put_kernel_header(CModel *c, const CProgram *p, Str *s) {
     str_putc(s, '\n');
     for (uint32_t k = 0; k < p->p->fn.n; k++)
         if (p->p->fn.at[k]->kind == LFUNC_ENTRY)
-            str_printf(s, "void %s_%s(void *const *buf, const int64_t *dim, const %s_env *env);\n", p->prefix,
+            str_printf(s, "void %s_%s_%s(void *const *buf, const int64_t *dim, const %s_env *env);\n", c->id, p->name,
                        name_str(c->ctx, p->p->fn.at[k]->name), c->id);
     str_put(s, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
 }
@@ -127,7 +127,7 @@ static bool emit_kernels(void *arg) {
     put_kernel_header(c, &c->infer, &h);
     put_weights(c, &w);
     EmitTarget t = {.triple = j->target};
-    return emit_llvm_file(c->ctx, c->infer.p, j->kind, j->target ? &t : NULL, c->infer.prefix,
+    return emit_llvm_file(c->ctx, c->infer.p, j->kind, j->target ? &t : NULL, arena_printf(c->a, "%s_%s", c->id, c->infer.name),
                           arena_printf(c->a, "%s/%s.%s", j->dir, c->id, kind_suffix[j->kind])) &&
            file_write(c->ctx, arena_printf(c->a, "%s/%s_kernels.h", j->dir, c->id), h.at, h.n) &&
            file_write(c->ctx, arena_printf(c->a, "%s/%s_weights.h", j->dir, c->id), w.at, w.n);

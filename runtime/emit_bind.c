@@ -23,7 +23,7 @@ static void note_function(CProgram *p, const LFunc *f) {
 }
 
 static bool is_scratch(const CProgram *p, const LBuf *b) {
-    return b->role == LB_SLAB || (b->role == LB_PACK && !p->packed_here);
+    return b->role == LB_SLAB || (b->role == LB_PACK && (!p->packed || p->field[b - p->p->buf.at] == NO_FIELD));
 }
 
 static void find_areas(CModel *c, CProgram *p) {
@@ -33,7 +33,7 @@ static void find_areas(CModel *c, CProgram *p) {
     p->noise = false;
     p->area.n = 0;
     if (p->run >= 0) note_function(p, p->p->fn.at[p->run]);
-    if (p->prepare >= 0 && !p->packed_here) note_function(p, p->p->fn.at[p->prepare]);
+    if (p->prepare >= 0 && (p->run < 0 || !p->packed)) note_function(p, p->p->fn.at[p->prepare]);
     for (uint32_t k = 0; k < n; k++) {
         const LBuf *b = &p->p->buf.at[k];
         p->area_of[k] = NO_AREA;
@@ -58,7 +58,7 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
     po.grad = kind == C_GRADIENT;
     po.gradient = o->gradient;
     po.want_input = NULL;
-    *p = (CProgram){.prefix = arena_printf(c->a, "%s_%s", c->id, what), .run = -1, .prepare = -1, .example = NO_AREA};
+    *p = (CProgram){.name = what, .run = -1, .prepare = -1, .example = NO_AREA};
     p->m = module_copy(m, c->a);
     if (!p->m || !passes_run(p->m, &po)) return false;
     /* a fixed machine, never the host: the same bytes everywhere */
@@ -108,55 +108,101 @@ static int64_t buf_count(const LBuf *b, const int64_t *dim) { return lextent_eva
 
 static void no_barrier(void *arg) { (void)arg; }
 
-static void put_pack(CModel *c, CProgram *p, uint32_t k, const void *data, int64_t n) {
-    const LBuf *b = &p->p->buf.at[k];
-    bool is_int = b->elem == LE_I32;
-    size_t bytes = (size_t)n * (!is_int && c->m->f64 ? 8 : 4);
-    for (uint32_t i = 0; i < c->pack.n; i++)
-        if (c->pack.at[i].bytes == bytes && memcmp(c->pack.at[i].data, data, bytes) == 0) {
-            p->pack[k] = c->pack.at[i].name;
-            return;
-        }
-    double *v = NEW_N(&c->values, double, n + 1);
-    for (int64_t i = 0; i < n; i++)
-        v[i] = is_int      ? (double)((const int32_t *)data)[i]
-               : c->m->f64 ? ((const double *)data)[i]
-                           : (double)((const float *)data)[i];
-    p->pack[k] = arena_printf(c->a, "%s_w%u", c->id, c->pack.n);
-    str_printf(&c->constants, "\n/* %s, packed */\n", name_str(c->ctx, b->name));
-    c_array(c, &c->constants, is_int ? "int32_t" : c->real, p->pack[k], v, n, is_int);
-    arena_free(&c->values);
-    VEC_PUSH(c->a, c->pack) = (CPack){p->pack[k], data, bytes};
+uint32_t cfield_add(CModel *c, CField f) {
+    size_t bytes = (size_t)f.n * sizeof *f.probe;
+    int same = 0;
+    for (uint32_t i = 0; i < c->field.n; i++) {
+        const CField *g = &c->field.at[i];
+        if (g->n == f.n && g->is_int == f.is_int && memcmp(g->probe, f.probe, bytes) == 0) return i;
+        same += strcmp(g->id, f.id) == 0;
+    }
+    if (same) { /* of another program or width */
+        const char *stem = f.id;
+        for (uint32_t i = 0, k = 2; i < c->field.n; i++)
+            if (strcmp(c->field.at[i].id, f.id) == 0) {
+                f.id = arena_printf(c->a, "%s_%u", stem, k++);
+                i = UINT32_MAX;
+            }
+    }
+    VEC_PUSH(c->a, c->field) = f;
+    return c->field.n - 1;
+}
+
+/* What prepare makes of these weights: [buffer][element]. NULL with a diagnostic. */
+static double **packs_of(CModel *c, CProgram *p, void *theta) {
+    int64_t dim[LDIM_COUNT];
+    void **buf = NEW_N(c->a, void *, p->p->buf.n + 1);
+    double **out = NEW_N(c->a, double *, p->p->buf.n + 1);
+    cprogram_one_step(p, dim);
+    for (uint32_t k = 0; k < p->p->buf.n; k++) {
+        const LBuf *b = &p->p->buf.at[k];
+        if (b->role == LB_THETA) buf[k] = theta;
+        if (b->role != LB_PACK && b->role != LB_SLAB) continue;
+        int64_t n = buf_count(b, dim);
+        if (n < 0) return NULL;
+        buf[k] = arena_alloc_n(c->a, (size_t)n + 16, b->elem == LE_F && c->m->f64 ? 8 : 4);
+    }
+    if (!engine_call(c->engine, (uint32_t)p->prepare, buf, dim, &(KEnv){0, 1, no_barrier, NULL})) return NULL;
+    for (uint32_t k = 0; k < p->p->buf.n; k++) {
+        const LBuf *b = &p->p->buf.at[k];
+        int64_t n = b->role == LB_PACK ? buf_count(b, dim) : 0;
+        if (n) out[k] = NEW_N(c->a, double, n);
+        for (int64_t i = 0; i < n; i++)
+            out[k][i] = b->elem == LE_I32 ? (double)((const int32_t *)buf[k])[i]
+                        : c->m->f64       ? ((const double *)buf[k])[i]
+                                          : (double)((const float *)buf[k])[i];
+    }
+    return out;
+}
+
+/* Weights that no two places share a value of. */
+static void *probe_weights(CModel *c) {
+    int64_t n = model_theta_size(c->m);
+    void *theta = arena_alloc_n(c->a, (size_t)n + 16, c->m->f64 ? 8 : 4);
+    uint64_t random = 1;
+    for (int64_t i = 0; i < n; i++) {
+        double v = 0.5 + (double)(random_next(&random) >> 40) / 16777216.0;
+        if (c->m->f64)
+            ((double *)theta)[i] = v;
+        else
+            ((float *)theta)[i] = (float)v;
+    }
+    return theta;
+}
+
+CProgram *cprogram_prepare(CModel *c, const CProgram *p) {
+    CProgram *q = NEW(c->a, CProgram);
+    *q = *p;
+    q->area = (CAreas){0};
+    q->run = -1;
+    find_areas(c, q);
+    return q;
 }
 
 bool cprogram_pack(CModel *c, CProgram *p) {
     if (p->prepare < 0) return true;
-    Engine *e = c->engine = engine_make(c->ctx, p->p, &(EngineOptions){.kind = ENGINE_LOOPS});
-    if (!e) return false;
-    int64_t dim[LDIM_COUNT];
-    void **buf = NEW_N(c->a, void *, p->p->buf.n + 1);
-    cprogram_one_step(p, dim);
-    bool ok = true;
-    for (uint32_t k = 0; ok && k < p->p->buf.n; k++) {
-        const LBuf *b = &p->p->buf.at[k];
-        if (b->role == LB_THETA) buf[k] = c->m->theta;
-        if (b->role != LB_PACK && b->role != LB_SLAB) continue;
-        int64_t n = buf_count(b, dim);
-        ok = n >= 0;
-        if (ok) buf[k] = arena_alloc_n(c->a, (size_t)n + 16, b->elem == LE_F && c->m->f64 ? 8 : 4);
-    }
-    ok = ok && engine_call(e, (uint32_t)p->prepare, buf, dim, &(KEnv){0, 1, no_barrier, NULL});
-    engine_destroy(e);
+    c->engine = engine_make(c->ctx, p->p, &(EngineOptions){.kind = ENGINE_LOOPS});
+    if (!c->engine) return false;
+    double **value = packs_of(c, p, c->m->theta), **probe = value ? packs_of(c, p, probe_weights(c)) : NULL;
+    engine_destroy(c->engine);
     c->engine = NULL;
-    if (ok) {
-        p->packed_here = true;
-        p->pack = NEW_N(c->a, const char *, p->p->buf.n + 1);
-        p->p->fn.at[p->prepare]->kind = LFUNC_HELPER; /* called by nobody, so not printed */
-        find_areas(c, p);
-        for (uint32_t k = 0; k < p->p->buf.n; k++)
-            if (p->used[k] && p->p->buf.at[k].role == LB_PACK) put_pack(c, p, k, buf[k], buf_count(&p->p->buf.at[k], dim));
+    if (!probe) return false;
+    int64_t dim[LDIM_COUNT];
+    cprogram_one_step(p, dim);
+    p->packed = true;
+    p->field = NEW_N(c->a, uint32_t, p->p->buf.n + 1);
+    memset(p->field, 0, (p->p->buf.n + 1) * sizeof *p->field);
+    p->p->fn.at[p->prepare]->kind = LFUNC_HELPER; /* called by nobody, so not printed: emit_prepare does that */
+    find_areas(c, p);
+    for (uint32_t k = 0; k < p->p->buf.n; k++) {
+        const LBuf *b = &p->p->buf.at[k];
+        p->field[k] = NO_FIELD;
+        if (!p->used[k] || b->role != LB_PACK) continue;
+        const char *name = name_str(c->ctx, b->name);
+        p->field[k] = cfield_add(c, (CField){c_ident(c->a, name, false), arena_printf(c->a, "%s, packed", name), b->elem == LE_I32,
+                                             buf_count(b, dim), value[k], probe[k]});
     }
-    return ok;
+    return true;
 }
 
 /* ---- ports -------------------------------------------------------------------------------------------------------------- */
@@ -246,8 +292,8 @@ static void put_layout(CModel *c, const CProgram *p) {
     Str *s = &c->c;
     str_printf(s,
                "\n/* Where the scratch of one call lies: offsets in bytes; returns the size. */\n"
-               "static size_t %s_layout(const int64_t *dim, size_t *at)\n{\n    size_t total = 0, size, n;\n    (void)dim;\n",
-               p->prefix);
+               "static size_t %s_%s_layout(const ptrdiff_t *dim, size_t *at)\n{\n    size_t total = 0, size, n;\n    (void)dim;\n",
+               c->id, p->name);
     for (uint32_t k = 0; k < p->area.n; k++) {
         const CArea *x = &p->area.at[k];
         str_printf(s, "    size = 0; /* %s */\n", x->what);
@@ -264,8 +310,8 @@ static void put_layout(CModel *c, const CProgram *p) {
 
 static void put_dims(CModel *c, const CProgram *p) {
     Str *s = &c->c;
-    str_printf(s, "\nstatic void %s_dims(int64_t *dim, %s)\n{\n    int k;\n    for (k = 0; k < %d; k++) dim[k] = 0;\n",
-               p->prefix, c_size_params(c, p, true), LDIM_COUNT);
+    str_printf(s, "\nstatic void %s_%s_dims(ptrdiff_t *dim, %s)\n{\n    int k;\n    for (k = 0; k < %d; k++) dim[k] = 0;\n", c->id,
+               p->name, c_size_params(c, p, true), LDIM_COUNT);
     str_put(s, "    dim[0] = batch;\n");
     const char *names = c_size_params(c, p, false);
     for (uint32_t k = 1; k < p->m->naxis; k++) {
@@ -285,10 +331,13 @@ static void put_dims(CModel *c, const CProgram *p) {
 }
 
 void cprogram_put(CModel *c, CProgram *p) {
-    emit_c_kernels(&c->c, p->p, &(CEmitOptions){.prefix = p->prefix});
-    bool elements = false;
-    for (uint32_t k = 1; k < p->m->naxis; k++) elements = elements || p->m->axis[k].kind == AXIS_ELEM;
-    if (elements) return;
+    Str body = str_make(c->a);
+    p->unit = c_text_functions(c->text, &body, p->p, p->name);
+    c_text_prelude(c->text, &c->c);
+    str_putn(&c->c, body.at, body.n);
+}
+
+void cprogram_put_sizes(CModel *c, const CProgram *p) {
     put_dims(c, p);
     put_layout(c, p);
 }
@@ -298,6 +347,12 @@ void cprogram_put(CModel *c, CProgram *p) {
 CBinding cbinding_make(CModel *c, const CProgram *p) {
     return (CBinding){.in = NEW_N(c->a, const char *, p->m->input.n + 1),
                       .out = NEW_N(c->a, const char *, p->m->graph.at[0]->root.n + 1)};
+}
+
+static const char *type_at(const CModel *c, uint32_t elem) { return elem == LE_F ? c->real : "int32_t"; }
+
+const char *cprogram_at(CModel *c, const CProgram *p, int32_t area) {
+    return arena_printf(c->a, "(%s *)(void *)(w + at[%d])", type_at(c, p->area.at[area].elem), area);
 }
 
 static const char *buffer_text(CModel *c, const CProgram *p, const CBinding *b, uint32_t k) {
@@ -310,21 +365,20 @@ static const char *buffer_text(CModel *c, const CProgram *p, const CBinding *b, 
     case LB_OUTPUT: return b->out[x->index];
     case LB_EXAMPLE: area = p->example; break;
     case LB_PACK:
-        if (p->packed_here) return p->pack[k];
+        if (area == NO_AREA) return arena_printf(c->a, "weights->%s", c->field.at[p->field[k]].id);
         break;
     case LB_SLAB: break;
     case LB_LOCAL: return NULL;
     }
     if (area == NO_AREA) return NULL;
-    if (!b->base) return arena_printf(c->a, "(w + at[%d])", area);
-    return arena_printf(c->a, "(%s + %lld)", b->base, (long long)(cprogram_offset(p, area, b->dim) / (p->p->f64 ? 8 : 4)));
+    if (!b->base) return cprogram_at(c, p, area);
+    const char *at = arena_printf(c->a, "%s + %lld", b->base, (long long)(cprogram_offset(p, area, b->dim) / (p->p->f64 ? 8 : 4)));
+    return x->elem == LE_F ? at : arena_printf(c->a, "(int32_t *)(void *)(%s)", at);
 }
 
 void cprogram_call(CModel *c, const CProgram *p, const CBinding *b) {
-    for (uint32_t k = 0; k < p->p->buf.n; k++) {
-        const char *text = p->used[k] ? buffer_text(c, p, b, k) : NULL;
-        if (text) str_printf(&c->c, "    buf[%u] = (void *)%s;\n", k, text);
-    }
-    if (p->prepare >= 0 && !p->packed_here) str_printf(&c->c, "    %s_prepare(buf, dim);\n", p->prefix);
-    str_printf(&c->c, "    %s_run(buf, dim);\n", p->prefix);
+    const char **buf = NEW_N(c->a, const char *, p->p->buf.n + 1);
+    for (uint32_t k = 0; k < p->p->buf.n; k++) buf[k] = p->used[k] ? buffer_text(c, p, b, k) : NULL;
+    if (p->prepare >= 0 && (p->run < 0 || !p->packed)) c_text_call(p->unit, &c->c, (uint32_t)p->prepare, buf);
+    if (p->run >= 0) c_text_call(p->unit, &c->c, (uint32_t)p->run, buf);
 }

@@ -1,8 +1,6 @@
 /* emit_c: a model with its weights as NAME.h and NAME.c, and on request NAME_test.c: strict C99 that needs <math.h> alone. */
-#include <errno.h>
 #include <math.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "runtime/emit_c.h"
 
@@ -22,7 +20,11 @@ static void put_sizes(CModel *c) {
         str_printf(s, "#define %s_OUT_%s %lld\n", c->upper, p->out.at[k].upper, (long long)p->out.at[k].n);
     for (uint32_t k = 0; k < c->grad.target.n; k++)
         str_printf(s, "#define %s_TARGET_%s %lld\n", c->upper, c->grad.target.at[k].upper, (long long)c->grad.target.at[k].n);
-    if (c->stream) str_printf(s, "#define %s_SCRATCH %lld\n", c->upper, (long long)(c->scratch > 0 ? c->scratch : 1));
+    int64_t state = 0;
+    for (uint32_t k = 0; k < c->state.n; k++) state += c->state.at[k].n;
+    if (c->stream)
+        str_printf(s, "#define %s_STATE %lld\n#define %s_SCRATCH %lld\n", c->upper, (long long)state, c->upper,
+                   (long long)(c->scratch > 0 ? c->scratch : 1));
     str_printf(s, "\n/* theta: every weight in one array; where each begins, and its shape. */\n#define %s_WEIGHTS %lld\n",
                c->upper, (long long)model_theta_size(c->m));
     int64_t at = 0;
@@ -70,21 +72,6 @@ static void put_scaling(CModel *c) {
     put_columns(c, "OUT", s.y, s.ny);
 }
 
-static bool make_folder(CModel *c, const char *dir) {
-    if (mkdir(dir, 0777) == 0 || errno == EEXIST) return true;
-    diag_error(c->ctx, 1, NOWHERE, "%s: %s", dir, strerror(errno));
-    return false;
-}
-
-static bool write_files(CModel *c, Str *head, const char *dir) {
-    Arena *a = c->a;
-    str_putn(head, c->h.at, c->h.n);
-    str_put(head, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
-    return make_folder(c, dir) && file_write(c->ctx, arena_printf(a, "%s/%s.h", dir, c->id), head->at, head->n) &&
-           file_write(c->ctx, arena_printf(a, "%s/%s.c", dir, c->id), c->c.at, c->c.n) &&
-           (!c->t.n || file_write(c->ctx, arena_printf(a, "%s/%s_test.c", dir, c->id), c->t.at, c->t.n));
-}
-
 /* ---- widths -------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -109,22 +96,24 @@ static void put_choice(CModel *c, Str *s, const Width *w, size_t n) {
     str_put(s, n > 1 ? "#endif\n#endif\n" : "#endif\n");
 }
 
-/* Everything that runs, in lanes of V. */
+/* Everything that depends on the width, in lanes of V. */
 static bool emit_width(CModel *c, int V) {
     c->V = V;
     c->c = str_make(c->a);
+    c->text = c_text_make(c->a, &c->style);
     c->state.n = 0;
     c->swaps = false;
     return emit_infer(c) && emit_train(c);
 }
 
-/* One lowering for each width, one copy of the constants; the header is the same for all. */
+/* One lowering for each width, one copy of the constants; the header is the same for all. Leaves the header's functions in c->h. */
 static bool emit_code(CModel *c, Str *file) {
     const ExecOptions *o = model_exec_options(c->m);
-    const Width own = {o->V, NULL};
-    const Width *w = o->V ? &own : c->m->f64 ? widths_f64 : widths_f32;
-    size_t n = o->V ? 1 : c->m->f64 ? sizeof widths_f64 / sizeof *w : sizeof widths_f32 / sizeof *w;
+    const Width own = {c->o->simd ? c->o->simd : o->V, NULL};
+    const Width *w = own.V ? &own : c->m->f64 ? widths_f64 : widths_f32;
+    size_t n = own.V ? 1 : c->m->f64 ? sizeof widths_f64 / sizeof *w : sizeof widths_f32 / sizeof *w;
     Str header = str_make(c->a), body = str_make(c->a);
+    c->style = (CEmitOptions){.prefix = c->id};
     for (size_t k = 0; k < n; k++) {
         c->h = str_make(c->a);
         c->again = k > 0;
@@ -133,11 +122,32 @@ static bool emit_code(CModel *c, Str *file) {
         str_printf(&body, "\n#%s %s_SIMD == %d\n%s", k ? "elif" : "if", c->upper, w[k].V, c->c.n ? c->c.at : "");
     }
     c->h = header;
-    str_put(file, c->constants.n ? c->constants.at : "");
-    put_choice(c, file, w, n);
-    str_put(file, body.n ? body.at : "");
-    str_printf(file, "\n#else\n#error \"%s_SIMD is none of the widths in this file\"\n#endif\n", c->upper);
+    c->c = *file;
+    if (c->o->blob)
+        emit_blob(c);
+    else if (c->o->storage)
+        emit_storage_values(c);
+    else
+        emit_weights_values(c);
+    emit_starts(c);
+    str_printf(&c->c, "\n#define %s_copy(to, from, n) memcpy((to), (from), (n) * sizeof *(to))\n", c->id);
+    put_choice(c, &c->c, w, n);
+    str_put(&c->c, body.n ? body.at : "");
+    str_printf(&c->c, "\n#else\n#error \"%s_SIMD is none of the widths in this file\"\n#endif\n", c->upper);
+    emit_state_functions(c);
+    emit_rooms(c);
+    *file = c->c;
     return true;
+}
+
+/* Loss and metrics on the data, with the weights as they are now. */
+static void measure(CModel *c, int which) {
+    EmitReport *r = c->o->report;
+    size_t n = c->m->desc->metric.n;
+    if (!r || (which && !r->measured)) return;
+    r->metric[which] = NEW_N(&c->m->arena, double, n + 1);
+    r->measured = rondo_evaluate(c->m, c->o->data, NULL, 0, &r->loss[which], r->metric[which], n) == RONDO_OK;
+    if (!r->measured) diag_clear(c->ctx); /* no data here: nothing to measure on */
 }
 
 typedef struct {
@@ -152,9 +162,14 @@ static bool emit_all(void *arg) {
     c->id = c_ident(c->a, name, false);
     c->upper = c_ident(c->a, name, true);
     c->real = c->m->f64 ? "double" : "float";
+    c->theta = c->o->train || c->o->storage;
+    if (c->o->storage) {
+        measure(c, 0);
+        emit_storage_round(c);
+        measure(c, 1);
+    }
     Str head = str_make(c->a);
     Str file = str_make(c->a);
-    c->constants = str_make(c->a);
     c->t = str_make(c->a);
     put_owner(c, &head, arena_printf(c->a, "%s.h", c->id),
               arena_printf(c->a, "the recurrent network `%s`. C99, no allocation, nothing global but constants.", name));
@@ -164,17 +179,23 @@ static bool emit_all(void *arg) {
                c->upper, c->upper);
     put_owner(c, &file, arena_printf(c->a, "%s.c", c->id),
               arena_printf(c->a, "the recurrent network `%s` with its weights. Link with -lm.", name));
-    str_printf(&file, "#include \"%s.h\"\n\n#include <math.h>\n#include <string.h>\n\n", c->id);
+    str_printf(&file, "#include \"%s.h\"\n\n#include <math.h>\n#include <string.h>\n", c->id);
     if (!emit_code(c, &file)) return false;
-    c->c = file;
     Str functions = c->h;
     c->h = head;
     put_sizes(c);
     put_scaling(c);
-    head = c->h;
-    c->h = functions;
-    if (c->o->test && !emit_check(c)) return false;
-    return write_files(c, &head, ((Job *)arg)->dir);
+    if (c->o->storage) emit_storage_type(c);
+    emit_weights_type(c);
+    if (c->stream) emit_state_type(c);
+    str_putn(&c->h, functions.at, functions.n);
+    str_put(&c->h, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
+    c->c = file;
+    return (!c->o->test || emit_check(c)) && emit_files(c, ((Job *)arg)->dir);
+}
+
+static void restore(Model *m, const double *theta) {
+    for (int64_t i = 0; theta && i < model_theta_size(m); i++) model_theta_set(m, i, theta[i]);
 }
 
 bool emit_c_model(Model *m, const EmitOptions *o, const char *dir) {
@@ -182,8 +203,14 @@ bool emit_c_model(Model *m, const EmitOptions *o, const char *dir) {
     Arena a = arena_make(m->ctx);
     CModel c = {.ctx = m->ctx, .m = m, .a = &a, .o = o ? o : &none, .values = arena_make(m->ctx), .digits = arena_make(m->ctx)};
     ExecEngine keep = model_exec_options(m)->engine;
+    if (c.o->storage && m->f64) {
+        diag_error(m->ctx, 851, NOWHERE, "weights are stored as %s for models in f32", storage_name[c.o->storage]);
+        return false;
+    }
     int got = guard_call(m->ctx, emit_all, &(Job){&c, dir});
     model_exec_options(m)->engine = keep;
+    restore(m, c.before);
+    if (c.o->storage && c.o->report) emit_bytes(&c, c.o->report->bytes);
     rondo_stream_close(c.live);
     engine_destroy(c.engine);
     arena_free(&c.digits);

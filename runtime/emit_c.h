@@ -9,6 +9,7 @@
 #include "runtime/internal.h"
 
 enum { NO_AREA = -1 };
+#define NO_FIELD UINT32_MAX
 
 typedef struct {
     const char *what; /* for the comment */
@@ -16,6 +17,7 @@ typedef struct {
     uint32_t elem; /* LElem */
     bool whole;    /* not needed by a single step */
 } CArea;
+typedef VEC(CArea) CAreas;
 
 /* An input, output or state as C sees it. */
 typedef struct {
@@ -34,27 +36,37 @@ typedef struct {
 typedef VEC(CPort) CPorts;
 
 typedef struct {
-    const char *prefix; /* "sunspots_infer" */
-    Module *m;          /* after the passes */
+    const char *name; /* "infer" */
+    Module *m;        /* after the passes */
     LProgram *p;
-    int64_t run, prepare; /* entries; -1: none */
-    bool packed_here;     /* prepare ran at emission: packs are constants */
+    int64_t run, prepare; /* entries; -1: none, or not this program's to call */
+    bool packed;          /* packs are fields of the weights */
+    uint32_t *field;      /* by buffer, if packed: in CModel.field */
     bool *used;           /* by buffer */
     int32_t *area_of;     /* by buffer */
-    VEC(CArea) area;
+    CAreas area;
     bool noise; /* reads seed or update */
     CPorts in, target, out;
     int32_t example; /* area of example ids */
-    const char **pack; /* by buffer: the constant that holds it */
+    CUnit *unit;
     int32_t *state_next; /* areas by state */
 } CProgram;
 
-/* A packed weight, written once for all programs that want it. */
+/* What kernels read besides their inputs: a field of the struct NAME_weights, the same for all programs and widths. */
 typedef struct {
-    const char *name;
-    const void *data;
-    size_t bytes;
-} CPack;
+    const char *id;   /* "dot_4" */
+    const char *what; /* for the comment */
+    bool is_int;
+    int64_t n;
+    const double *value; /* of the model's weights */
+    const double *probe; /* of others: fields that are equal here and there are one */
+} CField;
+/* How much room a call needs, at most, over all widths: a sum of products of dims. */
+typedef struct {
+    const char *what;
+    const CProgram *p; /* of the axes */
+    VEC(LMono) term;   /* bytes */
+} CRoom;
 typedef enum { C_FORWARD, C_ONE_STEP, C_GRADIENT } CProgramKind;
 
 typedef struct {
@@ -65,56 +77,106 @@ typedef struct {
     const EmitOptions *o;
     const char *id, *upper; /* "sunspots", "SUNSPOTS" */
     const char *real;       /* "float" */
-    Str h, c, t; /* header; the width being written; test */
-    Str constants;   /* what all widths share */
-    int V;           /* lanes of the width being written; 0: of a program that is no C */
+    Str h, c, t; /* header; source; test */
+    CEmitOptions style;
+    CText *text;     /* of the width being written */
+    int V;           /* its lanes; 0: of a program that is no C */
     int64_t scratch; /* of a state, the most that a width needs */
-    bool again;      /* not the first width: constants and the header are written */
+    bool again;      /* not the first width: what does not depend on it is written */
     bool stream, train;
+    bool theta;  /* the weights as they are listed are a field */
+    bool learns; /* starts of states depend on weights: they are fields */
     const char *optimizer; /* its function's name after the prefix; NULL: none */
     rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */
     Engine *engine;        /* of cprogram_pack, while it works */
     CProgram infer, step, grad, opt;
-    VEC(CPack) pack;
+    VEC(CField) field;
     CPorts state;
     int32_t *state_in; /* areas of infer by state */
     double **start;                 /* [state][n] */
     bool swaps;                     /* the helper that transposes is there */
+    VEC(CRoom) room;
+    double *before; /* the model's weights, to put back */
+    double *stored, **stored_scale; /* what stands for the weights: codes by theta, scales by parameter and row */
+    Str *payload;                   /* of the blob, while it is written */
+    Str blob;
+    uint32_t layout; /* of the blob */
 } CModel;
+/* Do the weights stand in the source as floats, so that init needs none? */
+static inline bool has_constants(const CModel *c) { return !c->o->blob && !c->o->storage; }
 
 /* emit_bind.c */
 bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind);
-bool cprogram_pack(CModel *c, CProgram *p); /* runs prepare on the model's weights; then it is not printed */
+bool cprogram_pack(CModel *c, CProgram *p); /* makes fields of what prepare computes from the model's weights */
+CProgram *cprogram_prepare(CModel *c, const CProgram *p); /* a packed program's prepare alone */
 int32_t cprogram_area(CModel *c, CProgram *p, const char *what, uint32_t elem, uint32_t axes, int64_t n, bool whole);
 void cprogram_ports(CModel *c, CProgram *p, bool targets);
 int64_t cprogram_offset(const CProgram *p, int32_t area, const int64_t *dim); /* in bytes; area = area.n: one step's total */
-void cprogram_put(CModel *c, CProgram *p);                                    /* kernels, constants, sizes and layout */
+void cprogram_put(CModel *c, CProgram *p); /* kernels and what they need */
+void cprogram_put_sizes(CModel *c, const CProgram *p); /* functions of sizes: dims, layout */
 typedef struct {
     const char **in, **out; /* by Module.input and by root: C expressions; NULL: nothing */
-    const char *theta, *grad, *example;
+    const char *theta, *grad;
     const char *base; /* NULL: areas at `w + at[k]`; else constant offsets in floats from this array, for dim */
     const int64_t *dim;
 } CBinding;
 CBinding cbinding_make(CModel *c, const CProgram *p);
-void cprogram_call(CModel *c, const CProgram *p, const CBinding *b); /* binds buf[] and calls the kernels; dim is set */
+const char *cprogram_at(CModel *c, const CProgram *p, int32_t area); /* address of an area at w */
+void cprogram_call(CModel *c, const CProgram *p, const CBinding *b); /* calls the kernels; dim is set */
 void cprogram_one_step(const CProgram *p, int64_t *dim);             /* dim[] for one step of one example */
+uint32_t cfield_add(CModel *c, CField f);
 
 /* emit_text.c */
 const char *c_ident(Arena *a, const char *s, bool upper);
 const char *c_type(const CModel *c, uint8_t dtype);
 const char *c_number(CModel *c, double v); /* a constant of the model's float */
+void c_values(CModel *c, Str *s, const double *v, int64_t n, bool is_int); /* {..} */
 void c_array(CModel *c, Str *s, const char *type, const char *name, const double *v, int64_t n, bool is_int);
 const char *c_shape(CModel *c, const CProgram *p, const CPort *x);   /* "[batch][steps][1]" */
 const char *c_size_params(CModel *c, const CProgram *p, bool types); /* "int steps, int batch" or without types */
 void c_function(CModel *c, const char *comment, const char *head);   /* declares in the header, begins in the source */
 
+/* emit_room.c: the macros that say how much room a call needs */
+void emit_room(CModel *c, const CProgram *p, const char *what);
+void emit_rooms(CModel *c);
+
 /* emit_infer.c: what wrappers share */
-const char *emit_port_address(CModel *c, const CPort *x);
+const char *emit_port_address(CModel *c, const CProgram *p, const CPort *x);
 void emit_workspace(CModel *c, const CProgram *p, const char *what);
-void emit_enter(CModel *c, const CProgram *p, bool loops); /* buf, dim, at, w */
+void emit_enter(CModel *c, const CProgram *p, bool loops); /* dim, at, w */
 void emit_examples(CModel *c, const CProgram *p);
 void emit_swap_helper(CModel *c, const CProgram *p);
 void emit_swaps(CModel *c, const CProgram *p, const CPorts *x, bool input);
+
+/* emit_state.c: what the caller holds, and the functions over it */
+void emit_state_type(CModel *c);
+void emit_state_functions(CModel *c);
+void emit_starts(CModel *c); /* source: the constants */
+bool state_starts_at_zero(const CModel *c, uint32_t k);
+const char *state_flat(CModel *c, const CPort *x); /* its first element in the struct s points to */
+const char *state_start(CModel *c, uint32_t k);    /* where it starts, unless at 0 */
+
+/* emit_weights.c */
+const double *emit_theta(CModel *c);      /* all weights, in the model's arena of values */
+void emit_weights_type(CModel *c);        /* header */
+void emit_weights_values(CModel *c);      /* source: the constants */
+bool emit_prepare(CModel *c);             /* source, of a width */
+
+/* emit_storage.c */
+void emit_storage_round(CModel *c); /* rounds the model's weights to what is stored */
+void emit_storage_type(CModel *c);
+void emit_storage_values(CModel *c);
+void emit_storage_bytes(CModel *c); /* to c->payload */
+void emit_unpack(CModel *c);
+
+/* emit_blob.c */
+void emit_blob(CModel *c); /* the file */
+void emit_open(CModel *c); /* the function that reads it */
+
+/* emit_files.c, emit_readme.c */
+const char *emit_readme(CModel *c);
+void emit_bytes(const CModel *c, int64_t *bytes); /* of the weights: [as f32, as stored] */
+bool emit_files(CModel *c, const char *dir);
 
 /* emit_infer.c, emit_train.c, emit_check.c */
 bool emit_infer(CModel *c);

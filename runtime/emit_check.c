@@ -80,6 +80,7 @@ static void put_head(CModel *c) {
                "#if %s(defined(%s) || defined(__FMA__) || defined(__ARM_FEATURE_FMA))\n#define TOLERANCE 0.0\n"
                "#else\n#define TOLERANCE %s\n#endif\n#endif\n\n",
                exact ? "" : "0 && ", c->m->f64 ? "FP_FAST_FMA" : "FP_FAST_FMAF", c->m->f64 ? "1e-6" : "1e-5");
+    str_printf(&c->t, "static const %s_weights *weights;\n\n", c->id);
     str_put(&c->t, "static int differs(const char *what, long i, double got, double want)\n{\n"
                    "    if ((got != got && want != want) || fabs(got - want) <= TOLERANCE * (1.0 + fabs(want))) return 0;\n"
                    "    printf(\"%s[%ld] is %.9g, not %.9g\\n\", what, i, got, want);\n    return 1;\n}\n\n");
@@ -121,7 +122,7 @@ static bool put_predict(Check *x, Str *body) {
         put_compare(&after, q->id, arena_printf(c->a, "got_%s", q->id), want, array_count(a));
     }
     const char *out = arguments(c, &p->out, "got_");
-    str_printf(body, "    if (!work) return 1;\n    %s_predict(%s%s, %swork);\n    free(work);\n%s    return 0;\n}\n", c->id,
+    str_printf(body, "    if (!work) return 1;\n    %s_predict(weights, %s%s, %swork);\n    free(work);\n%s    return 0;\n}\n", c->id,
                arguments(c, &p->in, "in_"), sizes(x, p->m), out, after.n ? after.at : "");
     return true;
 }
@@ -149,9 +150,9 @@ static bool put_steps(Check *x, Str *body) {
     }
     c_array(c, &c->t, "float", "want_steps", want, steps * (int64_t)ny, false);
     str_printf(body,
-               "\nstatic int check_steps(void)\n{\n    static %s_state s;\n    long t, k, at = 0;\n    %s_init(&s);\n    for "
+               "\nstatic int check_steps(void)\n{\n    static %s_state s;\n    long t, k, at = 0;\n    %s_init(&s%s);\n    for "
                "(t = 0; t < %lld; t++) {\n",
-               c->id, c->id, (long long)steps);
+               c->id, c->id, has_constants(c) ? "" : ", weights", (long long)steps);
     for (uint32_t k = 0; k < p->out.n; k++)
         str_printf(body, "        %s got_%s[%lld];\n", c_type(c, p->out.at[k].dtype), p->out.at[k].id,
                    (long long)p->out.at[k].n);
@@ -261,6 +262,27 @@ static bool put_updates(Check *x, Str *body) {
     return true;
 }
 
+/* Where the functions get their weights from. */
+static const char *begin_main(CModel *c) {
+    const char *open = c->o->blob ? arena_printf(c->a, "%s_open(blob, read_blob(argc > 1 ? argv[1] : \"%s.blob\"))", c->id, c->id)
+                                  : arena_printf(c->a, "%s_builtin()", c->id);
+    Str s = str_make(c->a);
+    if (c->o->blob) {
+        str_printf(&s,
+                   "\nstatic %s blob[%lld];\n\nstatic size_t read_blob(const char *path)\n{\n    FILE *f = fopen(path, \"rb\");\n"
+                   "    size_t n = f ? fread(blob, 1, sizeof blob, f) : 0;\n    if (f) fclose(f);\n    return n;\n}\n",
+                   c->m->f64 ? "double" : "uint32_t", (long long)(c->blob.n / (c->m->f64 ? 8 : 4) + 1));
+    }
+    str_printf(&s, "\nint main(%s)\n{\n", c->o->blob ? "int argc, char **argv" : "void");
+    if (c->o->storage)
+        str_printf(&s, "    static %s_weights ram;\n    const %s_stored *stored = %s;\n    if (stored) %s_unpack(&ram, stored);\n    weights = stored ? &ram : NULL;\n",
+                   c->id, c->id, open, c->id);
+    else
+        str_printf(&s, "    weights = %s;\n", open);
+    if (c->o->blob) str_put(&s, "    if (!weights) return puts(\"the blob is refused\"), 1;\n");
+    return s.at;
+}
+
 bool emit_check(CModel *c) {
     Check x = {.c = c, .random = 1};
     const CProgram *p = &c->infer;
@@ -276,7 +298,7 @@ bool emit_check(CModel *c) {
         return false;
     str_put(&c->t, body.at);
     bool steps = strstr(body.at, "check_steps") != NULL;
-    str_printf(&c->t, "\nint main(void)\n{\n    if (check_predict()%s%s%s) return 1;\n    puts(\"PASS\");\n    return 0;\n}\n",
-               steps ? " || check_steps()" : "", c->train ? " || check_grad()" : "", c->optimizer ? " || check_updates()" : "");
+    str_printf(&c->t, "%s    if (check_predict()%s%s%s) return 1;\n    puts(\"PASS\");\n    return 0;\n}\n",
+               begin_main(c), steps ? " || check_steps()" : "", c->train ? " || check_grad()" : "", c->optimizer ? " || check_updates()" : "");
     return true;
 }

@@ -15,10 +15,12 @@ static bool find_starts(CModel *c) {
     Arena *tmp = &c->values;
     const Graph *g = mod->graph.at[0];
     int64_t n = model_theta_size(c->m), dim[LDIM_COUNT];
+    for (Ref r = 1; r < g->node.n; r++) c->learns = c->learns || g->node.at[r].op == OP_PARAM;
     EvalIn in = {.param = NEW_N(tmp, const double *, mod->param.n + 1),
                  .input = NEW_N(tmp, const double *, mod->input.n + 1)};
     double *theta = NEW_N(tmp, double, n + 1);
     const double **out = NEW_N(tmp, const double *, g->root.n + 1);
+    if (c->start) return true;
     for (int64_t i = 0; i < n; i++) theta[i] = model_theta_get(c->m, i);
     for (uint32_t i = 0; i < mod->param.n; i++) in.param[i] = theta + mod->param.at[i].offset;
     cprogram_one_step(&(CProgram){.m = (Module *)mod}, dim);
@@ -72,23 +74,23 @@ static int64_t final_root(const CProgram *p, uint32_t state) {
     return -1;
 }
 
-static void put_state_type(CModel *c) {
+/* Starts that depend on weights are fields of these. */
+static void add_starts(CModel *c) {
+    int64_t made = 0;
+    for (uint32_t k = 0; c->learns && k < c->state.n; k++) {
+        int64_t n = c->state.at[k].n;
+        double *probe = NEW_N(c->a, double, n + 1);
+        for (int64_t i = 0; i < n; i++) probe[i] = -2.0 - (double)made++; /* nothing else has these */
+        const char *id = c->state.at[k].id;
+        (void)cfield_add(c, (CField){arena_printf(c->a, "start_%s", id), "where this state starts", false, n, c->start[k], probe});
+    }
+}
+
+static void note_scratch(CModel *c) {
     int64_t dim[LDIM_COUNT];
     cprogram_one_step(&c->step, dim);
     int64_t scratch = cprogram_offset(&c->step, (int32_t)c->step.area.n, dim) / (c->m->f64 ? 8 : 4);
-    str_printf(&c->h, "\n/* What the network remembers between two steps, and room for making one. Copy it, save it, have "
-                      "several. */\ntypedef struct {\n");
-    for (uint32_t k = 0; k < c->state.n; k++) {
-        const CPort *x = &c->state.at[k];
-        str_printf(&c->h, "    %s %s", c_type(c, x->dtype), x->id);
-        for (int d = 0; d < x->rank; d++) str_printf(&c->h, "[%d]", x->dim[d]);
-        str_printf(&c->h, "%s; /* %s */\n", x->rank ? "" : "[1]", x->name);
-    }
-    str_printf(&c->h, "    %s scratch[%s_SCRATCH];\n} %s_state;\n", c->real, c->upper, c->id);
     if (scratch > c->scratch) c->scratch = scratch;
-    for (uint32_t k = 0; !c->again && k < c->state.n; k++)
-        c_array(c, &c->constants, c->real, arena_printf(c->a, "%s_start_%s", c->id, c->state.at[k].id), c->start[k], c->state.at[k].n,
-                false);
 }
 
 /* ---- functions ---------------------------------------------------------------------------------------------------------- */
@@ -109,91 +111,75 @@ static const char *without_comma(CModel *c, const char *s) {
     return n >= 2 ? arena_strndup(c->a, s, n - 2) : "";
 }
 
-static void put_init(CModel *c) {
-    c_function(c, "The initial state.", arena_printf(c->a, "void %s_init(%s_state *s)", c->id, c->id));
-    for (uint32_t k = 0; k < c->state.n; k++)
-        str_printf(&c->c, "    memcpy(s->%s, %s_start_%s, sizeof s->%s);\n", c->state.at[k].id, c->id, c->state.at[k].id,
-                   c->state.at[k].id);
-    str_put(&c->c, "    memset(s->scratch, 0, sizeof s->scratch);\n}\n");
-}
-
 static void put_step(CModel *c) {
     CProgram *p = &c->step;
     int64_t dim[LDIM_COUNT];
     cprogram_one_step(p, dim);
     CBinding b = cbinding_make(c, p);
-    b.theta = arena_printf(c->a, "%s_theta", c->id);
+    b.theta = "weights->theta";
     b.base = "s->scratch";
     b.dim = dim;
     for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = p->in.at[k].id;
     for (uint32_t k = 0; k < p->out.n; k++) b.out[p->out.at[k].index] = p->out.at[k].id;
     for (uint32_t k = 0; k < c->state.n; k++) {
         int64_t root = final_root(p, k);
-        if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = arena_printf(c->a, "s->%s", c->state.at[k].id);
+        if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = state_flat(c, &c->state.at[k]);
         if (root >= 0)
-            b.out[root] = arena_printf(c->a, "(s->scratch + %lld)",
+            b.out[root] = arena_printf(c->a, "s->scratch + %lld",
                                        (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)));
     }
     const char *params = arena_printf(c->a, "%s%s", port_params(c, &p->in, true, true), port_params(c, &p->out, false, true));
     c_function(
         c, "One step: inputs in, outputs out. What the model takes from the last step of a sequence is as if it ended here.",
         arena_printf(c->a, "void %s_step(%s_state *s, %s)", c->id, c->id, without_comma(c, params)));
-    str_printf(&c->c, "    void *buf[%u] = {0};\n    static const int64_t dim[%d] = {", p->p->buf.n, LDIM_COUNT);
-    for (int k = 0; k < LDIM_COUNT; k++) str_printf(&c->c, "%s%lld", k ? ", " : "", (long long)dim[k]);
-    str_put(&c->c, "};\n    (void)s;\n");
+    str_printf(&c->c, "    const %s_weights *const weights = s->weights;\n", c->id);
+    str_put(&c->c, "    (void)weights;\n");
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, "    (void)%s;\n", p->in.at[k].id);
     cprogram_call(c, p, &b);
     for (uint32_t k = 0; k < c->state.n; k++)
-        str_printf(&c->c, "    memcpy(s->%s, s->scratch + %lld, sizeof s->%s);\n", c->state.at[k].id,
-                   (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)), c->state.at[k].id);
+        str_printf(&c->c, "    %s_copy(%s, s->scratch + %lld, %lld);\n", c->id, state_flat(c, &c->state.at[k]),
+                   (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)), (long long)c->state.at[k].n);
     str_put(&c->c, "}\n");
-}
-
-static void put_run(CModel *c) {
-    const CProgram *p = &c->infer;
-    const char *params = arena_printf(c->a, "%s%s", port_params(c, &p->in, true, false), port_params(c, &p->out, false, false));
-    c_function(c, "n steps: arrays of n times what a step takes and gives.",
-               arena_printf(c->a, "void %s_run(%s_state *s, long n, %s)", c->id, c->id, without_comma(c, params)));
-    str_printf(&c->c, "    long k;\n    for (k = 0; k < n; k++) %s_step(s", c->id);
-    for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, ", %s + k * %lld", p->in.at[k].id, (long long)p->in.at[k].n);
-    for (uint32_t k = 0; k < p->out.n; k++) str_printf(&c->c, ", %s + k * %lld", p->out.at[k].id, (long long)p->out.at[k].n);
-    str_put(&c->c, ");\n}\n");
 }
 
 static void put_starts(CModel *c) {
     for (uint32_t k = 0; k < c->state.n; k++) {
         const CPort *x = &c->state.at[k];
         if (!c->infer.m->state.at[k].input) continue;
-        str_printf(&c->c,
-                   "    for (k = 0; k < %s; k++)\n        memcpy(w + at[%d] + (size_t)k * sizeof %s_start_%s, %s_start_%s, "
-                   "sizeof %s_start_%s);\n",
-                   x->axes & AX(AXIS_B) ? "batch" : "1", c->state_in[k], c->id, x->id, c->id, x->id, c->id, x->id);
+        const char *batch = x->axes & AX(AXIS_B) ? "batch" : "1", *to = cprogram_at(c, &c->infer, c->state_in[k]);
+        if (state_starts_at_zero(c, k))
+            str_printf(&c->c, "    for (k = 0; k < %s * %lld; k++) (%s)[k] = 0;\n", batch, (long long)x->n, to);
+        else
+            str_printf(&c->c, "    for (k = 0; k < %s; k++) %s_copy(%s + (ptrdiff_t)k * %lld, %s, %lld);\n", batch, c->id, to, (long long)x->n,
+                       state_start(c, k), (long long)x->n);
     }
 }
 
 static void put_predict(CModel *c) {
     CProgram *p = &c->infer;
     CBinding b = cbinding_make(c, p);
-    b.theta = arena_printf(c->a, "%s_theta", c->id);
-    for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = emit_port_address(c, &p->in.at[k]);
-    for (uint32_t k = 0; k < p->out.n; k++) b.out[p->out.at[k].index] = emit_port_address(c, &p->out.at[k]);
+    b.theta = "weights->theta";
+    for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = emit_port_address(c, p, &p->in.at[k]);
+    for (uint32_t k = 0; k < p->out.n; k++) b.out[p->out.at[k].index] = emit_port_address(c, p, &p->out.at[k]);
     for (uint32_t k = 0; k < c->state.n; k++) {
         int64_t root = final_root(p, k);
-        if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = arena_printf(c->a, "(w + at[%d])", c->state_in[k]);
-        if (root >= 0) b.out[root] = arena_printf(c->a, "(w + at[%d])", p->state_next[k]);
+        if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = cprogram_at(c, p, c->state_in[k]);
+        if (root >= 0) b.out[root] = cprogram_at(c, p, p->state_next[k]);
     }
     const char *sizes = c_size_params(c, p, true);
     emit_workspace(c, p, "predict");
     Str about = str_make(c->a);
-    str_put(&about, "Whole sequences, from the initial state.");
+    str_put(&about, has_constants(c) ? "Whole sequences, from the initial state; weights: NULL for those of this file." : "Whole sequences, from the initial state.");
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&about, " %s %s", p->in.at[k].id, c_shape(c, p, &p->in.at[k]));
     str_put(&about, " gives");
     for (uint32_t k = 0; k < p->out.n; k++) str_printf(&about, " %s %s", p->out.at[k].id, c_shape(c, p, &p->out.at[k]));
     str_printf(&about, ". work: %s_predict_workspace bytes.", c->id);
     c_function(c, about.at,
-               arena_printf(c->a, "void %s_predict(%s%s, %svoid *work)", c->id, port_params(c, &p->in, true, false), sizes,
+               arena_printf(c->a, "void %s_predict(const %s_weights *weights, %s%s, %svoid *work)", c->id, c->id, port_params(c, &p->in, true, false), sizes,
                             port_params(c, &p->out, false, false)));
     emit_enter(c, p, c->state.n || p->example != NO_AREA);
+    if (has_constants(c)) str_printf(&c->c, "    if (!weights) weights = &%s_constants;\n", c->id);
+    str_put(&c->c, "    (void)weights;\n");
     put_starts(c);
     emit_examples(c, p);
     emit_swaps(c, p, &p->in, true);
@@ -204,24 +190,25 @@ static void put_predict(CModel *c) {
 
 /* ---- what wrappers share ------------------------------------------------------------------------------------------------ */
 
-const char *emit_port_address(CModel *c, const CPort *x) {
-    return x->area == NO_AREA ? x->id : arena_printf(c->a, "(w + at[%d])", x->area);
+const char *emit_port_address(CModel *c, const CProgram *p, const CPort *x) {
+    return x->area == NO_AREA ? x->id : cprogram_at(c, p, x->area);
 }
 
 void emit_workspace(CModel *c, const CProgram *p, const char *what) {
     c_function(c, arena_printf(c->a, "Bytes that %s needs as `work`.", strcmp(what, "train") == 0 ? "the gradient" : what),
                arena_printf(c->a, "size_t %s_%s_workspace(%s)", c->id, what, c_size_params(c, p, true)));
     str_printf(&c->c,
-               "    int64_t dim[%d];\n    size_t at[%u];\n    %s_dims(dim, %s);\n    return %s_layout(dim, at) + 64;\n}\n",
-               LDIM_COUNT, p->area.n + 1, p->prefix, c_size_params(c, p, false), p->prefix);
+               "    ptrdiff_t dim[%d];\n    size_t at[%u];\n    %s_%s_dims(dim, %s);\n    return %s_%s_layout(dim, at) + 64;\n}\n",
+               LDIM_COUNT, p->area.n + 1, c->id, p->name, c_size_params(c, p, false), c->id, p->name);
+    emit_room(c, p, what);
 }
 
 void emit_enter(CModel *c, const CProgram *p, bool loops) {
     str_printf(
         &c->c,
-        "    void *buf[%u] = {0};\n    int64_t dim[%d];\n    size_t at[%u];\n%s    unsigned char *w = (unsigned char *)work;\n"
-        "    w += (64 - (uintptr_t)w %% 64) %% 64;\n    %s_dims(dim, %s);\n    (void)%s_layout(dim, at);\n",
-        p->p->buf.n, LDIM_COUNT, p->area.n + 1, loops ? "    int k;\n" : "", p->prefix, c_size_params(c, p, false), p->prefix);
+        "    ptrdiff_t dim[%d];\n    size_t at[%u];\n%s    unsigned char *w = (unsigned char *)work;\n"
+        "    w += (64 - (uintptr_t)w %% 64) %% 64;\n    %s_%s_dims(dim, %s);\n    (void)%s_%s_layout(dim, at);\n",
+        LDIM_COUNT, p->area.n + 1, loops ? "    int k;\n" : "", c->id, p->name, c_size_params(c, p, false), c->id, p->name);
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, "    (void)%s;\n", p->in.at[k].id);
     for (uint32_t k = 0; k < p->target.n; k++) str_printf(&c->c, "    (void)%s;\n", p->target.at[k].id);
 }
@@ -229,9 +216,7 @@ void emit_enter(CModel *c, const CProgram *p, bool loops) {
 void emit_examples(CModel *c, const CProgram *p) {
     if (p->example == NO_AREA) return;
     str_printf(&c->c,
-               "    for (k = 0; k < batch; k++) {\n        const int32_t id = k;\n"
-               "        memcpy(w + at[%d] + (size_t)k * sizeof id, &id, sizeof id);\n    }\n",
-               p->example);
+               "    for (k = 0; k < batch; k++) %s[k] = k;\n", arena_printf(c->a, "(%s)", cprogram_at(c, p, p->example)));
 }
 
 void emit_swaps(CModel *c, const CProgram *p, const CPorts *x, bool input) {
@@ -258,26 +243,16 @@ void emit_swap_helper(CModel *c, const CProgram *p) {
     c->swaps = true;
     str_printf(&c->c,
                "\n/* from [rows][cols][bytes] to [cols][rows][bytes] */\n"
-               "static void %s_swap(const void *from, void *to, int64_t rows, int64_t cols, size_t bytes)\n{\n"
+               "static void %s_swap(const void *from, void *to, ptrdiff_t rows, ptrdiff_t cols, size_t bytes)\n{\n"
                "    const unsigned char *f = (const unsigned char *)from;\n    unsigned char *t = (unsigned char *)to;\n    "
-               "int64_t r, k;\n"
+               "ptrdiff_t r, k;\n    size_t i;\n"
                "    for (r = 0; r < rows; r++)\n        for (k = 0; k < cols; k++)\n"
-               "            memcpy(t + (size_t)(k * rows + r) * bytes, f + (size_t)(r * cols + k) * bytes, bytes);\n}\n",
+               "            for (i = 0; i < bytes; i++) t[(size_t)(k * rows + r) * bytes + i] = f[(size_t)(r * cols + k) * bytes + i];\n}\n",
                c->id);
 }
 
-static void put_theta(CModel *c) {
-    const CProgram *p = &c->infer;
-    for (uint32_t k = 0; k < p->p->buf.n; k++) {
-        if (c->again || !p->used[k] || p->p->buf.at[k].role != LB_THETA) continue;
-        int64_t n = model_theta_size(c->m);
-        double *v = NEW_N(&c->values, double, n + 1);
-        for (int64_t i = 0; i < n; i++) v[i] = model_theta_get(c->m, i);
-        str_put(&c->constants, "\n/* the weights, as the header lists them */\n");
-        c_array(c, &c->constants, c->real, arena_printf(c->a, "%s_theta", c->id), v, n, false);
-        arena_free(&c->values);
-        return;
-    }
+static void note_theta(CModel *c, const CProgram *p) {
+    for (uint32_t k = 0; k < p->p->buf.n; k++) c->theta = c->theta || (p->used[k] && p->p->buf.at[k].role == LB_THETA);
 }
 
 /* The runtime's own stream, to take the test's expected values from. */
@@ -306,18 +281,25 @@ bool emit_infer(CModel *c) {
         if (!cprogram_make(c, &c->step, "step", mod, C_ONE_STEP) || !cprogram_pack(c, &c->step)) return false;
         cprogram_ports(c, &c->step, false);
     }
-    if (c->stream) add_states(c);
-    if (c->stream && !find_starts(c)) return false;
-    put_theta(c);
+    if (c->stream) {
+        add_states(c);
+        if (!find_starts(c)) return false;
+        if (!c->again) add_starts(c);
+        note_theta(c, &c->step);
+        note_scratch(c);
+        cprogram_put(c, &c->step);
+        put_step(c);
+        str_printf(&c->c, "\n#ifndef %s_STEP_ONLY\n", c->upper);
+        str_printf(&c->h, "\n#ifndef %s_STEP_ONLY /* defined for header and source: no code for whole sequences */\n", c->upper);
+    }
+    note_theta(c, p);
     emit_swap_helper(c, p);
     cprogram_put(c, p);
-    if (c->stream) {
-        emit_c_kernels(&c->c, c->step.p, &(CEmitOptions){.prefix = c->step.prefix});
-        put_state_type(c);
-        put_init(c);
-        put_step(c);
-        put_run(c);
-    }
+    cprogram_put_sizes(c, p);
     put_predict(c);
-    return true;
+    if (c->stream) {
+        str_put(&c->c, "#endif\n");
+        str_put(&c->h, "#endif\n");
+    }
+    return !(c->o->train || c->o->storage) || emit_prepare(c);
 }

@@ -15,7 +15,7 @@ static bool is_taken(const char *s) {
         "bool",     "true",   "false",    "delete",  "public", "private",  "template", "operator", "namespace", "try",
         "throw",    "catch",  "using",    "virtual", "friend", "explicit", "export",   "mutable",  "typename",  "xor",
         "compl",    "s",      "w",        "n",       "t",      "k",        "at",       "buf",      "dim",       "work",
-        "scratch",  "steps",  "batch",    "theta",   "grad",   "moments",  "seed",     "update",   "size_t",    "asm"};
+        "weights", "scratch",  "steps",  "batch",    "theta",   "grad",   "moments",  "seed",     "update",   "size_t",    "asm"};
     for (size_t i = 0; i < sizeof word / sizeof *word; i++)
         if (strcmp(s, word[i]) == 0) return true;
     return false;
@@ -48,8 +48,8 @@ const char *c_number(CModel *c, double v) {
     return s.at;
 }
 
-void c_array(CModel *c, Str *s, const char *type, const char *name, const double *v, int64_t n, bool is_int) {
-    str_printf(s, "static const %s %s[%lld] = {", type, name, (long long)(n > 0 ? n : 1));
+void c_values(CModel *c, Str *s, const double *v, int64_t n, bool is_int) {
+    str_putc(s, '{');
     Arena *keep = c->a;
     c->a = &c->digits;
     size_t column = 120;
@@ -67,7 +67,13 @@ void c_array(CModel *c, Str *s, const char *type, const char *name, const double
     }
     c->a = keep;
     arena_free(&c->digits);
-    str_put(s, "\n};\n");
+    str_put(s, "\n}");
+}
+
+void c_array(CModel *c, Str *s, const char *type, const char *name, const double *v, int64_t n, bool is_int) {
+    str_printf(s, "static const %s %s[%lld] = ", type, name, (long long)(n > 0 ? n : 1));
+    c_values(c, s, v, n, is_int);
+    str_put(s, ";\n");
 }
 
 /* ---- sizes -------------------------------------------------------------------------------------------------------------- */

@@ -21,8 +21,8 @@ static void put_grad(CModel *c) {
     CBinding b = cbinding_make(c, p);
     b.theta = "theta";
     b.grad = "grad";
-    for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = emit_port_address(c, &p->in.at[k]);
-    for (uint32_t k = 0; k < p->target.n; k++) b.in[p->target.at[k].index] = emit_port_address(c, &p->target.at[k]);
+    for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = emit_port_address(c, p, &p->in.at[k]);
+    for (uint32_t k = 0; k < p->target.n; k++) b.in[p->target.at[k].index] = emit_port_address(c, p, &p->target.at[k]);
     for (uint32_t r = 0; r < g->root.n; r++)
         if (g->root.at[r].kind == ROOT_LOSS) b.out[r] = "&loss";
     emit_workspace(c, p, "train");
@@ -41,8 +41,8 @@ static void put_grad(CModel *c) {
     emit_enter(c, p, p->example != NO_AREA);
     if (p->noise)
         str_printf(&c->c,
-                   "    dim[%d] = (int64_t)(seed & 0xffffffffu);\n    dim[%d] = (int64_t)(seed >> 32);\n    dim[%d] = "
-                   "(int64_t)update;\n",
+                   "    dim[%d] = (ptrdiff_t)(seed & 0xffffffffu);\n    dim[%d] = (ptrdiff_t)(seed >> 32);\n    dim[%d] = "
+                   "(ptrdiff_t)update;\n",
                    LDIM_SEED_LO, LDIM_SEED_HI, LDIM_UPDATE);
     str_printf(&c->c, "    memset(grad, 0, %lld * sizeof *grad);\n", (long long)model_theta_size(c->m));
     for (uint32_t i = 0; i < p->m->input.n; i++) {
@@ -96,7 +96,7 @@ static void put_segments(COptimizer *x) {
     str_printf(
         &c->c,
         "\n/* runs of weights that are trained alike: first, number; learning rate, decay, the optimizer's own decay */\n"
-        "static const struct {\n    int64_t first, n;\n    %s lr, decay, own;\n} %s_segment[%u] = {\n",
+        "static const struct {\n    ptrdiff_t first, n;\n    %s lr, decay, own;\n} %s_segment[%u] = {\n",
         c->real, c->id, o->segment.n ? o->segment.n : 1);
     for (uint32_t k = 0; k < o->segment.n; k++) {
         const Segment *s = &o->segment.at[k];
@@ -142,8 +142,8 @@ static CBinding bind_update(COptimizer *x) {
 
 static void put_update_locals(COptimizer *x, int64_t scratch) {
     CModel *c = x->c;
-    str_printf(&c->c, "    void *buf[%u] = {0};\n    int64_t dim[%d] = {0}, j, i, k, n, first;\n    %s p[%d], g[%d];\n",
-               c->opt.p->buf.n, LDIM_COUNT, c->real, BLOCK, BLOCK);
+    str_printf(&c->c, "    ptrdiff_t dim[%d] = {0}, j, i, k, n, first;\n    %s p[%d], g[%d];\n",
+               LDIM_COUNT, c->real, BLOCK, BLOCK);
     for (uint32_t k = 0; k < x->o.cell.n; k++)
         str_printf(&c->c, "    %s next_%u[%d]; /* %s */\n", c->real, k, each_element(x, k) ? BLOCK : 1,
                    name_str(c->ctx, x->o.cell.mod->state.at[k].name));
@@ -154,7 +154,7 @@ static void put_update_locals(COptimizer *x, int64_t scratch) {
         str_printf(&c->c, "    const %s scalar_%u = %s; /* %s */\n", c->real, i, c_number(c, in->value),
                    name_str(c->ctx, in->name));
     }
-    str_put(&c->c, "    (void)i;\n    (void)k;\n    (void)moments;\n");
+    str_put(&c->c, "    (void)i;\n    (void)k;\n    (void)moments;\n    (void)dim;\n");
 }
 
 static void put_update(COptimizer *x) {
@@ -218,7 +218,7 @@ static bool put_optimizer(void *arg) {
     const Setting *s = train_setting(c->m, "optimizer");
     const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
     x->id = c_ident(c->a, name, false);
-    static const char *const ours[] = {"init", "step", "run", "predict", "grad", "state"};
+    static const char *const ours[] = {"init", "reset", "use", "save", "load", "open", "builtin", "prepare", "step", "run", "predict", "grad", "state", "weights"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcmp(ours[i], x->id) == 0) x->id = arena_printf(c->a, "%s_update", x->id);
     if (!optimizer_make(&x->o, c->m, name, s && s->kind == SET_CALL ? s : NULL)) return false;
@@ -249,13 +249,14 @@ static bool emit_optimizer(CModel *c) {
 }
 
 bool emit_train(CModel *c) {
-    if (!c->m->desc->loss.n) return true;
+    if (!c->o->train || !c->m->desc->loss.n) return true;
     const Module *mod = model_module(c->m, MODULE_TRAIN, false);
     if (!mod || !cprogram_make(c, &c->grad, "train", mod, C_GRADIENT)) return false;
     c->train = true;
     cprogram_ports(c, &c->grad, true);
     emit_swap_helper(c, &c->grad);
     cprogram_put(c, &c->grad);
+    cprogram_put_sizes(c, &c->grad);
     put_grad(c);
     return emit_optimizer(c);
 }

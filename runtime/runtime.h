@@ -320,10 +320,26 @@ bool train_set(Model *m, const Dataset *d, const Dataset *valid, const rondo_tra
 
 /* ---- emission ---------------------------------------------------------------------------------------------------------- */
 
+typedef enum { EMIT_F32, EMIT_BF16, EMIT_F16, EMIT_INT8 } EmitStorage;
+typedef enum { EMIT_FLAT, EMIT_SINGLE, EMIT_ARDUINO, EMIT_CMAKE } EmitLayout;
+extern const char *const storage_name[], *const layout_name[]; /* of these; NULL-terminated */
 typedef struct {
+    bool measured;     /* else there were no data to measure on */
+    double loss[2];    /* with the model's weights, and with what is stored of them */
+    double *metric[2]; /* in the order of RONDO_METRIC; in the model's memory */
+    int64_t bytes[2];  /* of the weights as f32, and as stored */
+} EmitReport;
+typedef struct {
+    bool train; /* also gradient, optimizer, and what makes weights ready that changed */
     bool test; /* also NAME_test.c: the emitted functions against expected values; its main prints PASS */
+    bool blob; /* the weights as a file of their own */
+    EmitStorage storage;
+    EmitLayout layout;
+    int simd; /* lanes; 0: several widths, chosen by the compiler's macros */
+    const char *data; /* to measure the loss of accuracy on; NULL: the data block's */
+    EmitReport *report; /* of storage other than f32; may be NULL */
 } EmitOptions;
-/* The model with its present weights as NAME.h and NAME.c in the folder `dir` (made if absent): strict C99 for any machine, the
+/* The model with its present weights as C (docs/emit.md) in the folder `dir` (made if absent): strict C99 for any machine, the
    same bytes everywhere. o may be NULL. */
 bool emit_c_model(Model *m, const EmitOptions *o, const char *dir);
 

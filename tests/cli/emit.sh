@@ -45,7 +45,7 @@ model both {
 }
 END
 for m in wide both; do
-    expect 0 "$RONDO" emit c $m.rondo -o . --test
+    expect 0 "$RONDO" emit c $m.rondo -o . --test --train
     silent err
 done
 for cc in $compilers; do
@@ -60,13 +60,20 @@ for lanes in 4 1; do # each lowering in the file gives the same bits
     compile both "${CC:-cc}" -O1 -DBOTH_SIMD=$lanes $fused
 done
 if "${CC:-cc}" -DWIDE_SIMD=3 -c wide.c 2>/dev/null; then fail "there is no lowering of 3 lanes"; fi
+cxx=$(command -v g++ || command -v clang++-19 || true)
+if [ -n "$cxx" ]; then # the same files as C++
+    expect 0 "$cxx" -x c++ -Wall -Wextra -Wconversion -Wshadow -Werror -O1 $fused -o t wide.c wide_test.c -lm
+    silent err
+    expect 0 ./t
+    says out '^PASS$'
+fi
 says wide.h 'void wide_step(wide_state \*s, const int32_t w_\[1\], const float float_\[3\], float p\[2\], float q\[9\]);'
 if grep -q both_step both.h; then fail "both.h has a step"; fi
 mv wide.c first.c
-expect 0 "$RONDO" emit c wide.rondo -o .
+expect 0 "$RONDO" emit c wide.rondo -o . --train
 cmp -s wide.c first.c || fail "another run wrote other bytes"
 
-expect 0 "$RONDO" emit c wide.rondo -o f64 --test --dtype f64
+expect 0 "$RONDO" emit c wide.rondo -o f64 --test --train --dtype f64
 cd f64
 compile wide "${CC:-cc}" -O1 $fused
 cd ..
@@ -75,6 +82,65 @@ expect 0 "$RONDO" emit c "$SRC/examples/sunspots.rondo" -o . --test
 says sunspots.h '^#define SUNSPOTS_WINDOW 10$'
 says sunspots.h '^#define SUNSPOTS_IN_SCALE 154.4$'
 compile sunspots "${CC:-cc}" -O1 $fused
+
+# ---- the functions over a state: any chunks, save and load in the middle, other weights, two models in one program ----
+cat >use.c <<'END'
+#include "sunspots.h"
+#include "wide.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static unsigned char room[SUNSPOTS_PREDICT_WORK(30, 3)];
+static sunspots_weights ram;
+
+static int same(const char *what, const float *a, const float *b, size_t n) {
+    if (memcmp(a, b, n * sizeof *a) == 0) return 1;
+    printf("%s differs\n", what);
+    return 0;
+}
+
+int main(void) {
+    static sunspots_state s, u;
+    static wide_state v;
+    float x[30], y[30], z[30], kept[SUNSPOTS_STATE], p[2], q[9], three[3] = {1, 2, 3};
+    const int32_t word = 4;
+    for (int k = 0; k < 30; k++) x[k] = (float)(k % 7) / 7;
+    sunspots_init(&s);
+    wide_init(&v);
+    sunspots_run(&s, 30, x, y);
+    sunspots_reset(&s);
+    sunspots_run(&s, 11, x, z);
+    wide_step(&v, &word, three, p, q); /* another model in between */
+    sunspots_save(&s, kept);
+    sunspots_init(&u);
+    sunspots_load(&u, kept);
+    sunspots_run(&u, 0, x + 11, z + 11);
+    for (int k = 11; k < 30; k++) sunspots_step(&u, x + k, z + k);
+    if (!same("a stream in pieces", y, z, 30)) return 1;
+    ram = *sunspots_builtin();
+    for (int k = 0; k < SUNSPOTS_WEIGHTS; k++) ram.theta[k] *= 0.5f;
+    sunspots_prepare(&ram);
+    sunspots_use(&u, &ram);
+    sunspots_reset(&u);
+    sunspots_run(&u, 30, x, z);
+    if (memcmp(y, z, sizeof y) == 0) return puts("other weights, the same outputs"), 1;
+    ram.theta[0] = sunspots_builtin()->theta[0];
+    for (int k = 0; k < SUNSPOTS_WEIGHTS; k++) ram.theta[k] = sunspots_builtin()->theta[k];
+    sunspots_prepare(&ram);
+    if (memcmp(&ram, sunspots_builtin(), sizeof ram)) return puts("prepare makes other bits than emit"), 1;
+    if (sizeof room < sunspots_predict_workspace(30, 3)) return puts("the macro is smaller than the function"), 1;
+    if (sizeof room > 2 * sunspots_predict_workspace(30, 3)) return puts("the macro is much larger than the function"), 1;
+    puts("PASS");
+    return 0;
+}
+END
+expect 0 "$RONDO" emit c "$SRC/examples/sunspots.rondo" -o . --train
+for lanes in 8 4 1; do
+    expect 0 "${CC:-cc}" -std=c99 -Wall -Wextra -Werror -O1 -mavx2 -mfma -DSUNSPOTS_SIMD=$lanes -DWIDE_SIMD=$lanes -o t use.c sunspots.c wide.c -lm
+    expect 0 ./t
+    says out '^PASS$'
+done
 
 expect 2 "$RONDO" emit c wide.rondo
 says err '-o DIR is missing'

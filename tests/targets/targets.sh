@@ -27,7 +27,7 @@ model() {
     file=$2
     shift 2
     if [ "$(echo $names | wc -w)" -ge "${MODELS:-1000}" ] || [ -e "$name.c" ]; then return; fi
-    expect 0 "$RONDO" emit c "$file" -o . --test "$@"
+    expect 0 "$RONDO" emit c "$file" -o . --test --train "$@"
     names="$names $name"
 }
 

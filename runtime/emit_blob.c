@@ -1,0 +1,101 @@
+/* emit_blob: the weights as a file of their own, read where it lies: 64 bytes of head, then the struct as a little-endian machine
+   has it. Head: magic, version, layout (a hash of the model's name and of every field), size and CRC-32 of what follows. */
+#include <string.h>
+
+#include "runtime/emit_c.h"
+
+enum { HEAD = 64, VERSION = 1 };
+#define MAGIC UINT32_C(0x424f4e52) /* "RNOB" */
+
+static uint32_t crc32_of(const unsigned char *p, size_t n) {
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < n; i++) {
+        crc ^= p[i];
+        for (int k = 0; k < 8; k++) crc = crc >> 1 ^ (UINT32_C(0xedb88320) & (0 - (crc & 1)));
+    }
+    return ~crc;
+}
+
+/* FNV-1a over the text of the struct that a program expects. */
+static uint32_t layout_of(const char *type, const char *id) {
+    uint32_t h = UINT32_C(2166136261);
+    for (const char *s = id; *s; s++) h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
+    for (const char *s = type; *s; s++) h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
+    return h;
+}
+
+/* The members of the struct, as the header declares them. */
+static const char *type_text(CModel *c) {
+    Str keep = c->h;
+    c->h = str_make(c->a);
+    if (c->o->storage)
+        emit_storage_type(c);
+    else
+        emit_weights_type(c);
+    const char *text = c->h.at;
+    c->h = keep;
+    return text;
+}
+
+static void put_reals(CModel *c, const double *v, int64_t n, bool is_int) {
+    for (int64_t i = 0; i < n; i++) {
+        unsigned char b[8];
+        int bytes = is_int || !c->m->f64 ? 4 : 8;
+        float f = (float)v[i];
+        uint32_t u;
+        uint64_t w;
+        memcpy(&u, &f, sizeof u);
+        memcpy(&w, &v[i], sizeof w);
+        store_le(b, is_int ? (uint64_t)(int64_t)v[i] : bytes == 4 ? u : w, bytes);
+        str_putn(c->payload, (const char *)b, (size_t)bytes);
+    }
+}
+
+static void put_payload(CModel *c) {
+    if (c->o->storage) {
+        emit_storage_bytes(c);
+    } else {
+        if (c->theta) put_reals(c, emit_theta(c), model_theta_size(c->m), false);
+        for (int is_int = 0; is_int < 2; is_int++)
+            for (uint32_t k = 0; k < c->field.n; k++)
+                if (c->field.at[k].is_int == is_int) put_reals(c, c->field.at[k].value, c->field.at[k].n, is_int);
+    }
+    size_t align = c->m->f64 ? 8 : 4;
+    while (!c->payload->n || c->payload->n % align) str_putc(c->payload, 0);
+}
+
+void emit_blob(CModel *c) {
+    Str body = str_make(c->a);
+    unsigned char head[HEAD] = {0};
+    c->payload = &body;
+    put_payload(c);
+    c->layout = layout_of(type_text(c), c->id);
+    const uint32_t word[] = {MAGIC, VERSION, c->layout, (uint32_t)body.n, crc32_of((const unsigned char *)body.at, body.n)};
+    for (size_t k = 0; k < sizeof word / sizeof *word; k++) store_le(head + 4 * k, word[k], 4);
+    c->blob = str_make(c->a);
+    str_putn(&c->blob, (const char *)head, sizeof head);
+    str_putn(&c->blob, body.at, body.n);
+    c->payload = NULL;
+}
+
+void emit_open(CModel *c) {
+    const char *type = arena_printf(c->a, "%s_%s", c->id, c->o->storage ? "stored" : "weights");
+    c_function(c,
+               arena_printf(c->a,
+                            "The weights of a blob (%s.blob), read where they lie, in flash or memory; keep it as long as they are used. "
+                            "NULL: it is damaged, of another model, layout or byte order, or does not begin at a multiple of %d.",
+                            c->id, c->m->f64 ? 8 : 4),
+               arena_printf(c->a, "const %s *%s_open(const void *blob, size_t bytes)", type, c->id));
+    str_printf(&c->c,
+               "    static const uint32_t want[4] = {0x%xu, %d, 0x%xu, sizeof(%s)};\n    const unsigned char *p = (const unsigned char *)blob;\n"
+               "    const uint32_t one = 1;\n    uint32_t crc = 0xffffffffu, word = 0;\n    size_t i;\n    int k;\n"
+               "    if (!p || bytes < %d + sizeof(%s) || (uintptr_t)p %% %d || !*(const unsigned char *)&one) return NULL;\n",
+               MAGIC, VERSION, c->layout, type, HEAD, type, c->m->f64 ? 8 : 4);
+    str_printf(&c->c,
+               "    for (i = 0; i < 20; i++) {\n        word = word >> 8 | (uint32_t)p[i] << 24;\n"
+               "        if (i %% 4 == 3 && i < 16 && word != want[i / 4]) return NULL;\n    }\n"
+               "    for (i = %d; i < %d + sizeof(%s); i++) {\n        crc ^= p[i];\n"
+               "        for (k = 0; k < 8; k++) crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));\n    }\n"
+               "    return ~crc == word ? (const %s *)(const void *)(p + %d) : NULL;\n}\n",
+               HEAD, HEAD, type, type, HEAD);
+}

@@ -1,0 +1,108 @@
+/* emit_files: how the emitted files are arranged.
+   flat     NAME.h NAME.c NAME_README.md, NAME_test.c, NAME.blob
+   single   the source stands in NAME.h behind NAME_IMPLEMENTATION, which one file of the program defines
+   arduino  a library: library.properties, src/, examples/NAME/NAME.ino
+   cmake    a project: CMakeLists.txt, include/, src/, test/ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runtime/emit_c.h"
+
+const char *const layout_name[] = {"flat", "single", "arduino", "cmake", NULL}; /* by EmitLayout */
+
+typedef struct {
+    CModel *c;
+    const char *dir;
+    bool ok;
+} Out;
+
+static void put_file(Out *o, const char *name, const char *at, size_t n) {
+    if (!o->ok) return;
+    const char *path = arena_printf(o->c->a, "%s/%s", o->dir, name);
+    char *part = arena_strndup(o->c->a, path, strlen(path));
+    for (char *s = part + strlen(o->dir); o->ok && (s = strchr(s, '/')); s++) { /* its folders, the first one `dir` */
+        *s = 0;
+        if (mkdir(part, 0777) != 0 && errno != EEXIST) {
+            diag_error(o->c->ctx, 1, NOWHERE, "%s: %s", part, strerror(errno));
+            o->ok = false;
+        }
+        *s = '/';
+    }
+    o->ok = o->ok && file_write(o->c->ctx, path, at, n);
+}
+
+static void put_text(Out *o, const char *name, const char *text) { put_file(o, name, text, strlen(text)); }
+
+static void put_single(Out *o) {
+    CModel *c = o->c;
+    Str s = str_make(c->a);
+    str_putn(&s, c->h.at, c->h.n);
+    str_printf(&s, "\n#ifdef %s_IMPLEMENTATION /* in one file of the program, before this header */\n", c->upper);
+    const char *own = arena_printf(c->a, "#include \"%s.h\"\n", c->id), *at = strstr(c->c.at, own);
+    if (at) {
+        str_putn(&s, c->c.at, (size_t)(at - c->c.at));
+        str_put(&s, at + strlen(own));
+    }
+    str_put(&s, "#endif\n");
+    put_file(o, arena_printf(c->a, "%s.h", c->id), s.at, s.n);
+    if (!c->t.n) return;
+    Str t = str_make(c->a);
+    str_printf(&t, "#define %s_IMPLEMENTATION\n%s", c->upper, c->t.at);
+    put_file(o, arena_printf(c->a, "%s_test.c", c->id), t.at, t.n);
+}
+
+static void put_arduino(Out *o) {
+    CModel *c = o->c;
+    const char *readme = emit_readme(c), *begin = strstr(readme, "```c\n");
+    const char *example = begin ? begin + 5 : "", *end = strstr(example, "```");
+    put_text(o, "library.properties",
+             arena_printf(c->a,
+                          "name=%s\nversion=1.0.0\nauthor=\nmaintainer=\nsentence=The recurrent network %s.\n"
+                          "paragraph=Written by Rondo %s.\ncategory=Data Processing\nurl=\narchitectures=*\nincludes=%s.h\n",
+                          c->id, name_str(c->ctx, c->m->desc->name), RONDO_VERSION, c->id));
+    put_file(o, arena_printf(c->a, "src/%s.h", c->id), c->h.at, c->h.n);
+    put_file(o, arena_printf(c->a, "src/%s.c", c->id), c->c.at, c->c.n);
+    put_text(o, arena_printf(c->a, "examples/%s/%s.ino", c->id, c->id),
+             arena_printf(c->a, "%.*s\nvoid setup() {}\n\nvoid loop() { example(); }\n", end ? (int)(end - example) : 0, example));
+}
+
+static void put_cmake(Out *o) {
+    CModel *c = o->c;
+    Str s = str_make(c->a);
+    str_printf(&s,
+               "cmake_minimum_required(VERSION 3.13)\nproject(%s C)\n\nadd_library(%s src/%s.c)\n"
+               "target_include_directories(%s PUBLIC ${CMAKE_CURRENT_SOURCE_DIR}/include)\nif(UNIX)\n  target_link_libraries(%s PUBLIC -lm)\nendif()\n",
+               c->id, c->id, c->id, c->id, c->id);
+    if (c->t.n) {
+        str_printf(&s, "\nenable_testing()\nadd_executable(%s_test test/%s_test.c)\ntarget_link_libraries(%s_test PRIVATE %s)\n", c->id, c->id,
+                   c->id, c->id);
+        str_printf(&s, "add_test(NAME %s COMMAND %s_test%s)\n", c->id, c->id,
+                   c->o->blob ? arena_printf(c->a, " ${CMAKE_CURRENT_SOURCE_DIR}/%s.blob", c->id) : "");
+        put_file(o, arena_printf(c->a, "test/%s_test.c", c->id), c->t.at, c->t.n);
+    }
+    put_file(o, "CMakeLists.txt", s.at, s.n);
+    put_file(o, arena_printf(c->a, "include/%s.h", c->id), c->h.at, c->h.n);
+    put_file(o, arena_printf(c->a, "src/%s.c", c->id), c->c.at, c->c.n);
+}
+
+bool emit_files(CModel *c, const char *dir) {
+    Out o = {c, dir, true};
+    EmitLayout layout = c->o->layout;
+    if (layout == EMIT_SINGLE) {
+        put_single(&o);
+    } else if (layout == EMIT_ARDUINO) {
+        put_arduino(&o);
+    } else if (layout == EMIT_CMAKE) {
+        put_cmake(&o);
+    } else {
+        put_file(&o, arena_printf(c->a, "%s.h", c->id), c->h.at, c->h.n);
+        put_file(&o, arena_printf(c->a, "%s.c", c->id), c->c.at, c->c.n);
+    }
+    if (c->t.n && (layout == EMIT_FLAT || layout == EMIT_ARDUINO))
+        put_file(&o, arena_printf(c->a, layout == EMIT_FLAT ? "%s_test.c" : "test/%s_test.c", c->id), c->t.at, c->t.n);
+    bool own = layout == EMIT_ARDUINO || layout == EMIT_CMAKE; /* the folder is the library's */
+    put_text(&o, own ? "README.md" : arena_printf(c->a, "%s_README.md", c->id), emit_readme(c));
+    if (c->blob.n) put_file(&o, arena_printf(c->a, "%s.blob", c->id), c->blob.at, c->blob.n);
+    return o.ok;
+}

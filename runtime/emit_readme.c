@@ -1,0 +1,131 @@
+/* emit_readme: what the files are, how large, how they are called: a page that goes with them. */
+#include <string.h>
+
+#include "runtime/emit_c.h"
+
+static int64_t real_bytes(const CModel *c) { return c->m->f64 ? 8 : 4; }
+
+static int64_t weights_bytes(const CModel *c) {
+    int64_t bytes = c->theta ? model_theta_size(c->m) * real_bytes(c) : 0;
+    for (uint32_t k = 0; k < c->field.n; k++) bytes += c->field.at[k].n * (c->field.at[k].is_int ? 4 : real_bytes(c));
+    return bytes;
+}
+
+static int64_t stored_bytes(const CModel *c) {
+    int64_t bytes = 0;
+    for (uint32_t i = 0; i < c->m->desc->param.n; i++) {
+        const ParamDesc *q = &c->m->desc->param.at[i];
+        bool rows = q->rank >= 2, narrow = c->o->storage == EMIT_INT8;
+        bytes += q->count * (!rows ? 4 : narrow ? 1 : 2) + (rows && narrow ? q->dim[0] * 4 : 0);
+    }
+    return bytes;
+}
+
+void emit_bytes(const CModel *c, int64_t *bytes) {
+    bytes[0] = model_theta_size(c->m) * real_bytes(c);
+    bytes[1] = stored_bytes(c);
+}
+
+static void put_sizes(CModel *c, Str *s) {
+    int64_t state = 0;
+    for (uint32_t k = 0; k < c->state.n; k++) state += c->state.at[k].n;
+    str_put(s, "## Sizes\n\n| what | bytes | where |\n|---|---|---|\n");
+    if (c->o->storage)
+        str_printf(s, "| `%s_stored` | %lld | %s, %s |\n", c->id, (long long)stored_bytes(c), c->o->blob ? "blob" : "constants",
+                   storage_name[c->o->storage]);
+    str_printf(s, "| `%s_weights` | %lld | %s |\n", c->id, (long long)weights_bytes(c),
+               c->o->storage ? "memory, filled by `unpack`" : c->o->blob ? "blob" : "constants");
+    if (c->stream)
+        str_printf(s, "| `%s_state` | %lld and a pointer | memory, one a stream; %lld are remembered from step to step |\n", c->id,
+                   (long long)((state + (c->scratch > 0 ? c->scratch : 1)) * real_bytes(c)), (long long)(state * real_bytes(c)));
+    for (uint32_t k = 0; k < c->room.n; k++)
+        str_printf(s, "| room for `%s` | `%s_%s_WORK(%s)` | memory, of one call |\n", strcmp(c->room.at[k].what, "train") == 0 ? "grad" : c->room.at[k].what,
+                   c->upper, c_ident(c->a, c->room.at[k].what, true), c_size_params(c, c->room.at[k].p, false));
+    if (c->train) str_printf(s, "| `grad` | %lld | memory |\n", (long long)(model_theta_size(c->m) * real_bytes(c)));
+    str_putc(s, '\n');
+}
+
+/* The functions of the header, each with what is said about it. */
+static void put_functions(CModel *c, Str *s) {
+    str_printf(s, "## Functions\n\n`%s.h` says more. All of them may be called from several threads with states of their own.\n\n```text\n", c->id);
+    for (const char *at = c->h.at, *next; *at; at = next) {
+        const char *end = strchr(at, '\n');
+        next = end ? end + 1 : at + strlen(at);
+        bool head = strstr(at, arena_printf(c->a, " %s_", c->id)) && strchr(at, '(') && end && memchr(at, '(', (size_t)(end - at));
+        if (!head || *at == ' ' || *at == '#' || *at == '/') continue;
+        const char *name = strstr(at, arena_printf(c->a, "%s_", c->id));
+        if (!name || name > strchr(at, '(')) continue;
+        const char *stop = strchr(at, ';');
+        if (!stop) continue;
+        str_putn(s, at, (size_t)(stop - at));
+        str_put(s, ";\n");
+        next = strchr(stop, '\n');
+        next = next ? next + 1 : stop + 1;
+    }
+    str_put(s, "```\n\n");
+}
+
+static const char *names(CModel *c, const CPorts *x, const char *sep) {
+    Str s = str_make(c->a);
+    for (uint32_t k = 0; k < x->n; k++) str_printf(&s, "%s%s", sep, x->at[k].id);
+    return s.n ? s.at : "";
+}
+
+static void put_arrays(CModel *c, Str *s, const char *times) {
+    for (int out = 0; out < 2; out++) {
+        const CPorts *x = out ? &c->infer.out : &c->infer.in;
+        for (uint32_t k = 0; k < x->n; k++)
+            str_printf(s, "static %s %s[%s%lld];\n", c_type(c, x->at[k].dtype), x->at[k].id,
+                       x->at[k].axes & ~AX(AXIS_B) ? times : "", (long long)x->at[k].n);
+    }
+}
+
+/* Steps or sequences, from weights wherever they are. */
+static void put_example(CModel *c, Str *s) {
+    str_printf(s, "## Example\n\n```c\n#include \"%s.h\"\n\n", c->id);
+    put_arrays(c, s, c->stream ? "" : "20 * ");
+    const char *weights = has_constants(c) ? "" : ", weights";
+    const char *params = c->o->blob ? "const void *blob, size_t bytes" : "void";
+    if (c->o->storage) str_printf(s, "static %s_weights ram;\n", c->id);
+    if (c->stream) str_printf(s, "static %s_state s;\n", c->id);
+    str_printf(s, "\nint example(%s)\n{\n", params);
+    if (c->o->storage && c->o->blob)
+        str_printf(s, "    const %s_weights *weights = &ram;\n    if (!%s_open(blob, bytes)) return 1;\n    %s_unpack(&ram, %s_open(blob, bytes));\n", c->id,
+                   c->id, c->id, c->id);
+    else if (c->o->storage)
+        str_printf(s, "    const %s_weights *weights = &ram;\n    %s_unpack(&ram, %s_builtin());\n", c->id, c->id, c->id);
+    else if (c->o->blob)
+        str_printf(s, "    const %s_weights *weights = %s_open(blob, bytes);\n    if (!weights) return 1;\n", c->id, c->id);
+    if (c->stream)
+        str_printf(s,
+                   "    %s_init(&s%s);\n    for (int t = 0; t < 100; t++) %s_step(&s%s%s); /* an input in, an output out */\n"
+                   "    return 0;\n}\n```\n",
+                   c->id, weights, c->id, names(c, &c->infer.in, ", "), names(c, &c->infer.out, ", "));
+    else {
+        uint32_t n = 0;
+        for (uint32_t k = 1; k < c->infer.m->naxis; k++) n += c->infer.m->axis[k].kind == AXIS_TIME;
+        Str sizes = str_make(c->a);
+        for (uint32_t k = 0; k < n; k++) str_put(&sizes, "20, ");
+        str_putc(&sizes, '1');
+        str_printf(s,
+                   "    static unsigned char work[%s_PREDICT_WORK(%s)];\n    %s_predict(%s%s, %s%s, work);\n    return 0;\n}\n```\n", c->upper,
+                   sizes.at, c->id, has_constants(c) ? "NULL" : "weights", names(c, &c->infer.in, ", "), sizes.at, names(c, &c->infer.out, ", "));
+    }
+}
+
+const char *emit_readme(CModel *c) {
+    Str s = str_make(c->a);
+    str_printf(&s,
+               "# %s\n\nA recurrent network in C99: %s. No allocation, nothing global but constants, any number of streams at a time. "
+               "Written by Rondo %s; these files belong to you.\n\n",
+               c->id, c->m->f64 ? "numbers are double" : "numbers are float", RONDO_VERSION);
+    put_sizes(c, &s);
+    put_example(c, &s);
+    str_putc(&s, '\n');
+    put_functions(c, &s);
+    str_printf(&s,
+               "Bits are the same with every compiler that fuses multiplications and additions (`-mfma`, `-march=native`, Cortex-M with an "
+               "FPU) and whatever %s_SIMD is; elsewhere they differ by rounding.\n",
+               c->upper);
+    return s.at;
+}

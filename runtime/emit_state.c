@@ -1,0 +1,129 @@
+/* emit_state: the struct that the caller of step holds, and the functions over it that are the same for every width. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/emit_c.h"
+
+void emit_state_type(CModel *c) {
+    str_put(&c->h, "\n/* What the network remembers between two steps, and room for making one: assign it to copy it, have several. It needs no "
+                   "other\n   alignment than its members. */\ntypedef struct {\n");
+    str_printf(&c->h, "    const %s_weights *weights;\n", c->id);
+    for (uint32_t k = 0; k < c->state.n; k++) {
+        const CPort *x = &c->state.at[k];
+        str_printf(&c->h, "    %s %s", c_type(c, x->dtype), x->id);
+        for (int d = 0; d < x->rank; d++) str_printf(&c->h, "[%d]", x->dim[d]);
+        str_printf(&c->h, "%s; /* %s */\n", x->rank ? "" : "[1]", x->name);
+    }
+    str_printf(&c->h, "    %s scratch[%s_SCRATCH]; /* of one step; not part of what is remembered */\n} %s_state;\n", c->real, c->upper,
+               c->id);
+}
+
+bool state_starts_at_zero(const CModel *c, uint32_t k) {
+    const double *v = c->start[k];
+    for (int64_t i = 0; i < c->state.at[k].n; i++)
+        if (!(v[i] >= 0 && v[i] <= 0) || signbit(v[i])) return false;
+    return !c->learns;
+}
+
+const char *state_flat(CModel *c, const CPort *x) {
+    const char *s = arena_printf(c->a, "s->%s", x->id);
+    for (int d = 1; d < x->rank; d++) s = arena_printf(c->a, "%s[0]", s);
+    return s;
+}
+
+const char *state_start(CModel *c, uint32_t k) {
+    return arena_printf(c->a, c->learns ? "weights->start_%s" : "%s_start_%s", c->learns ? c->state.at[k].id : c->id, c->state.at[k].id);
+}
+
+void emit_starts(CModel *c) {
+    for (uint32_t k = 0; !c->learns && k < c->state.n; k++) {
+        if (state_starts_at_zero(c, k)) continue;
+        str_printf(&c->c, "\n/* where %s starts */\n", c->state.at[k].name);
+        c_array(c, &c->c, c->real, state_start(c, k), c->start[k], c->state.at[k].n, false);
+    }
+}
+
+static void put_reset(CModel *c) {
+    c_function(c, "The initial state again.", arena_printf(c->a, "void %s_reset(%s_state *s)", c->id, c->id));
+    str_put(&c->c, c->state.n ? "    int k;\n" : "    (void)s;\n");
+    for (uint32_t k = 0; k < c->state.n; k++) {
+        const CPort *x = &c->state.at[k];
+        str_printf(&c->c, "    for (k = 0; k < %lld; k++) %s[k] = ", (long long)x->n, state_flat(c, x));
+        if (state_starts_at_zero(c, k))
+            str_put(&c->c, "0;\n");
+        else
+            str_printf(&c->c, "%s%s[k];\n", c->learns ? "s->" : "", state_start(c, k));
+    }
+    str_put(&c->c, "}\n");
+}
+
+static void put_init(CModel *c) {
+    bool own = has_constants(c);
+    c_function(c, own ? "Before the first step: the weights of this file, the initial state." : "Before the first step: the initial state.",
+               arena_printf(c->a, "void %s_init(%s_state *s%s)", c->id, c->id,
+                            own ? "" : arena_printf(c->a, ", const %s_weights *weights", c->id)));
+    str_printf(&c->c, "    int k;\n    for (k = 0; k < %s_SCRATCH; k++) s->scratch[k] = 0;\n    s->weights = %s;\n    %s_reset(s);\n}\n", c->upper,
+               own ? arena_printf(c->a, "&%s_constants", c->id) : "weights", c->id);
+    c_function(c, "Other weights from the next step on. What is remembered stays; reset forgets it.",
+               arena_printf(c->a, "void %s_use(%s_state *s, const %s_weights *weights)", c->id, c->id, c->id));
+    str_put(&c->c, "    s->weights = weights;\n}\n");
+}
+
+/* What is remembered as one array, to keep and to take up again. */
+static void put_saving(CModel *c) {
+    for (int load = 0; load < 2; load++) {
+        c_function(c,
+                   load ? "Takes up what save kept: the same outputs follow."
+                        : arena_printf(c->a, "What is remembered, in %s_STATE numbers, in the middle of a stream.", c->upper),
+                   load ? arena_printf(c->a, "void %s_load(%s_state *s, const %s *from)", c->id, c->id, c->real)
+                        : arena_printf(c->a, "void %s_save(const %s_state *s, %s *to)", c->id, c->id, c->real));
+        int64_t at = 0;
+        str_printf(&c->c, c->state.n ? "    int k;\n" : "    (void)s;\n    (void)%s;\n", load ? "from" : "to");
+        for (uint32_t k = 0; k < c->state.n; k++) {
+            const CPort *x = &c->state.at[k];
+            const char *mine = state_flat(c, x), *other = arena_printf(c->a, "%s[%lld + k]", load ? "from" : "to", (long long)at);
+            str_printf(&c->c, "    for (k = 0; k < %lld; k++) %s%s = %s%s;\n", (long long)x->n, load ? mine : other, load ? "[k]" : "",
+                       load ? other : mine, load ? "" : "[k]");
+            at += x->n;
+        }
+        str_put(&c->c, "}\n");
+    }
+}
+
+static void put_run(CModel *c) {
+    const CProgram *p = &c->infer;
+    Str params = str_make(c->a), args = str_make(c->a);
+    for (uint32_t k = 0; k < p->in.n; k++) {
+        const CPort *x = &p->in.at[k];
+        str_printf(&params, ", const %s *%s", c_type(c, x->dtype), x->id);
+        str_printf(&args, ", %s + k * %lld", x->id, (long long)x->n);
+    }
+    for (uint32_t k = 0; k < p->out.n; k++) {
+        const CPort *x = &p->out.at[k];
+        str_printf(&params, ", %s *%s", c_type(c, x->dtype), x->id);
+        str_printf(&args, ", %s + k * %lld", x->id, (long long)x->n);
+    }
+    c_function(c, "n steps: arrays of n times what a step takes and gives. Any cut into chunks gives the same bits.",
+               arena_printf(c->a, "void %s_run(%s_state *s, long n%s)", c->id, c->id, params.n ? params.at : ""));
+    str_printf(&c->c, "    long k;\n    for (k = 0; k < n; k++) %s_step(s%s);\n}\n", c->id, args.n ? args.at : "");
+}
+
+/* The weights of this file. */
+static void put_builtin(CModel *c) {
+    c_function(c, "The weights of this file.",
+               arena_printf(c->a, "const %s_%s *%s_builtin(void)", c->id, c->o->storage ? "stored" : "weights", c->id));
+    str_printf(&c->c, "    return &%s_constants;\n}\n", c->id);
+}
+
+void emit_state_functions(CModel *c) {
+    if (c->o->blob)
+        emit_open(c);
+    else
+        put_builtin(c);
+    if (c->o->storage) emit_unpack(c);
+    if (!c->stream) return;
+    put_init(c);
+    put_reset(c);
+    put_saving(c);
+    put_run(c);
+}

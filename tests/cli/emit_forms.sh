@@ -1,0 +1,191 @@
+# emit c: how files are arranged, blobs and what they refuse, weights in fewer bits, the page that goes with them.
+. "$SRC/tests/lib.sh"
+CC=${CC:-cc}
+strict="-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Wcast-align -Werror"
+fused=
+if grep -qw fma /proc/cpuinfo 2>/dev/null; then fused="-mavx2 -mfma"; fi
+
+# a state's start is learned; a matrix, a table of embeddings, vectors
+cat >m.rondo <<'END'
+cell acc[H](x: [I]) {
+    param W: [H, I] = glorot_uniform
+    param U: [H, H] = orthogonal
+    param h0: [H] = normal(0, 0.5)
+    state h: [H] = h0
+    h' = tanh(W @ x + U @ h)
+    return h'
+}
+model m {
+    input  w: seq token[11]
+    input  x: seq [3]
+    target y: seq [2]
+    e = embedding[11, 5](w)
+    p = dense[2](acc[7]([e, x]))
+    output p
+    loss   mse(p, y)
+}
+END
+cat >whole.rondo <<'END'
+model whole {
+    input x: seq [2]
+    h = lstm[3](x)
+    output p = dense[2](h.mean)
+}
+END
+
+# check FOLDER MODEL options..: the test that goes with the files holds them against the runtime on the weights as they are stored
+check() {
+    d=$1 m=$2
+    shift 2
+    expect 0 "$RONDO" emit c "$m.rondo" -o "$d" --test "$@"
+    expect 0 "$CC" $strict -O1 $fused -I"$d" -o "$d/t" "$d/$m.c" "$d/${m}_test.c" -lm
+    (cd "$d" && expect 0 ./t && says out '^PASS$')
+}
+check blob m --weights blob --train
+check int8 m --weights int8
+check bf16 m --weights bf16 --weights blob
+check f16 m --weights f16 --simd 1
+check plain m --dtype f64 --weights blob
+if grep -q 'M_SIMD == 8' f16/m.c; then fail "--simd 1 left other widths in"; fi
+
+# ---- numbers that each storage holds: exactly what bits it has ----
+cat >bits.c <<'END'
+#include "bits.h"
+
+#include <stdio.h>
+
+int main(void) {
+    static bits_weights w;
+    bits_unpack(&w, bits_builtin());
+    for (int k = 0; k < 12; k++) printf("%.9g\n", (double)w.theta[BITS_AT_P_W + k]);
+    return 0;
+}
+END
+cat >bits.rondo <<'END'
+model bits {
+    input x: seq [6]
+    p = dense[2](x)
+    output p
+}
+END
+if command -v python3 >/dev/null; then
+python3 - <<'END'
+import json, struct
+w = [1.0, -0.333333343, 65536.0, 1e-7, 0.0, 3.14159274, 127.0, -63.5, 1.2, 0.4, -0.6, 100.3]
+b = struct.pack('<12f', *w) + struct.pack('<2f', 0.1, 0.2)
+h = json.dumps({"p.W": {"dtype": "F32", "shape": [2, 6], "data_offsets": [0, 48]}, "p.b": {"dtype": "F32", "shape": [2], "data_offsets": [48, 56]}}).encode()
+open('bits.safetensors', 'wb').write(struct.pack('<Q', len(h)) + h + b)
+f32 = lambda v: struct.unpack('<f', struct.pack('<f', v))[0]
+def bf16(v):
+    u = struct.unpack('<I', struct.pack('<f', v))[0]
+    u = (u + 0x7fff + (u >> 16 & 1)) >> 16 << 16
+    return struct.unpack('<f', struct.pack('<I', u))[0]
+def f16(v): return struct.unpack('<e', struct.pack('<e', max(-65504.0, min(65504.0, f32(v)))))[0]
+def int8(row):
+    s = f32(max(abs(f32(v)) for v in row) / 127)
+    return [f32(round(f32(v) / s) * s) for v in row]
+for name, out in (('bf16', map(bf16, w)), ('f16', map(f16, w)), ('int8', int8(w[:6]) + int8(w[6:]))):
+    open(name + '.want', 'w').write(''.join('%.9g\n' % v for v in out))
+END
+for s in bf16 f16 int8; do
+    expect 0 "$RONDO" emit c bits.rondo -w bits.safetensors -o bits_$s --weights $s
+    expect 0 "$CC" $strict -O1 -Ibits_$s -o t bits.c bits_$s/bits.c -lm
+    expect 0 ./t
+    cmp out $s.want || { diff out $s.want; fail "$s holds other numbers"; }
+done
+fi
+
+# ---- a blob is refused when it is damaged, short, of another model, or not aligned ----
+cat >open.c <<'END'
+#include "m.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static uint32_t room[20000];
+
+int main(int argc, char **argv) {
+    unsigned char *blob = (unsigned char *)room;
+    FILE *f = fopen(argv[1], "rb");
+    size_t n = f ? fread(blob, 1, sizeof room - 4, f) : 0;
+    if (f) fclose(f);
+    (void)argc;
+    if (!m_open(blob, n)) return puts("refused"), 0;
+    if (m_open(blob, n - 1)) return puts("takes a short one"), 1;
+    for (size_t k = 0; k < 20; k++) {
+        blob[k] ^= 1;
+        if (m_open(blob, n)) return puts("takes another head"), 1;
+        blob[k] ^= 1;
+    }
+    blob[n / 2] ^= 64;
+    if (m_open(blob, n)) return puts("takes a damaged one"), 1;
+    blob[n / 2] ^= 64;
+    memmove(blob + 1, blob, n);
+    if (m_open(blob + 1, n)) return puts("takes one that is not aligned"), 1;
+    puts("taken");
+    return 0;
+}
+END
+expect 0 "$CC" $strict -O1 -Iblob -o t open.c blob/m.c -lm
+expect 0 ./t blob/m.blob
+says out taken
+expect 0 "$RONDO" emit c m.rondo -o other --weights blob --train --set seed=7
+expect 0 ./t other/m.blob
+says out taken
+sed 's/acc\[7\]/acc[8]/' m.rondo >larger.rondo
+expect 0 "$RONDO" emit c larger.rondo -o larger --weights blob --train
+for b in larger/m.blob bf16/m.blob m.rondo nothing; do
+    expect 0 ./t $b
+    says out refused
+done
+
+# ---- arrangements ----
+expect 0 "$RONDO" emit c m.rondo -o single --test --layout single
+if [ -e single/m.c ]; then fail "there is a second file"; fi
+expect 0 "$CC" $strict -O1 $fused -Isingle -o t single/m_test.c -lm
+expect 0 ./t
+says out '^PASS$'
+expect 0 "$RONDO" emit c m.rondo -o arduino --layout arduino --weights int8
+for f in library.properties src/m.h src/m.c examples/m/m.ino README.md; do
+    [ -s arduino/$f ] || fail "no $f"
+done
+says arduino/library.properties '^includes=m.h$'
+expect 0 "$CC" $strict -x c -c -Iarduino/src -o t.o arduino/examples/m/m.ino -Wno-missing-prototypes
+if command -v cmake >/dev/null; then
+    expect 0 "$RONDO" emit c whole.rondo -o cmake --test --layout cmake --weights blob
+    expect 0 cmake -S cmake -B cmake/build
+    expect 0 cmake --build cmake/build
+    (cd cmake/build && expect 0 ctest)
+fi
+
+# ---- the example of the page compiles, whatever the weights are ----
+for form in "blob m" "int8 m" "bf16 m" "f16 m" "single m"; do
+    set -- $form
+    sed -n '/^```c$/,/^```$/p' "$1/$2_README.md" | sed '1d;$d' >example.c
+    [ -s example.c ] || fail "no example for $1"
+    expect 0 "$CC" $strict -c -I"$1" -o example.o example.c
+done
+expect 0 "$RONDO" emit c whole.rondo -o whole
+sed -n '/^```c$/,/^```$/p' whole/whole_README.md | sed '1d;$d' >example.c
+printf 'int main(void) { return example(); }\n' >>example.c
+expect 0 "$CC" $strict -Wno-missing-prototypes -O1 -Iwhole -o t example.c whole/whole.c -lm
+expect 0 ./t
+
+# ---- what narrower weights cost is measured on the data ----
+expect 0 "$RONDO" emit c "$SRC/examples/sunspots.rondo" -o sun --weights int8
+says out '^int8: [0-9]* bytes of weights, [0-9]* as f32$'
+says out '^loss [0-9.]*, [0-9.]* as f32$'
+says out '^rmse [0-9.]*, [0-9.]* as f32$'
+expect 0 "$RONDO" emit c m.rondo -o none --weights f16
+says out 'not measured'
+
+# ---- wrong use ----
+expect 2 "$RONDO" emit c m.rondo -o d --layout flta
+says err 'flat, single, arduino or cmake'
+expect 2 "$RONDO" emit c m.rondo -o d --simd 3
+expect 2 "$RONDO" emit so m.rondo -o d --train
+says err 'train is of emit c'
+expect 2 "$RONDO" emit so m.rondo -o d --weights int8
+expect 1 "$RONDO" emit c m.rondo -o d --dtype f64 --weights int8
+says err E0851
+[ ! -e d ] || fail "a refused emit left files"
