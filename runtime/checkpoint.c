@@ -7,13 +7,15 @@
                                   update under way, version
      sums [8] f64                 loss sum and weight of the epoch, best, last and validation loss, plateau's factor and best, weight of
                                   those gradients
-     __metadata__                 model, hash of names and shapes, optimizer, checksum of all data
+     __metadata__                 model, hash of names and shapes, optimizer, checksum of all data; what the data taught before
+                                  training (vocabulary, classes, scaling), which the data of a resumed run must teach again
    What a resumed run needs beyond that (order, masks) is a function of seed and position. */
 #include <string.h>
 
+#include "runtime/records.h"
 #include "runtime/train.h"
 
-enum { VERSION = 3, NPOSITION = 10, NSUM = 8 };
+enum { VERSION = 4, NPOSITION = 10, NSUM = 8 };
 
 static uint64_t checksum(const Arrays *s) {
     uint64_t h = VERSION;
@@ -100,6 +102,7 @@ bool checkpoint_save(Training *t, const char *path) {
     put_meta(tmp, &s, "rondo.hash", arena_printf(tmp, "%016llx", (unsigned long long)t->m->desc->hash));
     put_meta(tmp, &s, "rondo.optimizer", name_str(ctx, t->opt.cell.mod->name));
     put_meta(tmp, &s, "rondo.checksum", arena_printf(tmp, "%016llx", (unsigned long long)checksum(&s.tensor)));
+    fitted_put(t->m, tmp, &s);
     bool ok = safetensors_write(ctx, path, &s);
     scratch_end(t->m);
     return ok;
@@ -114,6 +117,18 @@ static const char *get_meta(const Safetensors *s, const char *key) {
 static bool refuse(Training *t, const char *path, const char *why) {
     diag_error(t->m->ctx, 615, NOWHERE, "%s cannot be resumed from: %s", path, why);
     return false;
+}
+
+/* A text that has changed has other numbers for its words, and the same shapes. */
+static bool same_fitted(Training *t, Arena *tmp, const char *path, const Safetensors *s) {
+    static const char *const key[] = {"rondo.vocabulary", "rondo.classes", "rondo.scale"},
+                             *const why[] = {"the vocabulary of its data was another", "the classes of its data were others",
+                                             "the scaling of its data was another"};
+    Safetensors now = {0};
+    fitted_put(t->m, tmp, &now);
+    for (int k = 0; k < 3; k++)
+        if (strcmp(get_meta(s, key[k]), get_meta(&now, key[k])) != 0) return refuse(t, path, why[k]);
+    return true;
 }
 
 static bool take(Training *t, Arena *tmp, const char *path, const Safetensors *s) {
@@ -137,6 +152,7 @@ static bool take(Training *t, Arena *tmp, const char *path, const Safetensors *s
     if (array_get(p, NPOSITION - 1) != VERSION) return refuse(t, path, "it was written by another version of Rondo");
     if (array_get(p, 5) != (double)t->n || array_get(p, 6) != (double)t->batch)
         return refuse(t, path, "the number of examples or the batch size has changed");
+    if (!same_fitted(t, tmp, path, s)) return false;
     for (uint32_t i = 0; i < want.array.n; i++) {
         const Array *w = &want.array.at[i], *x = arrays_find(&s->tensor, w->name);
         memcpy(w->data, x->data, (size_t)array_count(x) * rondo_type_size(x->type));

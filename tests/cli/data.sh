@@ -54,6 +54,9 @@ says err '^vocabulary: 4[0-9] of 65 ids'
 expect 0 "$RONDO" train $C -o half.safetensors --set epochs=2 --seed 1 -q --checkpoint state
 expect 0 "$RONDO" train $C -o whole.safetensors --set epochs=4 --seed 1 -q --resume state
 cmp -s c.safetensors whole.safetensors || fail "a resumed run differs"
+tr e '~' <"$E/tide.txt" >other.txt
+expect 1 "$RONDO" train $C -o whole.safetensors --set epochs=4 --seed 1 -q --resume state --data other.txt
+says err 'E0615.*the vocabulary of its data was another'
 expect 0 "$RONDO" train "$E/word_lm.rondo" -o w.safetensors --set epochs=2 --set V=300 --set H=8 --set E=8 --set window=10 --seed 1
 says err 'different words in what trains'
 
