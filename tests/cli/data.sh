@@ -115,3 +115,22 @@ done
 expect 0 "$RONDO" train "$E/random_series.rondo" -o n.safetensors --seed 1 -q
 expect 0 "$RONDO" eval "$E/random_series.rondo" -w n.safetensors
 awk '/^loss/ { exit !($2 > 0.07 && $2 <= 0.0886) }' out || { cat out; fail "the loss of random data"; }
+
+# ---- totals: a metric over a million rows is exact, whatever the model's numbers ----
+cat >totals.rondo <<'END'
+model totals {
+    input x: seq [1]
+    target y: seq [1]
+    p = dense[1](x)
+    output p
+    loss mse(p, y)
+    metric mse(p, y)
+    data { made = uniform(2, steps = 1000000), split = 0.5 }
+}
+END
+expect 0 "$RONDO" train totals.rondo --set epochs=0 -o totals.safetensors -q
+for dtype in f32 f64; do
+    expect 0 "$RONDO" eval totals.rondo -w totals.safetensors --dtype $dtype
+    cat out >>totals
+done
+awk '$1 == "mse" { v[n++] = $2 } END { d = v[0] / v[1] - 1; exit !(n == 2 && d < 1e-6 && d > -1e-6) }' totals || { cat totals; fail "the mean of a metric is off"; }
