@@ -51,12 +51,13 @@ static void child(Runner *r, uint32_t i) {
     Cli *c = r->c;
     const Job *job = &r->job[i];
     Teller t = {.fd = r->out, .m = {.job = i}};
-    Progress g = {.cli = c, .quiet = true, .first_done = -1, .stop_at = job->stop_at, .tell = tell, .tell_arg = &t};
+    Progress g = {.cli = c, .quiet = true, .first_done = -1, .tell = tell, .tell_arg = &t};
     TrainTask task = {.weights = job->weights,
                       .log = job->log,
                       .checkpoint = job->checkpoint,
                       .resume = job->resume,
                       .save = job->weights != NULL,
+                      .stop_after = job->stop_after,
                       .must_validate = job->search,
                       .summary = !job->search,
                       .progress = &g};

@@ -30,6 +30,7 @@ static double get_rmse(const Outcome *o, uint32_t k) { return (void)k, o->rmse; 
 static double get_persistence(const Outcome *o, uint32_t k) { return (void)k, o->persistence; }
 static double get_autoregression(const Outcome *o, uint32_t k) { return (void)k, o->autoregression; }
 static double get_majority(const Outcome *o, uint32_t k) { return (void)k, o->majority; }
+static double get_shares(const Outcome *o, uint32_t k) { return (void)k, o->entropy; }
 static double get_examples(const Outcome *o, uint32_t k) { return (void)k, o->examples ? (double)o->examples : NAN; }
 
 typedef VEC(Quantity) Quantities;
@@ -47,6 +48,7 @@ static void list_columns(const Many *m, Quantities *out) {
     VEC_PUSH(a, all) = (Quantity){"persistence_rmse", get_persistence, 0};
     VEC_PUSH(a, all) = (Quantity){"autoregression_rmse", get_autoregression, 0};
     VEC_PUSH(a, all) = (Quantity){"majority_share", get_majority, 0};
+    VEC_PUSH(a, all) = (Quantity){"shares_loss", get_shares, 0};
     for (uint32_t i = 0; i < all.n; i++) {
         bool any = false;
         for (uint32_t k = 0; k < m->n; k++) any = any || !isnan(all.at[i].get(&m->out[k], all.at[i].k));

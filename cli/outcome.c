@@ -54,13 +54,14 @@ static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
     double *metric = NEW_N(ctx_arena(c->ctx), double, metric_count(m) + 1);
     out->tested = from < to;
     if (!out->tested && d->valid) from = d->train;
+    bool per_step = token_baselines(m, d, from, to, &out->entropy, &out->majority);
     if (from >= to || (d->valid && !out->tested && !data->is_series)) return true; /* the last epoch has said it already */
     if (!evaluate_set(m, d, from, to, &out->test_loss, metric)) return false;
     out->examples = to - from;
     out->nmetric = model_desc(m)->metric.n < OUTCOME_METRICS ? model_desc(m)->metric.n : OUTCOME_METRICS;
     for (uint32_t i = 0; i < out->nmetric; i++) /* tables are for `rondo eval` */
         out->metric[i] = model_desc(m)->metric.at[i].rank ? NAN : metric[metric_first(m, i)];
-    majority_share(m, d, from, to, &out->majority);
+    if (!per_step) majority_share(m, d, from, to, &out->majority);
     if (!data->is_series || !model_desc(m)->output.n || !series_rmse(m, &data->series, from, to, &out->rmse))
         return diag_error_count(c->ctx) == 0;
     if (isnan(out->rmse)) return true;
@@ -83,6 +84,7 @@ static CliExit train(Cli *c, const TrainTask *t, Model *m, Outcome *out) {
     Data *data = NEW(ctx_arena(c->ctx), Data);
     o.checkpoint = t->checkpoint;
     o.resume = t->resume;
+    o.stop_after = t->stop_after;
     o.progress = progress_line;
     o.progress_arg = t->progress;
     signals_catch();
@@ -110,6 +112,7 @@ CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out) {
                      .persistence = NAN,
                      .autoregression = NAN,
                      .majority = NAN,
+                     .entropy = NAN,
                      .loss = NAN,
                      .valid_loss = NAN};
     *m = cli_model(c, c->arg[0], &rc);
@@ -166,6 +169,7 @@ static void put_json(Str *s, Model *m, const Outcome *r, const char *path) {
     put_json_value(s, "persistence_rmse", r->persistence);
     put_json_value(s, "autoregression_rmse", r->autoregression);
     put_json_value(s, "majority_share", r->majority);
+    put_json_value(s, "shares_loss", r->entropy);
     str_printf(s, ", \"stopped\": %s, \"weights\": ", r->stopped ? "true" : "false");
     put_json_string(s, path);
     str_put(s, "}\n");
@@ -196,6 +200,7 @@ static void put_summary(Cli *c, Str *s, Model *m, const Outcome *r, const char *
         put_metrics(s, m, r, false);
         str_putc(s, '\n');
     }
+    else if (isfinite(r->valid_loss)) str_printf(s, "validation part, after the last epoch: loss %.5g\n", r->valid_loss);
     if (!isnan(r->rmse)) {
         str_printf(s, "in the units of the data: RMSE %.4g; persistence %.4g", r->rmse, r->persistence);
         if (!isnan(r->autoregression))
@@ -203,6 +208,7 @@ static void put_summary(Cli *c, Str *s, Model *m, const Outcome *r, const char *
         str_putc(s, '\n');
     }
     if (!isnan(r->majority)) str_printf(s, "always the most frequent class would be right in %.4g of them\n", r->majority);
+    if (!isnan(r->entropy)) str_printf(s, "always the shares that they have in training: cross entropy %.4g\n", r->entropy);
     put_next(c, s, m, r, path);
 }
 

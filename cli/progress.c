@@ -168,8 +168,7 @@ int progress_line(void *arg, const rondo_progress *p) {
         g->next_draw = p->seconds + 0.1;
         g->tell(g->tell_arg, epochs_done(p) / (p->epochs ? p->epochs : 1));
     }
-    bool enough = g->stop_at && complete && p->epoch >= g->stop_at && p->epoch < p->epochs;
-    if (g->quiet) return stop_signal ? stop_signal : enough;
+    if (g->quiet) return stop_signal;
     if (g->terminal && (p->seconds >= g->next_draw || (complete && p->epoch == p->epochs))) {
         draw(g, p);
     } else if (!g->terminal && complete) {
@@ -178,7 +177,7 @@ int progress_line(void *arg, const rondo_progress *p) {
         put_line(line, sizeof line, g, p);
         if (p->epoch == 1 || p->epoch == p->epochs || p->epoch % every == 0) fprintf(stderr, "%s\n", line);
     }
-    return stop_signal ? stop_signal : enough;
+    return stop_signal;
 }
 
 void progress_end(Progress *g) {

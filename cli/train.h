@@ -18,7 +18,6 @@ typedef struct {
     double first_done;        /* epochs that were done when this run began; -1: not known yet */
     double valid, metric[32]; /* of the last complete epoch */
     size_t nmetric;
-    int64_t stop_at;                      /* the epoch after which to stop; 0: the last */
     void (*tell)(void *arg, double done); /* NULL: nobody else wants to know how far it is, from 0 to 1 */
     void *tell_arg;
 } Progress;
@@ -47,6 +46,7 @@ typedef struct {
     double rmse, persistence, autoregression; /* of a series' forecasts, in its units; NaN: none */
     int64_t order;                            /* of the autoregression: numbers it sees */
     double majority;                          /* share of the most frequent class; NaN: none */
+    double entropy;                           /* loss of the tokens' shares in training; NaN: none */
     double best, sign;                        /* of what is watched; 1: less is better, -1: more */
     bool diverged;
     bool tested;             /* the part is the test part; else it validates */
@@ -57,6 +57,7 @@ typedef struct {
     const char *weights; /* where they go; NULL: to a file of the model's name, which is then put here */
     const char *log, *checkpoint, *resume;
     bool save;          /* the weights, that is */
+    int64_t stop_after; /* epochs; 0: all */
     bool must_validate; /* else it is an error */
     bool summary;       /* evaluate what tests, and baselines beside it */
     Progress *progress;
@@ -76,7 +77,7 @@ typedef struct {
     uint32_t nset;
     const char *seed;                                /* as --seed; NULL: what the command line says */
     const char *weights, *log, *checkpoint, *resume; /* NULL: none */
-    int64_t stop_at;                                 /* the epoch after which to stop; 0: the last */
+    int64_t stop_after;                              /* epochs; 0: all */
     bool search; /* compared by what validates: that has to be there, and what tests is left alone */
 } Job;
 /* Each as a process of its own, `at_once` at a time (0: as many as there are cores, divided by --threads). done is called in the order

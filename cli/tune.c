@@ -184,7 +184,7 @@ static bool train_round(Tune *t, const uint32_t *which, uint32_t n, int64_t budg
                             .set = x->set,
                             .nset = t->space.form.n,
                             .search = true,
-                            .stop_at = budget < t->epochs ? budget : 0,
+                            .stop_after = budget < t->epochs ? budget : 0,
                             .checkpoint = state,
                             .resume = state && access(state, R_OK) == 0 ? state : NULL};
     }

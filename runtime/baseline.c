@@ -1,11 +1,15 @@
 /* baseline: forecasts that need no network, to hold a network's against: the newest value again, and a linear function of the window
-   (autoregression), fitted by least squares on the samples that train. Of classes: always the one most frequent in training. */
+   (autoregression), fitted by least squares on the samples that train. Of classes: always the one most frequent in training; of tokens at each step: their
+   shares in training. */
 #include <math.h>
 #include <string.h>
 
-#include "runtime/internal.h"
+#include "runtime/feed.h"
 
-enum { LINEAR_MOST = 600 }; /* numbers that the linear function sees */
+enum {
+    LINEAR_MOST = 600,
+    WINDOWS_MOST = 1 << 20
+}; /* numbers that the linear function sees; examples that are read once more */
 
 static double seen(const Series *s, int64_t k, int64_t i) {
     if (i == s->window * s->nx) return 1;
@@ -85,4 +89,65 @@ bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double
     if (x) *out = (double)same / (double)(to - from);
     scratch_end(m);
     return x != NULL;
+}
+
+/* ---- tokens ------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Model *m;
+    const Dataset *d;
+    const PortDesc *y;
+    int64_t *count; /* [vocab] */
+    Batch batch;
+} Tokens;
+
+/* Calls fn for the target's token at each real step of examples [from, to). */
+static bool each_token(Tokens *k, int64_t from, int64_t to, void (*fn)(Tokens *k, int64_t token, double *sum), double *sum) {
+    enum { BATCH = 64 };
+    const char *name = name_str(k->m->ctx, k->y->name);
+    int64_t example[BATCH];
+    for (int64_t at = from; at < to; at += BATCH) {
+        int64_t B = to - at < BATCH ? to - at : BATCH;
+        for (int64_t b = 0; b < B; b++) example[b] = at + b;
+        if (!batch_fill(&k->batch, k->m->ctx, k->d, B, example)) return false;
+        Arena *tmp = scratch_begin(k->m);
+        const Array *x = arrays_find(&k->batch.array, arena_printf(tmp, "target/%s", name)),
+                    *n = arrays_find(&k->batch.array, arena_printf(tmp, "length/%s", name));
+        scratch_end(k->m);
+        if (!x || x->rank != 2) return false;
+        for (int64_t b = 0; b < B; b++) {
+            int64_t row = k->batch.row ? k->batch.row[b] : b, steps = n ? (int64_t)array_get(n, row) : x->dim[1];
+            for (int64_t t = 0; t < steps; t++) fn(k, (int64_t)array_get(x, row * x->dim[1] + t), sum);
+        }
+    }
+    return true;
+}
+
+static void count_token(Tokens *k, int64_t token, double *sum) {
+    k->count[token]++;
+    sum[0]++;
+}
+
+/* sum: of what trains, the number of tokens and the most frequent one; of these, number, surprise, and how many are that one. */
+static void judge_token(Tokens *k, int64_t token, double *sum) {
+    sum[2]++;
+    sum[3] -= log((double)(k->count[token] + 1) / (sum[0] + (double)k->y->vocab));
+    sum[4] += (double)token == sum[1];
+}
+
+bool token_baselines(Model *m, const Dataset *d, int64_t from, int64_t to, double *entropy, double *majority) {
+    const PortDesc *y = m->desc->target.n == 1 ? &m->desc->target.at[0] : NULL;
+    double sum[5] = {0};
+    *entropy = *majority = NAN;
+    if (!y || !y->seq || !y->vocab || y->rank || !d->feed || from >= to || d->n > WINDOWS_MOST) return false;
+    Tokens k = {.m = m, .d = d, .y = y, .count = NEW_N(scratch_begin(m), int64_t, y->vocab)};
+    bool ok = each_token(&k, 0, d->train, count_token, sum);
+    for (int64_t i = 1; i < y->vocab; i++)
+        if (k.count[i] > k.count[(int64_t)sum[1]]) sum[1] = (double)i;
+    ok = ok && each_token(&k, from, to, judge_token, sum) && sum[2] > 0;
+    batch_free(&k.batch);
+    scratch_end(m);
+    if (ok) *entropy = sum[3] / sum[2];
+    if (ok) *majority = sum[4] / sum[2];
+    return ok;
 }

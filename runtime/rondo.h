@@ -198,8 +198,9 @@ typedef struct {
     /* Called after every batch. Nonzero asks to stop: the checkpoint is written and RONDO_STOPPED returned. */
     int (*progress)(void *arg, const rondo_progress *p);
     void *progress_arg;
+    int64_t stop_after; /* complete epochs after which to stop, as if progress had asked to; 0: those of the train block */
 } rondo_train_options;
-#define RONDO_TRAIN_OPTIONS_INIT {sizeof(rondo_train_options), NULL, NULL, 0, NULL, 0, NULL, NULL, NULL, NULL}
+#define RONDO_TRAIN_OPTIONS_INIT {sizeof(rondo_train_options), NULL, NULL, 0, NULL, 0, NULL, NULL, NULL, NULL, 0}
 
 typedef struct {
     int epochs; /* completed */

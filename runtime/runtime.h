@@ -285,6 +285,9 @@ bool series_rmse(Model *m, const Series *s, int64_t from, int64_t to, double *ou
 void series_baselines(Model *m, const Series *s, int64_t from, int64_t to, double *persistence, double *linear);
 /* The share of examples [from, to) that are of the class most frequent in training. False: the target is no class. */
 bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double *out);
+/* Of a target of tokens at each step, steps of examples [from, to): the cross entropy of always answering with the shares that the tokens
+   have in what trains (one of each added), and how often the most frequent one is right. False: no such target, or one of no data. */
+bool token_baselines(Model *m, const Dataset *d, int64_t from, int64_t to, double *entropy, double *majority);
 bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out); /* date of the k-th row past the end, k >= 1 */
 
 /* Every output of every example, in order within an output: row b of x, of which `steps` are real (0: one value of an example). */

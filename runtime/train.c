@@ -284,6 +284,10 @@ static void draw_order(Training *t) {
     if (t->d->feed) scratch_end(t->m);
 }
 
+static bool far_enough(const Training *t) {
+    return t->options && t->options->stop_after > 0 && t->epoch >= t->options->stop_after && t->epoch < t->epochs;
+}
+
 static bool one_epoch(Training *t) {
     draw_order(t);
     while (t->at < t->batches) {
@@ -301,7 +305,7 @@ static bool one_epoch(Training *t) {
     t->epoch++;
     t->at = 0;
     t->loss_sum = t->loss_weight = 0;
-    t->stopped = !go_on;
+    t->stopped = !go_on || far_enough(t);
     if (enough) t->epochs = t->epoch;
     if (t->epoch == t->epochs && t->keep && !isnan(t->best)) { /* the end, early or not */
         memcpy(t->m->theta, t->keep, (size_t)t->m->desc->theta_size * (t->m->f64 ? 8 : 4));
@@ -315,6 +319,7 @@ static bool training_run(void *arg) {
     if (!prepare(t)) return false;
     if (t->options && t->options->resume && !checkpoint_load(t, t->options->resume)) return false;
     t->start = now();
+    t->stopped = far_enough(t);
     while (t->epoch < t->epochs && !t->stopped)
         if (!one_epoch(t)) return false;
     if (t->padded > t->real)
