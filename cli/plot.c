@@ -142,7 +142,7 @@ bool plot_learning(Plot *p, char **path, int n) {
         if (!read_log(p->cli, path[i], &log[i])) return false;
     for (int i = 0; i < n; i++)
         for (uint32_t k = 0; k < log[i].csv.ncol; k++) {
-            bool other = known(&metric, log[i].csv.header[k]);
+            bool other = known(&metric, log[i].csv.header[k]) || strchr(log[i].csv.header[k], '['); /* a table has no curve */
             for (size_t j = 0; j < sizeof not_metrics / sizeof *not_metrics; j++)
                 other = other || !strcmp(log[i].csv.header[k], not_metrics[j]);
             if (!other) VEC_PUSH(a, metric) = log[i].csv.header[k];
@@ -180,7 +180,8 @@ CliExit cmd_plot(Cli *c) {
     int kind = 0;
     CliExit rc = CLI_INPUT;
     while (kinds[kind] && strcmp(kinds[kind], c->arg[0])) kind++;
-    if (!kinds[kind]) return cli_usage(c, "plot draws learning, tune, forecast, confusion, roc or attention, not '%.40s'", c->arg[0]);
+    if (!kinds[kind])
+        return cli_usage(c, "plot draws learning, tune, forecast, confusion, roc or attention, not '%.40s'", c->arg[0]);
     if (kind && c->narg > 2) return cli_usage(c, "one argument too many: '%.80s'", c->arg[2]);
     if (!plot_can_draw(c, path)) return CLI_USAGE;
     Plot p = {.cli = c, .script = str_make(a), .data = str_make(a), .said = str_make(a), .width = 900, .height = 360};
