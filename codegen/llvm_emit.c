@@ -72,11 +72,12 @@ static void need_buffer(LlvmFunc *C, uint32_t k) {
 }
 
 /* Buffers' addresses, dims and the thread's number are loaded once, before anything is stored. */
-static void load_environment(LlvmFunc *C) {
+static void load_environment(LlvmFunc *C, const bool *here) {
     const LFunc *f = C->func;
     for (uint32_t k = 0; k < f->inst.n; k++) {
         const LInst *i = &f->inst.at[k];
         LOp op = (LOp)i->op;
+        if (!here[k]) continue;
         if (op >= LOP_LD && op <= LOP_STV1) need_buffer(C, i->buf);
         if (op == LOP_DIM && !C->dim[i->imm]) C->dim[i->imm] = load_at(C, C->i64, LLVMGetParam(C->self, 1), (uint32_t)i->imm);
         if (op == LOP_TID && !C->tid) C->tid = env_field(C, 0);
@@ -220,10 +221,29 @@ static void instruction(LlvmFunc *C, const LInst *i) {
         C->val[i->dst] = llvm_pure(C, i);
 }
 
-static void define(LlvmFunc *C, uint32_t fn) {
+/* Depends on nothing but its operands, and has no block: can be made again. */
+static bool is_pure(const LInst *i) {
+    return i->op == LOP_NONE || i->op > LOP_STV1 || (i->op >= LOP_ICONST && i->op < LOP_LD);
+}
+
+/* The instructions from..to of a function, and those before that others may need and that can be made again. */
+static const bool *part_of(LlvmFunc *C, const LFunc *f, uint32_t from, uint32_t to) {
+    bool *here = NEW_N(C->arena, bool, f->inst.n + 1);
+    uint32_t depth = 0;
+    for (uint32_t k = 0; k < to; k++) {
+        LOp op = (LOp)f->inst.at[k].op;
+        here[k] = k >= from || (!depth && is_pure(&f->inst.at[k]));
+        depth += op == LOP_FOR || op == LOP_IF;
+        depth -= op == LOP_END;
+    }
+    return here;
+}
+
+static void define(LlvmFunc *C, uint32_t fn, LLVMValueRef self, uint32_t from, uint32_t to) {
     const LFunc *f = C->p->fn.at[fn];
+    const bool *here = part_of(C, f, from, to);
     C->func = f;
-    C->self = C->fn[fn];
+    C->self = self;
     C->val = NEW_N(C->arena, LLVMValueRef, f->type.n);
     C->buf = NEW_N(C->arena, LLVMValueRef, C->p->buf.n);
     C->param = NEW_N(C->arena, LLVMValueRef, f->param.n + 1);
@@ -236,8 +256,13 @@ static void define(LlvmFunc *C, uint32_t fn) {
         C->param[k] = LLVMGetParam(C->self, k);
         if (!f->param.at[k].pointer) C->val[f->param.at[k].value] = C->param[k];
     }
-    load_environment(C);
-    for (uint32_t k = 0; k < f->inst.n; k++) instruction(C, &f->inst.at[k]);
+    load_environment(C, here);
+    for (uint32_t k = 0; k < to; k++)
+        if (here[k]) instruction(C, &f->inst.at[k]);
+    if (to < f->inst.n) {
+        LLVMValueRef arg[3] = {LLVMGetParam(self, 0), LLVMGetParam(self, 1), LLVMGetParam(self, 2)};
+        LLVMBuildCall2(C->B, C->fn_type[fn], C->tail, arg, 3, "");
+    }
     LLVMBuildRetVoid(C->B);
 }
 
@@ -248,8 +273,91 @@ static uint32_t longest_entry(const LProgram *p) {
     return best;
 }
 
+/* ---- one entry in two modules ------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint32_t *first, *last; /* by value, then by buffer: uses; of a value that can be made again, none */
+    uint32_t nval;
+} Uses;
+
+static void use(Uses *u, uint32_t what, uint32_t at) {
+    if (u->first[what] == UINT32_MAX) return; /* made again where it is wanted */
+    if (!u->first[what]) u->first[what] = at + 1;
+    u->last[what] = at + 1;
+}
+
+static void use_buffer(const LProgram *p, Uses *u, uint32_t buf, uint32_t at) {
+    if (!(buf & LBUF_PARAM) && p->buf.at[buf].role == LB_LOCAL) use(u, u->nval + buf, at);
+}
+
+static void use_index(const LFunc *f, Uses *u, uint32_t idx, uint32_t at) {
+    const LIdx *x = &f->idx.at[idx];
+    for (uint32_t k = 0; k < x->n; k++) use(u, x->v[k], at);
+}
+
+static void use_operands(const LProgram *p, const LFunc *f, Uses *u, uint32_t at) {
+    const LInst *i = &f->inst.at[at];
+    for (int k = 0; k < 3; k++) use(u, i->a[k], at);
+    if (i->op >= LOP_LD && i->op <= LOP_STV1) {
+        use_buffer(p, u, i->buf, at);
+        use_index(f, u, i->idx, at);
+    }
+    const uint32_t *x = &f->ext.at[i->ext];
+    for (uint32_t k = 0; i->op == LOP_YIELD && k < x[0]; k++) use(u, x[1 + k], at);
+    for (uint32_t k = 0; i->op == LOP_FOR && k < x[0]; k++) {
+        use(u, x[1 + 3 * k], at);
+        use(u, x[3 + 3 * k], at);
+    }
+    const LFunc *g = i->op == LOP_CALL ? p->fn.at[i->imm] : NULL;
+    for (uint32_t k = 0; g && k < g->param.n; k++) {
+        if (g->param.at[k].pointer) {
+            use_buffer(p, u, x[1 + 2 * k], at);
+            use_index(f, u, x[2 + 2 * k], at);
+        } else {
+            use(u, x[1 + 2 * k], at);
+        }
+    }
+}
+
+/* Where the longest entry can be cut in two, so that two threads have the same to do: at its outermost level, where nothing but
+   what can be made again is known on both sides. 0: nowhere worth it. */
+static uint32_t find_cut(LlvmFunc *C, uint32_t longest) {
+    const LProgram *p = C->p;
+    const LFunc *f = p->fn.at[longest];
+    Uses u = {NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), f->type.n};
+    uint32_t depth = 0, all = 0, best = 0, *open = NEW_N(C->arena, uint32_t, f->inst.n + 2);
+    for (uint32_t k = 0; k < p->fn.n; k++) /* a tile's instructions compile in three quarters of the time of an entry's */
+        all += p->fn.at[k]->inst.n - (p->fn.at[k]->kind == LFUNC_HELPER ? p->fn.at[k]->inst.n / 4 : 0);
+    for (uint32_t k = 0; k < f->inst.n; k++) {
+        const LInst *i = &f->inst.at[k];
+        if (i->dst) {
+            if (!depth && is_pure(i)) u.first[i->dst] = UINT32_MAX;
+            else use(&u, i->dst, k);
+        }
+        use_operands(p, f, &u, k);
+        depth += i->op == LOP_FOR || i->op == LOP_IF;
+        depth -= i->op == LOP_END;
+        open[k + 1] = depth;
+    }
+    for (uint32_t v = 1; v < f->type.n + p->buf.n; v++) /* a use at 3 and one at 7: no cut before 4 .. 7 */
+        for (uint32_t k = u.first[v]; k && k != UINT32_MAX && k < u.last[v]; k++) open[k]++;
+    for (uint32_t k = 1; k < f->inst.n; k++) {
+        uint32_t d = k > all / 2 ? k - all / 2 : all / 2 - k, b = best > all / 2 ? best - all / 2 : all / 2 - best;
+        if (!open[k] && (!best || d < b)) best = k;
+    }
+    return f->inst.n - best > f->inst.n / 16 && best > f->inst.n / 4 ? best : 0;
+}
+
+static void declare_tail(LlvmFunc *C, uint32_t longest) {
+    C->tail = LLVMAddFunction(C->mod, "tail", C->fn_type[longest]);
+    LLVMSetVisibility(C->tail, LLVMHiddenVisibility);
+    add_attribute(C, C->tail, "nounwind");
+    if (C->cpu[0]) add_string(C, C->tail, "target-cpu", C->cpu);
+    if (C->features[0]) add_string(C, C->tail, "target-features", C->features);
+}
+
 LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
-    uint32_t n = C->p->fn.n;
+    uint32_t n = C->p->fn.n, longest = longest_entry(C->p);
     C->V = C->p->V;
     C->mod = LLVMModuleCreateWithNameInContext(name_str(C->p->ctx, C->p->name), C->ctx);
     C->B = LLVMCreateBuilderInContext(C->ctx);
@@ -257,9 +365,12 @@ LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
     C->fn_type = NEW_N(C->arena, LLVMTypeRef, n + 1);
     llvm_types(C);
     for (uint32_t k = 0; k < n; k++) declare(C, k);
-    uint32_t longest = longest_entry(C->p);
+    C->cut = C->longest != C->others && longest != UINT32_MAX ? find_cut(C, longest) : 0;
+    if (C->cut) declare_tail(C, longest);
     for (uint32_t k = 0; k < n; k++)
-        if ((k == longest ? C->longest : C->others) || C->p->fn.at[k]->inline_hint) define(C, k); /* what is inlined: everywhere */
+        if ((k == longest ? C->longest : C->others) || C->p->fn.at[k]->inline_hint) /* what is inlined: everywhere */
+            define(C, k, C->fn[k], 0, k == longest && C->cut ? C->cut : C->p->fn.at[k]->inst.n);
+    if (C->cut && C->others) define(C, longest, C->tail, C->cut, C->p->fn.at[longest]->inst.n);
     LLVMDisposeBuilder(C->B);
     return C->mod;
 }

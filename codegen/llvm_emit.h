@@ -21,6 +21,8 @@ typedef struct {
     const LlvmJob *job;
     const char *cpu, *features;
     bool longest, others; /* which functions are defined in this module: the longest entry, all others; all are declared */
+    uint32_t cut; /* the longest entry ends before this instruction with a call of `tail`, which is with the others; 0: it is whole */
+    LLVMValueRef tail;
     bool fma;   /* the target fuses; else multiply and add */
     bool sleef; /* SLEEF's functions; else <math.h> lane by lane */
     int V, vector_bits; /* the target's widest registers */

@@ -163,7 +163,7 @@ static uint32_t count(LLVMValueRef fn) {
 
 static void count_all(Part *x) {
     for (LLVMValueRef f = LLVMGetFirstFunction(x->C.mod); f; f = LLVMGetNextFunction(f)) {
-        if (LLVMGetLinkage(f) == LLVMInternalLinkage || LLVMGetVisibility(f) == LLVMHiddenVisibility)
+        if (f != x->C.tail && (LLVMGetLinkage(f) == LLVMInternalLinkage || LLVMGetVisibility(f) == LLVMHiddenVisibility))
             x->counts.instructions_shared += count(f);
         else
             x->counts.instructions += count(f);
