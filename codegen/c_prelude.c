@@ -204,6 +204,10 @@ static void gnu_ops(Prelude *e) {
             put(e, "(($f){");
             put_lanes(e, e->V, op == LOP_SQRT ? "sqrt$E((a)[#])" : "floor$E((a)[#])");
             put(e, "})\n");
+        } else if (op == LOP_VTOF && e->p->f64 && e->V == 16) { /* gcc 12 -O0 -mavx512f has no instruction for it as one conversion */
+            put(e, "#define $P_op_vtof(a) (($f){");
+            put_lanes(e, e->V, "($F)(a)[#]");
+            put(e, "})\n");
         } else if (op == LOP_VIOTA) {
             put(e, "#define $P_op_viota() (($v){");
             put_lanes(e, e->V, "#");
