@@ -162,6 +162,7 @@ Arena *ctx_arena(Ctx *ctx); /* lives as long as the context */
 bool checked_mul(int64_t a, int64_t b, int64_t *out);
 bool checked_add(int64_t a, int64_t b, int64_t *out);
 
-uint64_t hash_bytes(uint64_t seed, const void *p, size_t n);
+uint64_t hash_bytes(uint64_t seed, const void *p, size_t n); /* the same everywhere: may be stored, and streams of noise hang on it */
+uint64_t hash_words(uint64_t seed, const void *p, size_t n); /* eight bytes at a time; for tables and caches of this machine */
 
 #endif

@@ -15,16 +15,34 @@ bool checked_add(int64_t a, int64_t b, int64_t *out) {
     return true;
 }
 
-/* FNV-1a with a final mix (the finalizer of MurmurHash3). Stored in files, so bytes are taken in order, never as words. */
-uint64_t hash_bytes(uint64_t seed, const void *p, size_t n) {
-    const unsigned char *b = p;
-    uint64_t h = seed ^ 0xcbf29ce484222325u;
-    for (size_t i = 0; i < n; i++) h = (h ^ b[i]) * 0x100000001b3u;
+/* The finalizer of MurmurHash3. */
+static uint64_t mixed(uint64_t h) {
     h ^= h >> 33;
     h *= 0xff51afd7ed558ccdu;
     h ^= h >> 33;
     h *= 0xc4ceb9fe1a85ec53u;
     return h ^ h >> 33;
+}
+
+/* FNV-1a with a final mix. Bytes are taken in order, never as words. */
+uint64_t hash_bytes(uint64_t seed, const void *p, size_t n) {
+    const unsigned char *b = p;
+    uint64_t h = seed ^ 0xcbf29ce484222325u;
+    for (size_t i = 0; i < n; i++) h = (h ^ b[i]) * 0x100000001b3u;
+    return mixed(h);
+}
+
+uint64_t hash_words(uint64_t seed, const void *p, size_t n) {
+    const unsigned char *b = p;
+    uint64_t h = seed ^ n * 0x9e3779b97f4a7c15u, w;
+    for (; n >= sizeof w; n -= sizeof w, b += sizeof w) {
+        memcpy(&w, b, sizeof w);
+        h = (h ^ w) * 0x9fb21c651e98df25u;
+        h ^= h >> 32;
+    }
+    w = 0;
+    memcpy(&w, b, n);
+    return mixed((h ^ w) * 0x9fb21c651e98df25u);
 }
 
 enum { NEAR_MAX = 64 }; /* longer names get no suggestion */

@@ -36,8 +36,8 @@ static void make_key(Arena *a, const LProgram *p, const EngineOptions *o, uint64
         host_words(w);
         str_putn(&s, (const char *)w, sizeof w);
     }
-    key[0] = hash_bytes(0x526f6e646f, s.at, s.n);
-    key[1] = hash_bytes(key[0] ^ 0x9e3779b97f4a7c15, s.at, s.n);
+    key[0] = hash_words(0x526f6e646f, s.at, s.n);
+    key[1] = hash_words(key[0] ^ 0x9e3779b97f4a7c15, s.at, s.n);
 }
 
 /* Whether the helpers (tiles) are worth a thread of their own. */

@@ -105,7 +105,7 @@ static void words_grow(Graph *g) {
     for (uint32_t i = 0; i < old_n; i++) {
         uint32_t at = old[2 * i], count = old[2 * i + 1], h;
         if (!at) continue;
-        h = (uint32_t)hash_bytes(count, g->attr.at + at - 1, count * sizeof(uint32_t)) & (n - 1);
+        h = (uint32_t)hash_words(count, g->attr.at + at - 1, count * sizeof(uint32_t)) & (n - 1);
         while (t[2 * h]) h = (h + 1) & (n - 1);
         t[2 * h] = at;
         t[2 * h + 1] = count;
@@ -118,7 +118,7 @@ uint32_t graph_attr(Graph *g, const uint32_t *word, uint32_t n) {
     uint32_t h, at;
 
     if (2 * g->word_count >= g->word_nbucket) words_grow(g);
-    h = (uint32_t)hash_bytes(n, word, n * sizeof(uint32_t)) & (g->word_nbucket - 1);
+    h = (uint32_t)hash_words(n, word, n * sizeof(uint32_t)) & (g->word_nbucket - 1);
     for (; g->word_bucket[2 * h]; h = (h + 1) & (g->word_nbucket - 1)) {
         at = g->word_bucket[2 * h] - 1;
         if (g->word_bucket[2 * h + 1] == n && !memcmp(g->attr.at + at, word, n * sizeof(uint32_t))) return at;
@@ -184,12 +184,12 @@ static uint32_t node_hash(const Graph *g, const Node *n) {
     uint64_t h;
 
     if (has_ext(n)) {
-        h = n->in[1] ? hash_bytes(n->in[1], g->ext.at + n->in[0], n->in[1] * sizeof(Ref)) : 0;
+        h = n->in[1] ? hash_words(n->in[1], g->ext.at + n->in[0], n->in[1] * sizeof(Ref)) : 0;
         k[8] = (uint32_t)h;
     } else {
         memcpy(k + 8, n->in, sizeof n->in);
     }
-    h = hash_bytes(0, k, sizeof k);
+    h = hash_words(0, k, sizeof k);
     return (uint32_t)(h ^ h >> 32);
 }
 

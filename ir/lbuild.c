@@ -130,7 +130,7 @@ bool lb_known_float(const LBuilder *b, LV v, double *out) {
    bucket + 1: leaving a block pops the stack and unlinks. */
 static uint32_t bucket_of(const LBuilder *b, const LInst *i) {
     uint64_t key[5] = {i->op, i->a[0], i->a[1], i->a[2], (uint64_t)i->imm};
-    return (uint32_t)hash_bytes(0, key, sizeof key) & (b->nhead - 1);
+    return (uint32_t)hash_words(0, key, sizeof key) & (b->nhead - 1);
 }
 
 static void rehash(LBuilder *b) {

@@ -113,19 +113,19 @@ static uint64_t graph_hash(const Module *m, const Graph *g)
         const Ref *in;
         uint32_t count = node_inputs(g, r, &in), words = op_words((Op)n->op);
         uint32_t key[8] = {n->op, n->dtype, n->rank, (uint32_t)n->dim[0], (uint32_t)n->dim[1], (uint32_t)n->dim[2], n->axes, count};
-        h = hash_bytes(h, key, sizeof key);
-        if (count) h = hash_bytes(h, in, count * sizeof *in);
+        h = hash_words(h, key, sizeof key);
+        if (count) h = hash_words(h, in, count * sizeof *in);
         if (n->op == OP_SCAN) {
             ScanInfo s = scan_info(g, r);
             uint64_t part[6] = {s.axis, s.reverse, s.ncarry, s.nstep, s.ncapture, graph_hash(m, m->graph.at[s.body])};
-            h = hash_bytes(h, part, sizeof part);
+            h = hash_words(h, part, sizeof part);
         } else {
-            h = hash_bytes(h, node_attr(g, r), (words ? words : 1) * sizeof(uint32_t));
+            h = hash_words(h, node_attr(g, r), (words ? words : 1) * sizeof(uint32_t));
         }
     }
     for (uint32_t i = 0; i < g->root.n; i++) {
         uint32_t key[3] = {g->root.at[i].kind, g->root.at[i].ref, g->root.at[i].index};
-        h = hash_bytes(h, key, sizeof key);
+        h = hash_words(h, key, sizeof key);
     }
     return h;
 }
@@ -144,14 +144,14 @@ uint64_t decisions_hash(const Module *m)
         for (uint32_t k = 0; k < g->placed.n; k++) {
             const Placed *p = &g->placed.at[k];
             uint64_t key[6] = {p->product, p->where, p->scan, (uint64_t)p->rows, (uint64_t)p->weights, (uint64_t)p->traffic};
-            h = hash_bytes(h, key, sizeof key);
+            h = hash_words(h, key, sizeof key);
         }
         for (uint32_t k = 0; k < g->stage.n; k++) {
             const Stage *s = &g->stage.at[k];
             uint32_t key[6] = {i, s->kind, s->load, s->axes, s->group, s->node.n};
-            h = hash_bytes(h, key, sizeof key);
+            h = hash_words(h, key, sizeof key);
             for (uint32_t j = 0; j < s->node.n; j++)
-                h = hash_bytes(h, (uint32_t[]){s->node.at[j].ref, s->node.at[j].level}, 2 * sizeof(uint32_t));
+                h = hash_words(h, (uint32_t[]){s->node.at[j].ref, s->node.at[j].level}, 2 * sizeof(uint32_t));
         }
     }
     return h;

@@ -217,6 +217,8 @@ static void test_text(void) {
     CHECK(checked_mul(3, 4, &v) && v == 12 && !checked_mul(INT64_MAX, 2, &v) && !checked_mul(-1, 2, &v) && checked_mul(0, 5, &v));
     CHECK(checked_add(INT64_MAX, 0, &v) && !checked_add(INT64_MAX, 1, &v) && !checked_add(-1, 1, &v));
     CHECK(hash_bytes(0, "ab", 2) == hash_bytes(0, "abc", 2) && hash_bytes(0, "", 0) != 0 && hash_bytes(0, "ab", 2) != hash_bytes(1, "ab", 2));
+    CHECK(hash_words(0, "0123456789a", 10) == hash_words(0, "0123456789b", 10) && hash_words(0, "0123456789a", 11) != hash_words(0, "0123456789b", 11));
+    CHECK(hash_words(0, "\0", 1) != hash_words(0, "", 0) && hash_words(0, "a0123456", 8) != hash_words(0, "b0123456", 8));
     ctx_destroy(ctx);
 }
 
