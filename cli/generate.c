@@ -16,7 +16,7 @@ CliExit cmd_generate(Cli *c) {
     bool failed = false;
     rondo_generate_options o = RONDO_GENERATE_OPTIONS_INIT;
     if (!cli_int(c, OPT_LENGTH, 1, INT64_MAX, &o.length) || !cli_int(c, OPT_TOP_K, 1, INT32_MAX, &o.top_k) ||
-        !cli_int(c, OPT_SEED, 0, INT64_MAX, &seed) || !cli_number(c, OPT_TEMPERATURE, 0, 1e6, &o.temperature) ||
+        !cli_int(c, OPT_SEED, 0, INT64_MAX, &seed) || !cli_int(c, OPT_BEAM, 1, 1000, &o.beam) || !cli_number(c, OPT_TEMPERATURE, 0, 1e6, &o.temperature) ||
         !cli_number(c, OPT_TOP_P, 1e-12, 1, &o.top_p))
         return CLI_USAGE;
     o.prompt = cli_get(c, OPT_PROMPT);

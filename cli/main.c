@@ -41,7 +41,7 @@ static const Command command[] = {
     {"plot", "learning LOG.. | tune LOG | forecast|confusion|roc|attention M.rondo -w W", "a picture, SVG or PNG, by gnuplot", cmd_plot, 2, 1 << 20,
      O_MODEL | O_FILES | O_ENGINE | O(OUT) | O(FUTURE) | O(PROMPT) | O(EXAMPLE)},
     {"generate", "M.rondo -w W", "text from a language model, as it comes", cmd_generate, 1, 1,
-     O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(PROMPT) | O(LENGTH) | O(TEMPERATURE) | O(TOP_K) | O(TOP_P)},
+     O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(PROMPT) | O(LENGTH) | O(TEMPERATURE) | O(TOP_K) | O(TOP_P) | O(BEAM)},
     {"run", "M.rondo --in X.npz", "arrays in, arrays out", cmd_run, 1, 1,
      O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(IN) | O(OUT_ARRAYS) | O(GRAD) | O(GRADIENT) | O(JVP) | O(COMPARE) | O(UNROLL)},
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,

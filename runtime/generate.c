@@ -97,7 +97,7 @@ static int by_weight(const void *a, const void *b) {
 static int32_t candidates(Generation *g) {
     int32_t n = 0;
     for (int32_t i = 0; i < g->v->n; i++)
-        if (i != g->v->padding && i != g->v->unknown) g->all[n++] = (Candidate){g->out[g->at + (size_t)i], i};
+        if (g->v->token[i] || g->v->unit == UNIT_BYTES) g->all[n++] = (Candidate){g->out[g->at + (size_t)i], i};
     return n;
 }
 
@@ -160,7 +160,7 @@ static bool read_prompt(Generation *g) {
     }
     int32_t start = g->v->unit == UNIT_WORDS ? -1 : vocabulary_id(g->v, "\n", 1);
     for (int32_t i = 0; start < 0 && i < g->v->n; i++)
-        if (i != g->v->padding && i != g->v->unknown) start = i;
+        if (g->v->token[i] || g->v->unit == UNIT_BYTES) start = i;
     if (start < 0) return refuse(g, "its vocabulary is empty", NULL);
     return (any || step(g, start)) && put(g, begin, (size_t)(end - begin));
 }
@@ -182,6 +182,8 @@ static bool generate(void *arg) {
 
 bool generate_text(Model *m, const rondo_generate_options *o, bool *stopped) {
     Generation g = {.m = m, .o = o};
+    if (data_setting(m, "teacher")) return decode_text(m, o, stopped);
+    if (o->beam > 1) return refuse(&g, "a beam is for models with the data key `teacher`, which turn one text into another", NULL);
     if (!o->write || o->length < 0 || !(o->temperature >= 0) || o->top_k < 0 || !(o->top_p > 0)) {
         diag_error(m->ctx, 556, NOWHERE,
                    "generate: a function that writes is needed, length, temperature and top_k of at least 0, top_p above 0");

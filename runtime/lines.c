@@ -99,6 +99,7 @@ bool read_rows(Records *r, const Csv *csv) {
     const ModelDesc *d = r->m->desc;
     VEC_U32 *column = NEW_N(r->a, VEC_U32, r->nstore + 1);
     for (uint32_t k = 0; k < r->nstore; k++) {
+        if (r->store[k].teacher) continue;
         bool target = k >= d->input.n, only = (target ? d->target.n : d->input.n) == 1;
         const Setting *key = only ? data_setting(r->m, target ? "target_column" : "column") : NULL;
         if (!columns_of(r, csv, &r->store[k], key, &column[k])) return false;
@@ -114,7 +115,7 @@ bool read_rows(Records *r, const Csv *csv) {
         r->line = csv->line[i];
         records_add(r);
         for (uint32_t k = 0; k < r->nstore; k++)
-            if (!add_cells(r, csv, i, &r->store[k], &column[k])) return false;
+            if (!r->store[k].teacher && !add_cells(r, csv, i, &r->store[k], &column[k])) return false;
     }
     return true;
 }

@@ -1,6 +1,7 @@
 /* made: data that are drawn, for trying a model out: made = uniform(100, steps = 10, seed = 1) gives every input and then every target
    numbers from 0 to 1. They are those of the Mersenne Twister MT19937 (Matsumoto, Nishimura 1998) with 53 bits each, so that
-   numpy.random.seed(1) and rand(100, 10), rand(100, 1) draw the same. */
+   numpy.random.seed(1) and rand(100, 10), rand(100, 1) draw the same. made = dates(1000, seed = 1) gives days of 1800 to 2199 in figures,
+   in one of three orders, and in words: "2.5.1987" and "second of May 1987". */
 #include <string.h>
 
 #include "runtime/records.h"
@@ -45,10 +46,12 @@ typedef struct {
     int64_t n, steps, seed;
 } Made;
 
+static bool made_dates(Model *m, const Setting *s) { return strcmp(name_str(m->ctx, s->name), "dates") == 0; }
+
 static bool read_made(Model *m, const Setting *s, Made *out) {
     static const char *const names[] = {"examples", "steps", "seed"};
     int64_t *const value[] = {&out->n, &out->steps, &out->seed};
-    bool ok = s->kind == SET_CALL && strcmp(name_str(m->ctx, s->name), "uniform") == 0;
+    bool ok = s->kind == SET_CALL && (strcmp(name_str(m->ctx, s->name), "uniform") == 0 || made_dates(m, s));
     *out = (Made){0};
     for (uint32_t i = 0; ok && i < s->n; i++) {
         uint32_t k = i;
@@ -59,7 +62,7 @@ static bool read_made(Model *m, const Setting *s, Made *out) {
         if (ok) *value[k] = (int64_t)s->item[i].number;
     }
     if (ok && out->n > 0) return true;
-    diag_error(m->ctx, 552, s->span, "data: made is uniform(examples, steps = .., seed = ..), whole numbers");
+    diag_error(m->ctx, 552, s->span, "data: made is uniform(examples, steps = .., seed = ..) or dates(examples, seed = ..), whole numbers");
     return false;
 }
 
@@ -80,10 +83,54 @@ static bool add_port(Model *m, Arena *a, const Made *k, const PortDesc *p, const
     return x != NULL;
 }
 
+/* ---- dates -------------------------------------------------------------------------------------------------------------- */
+
+static int below(Twister *t, int n) { return (int)(twister_uniform(t) * n); }
+
+static const char *in_figures(Arena *a, int form, int day, int month, int year) {
+    if (form == 0) return arena_printf(a, "%d-%02d-%02d", year, month, day);
+    return form == 1 ? arena_printf(a, "%d.%d.%d", day, month, year) : arena_printf(a, "%d/%d/%d", month, day, year);
+}
+
+static const char *in_words(Arena *a, int day, int month, int year) {
+    static const char *const months[] = {"January", "February", "March",     "April",   "May",      "June",
+                                         "July",    "August",   "September", "October", "November", "December"};
+    static const char *const ordinals[] = {"first",      "second",      "third",      "fourth",      "fifth",     "sixth",     "seventh",
+                                           "eighth",     "ninth",       "tenth",      "eleventh",    "twelfth",   "thirteenth", "fourteenth",
+                                           "fifteenth",  "sixteenth",   "seventeenth", "eighteenth", "nineteenth", "twentieth"};
+    const char *tens = day > 30 ? "thirty-" : day > 20 ? "twenty-" : "";
+    const char *last = day == 30 ? "thirtieth" : ordinals[(day > 20 ? day % 10 : day) - 1];
+    return arena_printf(a, "%s%s of %s %d", day == 30 ? "" : tens, last, months[month - 1], year);
+}
+
+static bool load_dates(Model *m, Arena *a, const Made *k, bool whole, Dataset *out) {
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    Records r;
+    Twister t;
+    twister_seed(&t, (uint32_t)k->seed);
+    records_make(&r, m, a, whole);
+    Store *y = records_target(&r), *x = &r.store[0];
+    if (!y || !x->port->vocab || !x->port->seq || x->teacher || !y->port->vocab || !y->port->seq) {
+        diag_error(m->ctx, 552, m->desc->span, "made = dates(..) fills a first input and a target `seq token[V]`");
+        return false;
+    }
+    r.path = "dates";
+    for (int64_t i = 0; i < k->n; i++) {
+        int form = below(&t, 3), month = below(&t, 12) + 1, day = below(&t, days[month - 1]) + 1, year = 1800 + below(&t, 400);
+        r.line = i + 1;
+        records_add(&r);
+        const char *figures = in_figures(a, form, day, month, year), *words = in_words(a, day, month, year);
+        record_text(&r, x, figures, strlen(figures));
+        record_text(&r, y, words, strlen(words));
+    }
+    return records_finish(&r, out);
+}
+
 bool made_load(Model *m, Arena *a, bool whole, Dataset *out) {
     Made k;
     Twister t;
     if (!read_made(m, data_setting(m, "made"), &k)) return false;
+    if (made_dates(m, data_setting(m, "made"))) return load_dates(m, a, &k, whole, out);
     *out = (Dataset){.n = k.n, .train = k.n};
     twister_seed(&t, (uint32_t)k.seed);
     for (uint32_t i = 0; i < m->desc->input.n; i++)

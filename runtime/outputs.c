@@ -121,7 +121,8 @@ bool data_text(Model *m, Arena *a, const char *text, Arrays *out) {
 const char *data_token(const Model *m, Arena *a, int64_t id) {
     const Vocabulary *v = m->fitted ? m->fitted->vocabulary : NULL;
     if (!v || id < 0 || id >= v->n) return NULL;
-    if (id == v->padding || id == v->unknown) return id == v->padding ? "" : "?";
+    if (id == v->padding || id == v->end) return "";
+    if (id == v->unknown) return "?";
     if (v->unit == UNIT_BYTES) return arena_printf(a, "%c", id > ' ' && id < 127 ? (char)id : '.');
     return v->token[id];
 }

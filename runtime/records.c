@@ -7,12 +7,29 @@
 /* ---- stores ------------------------------------------------------------------------------------------------------------- */
 
 static void make_store(Records *r, const PortDesc *p, const char *prefix, bool target) {
+    const Setting *teacher = data_setting(r->m, "teacher");
     Store *s = &r->store[r->nstore++];
     bool whole = p->dtype == DT_B || p->vocab;
     *s = (Store){.port = p, .name = arena_printf(r->a, "%s%s", prefix, name_str(r->m->ctx, p->name)), .per = 1};
     for (int k = 0; k < p->rank; k++) s->per *= p->dim[k];
     s->type = p->vocab ? RONDO_I32 : p->dtype == DT_B ? RONDO_U8 : r->m->f64 ? RONDO_F64 : RONDO_F32;
     s->classes = target && whole && !p->seq;
+    s->teacher = !target && teacher && teacher->name == p->name;
+}
+
+/* The target that the input `teacher` repeats one step late; NULL: there is no such input. *ok false with a diagnostic. */
+static Store *taught(Records *r, Store **input, bool *ok) {
+    const Setting *key = data_setting(r->m, "teacher");
+    Store *y = records_target(r);
+    *input = NULL;
+    *ok = true;
+    for (uint32_t k = 0; k < r->m->desc->input.n; k++)
+        if (r->store[k].teacher) *input = &r->store[k];
+    if (!key) return NULL;
+    if (*input && y && (*input)->port->seq && (*input)->port->axis == y->port->axis && y->port->vocab && (*input)->port->vocab == y->port->vocab) return y;
+    diag_error(r->m->ctx, 552, key->span, "data: teacher names an input `seq token[V]` along the axis of the target, which it holds one step late");
+    *ok = false;
+    return NULL;
 }
 
 void records_make(Records *r, Model *m, Arena *a, bool whole) {
@@ -236,16 +253,29 @@ static bool each_token(Records *r, const Store *s, uint32_t i, const TextOptions
     return true;
 }
 
-static bool encode(Records *r, Store *s, const TextOptions *o, const Vocabulary *v, int64_t most) {
+/* The tokens of a text; of one that is written token by token, up to its end. */
+static bool encode(Records *r, Store *s, const TextOptions *o, const Vocabulary *v, int64_t most, bool ends) {
     for (uint32_t i = 0; i < s->string.n; i++) {
         size_t before = s->n;
         if (!each_token(r, s, i, o, NULL, v, most, s)) return false;
+        if (ends) record_number(r, s, v->end);
         if (s->n == before) { /* an empty text: one step of nothing known */
             at_record(r, i);
             if (v->unknown < 0) return records_bad(r, 620, 0, "an empty text");
             record_number(r, s, v->unknown);
         }
         if (!record_steps(r, s, (int64_t)(s->n - before))) return false;
+    }
+    return true;
+}
+
+/* What was written before each step of y: nothing, which the end of a text stands for, then y's own tokens. */
+static bool teach(Records *r, Store *x, const Store *y, const Vocabulary *v) {
+    const int32_t *id = (const int32_t *)y->data;
+    for (uint32_t i = 0; i < y->steps.n; i++) {
+        at_record(r, i);
+        for (int64_t t = 0; t < y->steps.at[i]; t++) record_number(r, x, t ? id[y->start.at[i] + t - 1] : v->end);
+        if (!record_steps(r, x, y->steps.at[i])) return false;
     }
     return true;
 }
@@ -258,6 +288,9 @@ static bool encode_texts(Records *r, const uint8_t *part) {
     int32_t size = 0;
     if (!text_options(r->m, UNIT_WORDS, &o) || !data_whole(r->m, "max_length", 0, 0, 1e9, &most)) return false;
     Counter *c = counter_make(r->a, &o);
+    bool ok;
+    Store *x, *y = taught(r, &x, &ok);
+    if (!ok) return false;
     for (uint32_t k = 0; k < r->nstore; k++) {
         Store *s = &r->store[k];
         if (!s->text) continue;
@@ -270,9 +303,13 @@ static bool encode_texts(Records *r, const uint8_t *part) {
             if (part[i] == 0 && !each_token(r, s, i, &o, c, NULL, 0, NULL)) return false;
     }
     if (!size || !text_fit(r->m, &o, c, size)) return !size;
+    if (y && f->vocabulary->end < 0) {
+        diag_error(r->m->ctx, 552, y->port->span, "the vocabulary of the weights has no end of a text, which `teacher` needs");
+        return false;
+    }
     for (uint32_t k = 0; k < r->nstore; k++)
-        if (r->store[k].text && !encode(r, &r->store[k], &o, f->vocabulary, most)) return false;
-    return true;
+        if (r->store[k].text && !encode(r, &r->store[k], &o, f->vocabulary, most, &r->store[k] == y)) return false;
+    return !y || teach(r, x, y, f->vocabulary);
 }
 
 /* ---- laying out --------------------------------------------------------------------------------------------------------- */

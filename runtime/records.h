@@ -47,6 +47,7 @@ typedef struct {
     const PortDesc *port;
     const char *name;   /* "input/x" */
     bool text, classes; /* tokens of a text; names of classes */
+    bool teacher;       /* the input of the key `teacher`: it is no column, but the target one step late */
     rondo_type type;
     int64_t per; /* numbers of one step */
     char *data;
@@ -99,6 +100,7 @@ typedef struct {
 } Wav;
 bool wav_parse(Ctx *ctx, Arena *a, const char *path, const char *data, size_t n, Wav *out);
 
+bool decode_text(Model *m, const rondo_generate_options *o, bool *stopped); /* rondo_generate of a model with the key `teacher` */
 bool text_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 bool made_load(Model *m, Arena *a, bool whole, Dataset *out);
 bool split_arrays(Model *m, Dataset *d); /* in their order */

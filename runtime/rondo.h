@@ -259,11 +259,14 @@ typedef struct {
     uint64_t seed; /* the same seed writes the same text */
     int (*write)(void *arg, const char *text, size_t n); /* called with each piece; nonzero stops */
     void *write_arg;
+    int64_t beam; /* of a model that turns the prompt into another text: how many texts are followed at once; 1 (or 0): one */
 } rondo_generate_options;
-#define RONDO_GENERATE_OPTIONS_INIT {sizeof(rondo_generate_options), NULL, 200, 1, 0, 1, 0, NULL, NULL}
+#define RONDO_GENERATE_OPTIONS_INIT {sizeof(rondo_generate_options), NULL, 200, 1, 0, 1, 0, NULL, NULL, 1}
 
 /* Text of a language model: one input `seq token[V]`, an output of V scores (logits; named so, or the only one), weights that were
-   trained on a text and hold its vocabulary. Refused (RONDO_BAD_INPUT) where the model cannot run step by step. */
+   trained on a text and hold its vocabulary. Refused (RONDO_BAD_INPUT) where the model cannot run step by step. A model with the data key
+   `teacher` turns the prompt, its other input, into the likeliest text that the beam finds, up to its end or `length` tokens; nothing is
+   drawn. */
 RONDO_API rondo_status rondo_generate(rondo_model *m, const rondo_generate_options *o);
 
 /* ---- emitting --------------------------------------------------------------------------------------------------------- */

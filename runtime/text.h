@@ -12,17 +12,18 @@ enum { TOKEN_MAX = 1000 }; /* bytes of a word */
 typedef struct {
     Unit unit;
     bool lower;
-    int32_t padding, unknown; /* ids; -1: none */
-    int32_t n;                /* ids that mean something */
-    const char **token;       /* [n]; NULL for padding and unknown */
+    int32_t padding, unknown, end; /* ids; -1: none. end: behind (and before) a text that is written token by token */
+    int32_t n;                     /* ids that mean something */
+    const char **token;            /* [n]; NULL for padding, unknown and end */
     uint32_t *slot, nslot;    /* hash table: id + 1 */
 } Vocabulary;
 
 typedef struct {
     Unit unit;
-    bool lower, padding, unknown;
+    bool lower, padding, unknown, end;
 } TextOptions;
-/* The keys unit, lower_case, padding, unknown; `unit`: where none is written. */
+uint32_t reserved_ids(const TextOptions *o);
+/* The keys unit, lower_case, padding, unknown, teacher; `unit`: where none is written. */
 bool text_options(Model *m, Unit unit, TextOptions *o);
 
 /* Bytes of the character at p (n > 0 bytes left): 1 to 4, 0 where it is not UTF-8. */

@@ -7,7 +7,7 @@
 
 bool text_fit(Model *m, const TextOptions *o, const Counter *c, int32_t size) {
     Fitted *f = fitted(m);
-    uint32_t reserved = (uint32_t)o->padding + (uint32_t)o->unknown;
+    uint32_t reserved = reserved_ids(o);
     if (!f->vocabulary && o->unit == UNIT_BYTES) f->vocabulary = vocabulary_bytes(&m->arena, o);
     if (!f->vocabulary && !o->unknown && counter_size(c) + reserved > (uint32_t)size) {
         diag_error(m->ctx, 552, m->desc->data.span, "the text has %u different %s, and token[%d] room for %u", counter_size(c),

@@ -29,12 +29,14 @@ bool text_options(Model *m, Unit unit, TextOptions *o) {
         return false;
     }
     *o = (TextOptions){(Unit)found, data_bool(m, "lower_case"), data_bool(m, "padding"),
-                       unknown ? unknown->number != 0 : found == UNIT_WORDS};
-    if (o->unit != UNIT_BYTES || (!o->padding && !o->unknown)) return true;
+                       unknown ? unknown->number != 0 : found == UNIT_WORDS, data_setting(m, "teacher") != NULL};
+    if (o->unit != UNIT_BYTES || !reserved_ids(o)) return true;
     diag_error(m->ctx, 552, m->desc->data.span,
-               "data: bytes are their own ids, 0 to 255: there is none for padding or the unknown");
+               "data: bytes are their own ids, 0 to 255: there is none for padding, the unknown or a text's end");
     return false;
 }
+
+uint32_t reserved_ids(const TextOptions *o) { return (uint32_t)o->padding + (uint32_t)o->unknown + (uint32_t)o->end; }
 
 /* ---- counting ----------------------------------------------------------------------------------------------------------- */
 
@@ -93,12 +95,13 @@ static int by_text(const void *a, const void *b) {
 
 static Vocabulary *empty(Arena *a, const TextOptions *o, uint32_t most) {
     Vocabulary *v = NEW(a, Vocabulary);
-    *v = (Vocabulary){.unit = o->unit, .lower = o->lower, .padding = -1, .unknown = -1};
-    v->token = NEW_N(a, const char *, most + 3);
+    *v = (Vocabulary){.unit = o->unit, .lower = o->lower, .padding = -1, .unknown = -1, .end = -1};
+    v->token = NEW_N(a, const char *, most + 4);
     for (v->nslot = 64; v->nslot < 4 * most;) v->nslot *= 2;
     v->slot = NEW_N(a, uint32_t, v->nslot);
     if (o->padding) v->padding = v->n++;
     if (o->unknown) v->unknown = v->n++;
+    if (o->end) v->end = v->n++;
     return v;
 }
 
@@ -113,7 +116,7 @@ static bool enter(Vocabulary *v, const char *text) {
 }
 
 Vocabulary *vocabulary_make(Arena *a, const TextOptions *o, const Counter *c, int32_t size) {
-    uint32_t reserved = (uint32_t)o->padding + (uint32_t)o->unknown, n = c->token.n;
+    uint32_t reserved = reserved_ids(o), n = c->token.n;
     Counted *all = NEW_N(a, Counted, n + 1);
     if (n) memcpy(all, c->token.at, n * sizeof *all);
     qsort(all, n, sizeof *all, more_frequent);
@@ -180,11 +183,11 @@ const char *unescape_token(Arena *a, const char *p, size_t n) {
 
 static const char *const unit_letter = "bcw";
 
-/* "w lower padding unknown : the of and" */
+/* "w lower padding unknown end : the of and" */
 const char *vocabulary_text(Arena *a, const Vocabulary *v) {
     Str s = str_make(a);
-    str_printf(&s, "%c%s%s%s :", unit_letter[v->unit], v->lower ? " lower" : "", v->padding >= 0 ? " padding" : "",
-               v->unknown >= 0 ? " unknown" : "");
+    str_printf(&s, "%c%s%s%s%s :", unit_letter[v->unit], v->lower ? " lower" : "", v->padding >= 0 ? " padding" : "",
+               v->unknown >= 0 ? " unknown" : "", v->end >= 0 ? " end" : "");
     for (int32_t i = 0; v->unit != UNIT_BYTES && i < v->n; i++)
         if (v->token[i]) str_printf(&s, " %s", escape_token(a, v->token[i], strlen(v->token[i])));
     return s.at;
@@ -208,6 +211,8 @@ Vocabulary *vocabulary_parse(Arena *a, const char *p) {
             o.padding = true;
         else if (n == 7 && !strncmp(p, "unknown", n))
             o.unknown = true;
+        else if (n == 3 && !strncmp(p, "end", n))
+            o.end = true;
         else
             return NULL;
     }
