@@ -130,18 +130,23 @@ static void put_about(Str *s, const char *about, size_t room) {
 }
 
 CliExit cmd_list(Cli *c) {
-    enum { HEAD = 40, WIDTH = 128 };
+    enum { HEAD = 52, HEAD_MOST = 60, WIDTH = 128 }; /* columns */
     Library l;
     if (!read_library(c, &l)) return CLI_INPUT;
     Str s = str_make(l.a);
     for (uint32_t f = 0; f < l.file.n; f++) {
-        str_printf(&s, "%s%s: %s\n", f ? "\n" : "", l.file.at[f], l.summary.at[f]);
+        str_printf(&s, "%s%s: ", f ? "\n" : "", l.file.at[f]);
+        put_about(&s, l.summary.at[f], WIDTH - strlen(l.file.at[f]));
+        str_putc(&s, '\n');
         for (uint32_t i = 0; i < l.entry.n; i++) {
             const Item *e = &l.entry.at[i];
             if (e->file != l.file.at[f]) continue;
             size_t at = s.n;
-            str_printf(&s, "  %-9s %-*s ", e->kind, HEAD, e->head);
-            if (s.n - at < WIDTH - 20) put_about(&s, e->about, WIDTH - (s.n - at));
+            str_printf(&s, "  %-9s ", e->kind);
+            put_about(&s, e->head, HEAD_MOST);
+            while (s.n - at < HEAD) str_putc(&s, ' ');
+            str_putc(&s, ' ');
+            put_about(&s, e->about, WIDTH - (s.n - at));
             while (s.at[s.n - 1] == ' ') s.n--;
             str_putc(&s, '\n');
         }
