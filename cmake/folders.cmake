@@ -1,11 +1,11 @@
 # rondo_folder(NAME dependencies..): NAME/*.c as the static library rondo_NAME, linked with its dependencies.
 # rondo_unit(NAME dependencies..): tests/unit/NAME.c as a program, run by CTest under that name from the source root.
 
-# codegen/llvm_*.c, frontend/clang_*.c and import/pb_*.c alone include llvm-c/, clang-c/ and protobuf-c/; they are shared objects
+# codegen/llvm_*.c, frontend/clang_*.c, runtime/zip_*.c and import/pb_*.c alone include llvm-c/, clang-c/, zip.h and protobuf-c/; they are shared objects
 # opened at run time.
 function(rondo_folder name)
   file(GLOB src CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.c)
-  list(FILTER src EXCLUDE REGEX "/(codegen/llvm|frontend/clang|import/pb)_[^/]*\\.c$")
+  list(FILTER src EXCLUDE REGEX "/(codegen/llvm|frontend/clang|runtime/zip|import/pb)_[^/]*\\.c$")
   if(NOT src)
     file(WRITE ${CMAKE_BINARY_DIR}/empty_${name}.c "typedef int rondo_empty_${name};\n")
     set(src ${CMAKE_BINARY_DIR}/empty_${name}.c)

@@ -4,9 +4,9 @@
 
 #include <ctype.h>
 #include <string.h>
-#include <zip.h>
 
 #include "import/hdf5.h"
+#include "runtime/archive.h"
 
 enum { MEMBER_MAX = 1 << 30, PIECE = 1 << 20 };
 
@@ -22,8 +22,8 @@ typedef struct {
     Ctx *ctx;
     Arena *a;
     const char *what;
-    zip_t *z;
-    zip_file_t *f;
+    const ArchivePlugin *zip;
+    void *z, *f;
     Saved *out;
 } Archive;
 
@@ -32,11 +32,12 @@ static bool member(Archive *r, const char *name, bool needed, char **data, size_
     size_t cap = PIECE, got = 0;
     *data = NULL;
     *n = 0;
-    if (zip_name_locate(r->z, name, 0) < 0) return !needed || import_bad(r->ctx, r->what, "the archive has no %s", name);
-    r->f = zip_fopen(r->z, name, 0);
+    int64_t at = r->zip->find(r->z, name);
+    if (at < 0) return !needed || import_bad(r->ctx, r->what, "the archive has no %s", name);
+    r->f = r->zip->unpack(r->z, at);
     if (!r->f) return import_bad(r->ctx, r->what, "%s in the archive cannot be unpacked", name);
     char *p = arena_alloc(r->a, cap + 1);
-    for (zip_int64_t k; (k = zip_fread(r->f, p + got, cap - got)) != 0;) {
+    for (int64_t k; (k = r->zip->read(r->f, p + got, cap - got)) != 0;) {
         if (k < 0) return import_bad(r->ctx, r->what, "%s in the archive is damaged", name);
         got += (size_t)k;
         if (got < cap) continue;
@@ -44,7 +45,7 @@ static bool member(Archive *r, const char *name, bool needed, char **data, size_
         p = arena_grow(r->a, p, cap + 1, 2 * cap + 1);
         cap *= 2;
     }
-    zip_fclose(r->f);
+    r->zip->end(r->f);
     r->f = NULL;
     p[got] = 0;
     *data = p;
@@ -67,18 +68,11 @@ static bool read_members(Archive *r) {
 }
 
 static bool read_archive(Ctx *ctx, Arena *a, const char *what, const void *data, size_t n, Saved *out) {
-    zip_error_t why;
-    zip_error_init(&why);
-    zip_source_t *src = zip_source_buffer_create(data, n, 0, &why);
-    Archive r = {.ctx = ctx, .a = a, .what = what, .out = out};
-    r.z = src ? zip_open_from_source(src, ZIP_RDONLY | ZIP_CHECKCONS, &why) : NULL;
-    if (!r.z) {
-        import_bad(ctx, what, "is no sound .keras archive: %s", zip_error_strerror(&why));
-        if (src) zip_source_free(src);
-        zip_error_fini(&why);
-        return false;
-    }
-    zip_error_fini(&why);
+    char why[128] = "";
+    Archive r = {.ctx = ctx, .a = a, .what = what, .zip = archive_plugin(ctx), .out = out};
+    if (!r.zip) return false;
+    r.z = r.zip->open(data, n, why);
+    if (!r.z) return import_bad(ctx, what, "is no sound .keras archive: %s", why);
     CtxFrame frame;
     Archive *volatile keep = NEW(a, Archive); /* what has to be closed when memory runs out */
     *keep = r;
@@ -87,8 +81,8 @@ static bool read_archive(Ctx *ctx, Arena *a, const char *what, const void *data,
         ok = read_members(keep);
         CTX_END(ctx);
     }
-    if (keep->f) zip_fclose(keep->f);
-    zip_discard(keep->z);
+    if (keep->f) r.zip->end(keep->f);
+    r.zip->close(keep->z);
     if (ok < 0) ctx_out_of_memory(ctx);
     return ok;
 }

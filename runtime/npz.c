@@ -1,9 +1,9 @@
-/* npz: NumPy's arrays. .npy as numpy.lib.format documents it (versions 1 to 3); .npz is a zip of them, through libzip.
+/* npz: NumPy's arrays. .npy as numpy.lib.format documents it (versions 1 to 3); .npz is a zip of them (archive.h).
    Sizes are checked against what the file really holds before anything large is allocated: an entry is read in pieces that
    grow, so an archive that lies about its size fails early. */
 #include <string.h>
-#include <zip.h>
 
+#include "runtime/archive.h"
 #include "runtime/internal.h"
 
 enum { PIECE = 1 << 20 };
@@ -179,11 +179,11 @@ static bool zip_bad(Ctx *ctx, const char *path, const char *why) {
 }
 
 /* Reads an entry to its end in growing pieces, at most `size` bytes. */
-static bool read_entry(Ctx *ctx, Arena *tmp, const char *what, zip_file_t *f, uint64_t size, char **data, size_t *n) {
+static bool read_entry(Ctx *ctx, Arena *tmp, const char *what, const ArchivePlugin *zip, void *f, uint64_t size, char **data, size_t *n) {
     size_t cap = size < PIECE ? (size_t)size + 1 : PIECE, got = 0;
     char *p = arena_alloc(tmp, cap);
     for (;;) {
-        zip_int64_t k = zip_fread(f, p + got, cap - got);
+        int64_t k = zip->read(f, p + got, cap - got);
         if (k < 0) return zip_bad(ctx, what, "is damaged: it cannot be unpacked");
         if (k == 0) break;
         got += (size_t)k;
@@ -204,8 +204,8 @@ typedef struct {
     Ctx *ctx;
     Arena *a, tmp;
     const char *path, *what;
-    zip_t *z;
-    zip_file_t *f;
+    const ArchivePlugin *zip;
+    void *z, *f;
     uint64_t size;
     Array x;
     Arrays *out;
@@ -215,26 +215,24 @@ static bool unpack(void *arg) {
     Archive *r = arg;
     char *data = NULL;
     size_t n = 0;
-    return read_entry(r->ctx, &r->tmp, r->what, r->f, r->size, &data, &n) && npy_parse(r->ctx, r->a, r->what, data, n, &r->x);
+    return read_entry(r->ctx, &r->tmp, r->what, r->zip, r->f, r->size, &data, &n) && npy_parse(r->ctx, r->a, r->what, data, n, &r->x);
 }
 
-static bool read_member(Archive *r, zip_uint64_t i) {
-    zip_stat_t st;
-    zip_stat_init(&st);
-    if (zip_stat_index(r->z, i, 0, &st) || !(st.valid & ZIP_STAT_NAME) || !(st.valid & ZIP_STAT_SIZE))
+static bool read_member(Archive *r, int64_t i) {
+    const char *file;
+    if (!r->zip->entry(r->z, i, &file, &r->size))
         return zip_bad(r->ctx, r->path, "an entry of the archive cannot be read");
-    size_t len = strlen(st.name);
-    if (len < 4 || strcmp(st.name + len - 4, ".npy") != 0) return true;
-    char *name = arena_strndup(r->a, st.name, len - 4);
+    size_t len = strlen(file);
+    if (len < 4 || strcmp(file + len - 4, ".npy") != 0) return true;
+    char *name = arena_strndup(r->a, file, len - 4);
     r->what = arena_printf(r->a, "%s: array '%s'", r->path, name);
     if (arrays_find(r->out, name)) return zip_bad(r->ctx, r->what, "occurs twice");
-    if (st.size > (uint64_t)DEFAULT_MEMORY_LIMIT) return zip_bad(r->ctx, r->what, "is larger than 16 GiB");
-    r->size = st.size;
-    r->f = zip_fopen_index(r->z, i, 0);
+    if (r->size > (uint64_t)DEFAULT_MEMORY_LIMIT) return zip_bad(r->ctx, r->what, "is larger than 16 GiB");
+    r->f = r->zip->unpack(r->z, i);
     if (!r->f) return zip_bad(r->ctx, r->what, "cannot be unpacked");
     r->tmp = arena_make(r->ctx);
     int got = guard_call(r->ctx, unpack, r);
-    zip_fclose(r->f);
+    r->zip->end(r->f);
     arena_free(&r->tmp);
     if (got < 0) ctx_out_of_memory(r->ctx);
     if (!got) return false;
@@ -245,28 +243,25 @@ static bool read_member(Archive *r, zip_uint64_t i) {
 
 static bool read_members(void *arg) {
     Archive *r = arg;
-    zip_int64_t count = zip_get_num_entries(r->z, 0);
-    for (zip_int64_t i = 0; i < count; i++)
-        if (!read_member(r, (zip_uint64_t)i)) return false;
+    int64_t count = r->zip->count(r->z);
+    for (int64_t i = 0; i < count; i++)
+        if (!read_member(r, i)) return false;
     return true;
 }
 
 static bool read_zip(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, Arrays *out) {
     if (n == 0) return zip_bad(ctx, path, "is empty"); /* to libzip that is an archive */
-    zip_error_t why;
-    zip_error_init(&why);
-    zip_source_t *src = zip_source_buffer_create(text, n, 0, &why);
-    zip_t *z = src ? zip_open_from_source(src, ZIP_RDONLY | ZIP_CHECKCONS, &why) : NULL;
+    char why[128] = "";
+    const ArchivePlugin *zip = archive_plugin(ctx);
+    if (!zip) return false;
+    void *z = zip->open(text, n, why);
     if (!z) {
-        diag_error(ctx, 603, NOWHERE, "%s is no sound .npz archive: %s", path, zip_error_strerror(&why));
-        if (src) zip_source_free(src);
-        zip_error_fini(&why);
+        diag_error(ctx, 603, NOWHERE, "%s is no sound .npz archive: %s", path, why);
         return false;
     }
-    zip_error_fini(&why);
-    Archive r = {.ctx = ctx, .a = a, .path = path, .z = z, .out = out};
+    Archive r = {.ctx = ctx, .a = a, .path = path, .zip = zip, .z = z, .out = out};
     int got = guard_call(ctx, read_members, &r);
-    zip_discard(z);
+    zip->close(z);
     if (got < 0) ctx_out_of_memory(ctx);
     return got;
 }
@@ -329,75 +324,39 @@ static char *npy_pack(Arena *a, const Array *x, size_t *n) {
     return p;
 }
 
-static bool add_member(Ctx *ctx, Arena *tmp, zip_t *z, const Array *x) {
-    size_t n;
-    char *p = npy_pack(tmp, x, &n);
-    zip_source_t *src = zip_source_buffer(z, p, n, 0);
-    zip_int64_t i = src ? zip_file_add(z, arena_printf(tmp, "%s.npy", x->name), src, ZIP_FL_ENC_UTF_8) : -1;
-    if (i < 0) {
-        if (src) zip_source_free(src);
-        diag_error(ctx, 603, NOWHERE, "the array '%s' cannot be put into an archive: %s", x->name, zip_strerror(z));
-        return false;
-    }
-    zip_set_file_compression(z, (zip_uint64_t)i, ZIP_CM_STORE, 0);
-    zip_file_set_dostime(z, (zip_uint64_t)i, 0, 0x21, 0); /* 1980-01-01: the same bytes for the same arrays */
-    return true;
-}
-
-/* Closes the archive and takes its bytes out of the source. */
-static bool finish(Ctx *ctx, Arena *tmp, zip_t *z, zip_source_t *src, char **data, size_t *n) {
-    zip_stat_t st;
-    zip_stat_init(&st);
-    if (zip_close(z)) {
-        zip_discard(z);
-        return zip_bad(ctx, "the archive", "cannot be made");
-    }
-    if (zip_source_open(src)) return zip_bad(ctx, "the archive", "cannot be made");
-    bool ok = zip_source_stat(src, &st) == 0 && st.valid & ZIP_STAT_SIZE;
-    if (ok) {
-        *n = (size_t)st.size;
-        *data = arena_alloc(tmp, *n + 1);
-        ok = zip_source_read(src, *data, st.size) == (zip_int64_t)st.size;
-    }
-    zip_source_close(src);
-    return ok || zip_bad(ctx, "the archive", "cannot be made");
-}
-
 typedef struct {
     Ctx *ctx;
     Arena tmp;
     const char *path;
     const Arrays *s;
-    zip_t *z;
-    zip_source_t *src;
+    const ArchivePlugin *zip;
+    void *z;
 } Output;
 
 static bool write_all(void *arg) {
     Output *w = arg;
-    char *data = NULL;
-    size_t n = 0;
-    for (uint32_t i = 0; i < w->s->array.n; i++)
-        if (!add_member(w->ctx, &w->tmp, w->z, &w->s->array.at[i])) return false;
-    zip_t *z = w->z;
-    w->z = NULL;
-    return finish(w->ctx, &w->tmp, z, w->src, &data, &n) && file_write(w->ctx, w->path, data, n);
+    size_t n;
+    for (uint32_t i = 0; i < w->s->array.n; i++) {
+        const Array *x = &w->s->array.at[i];
+        char *p = npy_pack(&w->tmp, x, &n);
+        if (!w->zip->add(w->z, arena_printf(&w->tmp, "%s.npy", x->name), p, n)) {
+            diag_error(w->ctx, 603, NOWHERE, "the array '%s' cannot be put into an archive", x->name);
+            return false;
+        }
+    }
+    if (!w->zip->pack(w->z, &n)) return zip_bad(w->ctx, "the archive", "cannot be made");
+    char *data = arena_alloc(&w->tmp, n + 1);
+    return w->zip->take(w->z, data, n) ? file_write(w->ctx, w->path, data, n) : zip_bad(w->ctx, "the archive", "cannot be made");
 }
 
 bool npz_write(Ctx *ctx, const char *path, const Arrays *s) {
-    zip_error_t why;
-    zip_error_init(&why);
-    Output w = {.ctx = ctx, .path = path, .s = s, .src = zip_source_buffer_create(NULL, 0, 0, &why)};
-    if (w.src) zip_source_keep(w.src);
-    w.z = w.src ? zip_open_from_source(w.src, ZIP_TRUNCATE, &why) : NULL;
-    zip_error_fini(&why);
-    if (!w.z) {
-        if (w.src) zip_source_free(w.src);
-        return zip_bad(ctx, path, "an archive cannot be made");
-    }
+    Output w = {.ctx = ctx, .path = path, .s = s, .zip = archive_plugin(ctx)};
+    if (!w.zip) return false;
+    w.z = w.zip->make();
+    if (!w.z) return zip_bad(ctx, path, "an archive cannot be made");
     w.tmp = arena_make(ctx);
     int got = guard_call(ctx, write_all, &w);
-    if (w.z) zip_discard(w.z);
-    zip_source_free(w.src);
+    w.zip->close(w.z);
     arena_free(&w.tmp);
     if (got < 0) ctx_out_of_memory(ctx);
     return got;

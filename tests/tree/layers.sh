@@ -26,6 +26,9 @@ bad=$(grep -rlE '#include.*(protobuf-c|pb-c\.h)' base ir frontend passes codegen
 bad=$(grep -rln 'clang-c/' base ir frontend passes codegen runtime cli | grep -vE '^frontend/clang_[a-z0-9_]*\.[ch]$' || true)
 [ -z "$bad" ] || fail "clang-c/ outside frontend/clang_*.c: $bad"
 
+bad=$(grep -rln '#include <zip\.h>' base ir frontend passes codegen runtime import cli | grep -vE '^runtime/zip_[a-z0-9_]*\.c$' || true)
+[ -z "$bad" ] || fail "zip.h outside runtime/zip_*.c: $bad"
+
 # (examples in comments may)
 uncomment() { awk '{ line = $0; while (1) {
     if (inside) { k = index(line, "*/"); if (!k) { line = ""; break } line = substr(line, k + 2); inside = 0 }
