@@ -43,5 +43,6 @@ while [ $n -lt "${KILLS:-2}" ]; do
         train -o part.safetensors --resume state >/dev/null
     else train -o part.safetensors >/dev/null; fi
     cmp part.safetensors whole.safetensors || { cp state "$BUILD/kill.state" 2>/dev/null || true; fail "kill $n, after $at s: other bits"; }
+    echo "kill $n after $at s"
 done
 echo "$n kills, $with of them after a checkpoint: the bits of the unbroken run of $took ms"
