@@ -4,9 +4,11 @@ cp -r "$SRC/examples" .
 cd "examples/$NAME"
 PATH=$(dirname "$RONDO"):$PATH
 export PATH
-if grep -q 'gnuplot' README.md && ! command -v gnuplot >/dev/null; then
-    echo "skipped: needs gnuplot"
-    exit 77
-fi
+for t in gnuplot arm-none-eabi-gcc qemu-system-arm; do
+    if grep -q "^    \\$ $t" README.md && ! command -v $t >/dev/null; then
+        echo "skipped: needs $t"
+        exit 77
+    fi
+done
 tour README.md
 [ "$n" -ge 4 ] || fail "only $n commands"

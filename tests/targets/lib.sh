@@ -37,7 +37,7 @@ cortex_m() { # NUMBER FPU BOARD
     FLAGS="-mcpu=cortex-m$1 -mthumb -mfloat-abi=hard -mfpu=$2"
     # 32-bit enums and the stack's note: the ways of clang and of newlib's own objects differ from gcc's; nothing here depends on them
     CLANG_FLAGS="-isystem /usr/lib/arm-none-eabi/include -fshort-enums"
-    LINK="--specs=rdimon.specs -nostartfiles -Wl,-z,noexecstack -T $SRC/tests/targets/mps2.ld $SRC/tests/targets/mps2.c"
+    LINK="--specs=rdimon.specs -nostartfiles -Wl,-z,noexecstack -T $SRC/examples/mps2/mps2.ld $SRC/examples/mps2/mps2.c"
     RUN="qemu-system-arm -M $3 -nographic -semihosting -kernel"
 }
 

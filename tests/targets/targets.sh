@@ -48,11 +48,10 @@ model wide[H = 9] {
 END_MODEL
 cells=$SRC/tests/models/cells.rondo
 model wide wide.rondo
-model sunspots "$SRC/examples/sunspots.rondo"
 for m in gru layernorm_lstm $(sed -n 's/^model \([a-z_0-9]*\).*/\1/p' "$cells"); do
     model "$m" "$cells" --model "$m"
 done
-for m in tiny online random_series char_lm word_lm; do model $m "$SRC/examples/$m.rondo"; done
+for m in tiny sunspots online random_series char_lm word_lm; do model $m "$SRC/examples/$m.rondo"; done
 
 passed=0 failed=0 k=$(echo "$TARGET" | cksum | cut -d ' ' -f 1) # so that the rows differ from target to target
 for m in $names; do
