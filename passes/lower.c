@@ -12,6 +12,8 @@
    relies on: legalize, place, fuse. */
 #include "passes/lower_int.h"
 
+#define COLUMN_WEIGHTS 131072 /* 512 KiB: some microseconds a step */
+
 static int64_t features_of(int rank, const int32_t *dim)
 {
     int64_t n = 1;
@@ -188,6 +190,11 @@ static void begin_entry(Low *L, const char *name)
         L->bhi = B;
         return;
     }
+    if (L->columns && !L->prepare) {
+        L->blo = lb_op(b, LOP_IMUL, B, lb_op(b, LOP_IMIN, tid, one, 0, 0), 0, 0);
+        L->bhi = B;
+        return;
+    }
     LV nt = lb_op(b, LOP_NT, 0, 0, 0, 0);
     L->blo = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, B, tid, 0, 0), nt, 0, 0);
     L->bhi = lb_op(b, LOP_IDIV, lb_op(b, LOP_IMUL, B, lb_op(b, LOP_IADD, tid, one, 0, 0), 0, 0), nt, 0, 0);
@@ -217,6 +224,37 @@ static bool needs_one_thread(const Module *m, uint32_t bx, Str *explain)
             return true;
         }
     return false;
+}
+
+/* Floats of the matrices that a step multiplies by, of the scan that has most. */
+static int64_t step_weights(const Module *m)
+{
+    int64_t most = 0;
+    for (uint32_t k = 1; k < m->graph.n; k++) {
+        const Graph *g = m->graph.at[k];
+        int64_t sum = 0;
+        for (Ref r = 1; r < g->node.n; r++)
+            if (g->node.at[r].op == OP_DOT) {
+                DotInfo d;
+                GemmKind kind;
+                if (dot_is_gemm(g, r, &d, &kind) && kind == GEMM_ROWS)
+                    sum += node_features(&g->node.at[g->node.at[r].in[!d.swapped]]);
+            }
+        most = sum > most ? sum : most;
+    }
+    return most;
+}
+
+/* Too few rows for all threads, and matrices so large that a step waits for them longer than for two barriers: each thread
+   multiplies by its own columns. No bit depends on it. */
+static bool few_rows(const Low *L)
+{
+    bool few = L->o.threads > 1 && L->o.batch > 0 && L->o.batch < 3 * (int64_t)L->o.threads;
+    bool share = few && step_weights(L->m) >= COLUMN_WEIGHTS;
+    if (share && L->explain)
+        str_printf(L->explain, "threads: %lld row%s for %d of them: they share the columns of products\n", (long long)L->o.batch,
+                   L->o.batch == 1 ? "" : "s", L->o.threads);
+    return share;
 }
 
 /* Lifetimes of what lives across or beyond a loop cover the loop. */
@@ -355,6 +393,7 @@ LProgram *pass_lower_loops(Module *m, const PassOptions *o)
     }
     L->p->row_axis = L->bx;
     L->p->one_thread = L->serial = needs_one_thread(m, L->bx, L->explain);
+    L->columns = !L->serial && (L->o.share_columns || few_rows(L));
     bind_inputs(L);
     lower_entries(L);
     if (L->failed)

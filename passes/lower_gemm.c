@@ -220,31 +220,41 @@ static void panel_tiles(Product *q, LV lo, LV hi, LV j, int64_t n0, int64_t widt
     tile_rows(L, t, lo, hi);
 }
 
-/* Zigzag: odd steps of a scan walk the panels backwards, so that those read last are still in the near cache. */
-static LV zigzag(LowG *lg, LV j, int64_t panels)
+/* Zigzag: odd steps of a scan walk the panels lo .. hi backwards, so that those read last are still in the near cache. */
+static LV zigzag(LowG *lg, LV j, LV lo, LV hi)
 {
     LBuilder *b = &lg->L->b;
-    LV two = lb_iconst(b, 2), odd, last;
+    LV one = lb_iconst(b, 1), two = lb_iconst(b, 2), odd, last;
     if (!lg->body)
         return j;
     odd = lb_op(b, LOP_ISUB, lg->t, lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, lg->t, two, 0, 0), two, 0, 0), 0, 0);
-    last = lb_op(b, LOP_ISUB, lb_iconst(b, panels - 1), lb_op(b, LOP_IMUL, j, two, 0, 0), 0, 0);
+    last = lb_op(b, LOP_ISUB, lb_op(b, LOP_IADD, lo, lb_op(b, LOP_ISUB, hi, one, 0, 0), 0, 0), lb_op(b, LOP_IMUL, j, two, 0, 0), 0, 0);
     return lb_op(b, LOP_IADD, j, lb_op(b, LOP_IMUL, odd, last, 0, 0), 0, 0);
 }
 
+/* Panel by panel; where threads share columns, this thread's panels, and the last, narrower one by thread 0. */
 static void gemm_rows(Product *q, LV lo, LV hi)
 {
     Low *L = q->lg->L;
     LBuilder *b = &L->b;
     int64_t W = (int64_t)q->p.w * L->p->V;
+    bool share = L->columns && !L->serial;
+    LV first = lb_iconst(b, 0), end = lb_iconst(b, q->p.full);
+    if (share)
+        low_share(L, q->p.full, &first, &end);
     if (q->p.full) {
-        LV j = q->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, q->p.full), 1, false, 0, NULL, NULL);
-        panel_tiles(q, lo, hi, j ? zigzag(q->lg, j, q->p.full) : 0, 0, W, q->p.w, 0);
+        LV j = q->p.full == 1 && !share ? 0 : lb_for(b, first, end, 1, false, 0, NULL, NULL);
+        panel_tiles(q, lo, hi, j ? zigzag(q->lg, j, first, end) : 0, 0, W, q->p.w, 0);
         if (j)
             lb_end_for(b, 0, NULL, NULL);
     }
-    if (q->p.last)
-        panel_tiles(q, lo, hi, 0, q->p.full * W, q->p.width, q->p.last, q->p.tail);
+    if (!q->p.last)
+        return;
+    if (share)
+        lb_if_lt(b, lb_op(b, LOP_TID, 0, 0, 0, 0), lb_iconst(b, 1));
+    panel_tiles(q, lo, hi, 0, q->p.full * W, q->p.width, q->p.last, q->p.tail);
+    if (share)
+        lb_end_if(b);
 }
 
 /* The rows over `axes` follow each other in memory, from the one with all indices 0 on: one product over T * B rows instead
@@ -268,7 +278,7 @@ static void gemm_body(LowG *lg, void *arg)
     Product *q = arg;
     LBuilder *b = &lg->L->b;
     if (q->axes & AX(lg->L->bx))
-        gemm_rows(q, lg->L->blo, lg->L->bhi);
+        gemm_rows(q, lg->L->columns ? lb_iconst(b, 0) : lg->L->blo, lg->L->bhi);
     else
         gemm_rows(q, lb_iconst(b, 0), lb_iconst(b, 1));
 }
@@ -323,7 +333,7 @@ static void flat_gemm(Product *q)
     Low *L = q->lg->L;
     LBuilder *b = &L->b;
     LV one = lb_iconst(b, 1), zero = lb_iconst(b, 0), nt = lb_op(b, LOP_NT, 0, 0, 0, 0), B = lb_op(b, LOP_DIM, 0, 0, 0, L->bx);
-    LV many = lb_op(b, LOP_IMIN, lb_op(b, LOP_ISUB, nt, one, 0, 0), one, 0, 0); /* 0 or 1 */
+    LV many = L->columns ? zero : lb_op(b, LOP_IMIN, lb_op(b, LOP_ISUB, nt, one, 0, 0), one, 0, 0); /* 0 or 1 */
     LV steps = one, start = zero;
     for (uint32_t a = 1; a < L->m->naxis; a++)
         if (q->axes & AX(a) && a != L->bx) {

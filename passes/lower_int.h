@@ -136,6 +136,7 @@ typedef struct Low {
     LBuilder b;
     bool prepare; /* building the entry "prepare" */
     bool serial; /* thread 0 does everything: LProgram.one_thread */
+    bool columns; /* threads share the columns of products, thread 0 has all rows */
     uint32_t bx; /* the row axis: B, or ELEM in an optimizer */
     LV idx[MAX_AXES]; /* current index of each axis; 0: none */
     uint32_t chunk; /* 1 + axis cut into chunks around the current code; 0: none */

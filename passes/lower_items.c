@@ -623,7 +623,7 @@ void emit_stages(LowG *lg, Ref group)
         if (s->load != lg->load_phase || lg->ni[r].sunk || s->group != group)
             continue;
         bool rows = s->axes & AX(L->bx);
-        bool all = s->kind == STAGE_GRADIENT || (s->kind == STAGE_REDUCE && !rows) || (s->kind == STAGE_SCATTER && !rows);
+        bool all = s->kind == STAGE_GRADIENT || (s->kind == STAGE_REDUCE && !rows) || (s->kind == STAGE_SCATTER && !rows) || (s->kind == STAGE_PRODUCT && L->columns);
         bool one = !rows && !all && s->kind != STAGE_SCAN && !L->serial;
         L->pos++;
         if (all || one)

@@ -79,11 +79,21 @@ LowerOptions exec_lower_options(const ExecOptions *o, const Module *m) {
                           .watch = o->passes};
 }
 
+static bool take_pool(Exec *e) {
+    int threads = e->opt.engine == EXEC_EVAL ? 1 : e->opt.threads > 0 ? e->opt.threads : 1;
+    e->pool = e->opt.pool;
+    if (e->pool) return true;
+    e->pool = pool_make(e->ctx, threads);
+    e->own_pool = true;
+    return e->pool != NULL;
+}
+
 static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
     const ExecOptions *o = &e->opt;
     Plan *k = &e->plan[e->nplan];
     LowerOptions lo = exec_lower_options(o, e->m);
     lo.segments = segments;
+    lo.threads = pool_threads(e->pool);
     double t0 = now();
     Str notes = str_make(&e->arena);
     *k = (Plan){.segments = segments, .run = -1, .prepare = -1};
@@ -179,6 +189,7 @@ static bool make(void *arg) {
     e->m = module_copy(k->m, &e->arena);
     if (!e->m || !passes_run(e->m, &po)) return false;
     e->stats.pass_seconds = now() - t0;
+    if (!take_pool(e)) return false;
     if (e->opt.engine == EXEC_EVAL) {
         e->theta64 = NEW_N(&e->arena, double, e->m->theta_size + 1);
         e->param = NEW_N(&e->arena, const double *, e->m->param.n + 1);
@@ -189,13 +200,7 @@ static bool make(void *arg) {
         return false;
     }
     make_slots(e);
-    int threads = e->opt.engine == EXEC_EVAL ? 1 : e->opt.threads > 0 ? e->opt.threads : 1;
-    e->pool = e->opt.pool;
-    if (!e->pool) {
-        e->pool = pool_make(e->ctx, threads);
-        e->own_pool = true;
-    }
-    return e->pool != NULL;
+    return true;
 }
 
 Exec *exec_make(Ctx *ctx, const Module *m, const ExecOptions *o, Str *explain) {

@@ -6,7 +6,7 @@
 
 #include "runtime/internal.h"
 
-enum { SPIN = 4000 }; /* loads; some microseconds */
+enum { SPIN = 40000 }; /* loads; some tens of microseconds, what it costs to sleep and be woken */
 
 /* A number that only grows, and those who wait for it to change. `sleepers` is raised under the lock before the last look at
    `value`; who changes `value` looks at `sleepers` afterwards: one of the two sees the other. */

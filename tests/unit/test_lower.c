@@ -99,6 +99,7 @@ static LProgram *lower_again(Ctx *ctx, Arena *a, const Module *m, LowerOptions o
     o.V = V;
     o.place = place;
     o.no_reuse = no_reuse;
+    o.share_columns = V != 4;
     return lower_module(ctx, a, m, &o, NULL);
 }
 
@@ -111,10 +112,11 @@ static bool engines(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LP
         report(ctx, a, seed, "lowering for another width failed", m, NULL);
         return false;
     }
-    bool ok = same(ctx, a, seed, m, p, q, in, ENGINE_LOOPS, 1, "another width, another plan of memory");
+    bool ok = same(ctx, a, seed, m, p, q, in, ENGINE_LOOPS, 1, "another width, another plan of memory, shared columns");
     LowerOptions cut = *o; /* recomputation: T alone, or every axis */
     cut.segments = seed % 5 ? AX(1) : UINT32_MAX;
     cut.place = (Place)(seed % 4);
+    cut.share_columns = seed % 3 == 0;
     LProgram *c = lower_module(ctx, a, m, &cut, NULL);
     if (!c) {
         report(ctx, a, seed, "lowering in segments failed", m, NULL);
