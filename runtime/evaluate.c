@@ -85,10 +85,14 @@ bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *
     Evaluation v = {.m = m, .d = d, .from = from, .to = to, .metric = metric};
     if (d->feed && d->feed->carry) v.windows = streamed(m, d);
     else v.exec = model_exec(m, MODULE_FORWARD, dataset_ragged(d), false);
-    if ((!v.exec && !v.windows) || (metric && !(v.metrics = metrics_begin(m)))) return false;
+    if (!v.exec && !v.windows) return false;
     double batch = train_number(m, "batch");
     v.size = batch >= 1 && batch < 1e6 ? (int64_t)batch : 32;
     v.example = NEW_N(scratch_begin(m), int64_t, v.size);
+    if (metric && !(v.metrics = metrics_begin(m))) { /* the last that may fail before it is sure to be freed */
+        scratch_end(m);
+        return false;
+    }
     int ok = guard_call(m->ctx, evaluate_batches, &v);
     batch_free(&v.batch);
     metrics_free(v.metrics);

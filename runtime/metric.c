@@ -207,9 +207,10 @@ Metrics *metrics_begin(Model *m) {
     if (!make_cells(m)) return NULL;
     for (uint32_t i = 0; i < m->desc->metric.n; i++)
         if (!cell_reset(&m->metric[i], 1)) return NULL;
-    Metrics *s = ctx_alloc(m->ctx, sizeof *s);
-    *s = (Metrics){.m = m, .arena = arena_make(m->ctx)};
-    s->kept = NEW_N(&s->arena, Kept, m->desc->metric.n + 1);
+    Metrics *s = ctx_alloc(m->ctx, sizeof *s + sizeof *s->kept * (m->desc->metric.n + 1)); /* at once: a second one could fail */
+    s->m = m;
+    s->arena = arena_make(m->ctx);
+    s->kept = (Kept *)(s + 1);
     return s;
 }
 
