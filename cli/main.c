@@ -51,10 +51,10 @@ static const Command command[] = {
     {"import", "onnx|keras|torch FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
      O(OUT) | O(NAME) | O(VECTORS) | O(WEIGHTS)},
     {"ir", "M.rondo", "print what the compiler thinks", cmd_ir, 1, 1,
-     O_MODEL | O(STAGE) | O(AFTER) | O(DOT) | O(GRAD) | O(GRADIENT) | O(UNROLL) | O(STEPS) | O(BATCH) | O(DTYPE) | O(MATH) | O(LANES) | O(OUT) |
+     O_MODEL | O(STAGE) | O(AFTER) | O(DOT) | O(GRAD) | O(GRADIENT) | O(UNROLL) | O(STEPS) | O(BATCH) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(OUT) |
          O_PASSES},
     {"opt", "X.ir --pass NAME", "run passes on a printed graph or loop program", cmd_opt, 1, 1,
-     O(PASS) | O(OUT) | O(DOT) | O(PLACE) | O(DTYPE) | O(MATH) | O(LANES) | O(BATCH) | O(STEPS)},
+     O(PASS) | O(OUT) | O(DOT) | O(PLACE) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(BATCH) | O(STEPS)},
     {"explain", "M.rondo", "what the compiler did and why", cmd_explain, 1, 1,
      O_MODEL | O(BATCH) | O(STEPS) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(JSON) | O(MODE) | O(GRADIENT) | O_PASSES},
     {"bench", "M.rondo --batch B --steps T", "time of a call, share of the machine's FMA peak", cmd_bench, 1, 1,

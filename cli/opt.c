@@ -21,7 +21,12 @@ static bool run_passes(Cli *c, Module *m, LProgram *p, Str *s) {
     LowerOptions lower = {0};
     PassOptions o = {.grad = true, .lower = &lower};
     const char *name;
+    bool read = m && m->cut.n; /* what is pinned in a text could be anything */
     for (uint32_t i = 0; (name = cli_nth(c, OPT_PASS, i)); i++) {
+        if (read && strcmp(name, "remat") != 0) {
+            diag_error(c->ctx, 724, (Span){0, 0}, "pass '%s' takes a graph in segments from remat, not from a text", name);
+            return false;
+        }
         if (m) lower = exec_lower_options(&mo.exec, m);
         if (!passes_run_on(m, &p, name, &o, NULL)) return false;
     }

@@ -148,6 +148,26 @@ typedef struct {
     Ref ref;
     uint32_t level; /* of a row stage: which of its loops */
 } StageNode;
+/* What lowering makes of a node (passes/kinds.c). */
+typedef enum {
+    NK_FREE, /* constants, leaves, outs, views: no code of their own */
+    NK_ACCESS, /* shape operation read through its operand's place */
+    NK_INLINE, /* elementwise, evaluated where it is used (fused multiply, operand of one reduction) */
+    NK_CHAIN, /* part of a product's accumulator chain */
+    NK_ROW, /* from here on: NK_ROW + StageKind */
+    NK_GEMM, /* rows x matrix (the end of an accumulator chain) */
+    NK_GRADIENT,
+    NK_AXIS, /* sum or amax over leading axes */
+    NK_SCATTER,
+    NK_TIME, /* copy along an axis: shift, reverse, last, join */
+    NK_SCAN
+} NodeKind;
+extern const char *const node_kind_text[NK_SCAN + 1];
+typedef struct { /* by pass remat: what bits depend on, decided on the whole graph, kept by the copies of a node in segments */
+    uint8_t kind;
+    bool fused, down; /* a multiplication that is part of additions; a sum from the end of its axis to the start */
+    Ref base; /* what an accumulator starts from; 0: zero */
+} Pin;
 typedef struct { /* by pass fuse, in the order of execution */
     uint8_t kind;
     bool load; /* of rate load: belongs to the entry "prepare" */
@@ -167,7 +187,7 @@ typedef struct Graph {
     VEC(Root) root;
     VEC(Placed) placed;
     VEC(Stage) stage;
-    const struct Pin *pin; /* by Ref: what remat decided before it cut the graph; NULL: nothing. Not in the text */
+    const Pin *pin; /* by Ref: what remat decided before it cut the graph; NULL: nothing */
     uint32_t cut; /* 1 + the axis that is cut, if this is the body of one segment of it */
     uint32_t *bucket, nbucket; /* hash-consing */
     uint32_t *chain, chain_cap;

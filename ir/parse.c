@@ -12,6 +12,7 @@ typedef struct {
     Graph *g;
     VEC(Ref) map;  /* number in the text -> Ref of g */
     VEC(Ref) list; /* operands of a scan or concat */
+    Pin *pin;      /* of g, by Ref */
     struct {
         Name name;
         uint32_t index;
@@ -390,6 +391,21 @@ static void placed(Parse *p) {
     VEC_PUSH(p->m->arena, p->g->placed) = x;
 }
 
+static void pin(Parse *p) {
+    Pin x = {.kind = (uint8_t)lex_one_of(&p->l, node_kind_text, NK_SCAN + 1)};
+
+    x.fused = lex_accept(&p->l, "fused");
+    x.down = lex_accept(&p->l, "down");
+    if (lex_accept(&p->l, "base")) x.base = operand(p);
+    lex_expect(&p->l, ":");
+    if (!p->pin) p->pin = NEW_N(p->m->arena, Pin, p->g->node.n + 1);
+    p->g->pin = p->pin;
+    while (!p->l.failed && p->l.kind == TOK_REF) {
+        Ref r = operand(p);
+        p->pin[r] = x;
+    }
+}
+
 static void stage(Parse *p, bool load) {
     Stage x = {.load = load, .kind = (uint8_t)lex_one_of(&p->l, stage_text, STAGE_SCAN + 1)};
     uint32_t level = 0;
@@ -409,10 +425,13 @@ static void stage(Parse *p, bool load) {
 static void graph(Parse *p, Graph *g) {
     p->g = g;
     p->map.n = 0;
+    p->pin = NULL;
     lex_expect(&p->l, "{");
     while (!p->l.failed && !lex_is(&p->l, "}")) {
-        if (p->l.kind == TOK_REF && !p->g->stage.n && !p->g->placed.n)
+        if (p->l.kind == TOK_REF && !p->g->stage.n && !p->g->placed.n && !p->pin)
             node(p);
+        else if (lex_accept(&p->l, "pin"))
+            pin(p);
         else if (lex_accept(&p->l, "place"))
             placed(p);
         else if (lex_is(&p->l, "load") || lex_is(&p->l, "run"))
@@ -514,15 +533,32 @@ static void state_line(Parse *p) {
 }
 
 static void graph_line(Parse *p) {
-    uint32_t i;
+    uint32_t i, cut = 0;
 
     if (lex_accept(&p->l, "model")) {
         graph(p, p->m->graph.at[0]);
         return;
     }
     i = (uint32_t)lex_int(&p->l, 1, INT32_MAX);
+    if (lex_accept(&p->l, "segment")) cut = 1 + axis(p);
     if (!p->l.failed && i != p->m->graph.n) lex_fail(&p->l, 720, "graphs are numbered in order");
-    if (!p->l.failed) graph(p, module_add_graph(p->m));
+    if (p->l.failed) return;
+    graph(p, module_add_graph(p->m));
+    p->m->graph.at[i]->cut = cut;
+}
+
+static void cut_line(Parse *p) {
+    Cut c = {.axis = axis(p)};
+
+    lex_expect(&p->l, "into");
+    c.count = axis(p);
+    lex_expect(&p->l, "of");
+    c.steps = axis(p);
+    lex_expect(&p->l, "work");
+    c.work = lex_double(&p->l);
+    lex_expect(&p->l, "plain");
+    c.plain = lex_double(&p->l);
+    VEC_PUSH(p->m->arena, p->m->cut) = c;
 }
 
 static void init_line(Parse *p) {
@@ -552,8 +588,8 @@ static void resolve_lengths(Parse *p) {
 }
 
 Module *module_parse(Ctx *ctx, Arena *a, const Source *src) {
-    static const char *const line[] = {"axis", "param", "input", "state", "graph", "init", "theta"};
-    static void (*const handler[])(Parse *) = {axis_line, param_line, input_line, state_line, graph_line, init_line};
+    static const char *const line[] = {"axis", "param", "input", "state", "graph", "init", "cut", "theta"};
+    static void (*const handler[])(Parse *) = {axis_line, param_line, input_line, state_line, graph_line, init_line, cut_line};
     Parse *p = NEW(a, Parse);
     int64_t theta = -1;
     bool inits = false;
@@ -563,9 +599,9 @@ Module *module_parse(Ctx *ctx, Arena *a, const Source *src) {
     lex_expect(&p->l, "module");
     p->m = module_make(ctx, a, lex_name(&p->l));
     while (!p->l.failed && p->l.kind != TOK_END) {
-        int k = lex_one_of(&p->l, line, 7);
+        int k = lex_one_of(&p->l, line, 8);
         if (p->l.failed) break;
-        if (k == 6)
+        if (k == 7)
             theta = lex_int(&p->l, 0, INT64_MAX / 16);
         else
             handler[k](p);

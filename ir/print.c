@@ -30,6 +30,7 @@ const char *const noise_kind_text[] = {"uniform", "normal", "orthogonal"};
 const char *const root_kind_text[] = {"next",    "stack", "sum",    "last",       "output",     "final",
                                       "initial", "loss",  "metric", "grad_param", "grad_input", "value"};
 const char *const place_text[] = {"auto", "step", "chunk", "whole"};
+const char *const node_kind_text[] = {"free", "access", "inline", "chain", "row", "product", "gradient", "reduce", "scatter", "copy", "scan"};
 const char *const stage_text[] = {"row", "product", "gradient", "reduce", "scatter", "copy", "scan"};
 const char label_text[] = "?iojklmnpq";
 
@@ -278,6 +279,28 @@ static void put_placed(Str *s, const Placed *p) {
     str_printf(s, " rows %lld weights %lld traffic %lld\n", (long long)p->rows, (long long)p->weights, (long long)p->traffic);
 }
 
+static bool same_pin(const Pin *x, const Pin *y) {
+    return x->kind == y->kind && x->fused == y->fused && x->down == y->down && x->base == y->base;
+}
+
+/* A line for all nodes with one pin; those that say nothing are left out. */
+static void put_pins(Str *s, const Graph *g) {
+    static const Pin none = {0};
+
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Pin *p = &g->pin[r];
+        bool first = !same_pin(p, &none);
+        for (Ref q = 1; q < r && first; q++) first = !same_pin(p, &g->pin[q]);
+        if (!first) continue;
+        str_printf(s, "  pin %s%s%s", node_kind_text[p->kind], p->fused ? " fused" : "", p->down ? " down" : "");
+        if (p->base) str_printf(s, " base %%%u", p->base);
+        str_put(s, " :");
+        for (Ref q = r; q < g->node.n; q++)
+            if (same_pin(p, &g->pin[q])) str_printf(s, " %%%u", q);
+        str_putc(s, '\n');
+    }
+}
+
 static void put_stage(Str *s, const Module *m, const Stage *t) {
     str_printf(s, "  %s %s", t->load ? "load" : "run", stage_text[t->kind]);
     if (t->axes) {
@@ -306,6 +329,7 @@ static void put_graph(Str *s, const Graph *g) {
         str_putc(s, '\n');
     }
     for (uint32_t i = 0; i < g->root.n; i++) put_root(s, g, i);
+    if (g->pin) put_pins(s, g);
     for (uint32_t i = 0; i < g->placed.n; i++) put_placed(s, &g->placed.at[i]);
     for (uint32_t i = 0; i < g->stage.n; i++) put_stage(s, g->module, &g->stage.at[i]);
     str_put(s, "}\n");
@@ -331,6 +355,20 @@ static void put_axis_line(Str *s, const Module *m, uint32_t i) {
         put_input_name(s, m, a->length - 1);
         str_putc(s, ')');
     }
+    str_putc(s, '\n');
+}
+
+static void put_cut(Str *s, const Module *m, const Cut *c) {
+    str_put(s, "cut ");
+    put_axis(s, m, c->axis);
+    str_put(s, " into ");
+    put_axis(s, m, c->count);
+    str_put(s, " of ");
+    put_axis(s, m, c->steps);
+    str_put(s, " work ");
+    str_double(s, c->work);
+    str_put(s, " plain ");
+    str_double(s, c->plain);
     str_putc(s, '\n');
 }
 
@@ -372,17 +410,22 @@ static void put_tables(Str *s, const Module *m) {
 }
 
 void module_print(Str *s, const Module *m) {
-    if (m->cut.n) str_put(s, "// in segments: what of it is decided apart is not in this text, which does not read back\n");
     str_put(s, "module ");
     put_word(s, name_str(m->ctx, m->name));
     str_printf(s, "\ntheta %lld\n", (long long)m->theta_size);
     for (uint32_t i = 0; i < m->naxis; i++) put_axis_line(s, m, i);
+    for (uint32_t i = 0; i < m->cut.n; i++) put_cut(s, m, &m->cut.at[i]);
     put_tables(s, m);
     for (uint32_t i = 0; i < m->graph.n; i++) {
         if (i)
             str_printf(s, "graph %u ", i);
         else
             str_put(s, "graph model ");
+        if (m->graph.at[i]->cut) {
+            str_put(s, "segment ");
+            put_axis(s, m, m->graph.at[i]->cut - 1);
+            str_putc(s, ' ');
+        }
         put_graph(s, m->graph.at[i]);
     }
     if (m->init->node.n > 1 || m->init->root.n) {

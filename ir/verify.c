@@ -72,7 +72,7 @@ static const char *check_leaf(const Verify *v, const Node *n, const uint32_t *w)
         return NULL;
     }
     if (n->op == OP_PARAM || n->op == OP_INPUT) {
-        RULE(v->g == m->graph.at[0], "parameters and inputs are leaves of the model only");
+        RULE(v->g == m->graph.at[0] || v->g->cut, "parameters and inputs are leaves of the model only");
         RULE(n->attr < (n->op == OP_PARAM ? m->param.n : m->input.n), "no such parameter or input");
     }
     if (n->op == OP_PARAM) {
@@ -368,7 +368,7 @@ static const char *check_out(const Verify *v, const Node *n) {
     o = &body->root.at[s.ncarry + n->attr];
     RULE(o->kind == ROOT_LAST ? o->index < s.ncarry : o->ref < body->node.n, "out of a broken root");
     want = o->kind == ROOT_LAST ? v->g->node.at[s.init[o->index]] : body->node.at[o->ref];
-    if (o->kind == ROOT_STACK) want.axes |= AX(s.axis);
+    if (o->kind == ROOT_STACK && !(body->cut && want.axes & AX(body->cut - 1))) want.axes |= AX(s.axis); /* a segment of T is part of T */
     RULE(same_type(n, &want), "not the type of the body's root");
     return NULL;
 }

@@ -35,28 +35,7 @@ typedef struct {
     LV at[MAX_AXES]; /* index along an axis; 0: the current one (Low.idx) */
 } Loc;
 
-typedef enum {
-    NK_FREE, /* constants, leaves, outs, views: no code of their own */
-    NK_ACCESS, /* shape operation read through its operand's place */
-    NK_INLINE, /* elementwise, evaluated where it is used (fused multiply, operand of one reduction) */
-    NK_CHAIN, /* part of a product's accumulator chain */
-    NK_ROW, /* from here on: NK_ROW + StageKind */
-    NK_GEMM, /* rows x matrix (the end of an accumulator chain) */
-    NK_GRADIENT,
-    NK_AXIS, /* sum or amax over leading axes */
-    NK_SCATTER,
-    NK_TIME, /* copy along an axis: shift, reverse, last, join */
-    NK_SCAN
-} NodeKind;
-
 typedef VEC(Loc) LocList;
-
-/* What bits depend on: decided on the whole graph, kept by the copies of a node in segments. */
-typedef struct Pin {
-    uint8_t kind;
-    bool fused, down;
-    Ref base;
-} Pin;
 
 typedef struct {
     uint8_t kind;

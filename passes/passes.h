@@ -74,7 +74,7 @@ bool pass_jvp(Module *m, const PassOptions *o); /* appends derivatives in a dire
 bool pass_merge_gemm(Module *m, const PassOptions *o); /* products of one operand into one product */
 bool pass_legalize(Module *m, const PassOptions *o); /* masks, carries for sums, products of two forms: what loops are made of */
 bool pass_flush(Module *m, const PassOptions *o); /* carried values below 2^-100 (f64: 2^-1000) become 0 */
-bool pass_remat(Module *m, const PassOptions *o); /* cuts the axes o->lower->segments; what it leaves is not read back */
+bool pass_remat(Module *m, const PassOptions *o); /* cuts the axes o->lower->segments: Module.cut, Graph.cut and .pin */
 bool pass_place(Module *m, const PassOptions *o); /* writes Graph.placed of graph[0] */
 bool pass_fuse(Module *m, const PassOptions *o); /* writes Graph.stage of every graph */
 LProgram *pass_lower_loops(Module *m, const PassOptions *o); /* in m's arena */

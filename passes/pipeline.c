@@ -98,7 +98,7 @@ static bool run(Work *w, const PassOptions *o, const Pass *p, bool *changed)
     if (changed) *changed = did;
     if (diag_error_count(w->ctx) != errors || (p->lower && !did)) return false;
     report(w, o, p, did);
-    if (o->no_verify || (!w->p && w->m->cut.n)) return true; /* a graph in segments has rules of its own */
+    if (o->no_verify) return true;
     return w->p ? lprogram_verify(w->p, p->name) : module_verify(w->m, p->name);
 }
 

@@ -267,7 +267,7 @@ static bool cut_axis(Low *L, Module *m, uint32_t axis)
 
 bool pass_remat(Module *m, const PassOptions *o)
 {
-    Low *L = o->lower && o->lower->segments ? low_make(m, o) : NULL;
+    Low *L = o->lower && o->lower->segments && !m->cut.n ? low_make(m, o) : NULL;
     uint32_t naxis = m->naxis, before = m->cut.n; /* more axes come */
     for (uint32_t a = 1; L && a < naxis; a++)
         if ((o->lower->segments & AX(a)) && a != L->bx && !cut_axis(L, m, a))

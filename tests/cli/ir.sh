@@ -41,6 +41,18 @@ for g in '' --grad; do
     "$RONDO" ir "$M" $g --stage loops --lanes 8 -o y.lir
     cmp y.lir z.lir || fail "lowering by hand $g differs from ir --stage loops"
 done
+# with a budget remat cuts: in one go to the program that explain and bench run; its text reads back, but is not lowered
+expect 0 "$RONDO" ir "$M" --grad --after remat --memory 1M -o x.ir
+says x.ir '^cut T into segments of segment '
+says x.ir '^graph [0-9]* segment T {'
+says x.ir '^  pin product base %[0-9]* : '
+expect 0 "$RONDO" opt x.ir --pass remat --memory 1M -o z.ir
+cmp x.ir z.ir || fail "ir --after remat does not read back"
+expect 0 "$RONDO" ir "$M" --grad --after legalize -o y.ir
+expect 0 "$RONDO" opt y.ir --memory 1M --lanes 8 --pass flush --pass remat --pass place --pass fuse --pass lower_loops
+says out '^program '
+expect 1 "$RONDO" opt x.ir --pass place
+says err 'E0724.*from remat, not from a text'
 # a place edited by hand is taken, an impossible one refused; so are stages that are no order
 expect 0 "$RONDO" ir "$M" --after place -o x.ir
 sed 's/^  place \(%[0-9]*\) step of %[0-9]* /  place \1 whole /' x.ir >y.ir

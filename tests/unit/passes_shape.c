@@ -84,6 +84,25 @@ void test_merged(void)
 
 /* ---- texts ------------------------------------------------------------------------------------------------------------------ */
 
+/* Lowers m and what its text reads back to. */
+static bool same_program(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *lower)
+{
+    static const char *const pass[] = {"place", "fuse", "lower_loops", "plan_memory"};
+    PassOptions o = {.lower = lower};
+    Str text[2] = {str_make(a), str_make(a)}, s = str_make(a);
+    bool ok = true;
+
+    module_print(&s, m);
+    for (int k = 0; k < 2 && ok; k++) {
+        Module *n = k ? module_parse(ctx, a, source_add(ctx, "cut", s.at, s.n)) : module_copy(m, a);
+        LProgram *p = NULL;
+        for (int i = 0; i < 4 && ok; i++) ok = n && passes_run_on(n, &p, pass[i], &o, NULL);
+        if (ok) lprogram_print(&text[k], p);
+    }
+    diagnostics(ctx, a);
+    return ok && text[0].n == text[1].n && !memcmp(text[0].at, text[1].at, text[0].n);
+}
+
 /* FILE is PASS.ir or PASS-what.ir: a graph, or for plan_memory a loop program. */
 static void one_text(const char *file)
 {
@@ -93,18 +112,20 @@ static void one_text(const char *file)
     char *in = arena_printf(&a, "tests/passes/%s", file), *out = arena_printf(&a, "tests/passes/%.*s.out", (int)stem, file);
     char *pass = arena_strndup(&a, file, strcspn(file, "-."));
     const Source *source = source_read(ctx, in), *want;
-    bool loops = !strcmp(pass, "plan_memory"), changed = true;
+    bool loops = !strcmp(pass, "plan_memory"), cuts = !strcmp(pass, "remat"), changed = true;
+    LowerOptions lower = {.V = 4, .registers = 16, .segments = cuts ? ~1u : 0};
+    PassOptions o = {.grad = true, .lower = cuts ? &lower : NULL};
     LProgram *p = source && loops ? lprogram_parse(ctx, &a, source) : NULL;
     Module *m = source && !loops ? module_parse(ctx, &a, source) : NULL, *before = m ? module_copy(m, &a) : NULL;
     Str s = str_make(&a);
-    bool ok = (m || p) && passes_run_on(m, &p, pass, &(PassOptions){.grad = true}, NULL);
+    bool ok = (m || p) && passes_run_on(m, &p, pass, &o, NULL);
 
     diagnostics(ctx, &a);
     if (ok && p)
         lprogram_print(&s, p);
     else if (ok)
         module_print(&s, m);
-    for (uint64_t seed = 1; ok && m && seed < 6; seed++) {
+    for (uint64_t seed = 1; ok && m && !cuts && seed < 6; seed++) { /* test_remat runs what is cut */
         GenInputs values = gen_inputs(m, &a, seed); /* jvp adds inputs */
         check(same_values(before, m, &values, &a, 1e-11), file, seed);
     }
@@ -121,9 +142,10 @@ static void one_text(const char *file)
     check(ok, in, 0);
     if (!ok && s.at) printf("%s\n", s.at);
     if (ok && strcmp(pass, "autodiff") && strcmp(pass, "jvp") && strcmp(pass, "lower_loops")) {
-        ok = passes_run_on(m, &p, pass, &(PassOptions){.grad = true}, &changed);
+        ok = passes_run_on(m, &p, pass, &o, &changed);
         check(ok && !changed, arena_printf(&a, "%s applied twice changes nothing more", in), 0);
     }
+    if (ok && cuts) check(reads_back(ctx, &a, m) && same_program(ctx, &a, m, &lower), "what is cut reads back to the same program", 0);
     arena_free(&a);
     ctx_destroy(ctx);
 }

@@ -8,6 +8,7 @@
 void check(bool ok, const char *what, uint64_t seed);
 void show(const Module *m, Arena *a, const char *title); /* if SHOW is set */
 void diagnostics(Ctx *ctx, Arena *a);
+bool reads_back(Ctx *ctx, Arena *a, const Module *m); /* the printed module parses to one that prints the same */
 /* All roots of before (the first n of after) have equal values. */
 bool same_values(const Module *before, const Module *after, const GenInputs *in, Arena *a, double tol);
 /* The gradients of `after` against differences of `before`, one or all elements an array. */

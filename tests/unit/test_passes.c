@@ -86,7 +86,7 @@ bool same_values(const Module *before, const Module *after, const GenInputs *in,
 typedef bool (*PassFn)(Module *, const PassOptions *);
 
 /* What is printed parses to what prints the same. */
-static bool reads_back(Ctx *ctx, Arena *a, const Module *m)
+bool reads_back(Ctx *ctx, Arena *a, const Module *m)
 {
     Str once = str_make(a), twice = str_make(a);
     Module *again;
@@ -147,6 +147,13 @@ static void test_lowering(uint64_t seed)
         check(ok, graph[k], seed);
         ok = ok && passes_run_named(n, graph[k], &o, &changed);
         check(ok && !changed, arena_printf(&a, "%s applied twice changes nothing more", graph[k]), seed);
+        if (k || !ok) continue;
+        Module *c = module_copy(n, &a);
+        LowerOptions cut = {.V = 4, .registers = 16, .segments = ~1u};
+        ok = passes_run_named(c, "remat", &(PassOptions){.lower = &cut}, NULL) && reads_back(ctx, &a, c);
+        check(ok, "what remat cuts reads back", seed);
+        ok = ok && passes_run_named(c, "remat", &(PassOptions){.lower = &cut}, &changed);
+        check(ok && !changed, "remat applied twice changes nothing more", seed);
     }
     check(ok && same_values(m, n, &in, &a, 1e-10), "lowering keeps values", seed);
     for (int k = 0; ok && k < 2; k++) { /* from the module, from its text */
