@@ -8,6 +8,7 @@ lib=$(dirname "$(find "$P" -name librondo.a)")
 [ -f "$lib/librondo.so" ] || fail "librondo.so is not installed"
 [ -n "$(find "$P/share/rondo/std" -name '*.rondo')" ] || fail "share/rondo/std is empty"
 for f in vim/syntax/rondo.vim vscode/package.json; do [ -f "$P/share/rondo/editors/$f" ] || fail "share/rondo/editors/$f is not installed"; done
+for k in forecast classify language-model cell; do "$P/bin/rondo" new $k new_$(echo $k | tr - _) >log 2>&1 || { cat log; fail "the installed rondo new $k"; }; done
 "$P/bin/rondo" import onnx "$SRC/tests/import/onnx/embed/model.onnx" -o imported >log 2>&1 || { cat log; fail "the installed importer of ONNX"; }
 
 # only rondo_x is exported (and what debuggers look for)
