@@ -25,7 +25,8 @@ grep '"skipped"' "$tmp/lines" >&2 || true
 # A row a workload: Rondo's time and share, then every rival's time, bold the best; ratio = best rival / Rondo, by least times and
 # by medians.
 jq -rs '
-    def num(d): if . == null then "" else (. as $v | if $v >= 100 then ($v | round | tostring) else (($v * 1e5 | round) / 1e5 | tostring | .[0:6]) end) end;
+    def digits(d): . as $v | pow(10; d) as $k | ($v * $k | round) / $k | tostring;
+    def num: if . < 0.01 then "\(. * 1000 | digits(4)) us" elif . < 1 then digits(4) elif . < 100 then digits(2) else digits(0) end;
     [.[] | select(.workload)] as $all
     | ([$all[].peer] | unique - ["rondo", "rondo-cached"]) as $rivals
     | "| workload | rondo, ms | share | \($rivals | join(" | ")) | ratio | by medians |",
@@ -36,14 +37,14 @@ jq -rs '
     | [$rows[] | select(.peer as $p | $rivals | index($p)) | select(.ms_min)] as $others
     | ($others | map(.ms_min) | min) as $best
     | ($others | map(.ms_median) | min) as $middle
-    | "| \($name) | \($r.ms_min | num(4)) | \(if $r.peak_fraction then "\($r.peak_fraction * 100 | round) %" else "from the cache \(([$rows[] | select(.peer == "rondo-cached")][0].ms_min) | num(4))" end) | \(
+    | "| \($name) | \($r.ms_min | num) | \(if $r.peak_fraction then "\($r.peak_fraction * 100 | round) %" else "from the cache \(([$rows[] | select(.peer == "rondo-cached")][0].ms_min) | num)" end) | \(
         [$rivals[] as $p | ([$others[] | select(.peer == $p)][0].ms_min) as $ms
-         | if $ms == null then "" elif $ms == $best then "**\($ms | num(4))**" else ($ms | num(4)) end] | join(" | ")) | \(
+         | if $ms == null then "" elif $ms == $best then "**\($ms | num)**" else ($ms | num) end] | join(" | ")) | \(
         if $best then "\($best / $r.ms_min * 100 | round / 100)" else "" end) | \(if $middle then "\($middle / $r.ms_median * 100 | round / 100)" else "" end) |"
 ' "$tmp/lines" >"$tmp/table"
 
 conditions() {
-    echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) cores here, $THREADS thread(s), $(date +%Y-%m-%d), $(cc --version | head -n 1)."
+    echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $THREADS thread(s), $(date +%Y-%m-%d), $(cc --version | head -n 1)."
     jq -rs '[.[] | select(.peak_gflops) | .peak_gflops] | "Multiply-add peak of the same minutes \(min) to \(max) GFLOP/s."' "$tmp/lines"
     jq -rs '[.[] | select(.read) | "\(.read) \(.gbytes_per_second)"] | "Reading, one core, GB/s: \(join(", "))."' "$tmp/lines"
     jq -rs '[.[] | select(.peer != "rondo" and .note and (.workload | test("compile") | not)) | {peer, note: (.note | split(",")[0])}] | group_by(.peer) | map("\(.[0].peer): \(.[0].note)") | join("; ") + "."' "$tmp/lines"

@@ -30,8 +30,10 @@ for cell in lstm gru layernorm_lstm; do
                 for (i = 2; i <= n; i++) for (j = i; j > 1 && a[j - 1] > a[j]; j--) { t = a[j]; a[j] = a[j - 1]; a[j - 1] = t }
                 return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
             }
+            NF < 3 { exit 2 }
             { ms[NR] = ($1 + $3) / 2; by[NR] = 2 * $2 / ($1 + $3) - 1; self[NR] = $1 > $3 ? $1 / $3 - 1 : $3 / $1 - 1 }
-            END { D = median(by, NR); S = median(self, NR); ok = D <= 0.05 + S
+            END { if (!NR || !(ms[1] > 0)) { print "no times: " cell " " name; exit 2 }
+                D = median(by, NR); S = median(self, NR); ok = D <= 0.05 + S
                 printf "| %s | %s | %.4g | %+.1f %% | %.1f %% | %s |\n", cell, name, median(ms, NR), 100 * D, 100 * S, ok ? "ok" : "slower"
                 exit !ok }' || bad=1
     done

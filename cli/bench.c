@@ -16,6 +16,8 @@ typedef struct {
     int64_t segments;
     int runs;
     ExecStats stats;
+    bool profile;
+    Str stages; /* with --profile */
 } Timing;
 
 static int by_value(const void *a, const void *b) {
@@ -99,6 +101,8 @@ static bool bench(Cli *c, Model *m, Mode mode, int64_t batch, int64_t steps, Tim
     const LProgram *p = ok ? exec_program(e) : NULL;
     t->segments = p && p->cut.n ? exec_dim(e)[p->cut.at[0].count] : 0;
     if (ok && o.engine == EXEC_JIT) t->peak = fma_peak(c->ctx, exec_f64(e), t->seconds / 2);
+    if (ok && t->profile)
+        ok = put_profile(c->ctx, &t->stages, e, theta, mode == MODE_TRAIN ? grad : NULL, t->peak, t->seconds, cli_has(c, OPT_JSON));
     free(theta);
     free(grad);
     exec_destroy(e);
@@ -127,7 +131,7 @@ static void print_timing(Cli *c, Model *m, Mode mode, int64_t batch, int64_t ste
         str_printf(&s, ", \"bytes\": %" PRId64 ", \"segments\": %" PRId64 ", \"recompute_factor\": ",
                    st->array_bytes + st->slab_bytes + st->pack_bytes, t->segments);
         put_json_number(&s, st->recompute);
-        str_put(&s, "}\n");
+        str_printf(&s, "%s}\n", t->profile ? t->stages.at : "");
     } else {
         str_printf(&s, "%s %s, batch %" PRId64 ", %" PRId64 " step%s, %d thread%s\n", rondo_name(m), mode_name[mode], batch, steps,
                    steps == 1 ? "" : "s", threads, threads == 1 ? "" : "s");
@@ -140,6 +144,7 @@ static void print_timing(Cli *c, Model *m, Mode mode, int64_t batch, int64_t ste
         str_printf(&s, "\n  compile   %.4g ms%s: passes %.3g, lowering %.3g, code %.3g\n", compile * 1e3,
                    st->from_cache ? " (code from the cache)" : "", st->pass_seconds * 1e3, st->lower_seconds * 1e3,
                    st->engine_seconds * 1e3);
+        if (t->profile) str_put(&s, t->stages.at);
     }
     cli_write(c, NULL, s.at, s.n);
 }
@@ -154,7 +159,12 @@ CliExit cmd_bench(Cli *c) {
     if (mode == MODE_STEP) steps = 1;
     Model *m = cli_model(c, c->arg[0], &rc);
     if (!m) return rc;
-    Timing t = {.seconds = (double)ms * 1e-3};
+    Timing t = {.seconds = (double)ms * 1e-3, .profile = cli_has(c, OPT_PROFILE), .stages = str_make(ctx_arena(c->ctx))};
+    const ExecOptions *o = model_exec_options(m);
+    if (t.profile && (o->threads > 1 || o->engine != EXEC_JIT)) {
+        model_close(m);
+        return cli_usage(c, "--profile is of one thread of the jit");
+    }
     rc = CLI_INPUT;
     if (weights_init(m, 1) && bench(c, m, (Mode)mode, batch, steps, &t)) {
         print_timing(c, m, (Mode)mode, batch, steps, &t);

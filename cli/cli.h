@@ -75,6 +75,8 @@ void flops_of_dot(const Graph *g, Ref r, const int64_t *axis, Flops *f); /* adde
 /* Sizes of the axes for a batch of B and sequences of T steps. */
 void cli_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis);
 /* Fused multiply-adds in registers, in flop/s: the best of many bursts on one core. 0 with a diagnostic. */
+/* The stages of a call of e, whose dims and inputs are set, to s; false with a diagnostic. peak as of fma_peak. */
+bool put_profile(Ctx *ctx, Str *s, Exec *e, const void *theta, void *grad, double peak, double seconds, bool json);
 double fma_peak(Ctx *ctx, bool f64, double seconds);
 
 /* A JSON text: "..." with escapes. */

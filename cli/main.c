@@ -58,7 +58,7 @@ static const Command command[] = {
     {"explain", "M.rondo", "what the compiler did and why", cmd_explain, 1, 1,
      O_MODEL | O(BATCH) | O(STEPS) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(JSON) | O(MODE) | O(GRADIENT) | O_PASSES},
     {"bench", "M.rondo --batch B --steps T", "time of a call, share of the machine's FMA peak", cmd_bench, 1, 1,
-     O_MODEL | O(BATCH) | O(STEPS) | O(MODE) | O(TIME) | O(GRADIENT) | O_ENGINE | O(JSON)},
+     O_MODEL | O(BATCH) | O(STEPS) | O(MODE) | O(TIME) | O(GRADIENT) | O_ENGINE | O(LANES) | O(PROFILE) | O(JSON)},
 };
 enum { COMMANDS = sizeof command / sizeof *command };
 

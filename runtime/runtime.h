@@ -185,6 +185,8 @@ void exec_set_scalar(Exec *e, uint32_t i, double v);
 /* Runs on theta (f32 or f64 as exec_f64 says; theta_version changes whenever theta does). grad (theta's type and size) is
    written where the module has GRAD_PARAM roots; NULL otherwise. */
 bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update, const int64_t *example);
+/* Calls fn(arg) where a run of one thread enters a barrier (for a clock); NULL: no more. */
+void exec_watch(Exec *e, void (*fn)(void *arg), void *arg);
 bool exec_f64(const Exec *e);
 int64_t exec_batch(const Exec *e); /* B of the present dims */
 /* Result of root r of graph[0], as a batch-first array in `out` (allocated in a; padded steps are 0). */
