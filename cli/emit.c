@@ -23,7 +23,8 @@ static void take_storage(Cli *c, EmitOptions *o) {
 static bool take_options(Cli *c, EmitOptions *o) {
     int layout = EMIT_FLAT;
     int64_t simd = 0;
-    *o = (EmitOptions){.test = cli_has(c, OPT_TEST), .train = cli_has(c, OPT_TRAIN), .data = cli_get(c, OPT_DATA)};
+    *o = (EmitOptions){.test = cli_has(c, OPT_TEST), .train = cli_has(c, OPT_TRAIN), .freestanding = cli_has(c, OPT_FREESTANDING),
+                       .data = cli_get(c, OPT_DATA)};
     take_storage(c, o);
     if (!cli_choice(c, OPT_LAYOUT, layout_name, &layout) || !cli_int(c, OPT_SIMD, 1, 16, &simd)) return false;
     o->layout = (EmitLayout)layout;
@@ -63,7 +64,7 @@ CliExit cmd_emit(Cli *c) {
     static const struct {
         Opt opt;
         const char *name;
-    } c_only[] = {{OPT_TRAIN, "train"}, {OPT_TEST, "test"}, {OPT_LAYOUT, "layout"}, {OPT_SIMD, "simd"}};
+    } c_only[] = {{OPT_TRAIN, "train"}, {OPT_TEST, "test"}, {OPT_LAYOUT, "layout"}, {OPT_SIMD, "simd"}, {OPT_FREESTANDING, "freestanding"}};
     EmitOptions o;
     int k = 0;
     while (kind[k] && strcmp(kind[k], c->arg[0])) k++;

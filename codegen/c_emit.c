@@ -578,6 +578,13 @@ CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name)
 
 void c_text_prelude(CText *t, Str *out) { c_prelude(out, t->p, t->o, &t->uses, &t->seen); }
 
+const char *c_text_library(const CText *t) {
+    for (int k = 0; k < LFN_COUNT; k++)
+        if (t->uses.fn[k] && (k != LFN_POW || t->p->f64 || !t->o->freestanding)) return lfn_info[k].cname;
+    if (t->p->f64 && t->uses.op[LOP_SQRT]) return "sqrt"; /* written out in f32 only */
+    return NULL;
+}
+
 void c_text_call(CUnit *e, Str *out, uint32_t fn, const char *const *buf) {
     e->out = out;
     begin_function(e, fn);

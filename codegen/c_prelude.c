@@ -63,16 +63,14 @@ static void put_lanes(Prelude *e, int n, const char *each) {
 
 static bool starts(const char *s, const char *with) { return strncmp(s, with, strlen(with)) == 0; }
 
-/* A lane expression of lops.def in C: F(fma) is the prefix's fma1, F(name) a function of <math.h>. */
+/* A lane expression of lops.def in C: F(name) is the prefix's name1. */
 static void put_lane_text(Prelude *e, const char *s) {
     while (*s) {
-        if (starts(s, "F(fma)")) {
-            put(e, "$P_fma1");
-            s += 6;
-        } else if (starts(s, "F(")) {
+        if (starts(s, "F(")) {
+            put(e, "$P_");
             for (s += 2; *s != ')'; s++)
                 str_putc(e->out, *s);
-            put(e, "$E");
+            str_putc(e->out, '1');
             s++;
         } else if (starts(s, "FLOAT")) {
             put(e, "$F");
@@ -202,7 +200,7 @@ static void gnu_ops(Prelude *e) {
         } else if (op == LOP_SQRT || op == LOP_FLOOR) {
             put_macro_head(e, op);
             put(e, "(($f){");
-            put_lanes(e, e->V, op == LOP_SQRT ? "sqrt$E((a)[#])" : "floor$E((a)[#])");
+            put_lanes(e, e->V, op == LOP_SQRT ? "$P_sqrt1((a)[#])" : "$P_floor1((a)[#])");
             put(e, "})\n");
         } else if (op == LOP_VTOF && e->p->f64 && e->V == 16) { /* gcc 12 -O0 -mavx512f has no instruction for it as one conversion */
             put(e, "#define $P_op_vtof(a) (($f){");
@@ -218,6 +216,18 @@ static void gnu_ops(Prelude *e) {
             put(e, "\n");
         }
     }
+}
+
+/* The first n lanes of a to p. */
+static void put_tail(Prelude *e, const char *lanes, int n) {
+    put(e, "do { const ");
+    put(e, lanes);
+    put(e, " t_ = (a); ");
+    for (int k = 0; e->o->freestanding && k < n; k++)
+        str_printf(e->out, "(p)[%d] = t_[%d]; ", k, k);
+    if (!e->o->freestanding)
+        str_printf(e->out, "memcpy((p), &t_, %d * sizeof *(p)); ", n);
+    put(e, "} while (0)\n");
 }
 
 static void gnu_memory(Prelude *e) {
@@ -248,14 +258,12 @@ static void gnu_memory(Prelude *e) {
         if (e->u->stt[n]) {
             put(e, "#define $P_op_stt");
             str_printf(e->out, "%d(p, a) ", n);
-            put(e, "do { const $f t_ = (a); memcpy((p), &t_, ");
-            str_printf(e->out, "%d * sizeof *(p)); } while (0)\n", n);
+            put_tail(e, "$f", n);
         }
         if (e->u->stvt[n]) {
             put(e, "#define $P_op_stvt");
             str_printf(e->out, "%d(p, a) ", n);
-            put(e, "do { const $v t_ = (a); memcpy((p), &t_, ");
-            str_printf(e->out, "%d * sizeof *(p)); } while (0)\n", n);
+            put_tail(e, "$v", n);
         }
     }
 }
@@ -345,9 +353,19 @@ static void plain_op(Prelude *e, LOp op) {
 }
 
 static void plain_ops(Prelude *e) {
-    if (e->u->op[LOP_BITS])
+    if (e->o->freestanding) { /* a union does in C what memcpy does */
+        if (e->u->op[LOP_ABS])
+            put(e, e->p->f64 ? "static inline $F $P_fabs1($F a)\n{\n    return a > 0 ? a : 0 - a;\n}\n"
+                             : "static inline $F $P_fabs1($F a)\n{\n    union {\n        $F f;\n        uint32_t i;\n    } x;\n    x.f = a;\n"
+                               "    x.i &= 0x7fffffffu;\n    return x.f;\n}\n");
+        if (e->u->op[LOP_BITS])
+            put(e, "static inline int32_t $P_bits1($F a)\n{\n    union {\n        $F f;\n        int32_t i;\n    } x;\n    x.f = a;\n    return x.i;\n}\n");
+        if (e->u->op[LOP_FROMBITS])
+            put(e, "static inline $F $P_frombits1(int32_t a)\n{\n    union {\n        int32_t i;\n        $F f;\n    } x;\n    x.i = a;\n    return x.f;\n}\n");
+    }
+    if (!e->o->freestanding && e->u->op[LOP_BITS])
         put(e, "static inline int32_t $P_bits1($F a)\n{\n    int32_t r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
-    if (e->u->op[LOP_FROMBITS])
+    if (!e->o->freestanding && e->u->op[LOP_FROMBITS])
         put(e, "static inline $F $P_frombits1(int32_t a)\n{\n    $F r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
     for (int k = 0; k < LOP_COUNT; k++)
         if (e->u->op[k] && is_lane_op((LOp)k))
@@ -363,20 +381,25 @@ static void plain_ops(Prelude *e) {
     }
 }
 
+static const char *copy_lanes(Prelude *e, const char *to, const char *from, int n) {
+    return e->o->freestanding ? arena_printf(e->out->arena, "int k_;\n    for (k_ = 0; k_ < %d; k_++) %s[k_] = %s[k_];\n", n, to, from)
+                              : arena_printf(e->out->arena, "memcpy(%s, %s, %d * sizeof *p);\n", to, from, n);
+}
+
 static void plain_access(Prelude *e, const char *load, const char *store, const char *lanes, const char *lane) {
     if (load && e->V == 1) {
         str_printf(e->out, "#define %s_op_%s(p) (*(p))\n", e->o->prefix, load);
     } else if (load) {
         str_printf(e->out, "static inline %s_%s %s_op_%s(const ", e->o->prefix, lanes, e->o->prefix, load);
         put(e, lane);
-        str_printf(e->out, " *p)\n{\n    %s_%s r;\n    memcpy(&r, p, sizeof r);\n    return r;\n}\n", e->o->prefix, lanes);
+        str_printf(e->out, " *p)\n{\n    %s_%s r;\n    %s    return r;\n}\n", e->o->prefix, lanes, copy_lanes(e, "r.x", "p", e->V));
     }
     if (store && e->V == 1) {
         str_printf(e->out, "#define %s_op_%s(p, a) (*(p) = (a))\n", e->o->prefix, store);
     } else if (store) {
         str_printf(e->out, "static inline void %s_op_%s(", e->o->prefix, store);
         put(e, lane);
-        str_printf(e->out, " *p, %s_%s a)\n{\n    memcpy(p, &a, sizeof a);\n}\n", e->o->prefix, lanes);
+        str_printf(e->out, " *p, %s_%s a)\n{\n    %s}\n", e->o->prefix, lanes, copy_lanes(e, "p", "a.x", e->V));
     }
 }
 
@@ -393,11 +416,14 @@ static void plain_tails(Prelude *e, const bool *used, bool store, const char *na
         } else if (store) {
             str_printf(e->out, "static inline void %s_op_%s%d(", P, name, n);
             put(e, lane);
-            str_printf(e->out, " *p, %s_%s a)\n{\n    memcpy(p, &a, %d * sizeof *p);\n}\n", P, lanes, n);
+            str_printf(e->out, " *p, %s_%s a)\n{\n    %s}\n", P, lanes, copy_lanes(e, "p", "a.x", n));
         } else {
             str_printf(e->out, "static inline %s_%s %s_op_%s%d(const ", P, lanes, P, name, n);
             put(e, lane);
-            str_printf(e->out, " *p)\n{\n    %s_%s r = {{0}};\n    memcpy(&r, p, %d * sizeof *p);\n    return r;\n}\n", P, lanes, n);
+            str_printf(e->out, " *p)\n{\n    %s_%s r%s;\n    %s", P, lanes, e->o->freestanding ? "" : " = {{0}}", copy_lanes(e, "r.x", "p", n));
+            if (e->o->freestanding)
+                str_printf(e->out, "    for (k_ = %d; k_ < %d; k_++) r.x[k_] = 0;\n", n, e->V);
+            str_put(e->out, "    return r;\n}\n");
         }
     }
 }
@@ -446,8 +472,21 @@ static void put_tree(Prelude *e, const char *name, bool max) {
     str_printf(e->out, "t%d);\n}\n", base);
 }
 
+/* Powers with whole exponents are written out (lb_pow); this is for the others: exp(b log a) in double. */
+static const char own_pow[] =
+    "static float $P_pow1(float a, float b)\n{\n    union {\n        double f;\n        uint64_t i;\n    } u;\n    double s, z, t, sum = 0;\n"
+    "    int e, k;\n    if (!(b < 0 || b > 0)) return b + 1;\n    if (!(a > 0)) return a < 0 ? NAN : !(a < 1) ? a : b > 0 ? 0 : INFINITY;\n"
+    "    if (a > 3.4028234663852886e38f) return b > 0 ? INFINITY : 0;\n    u.f = (double)a;\n    e = (int)(u.i >> 52) - 1023;\n"
+    "    u.i = (u.i & UINT64_C(0xfffffffffffff)) | UINT64_C(1023) << 52;\n    if (u.f > 1.4142135623730951) {\n        u.f /= 2;\n        e++;\n    }\n"
+    "    s = (u.f - 1) / (u.f + 1);\n    z = s * s;\n    for (k = 21; k > 0; k -= 2) sum = sum * z + 1.0 / k;\n"
+    "    t = (double)b * (2 * s * sum + e * 0.69314718055994531);\n    if (!(t < 89)) return t < 89 || t >= 89 ? INFINITY : NAN;\n    if (t < -104) return 0;\n"
+    "    e = (int)(t * 1.4426950408889634 + (t < 0 ? -0.5 : 0.5));\n    t -= e * 0.69314718055994531;\n    sum = 1;\n"
+    "    for (k = 13; k > 0; k--) sum = 1 + sum * t / k;\n    u.i = (uint64_t)(1023 + e) << 52;\n    return (float)(sum * u.f);\n}\n";
+
 static void put_libm(Prelude *e, LFn fn) {
-    bool two = lfn_info[fn].args == 2;
+    bool two = lfn_info[fn].args == 2, own = e->o->freestanding;
+    if (own)
+        put(e, own_pow);
     char sleef[SLEEF_NAME] = "";
     if (e->o->sleef) { /* the other engines' functions, so that the bits are theirs */
         const char *f = e->p->f64 ? "double" : "float";
@@ -461,15 +500,45 @@ static void put_libm(Prelude *e, LFn fn) {
     if (e->V > 1)
         str_printf(e->out, "    for (k = 0; k < %d; k++)\n        ", e->V);
     put(e, "$P_lane(*r, k) = ");
-    str_put(e->out, *sleef ? sleef : lfn_info[fn].cname);
-    if (!*sleef) put(e, "$E");
+    if (own)
+        put(e, "$P_pow1");
+    else
+        str_put(e->out, *sleef ? sleef : lfn_info[fn].cname);
+    if (!*sleef && !own) put(e, "$E");
     put(e, two ? "($P_lane(*a, k), $P_lane(*b, k));\n}\n" : "($P_lane(*a, k));\n}\n");
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------------------------ */
 
+/* In place of <math.h>, to the bit. */
+static void put_own(Prelude *e) {
+    if (e->u->op[LOP_FLOOR]) /* beyond the mantissa every number is whole */
+        put(e, "static inline $F $P_floor1($F a)\n{\n    $F t;\n    if (!(a > -9007199254740992.0f && a < 9007199254740992.0f)) return a;\n"
+               "    t = ($F)(int64_t)a;\n    return t < a || t > a ? (t > a ? t - 1 : t) : a;\n}\n");
+    if (e->u->op[LOP_SQRT]) /* two digits of an integer's root a round, then rounded to nearest */
+        put(e, "#if defined(__SSE2__)\n#define $P_ROOT(r, a) __asm__(\"sqrtss %1, %0\" : \"=x\"(r) : \"x\"(a))\n"
+               "#elif defined(__aarch64__)\n#define $P_ROOT(r, a) __asm__(\"fsqrt %s0, %s1\" : \"=w\"(r) : \"w\"(a))\n"
+               "#elif defined(__ARM_FP) && (__ARM_FP & 4)\n#define $P_ROOT(r, a) __asm__(\"vsqrt.f32 %0, %1\" : \"=t\"(r) : \"t\"(a))\n"
+               "#elif defined(__riscv_flen)\n#define $P_ROOT(r, a) __asm__(\"fsqrt.s %0, %1\" : \"=f\"(r) : \"f\"(a))\n#endif\n"
+               "#if defined($P_ROOT)\nstatic inline $F $P_sqrt1($F a)\n{\n    $F r;\n    $P_ROOT(r, a);\n    return r;\n}\n#else\n"
+               "static $F $P_sqrt1($F a)\n{\n    union {\n        $F f;\n        uint32_t i;\n    } x;\n    uint32_t m, r = 0, bit, rest = 0;\n"
+               "    int e, k;\n    x.f = a;\n    if (!(a > 0) || x.i >= 0x7f800000u) return a < 0 ? (a - a) / 0.0f : a;\n"
+               "    e = (int)(x.i >> 23);\n    m = x.i & 0x7fffffu;\n    if (e)\n        m |= 0x800000u;\n    else\n        for (e = 1; !(m & 0x800000u); e--) m <<= 1;\n"
+               "    e -= 127;\n    m <<= e & 1 ? 8 : 7;\n    e = (e - (e & 1)) / 2;\n"
+               "    for (k = 0; k < 25; k++) {\n        rest = rest << 2 | m >> 30;\n        m <<= 2;\n        bit = r << 2 | 1;\n        r <<= 1;\n"
+               "        if (rest >= bit) {\n            rest -= bit;\n            r |= 1;\n        }\n    }\n"
+               "    r = (r + 1) >> 1;\n    x.i = ((uint32_t)(e + 126) << 23) + r;\n    return x.f;\n}\n#endif\n");
+}
+
 static void put_head(Prelude *e) {
-    put(e, "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n");
+    if (e->o->freestanding)
+        put(e, "#include <stddef.h>\n#include <stdint.h>\n\n#ifndef INFINITY\n#define INFINITY __builtin_inff()\n#endif\n"
+               "#ifndef NAN\n#define NAN __builtin_nanf(\"\")\n#endif\n"
+               "/* No loop becomes a call of memcpy or memset. */\n#if defined(__clang__)\n"
+               "#pragma clang attribute push(__attribute__((no_builtin)), apply_to = function)\n#elif defined(__GNUC__)\n"
+               "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\")\n#endif\n");
+    else
+        put(e, "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n");
     put(e, "/* Nothing is contracted but what is written as fma. */\n"
            "#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize(\"fp-contract=off\", \"no-math-errno\")\n"
            "#else\n#pragma STDC FP_CONTRACT OFF\n#endif\n");
@@ -478,10 +547,21 @@ static void put_head(Prelude *e) {
 }
 
 static void put_shared(Prelude *e) {
-    if (e->u->op[LOP_FMA]) {
+    const bool *op = e->u->op;
+    if (op[LOP_FMA]) {
         put(e, e->p->f64 ? "#if defined(FP_FAST_FMA)" : "#if defined(FP_FAST_FMAF)");
-        put(e, " || defined(__FMA__) || defined(__ARM_FEATURE_FMA)\n#define $P_FUSED\n"
-               "#define $P_fma1(a, b, c) fma$E((a), (b), (c))\n#else\n#define $P_fma1(a, b, c) ((a) * (b) + (c))\n#endif\n");
+        if (e->o->freestanding)
+            put(e, e->p->f64 ? " || defined(__FP_FAST_FMA)" : " || defined(__FP_FAST_FMAF)");
+        put(e, " || defined(__FMA__) || defined(__ARM_FEATURE_FMA)\n#define $P_FUSED\n");
+        put(e, e->o->freestanding ? "#define $P_fma1(a, b, c) __builtin_fma$E((a), (b), (c))\n" : "#define $P_fma1(a, b, c) fma$E((a), (b), (c))\n");
+        put(e, "#else\n#define $P_fma1(a, b, c) ((a) * (b) + (c))\n#endif\n");
+    }
+    if (e->o->freestanding) {
+        put_own(e);
+    } else {
+        if (op[LOP_ABS]) put(e, "#define $P_fabs1(a) fabs$E(a)\n");
+        if (op[LOP_SQRT]) put(e, "#define $P_sqrt1(a) sqrt$E(a)\n");
+        if (op[LOP_FLOOR]) put(e, "#define $P_floor1(a) floor$E(a)\n");
     }
     if (e->u->locals)
         put(e, "#if defined(__GNUC__)\n#define $P_ALIGNED __attribute__((aligned(64)))\n#else\n#define $P_ALIGNED\n#endif\n");

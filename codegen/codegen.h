@@ -49,6 +49,7 @@ typedef struct {
     bool exported; /* entries are extern; else static */
     bool sleef; /* mathematical functions are libsleef's, with the bits of the other engines; else <math.h> */
     bool env; /* entries are KernelFn; else they take the buffers that they use as parameters, and run on one thread */
+    bool freestanding; /* no header but <stddef.h> and <stdint.h>, no function of a library */
 } CEmitOptions;
 /* The program's functions as strict C99: GNU vector types where the compiler has them, plain C elsewhere, the same bits. */
 bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o);
@@ -61,6 +62,8 @@ typedef struct CUnit CUnit;
 CText *c_text_make(Arena *a, const CEmitOptions *o);
 CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name);
 void c_text_prelude(CText *t, Str *out);
+/* A function of <math.h> that what is printed calls; NULL: none. */
+const char *c_text_library(const CText *t);
 /* A call of entry `fn`: buf[k] is what buffer k is bound to, as an expression. */
 void c_text_call(CUnit *u, Str *out, uint32_t fn, const char *const *buf);
 

@@ -103,7 +103,21 @@ static bool emit_width(CModel *c, int V) {
     c->text = c_text_make(c->a, &c->style);
     c->state.n = 0;
     c->swaps = false;
-    return emit_infer(c) && emit_train(c);
+    if (!emit_infer(c) || !emit_train(c)) return false;
+    const char *fn = c->o->freestanding ? c_text_library(c->text) : NULL;
+    if (fn) {
+        diag_error(c->ctx, 852, NOWHERE, "'%s' needs %s%s of <math.h>", name_str(c->ctx, c->m->desc->name), fn, c->m->f64 ? "" : "f");
+        diag_help(c->ctx, NOWHERE, "without --freestanding the program is linked with -lm");
+    }
+    return !fn;
+}
+
+static void put_copies(CModel *c) {
+    if (!c->o->freestanding) {
+        str_printf(&c->c, "\n#define %s_copy(to, from, n) memcpy((to), (from), (size_t)(n) * sizeof *(to))\n", c->id);
+        return;
+    }
+    str_printf(&c->c, "\n#define %s_copy(to, from, n) do { ptrdiff_t k_; for (k_ = 0; k_ < (n); k_++) (to)[k_] = (from)[k_]; } while (0)\n", c->id);
 }
 
 /* One lowering for each width, one copy of the constants; the header is the same for all. Leaves the header's functions in c->h. */
@@ -113,7 +127,7 @@ static bool emit_code(CModel *c, Str *file) {
     const Width *w = own.V ? &own : c->m->f64 ? widths_f64 : widths_f32;
     size_t n = own.V ? 1 : c->m->f64 ? sizeof widths_f64 / sizeof *w : sizeof widths_f32 / sizeof *w;
     Str header = str_make(c->a), body = str_make(c->a);
-    c->style = (CEmitOptions){.prefix = c->id};
+    c->style = (CEmitOptions){.prefix = c->id, .freestanding = c->o->freestanding};
     for (size_t k = 0; k < n; k++) {
         c->h = str_make(c->a);
         c->again = k > 0;
@@ -130,11 +144,12 @@ static bool emit_code(CModel *c, Str *file) {
     else
         emit_weights_values(c);
     emit_starts(c);
-    str_printf(&c->c, "\n#define %s_copy(to, from, n) memcpy((to), (from), (n) * sizeof *(to))\n", c->id);
+    put_copies(c);
     put_choice(c, &c->c, w, n);
     str_put(&c->c, body.n ? body.at : "");
     str_printf(&c->c, "\n#else\n#error \"%s_SIMD is none of the widths in this file\"\n#endif\n", c->upper);
     emit_state_functions(c);
+    if (c->o->freestanding) str_put(&c->c, "\n#if defined(__clang__)\n#pragma clang attribute pop\n#endif\n");
     emit_rooms(c);
     *file = c->c;
     return true;
@@ -178,8 +193,9 @@ static bool emit_all(void *arg) {
                "{\n#endif\n",
                c->upper, c->upper);
     put_owner(c, &file, arena_printf(c->a, "%s.c", c->id),
-              arena_printf(c->a, "the recurrent network `%s` with its weights. Link with -lm.", name));
-    str_printf(&file, "#include \"%s.h\"\n\n#include <math.h>\n#include <string.h>\n", c->id);
+              arena_printf(c->a, "the recurrent network `%s` with its weights. %s.", name,
+                           c->o->freestanding ? "Needs no library" : "Link with -lm"));
+    str_printf(&file, "#include \"%s.h\"\n%s", c->id, c->o->freestanding ? "" : "\n#include <math.h>\n#include <string.h>\n");
     if (!emit_code(c, &file)) return false;
     Str functions = c->h;
     c->h = head;

@@ -44,7 +44,7 @@ static void put_grad(CModel *c) {
                    "    dim[%d] = (ptrdiff_t)(seed & 0xffffffffu);\n    dim[%d] = (ptrdiff_t)(seed >> 32);\n    dim[%d] = "
                    "(ptrdiff_t)update;\n",
                    LDIM_SEED_LO, LDIM_SEED_HI, LDIM_UPDATE);
-    str_printf(&c->c, "    memset(grad, 0, %lld * sizeof *grad);\n", (long long)model_theta_size(c->m));
+    str_printf(&c->c, "    {\n        ptrdiff_t i;\n        for (i = 0; i < %lld; i++) grad[i] = 0;\n    }\n", (long long)model_theta_size(c->m));
     for (uint32_t i = 0; i < p->m->input.n; i++) {
         const Input *in = &p->m->input.at[i];
         if (in->kind != INPUT_SCALAR) continue;
@@ -142,7 +142,7 @@ static CBinding bind_update(COptimizer *x) {
 
 static void put_update_locals(COptimizer *x, int64_t scratch) {
     CModel *c = x->c;
-    str_printf(&c->c, "    ptrdiff_t dim[%d] = {0}, j, i, k, n, first;\n    %s p[%d], g[%d];\n",
+    str_printf(&c->c, "    ptrdiff_t dim[%d], j, i, k, n, first;\n    %s p[%d], g[%d];\n",
                LDIM_COUNT, c->real, BLOCK, BLOCK);
     for (uint32_t k = 0; k < x->o.cell.n; k++)
         str_printf(&c->c, "    %s next_%u[%d]; /* %s */\n", c->real, k, each_element(x, k) ? BLOCK : 1,
@@ -181,7 +181,7 @@ static void put_update(COptimizer *x) {
     for (uint32_t k = 0; k < cell->n; k++)
         str_printf(&c->c, "        for (k = 0; k < %lld; k++) moments[%lld + k] = %s;\n", (long long)cell->count[k],
                    (long long)x->at[k], c_number(c, start_of(x, k)));
-    str_printf(&c->c, "    }\n    dim[0] = 1;\n    dim[%d] = 1;\n", LDIM_NT);
+    str_printf(&c->c, "    }\n    for (k = 0; k < %d; k++) dim[k] = 0;\n    dim[0] = 1;\n    dim[%d] = 1;\n", LDIM_COUNT, LDIM_NT);
     for (uint32_t k = 0; k < cell->n; k++)
         if (!each_element(x, k)) str_printf(&c->c, "    next_%u[0] = moments[%lld];\n", k, (long long)x->at[k]);
     str_printf(&c->c, "    for (j = 0; j < %u; j++)\n    for (i = 0; i < %s_segment[j].n; i += %d) {\n", x->o.segment.n, c->id,
@@ -195,10 +195,10 @@ static void put_update(COptimizer *x) {
                "        g[k] = grad[first + k];\n        if (%s_segment[j].decay < 0 || %s_segment[j].decay > 0) g[k] += more;\n    }\n",
                c->real, c->id, c->id, c->id);
     cprogram_call(c, p, &b);
-    str_put(&c->c, "    memcpy(theta + first, p, (size_t)n * sizeof *p);\n");
+    str_printf(&c->c, "    %s_copy(theta + first, p, n);\n", c->id);
     for (uint32_t k = 0; k < cell->n; k++)
         if (each_element(x, k))
-            str_printf(&c->c, "    memcpy(moments + %lld + first, next_%u, (size_t)n * sizeof *p);\n", (long long)x->at[k], k);
+            str_printf(&c->c, "    %s_copy(moments + %lld + first, next_%u, n);\n", c->id, (long long)x->at[k], k);
     str_put(&c->c, "    }\n");
     for (uint32_t k = 0; k < cell->n; k++)
         if (!each_element(x, k)) str_printf(&c->c, "    moments[%lld] = next_%u[0];\n", (long long)x->at[k], k);
