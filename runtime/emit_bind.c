@@ -334,6 +334,7 @@ void cprogram_put(CModel *c, CProgram *p) {
     Str body = str_make(c->a);
     p->unit = c_text_functions(c->text, &body, p->p, p->name);
     c_text_prelude(c->text, &c->c);
+    if (p->run >= 0) emit_equations(c, p);
     str_putn(&c->c, body.at, body.n);
 }
 

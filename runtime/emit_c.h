@@ -126,6 +126,9 @@ void cprogram_call(CModel *c, const CProgram *p, const CBinding *b); /* calls th
 void cprogram_one_step(const CProgram *p, int64_t *dim);             /* dim[] for one step of one example */
 uint32_t cfield_add(CModel *c, CField f);
 
+/* emit_equations.c */
+void emit_equations(CModel *c, const CProgram *p); /* a comment: the lines of the source that the program computes */
+
 /* emit_text.c */
 const char *c_ident(Arena *a, const char *s, bool upper);
 const char *c_type(const CModel *c, uint8_t dtype);
