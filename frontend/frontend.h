@@ -70,6 +70,9 @@ typedef struct {
     Span span;
 } MetricDesc;
 
+enum { SPLIT_WAYS = 5 };
+extern const char *const split_ways[SPLIT_WAYS]; /* calls of the key `split`, in the order of the runtime's SplitKind */
+
 /* A value in a train or data block. */
 typedef enum { SET_NUMBER, SET_STRING, SET_BOOL, SET_NAME, SET_LIST, SET_CALL, SET_PAIR } SettingKind;
 typedef struct Setting Setting;

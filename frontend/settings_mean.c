@@ -98,6 +98,25 @@ static bool monitor_fits(Program *p, const Setting *v)
     return false;
 }
 
+/* ---- how the data are split ---------------------------------------------------------------------------------------------- */
+
+const char *const split_ways[SPLIT_WAYS] = {"chronological", "random", "stratified", "every", "folds"};
+
+static bool split_fits(Program *p, const Setting *v)
+{
+    const char *name, *near;
+
+    if (v->kind != SET_NAME && v->kind != SET_CALL) return true;
+    name = name_str(p->ctx, v->name);
+    for (size_t i = 0; i < SPLIT_WAYS; i++)
+        if (!strcmp(split_ways[i], name)) return true;
+    near = nearest_name(name, split_ways, SPLIT_WAYS);
+    diag_error(p->ctx, 552, v->span, "data: split: there is no way `%s` to split", name);
+    if (near) diag_help(p->ctx, (Span){0, 0}, "did you mean `%s`?", near);
+    else diag_help(p->ctx, (Span){0, 0}, "a part that trains (0.8), chronological(0.8, valid = 0.1), random(0.8, seed = 1), stratified(0.8), every(10, valid = 8, test = 9) or folds(5, fold = 0)");
+    return false;
+}
+
 /* ---- patterns ----------------------------------------------------------------------------------------------------------- */
 
 bool settings_match(const char *pattern, const char *name)
@@ -154,7 +173,7 @@ bool settings_meaning(Program *p, KeyBlock b, const Entry *e)
     double value[2];
 
     if (!range_fits(p->ctx, b, key, &e->value)) return false;
-    if (b == KEYS_DATA) return true;
+    if (b == KEYS_DATA) return strcmp(key, "split") || split_fits(p, &e->value);
     if (!strcmp(key, "schedule")) return settings_schedule(p->ctx, &e->value, value) >= 0;
     if (!strcmp(key, "monitor")) return monitor_fits(p, &e->value);
     if (!strcmp(key, "decay") || !strcmp(key, "no_decay") || !strcmp(key, "freeze") || !strcmp(key, "lr_scale")) check_patterns(p, key, &e->value);

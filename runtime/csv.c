@@ -103,6 +103,7 @@ bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n,
     *out = (Csv){.path = path};
     if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) r.p += 3;
     r.line_start = r.p;
+    if (n > 1 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2))) return fail(&r, "is in UTF-16; UTF-8 can be read");
     if (memchr(text, 0, n)) return fail(&r, "is no text file: it holds a NUL byte");
     while (r.p < r.end) {
         uint32_t got;
@@ -166,6 +167,10 @@ int64_t csv_column(Ctx *ctx, const Csv *c, const char *name, Span at) {
         const char *near = nearest_name(name, c->header, c->ncol);
         if (near) diag_help(ctx, (Span){0, 0}, "did you mean '%s'?", near);
         else diag_help(ctx, (Span){0, 0}, "it has %s", column_list(ctx, c));
+        size_t at_mark = strcspn(c->header[0], ";\t|");
+        if (c->ncol == 1 && c->header[0][at_mark])
+            diag_help(ctx, (Span){0, 0}, c->header[0][at_mark] == '\t' ? "are its cells separated by tabs? separator = \"tab\" says so" : "are its cells separated by '%c'? separator = \"%c\" says so",
+                      c->header[0][at_mark], c->header[0][at_mark]);
     } else diag_help(ctx, (Span){0, 0}, "the file has no header: its columns are 0 to %u", c->ncol - 1);
     return -1;
 }

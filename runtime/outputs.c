@@ -57,6 +57,7 @@ bool dataset_outputs(Model *m, const Dataset *d, OutputsFn fn, void *arg) {
     if (d->feed && d->feed->carry) {
         diag_error(m->ctx, 552, m->desc->data.span,
                    "the examples of '%s' go on from each other: they cannot be predicted one by one", rondo_name(m));
+        diag_help(m->ctx, NOWHERE, "`--set stateful=false` predicts each window from the states' own starts; `rondo generate` goes on from a prompt");
         return false;
     }
     int got = guard_call(m->ctx, run, &j);

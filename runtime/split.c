@@ -23,11 +23,8 @@ static bool is_arg(Model *m, const Setting *s, uint32_t i, const char *name, uin
 }
 
 static bool read_call(Model *m, const Setting *s, Split *out) {
-    static const char *const names[] = {"chronological", "random", "stratified", "every", "folds"};
-    int kind = -1;
-    for (int k = 0; k < 5; k++)
-        if (strcmp(name_str(m->ctx, s->name), names[k]) == 0) kind = k;
-    if (kind < 0) return bad(m, s->span, "there is no such way to split");
+    int kind = 0; /* the front end has seen to it that it is one of these */
+    while (kind + 1 < SPLIT_WAYS && strcmp(name_str(m->ctx, s->name), split_ways[kind]) != 0) kind++;
     out->kind = (SplitKind)kind;
     for (uint32_t i = 0; s->kind == SET_CALL && i < s->n; i++) {
         const Setting *x = &s->item[i];

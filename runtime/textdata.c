@@ -121,6 +121,10 @@ bool text_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
     add_field(a, f, "input/", name_str(m->ctx, m->desc->input.at[0].name), 0);
     if (m->desc->target.n) add_field(a, f, "target/", name_str(m->ctx, m->desc->target.at[0].name), 1);
     if (feed_cut(f, count, 1, rows, out)) return true;
+    if (!(count[0] + count[1] + count[2])) {
+        diag_error(m->ctx, 554, m->desc->data.span, "%s is empty", path);
+        return false;
+    }
     diag_error(m->ctx, 554, m->desc->data.span,
                "%s: %lld, %lld and %lld tokens to train, validate and test are too few for %s of %lld", path,
                (long long)count[0], (long long)count[1], (long long)count[2], rows ? "a batch of rows" : "windows",

@@ -196,7 +196,7 @@ static void test_splits(void) {
     CHECK(load_with(CLASSIFY(2), "jsonl = \"s.jsonl\"", "validation = 0.25", NULL, false) && set.train == 24 && set.valid == 8);
     CHECK(load_with(CLASSIFY(2), "jsonl = \"s.jsonl\"", "", arena_printf(&arena, "%s/s.jsonl", dir), true) && set.train == 40);
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = 1.5", 552, "from 0 to 1"));
-    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = sometimes(0.5)", 552, "no such way"));
+    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = sometimes(0.5)", 552, "no way `sometimes`"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(valid = 2)", 552, "needs a number"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = random(0.5, sed = 2)", 552, "not known here"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", ts = \"a.ts\"", 552, "both name the data"));

@@ -1,0 +1,58 @@
+# What goes wrong first when somebody brings their own data: each has a message that says where and what to do, and nothing is written.
+. "$SRC/tests/lib.sh"
+cp "$SRC"/examples/*.* .
+# wrong PATTERN rondo-arguments..: exit 1, the words, no weights
+wrong() {
+    pattern=$1
+    shift
+    expect 1 "$RONDO" "$@"
+    says err "$pattern"
+    [ ! -e x.safetensors ] || fail "weights were written: $*"
+}
+train="train sunspots.rondo -q -o x.safetensors --set epochs=1"
+wrong "E0611.*sunspots.csv has no column 'spots'" $train --set 'column="spots"'
+says err "it has 'year', 'sunspots'"
+sed '5s/,.*/,many/' sunspots.csv >text.csv
+wrong "E0612.*text.csv:5: column 'sunspots' holds 'many', which is not a number" $train --data text.csv
+: >empty.csv
+wrong 'E0610.*empty.csv: there are no rows' $train --data empty.csv
+head -n 1 sunspots.csv >head.csv
+wrong 'E0554.*head.csv has 0 rows' $train --data head.csv
+printf '\377\376y\000e\000' >wide.csv
+wrong 'E0610.*wide.csv.*UTF-16' $train --data wide.csv
+printf 'year,sunspots\n1,2\n\000\n' >binary.csv
+wrong 'E0610.*binary.csv.*NUL byte' $train --data binary.csv
+sed 's/,/;/' sunspots.csv >semicolon.csv
+wrong 'separator = ";"' $train --data semicolon.csv
+printf '2009,1,2\n' | cat sunspots.csv - >wide.csv
+wrong 'E0610.*wide.csv:311: this row has 3 cells' $train --data wide.csv
+printf '2009,\n' | cat sunspots.csv - >gap.csv
+wrong 'E0612.*gap.csv:311' $train --data gap.csv
+says err 'gaps = interpolate'
+wrong 'E0554.*309 rows, too few for window 400' $train --set window=400
+wrong "E0001.*cannot read 'none.csv'" $train --data none.csv
+wrong 'E0504.*windw' $train --set windw=4
+says err 'did you mean `window`'
+wrong 'E0505.*no optimizer `adm`' $train --set 'optimizer=adm()'
+wrong 'E0552.*no way `stratfied`' $train --set 'split=stratfied(0.8)'
+says err 'did you mean `stratified`'
+sed 's/split = 0.8/split = halves/' sunspots.rondo >bad.rondo
+expect 1 "$RONDO" check bad.rondo
+says err 'E0552.*bad.rondo\|no way `halves`'
+wrong 'E0554.*all 96 examples that train have the class 1' train sentiment.rondo -o x.safetensors --set 'lines=["praise.txt": 1]'
+says err 'sorted by class'
+: >empty.txt
+wrong 'E0554.*empty.txt is empty' train sentiment.rondo -o x.safetensors --set 'lines=["praise.txt": 1, "empty.txt": 0]'
+wrong 'E0554.*empty.txt is empty' train char_lm.rondo -o x.safetensors --data empty.txt
+printf 'caf\351 au lait' | cat tide.txt - >latin.txt
+wrong 'E0620.*latin.txt:32:4: this is not UTF-8' train char_lm.rondo -o x.safetensors --data latin.txt
+wrong 'E0554.*too few' train char_lm.rondo -o x.safetensors --set window=64 --set batch=5000
+expect 0 "$RONDO" train sunspots.rondo -q -o sun.safetensors --set epochs=1 --set H=4
+wrong "E0605.*sun.safetensors has no tensor 'logits.W'" eval char_lm.rondo -w sun.safetensors
+says err "saved from model 'sunspots'"
+wrong "E0606.*'h.Wi' has the shape \[4, 1\] where the model has \[20, 1\]" eval sunspots.rondo -w sun.safetensors --set H=20
+expect 0 "$RONDO" train char_lm.rondo -q -o c.safetensors --set epochs=1 --set H=4
+wrong 'E0552.*go on from each other' predict char_lm.rondo --set H=4 -w c.safetensors
+says err 'stateful=false'
+expect 0 "$RONDO" predict char_lm.rondo --set H=4 -w c.safetensors --set stateful=false
+says out '^logits,0,train,0,'
