@@ -258,6 +258,22 @@ static void misplaced(Low *L, const Placed *p)
     L->failed = true;
 }
 
+/* The sections that place would make, if they are those of the lines; else, the lines were edited: those that the lines leave. A
+   product in no section still lies between others, so it is not left out where nothing was edited. */
+static void apply_sections(LowG *lg, const Ref *in_chunks)
+{
+    bool same = true;
+    group_sections(lg, NULL);
+    for (Ref r = 1; r < lg->g->node.n; r++)
+        same &= lg->ni[r].kind != NK_GEMM || lg->ni[r].group == (is_section(lg, in_chunks[r]) ? in_chunks[r] : 0);
+    for (Ref r = 1; r < lg->g->node.n && !same; r++) {
+        lg->ni[r].group = 0;
+        lg->ni[r].chunk_only = false;
+    }
+    if (!same)
+        group_sections(lg, in_chunks);
+}
+
 void apply_places(LowG *lg)
 {
     const Graph *g = lg->g;
@@ -275,7 +291,7 @@ void apply_places(LowG *lg)
         }
     }
     if (g->placed.n)
-        group_sections(lg, in_chunks);
+        apply_sections(lg, in_chunks);
     for (Ref r = 1; r < g->node.n && g->placed.n; r++)
         if (g->node.at[r].op == OP_SCAN)
             group_scan(lg, r, in_chunks);
