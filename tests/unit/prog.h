@@ -38,6 +38,7 @@ typedef struct Prog {
 
 /* Front end, round trips, passes, evaluator, gradients, interpreter. False: wrong and detail say why. */
 bool prog_check(Prog *p);
+extern bool prog_joint; /* gradients are held to differences along one direction of everything at once */
 /* The bits of the interpreter from another engine, alone or joined to others. */
 bool prog_check_engine(Prog *p, Engine *e, bool joined, const char *name);
 /* All of that for a program alone, with engines of its own. */

@@ -271,60 +271,84 @@ static const Module *optimised(Prog *p, bool grad) {
     return passes_run(m, &(PassOptions){.grad = grad, .want_input = want, .disable = off}) ? m : NULL;
 }
 
+bool prog_joint;
+
 /* ---- gradients --------------------------------------------------------------------------------------------------------------------- */
 
-static double loss_at(Prog *p, uint32_t root, double *v, const double *v0, const double *dir, int64_t n, double h) {
+/* What is moved along a random direction: a parameter or an input, its values of the run, and the slope that its gradient says. */
+typedef struct {
+    uint32_t root;
+    double *v, *v0, *dir, want, size;
+    int64_t n;
+} Moved;
+
+static double loss_at(Prog *p, uint32_t root, const Moved *x, uint32_t count, double h) {
     const double **out = NEW_N(p->a, const double *, p->plain->graph.at[0]->root.n + 1);
-    for (int64_t i = 0; i < n; i++)
-        if (dir[i] != 0) v[i] = v0[i] + h * dir[i];
+    for (uint32_t k = 0; k < count; k++)
+        for (int64_t i = 0; i < x[k].n; i++)
+            if (x[k].dir[i] != 0) x[k].v[i] = x[k].v0[i] + h * x[k].dir[i];
     bool ok = module_eval(p->plain, p->a, &p->in, out);
-    for (int64_t i = 0; i < n; i++) v[i] = v0[i];
+    for (uint32_t k = 0; k < count; k++) memcpy(x[k].v, x[k].v0, (size_t)x[k].n * sizeof *x[k].v);
     return ok ? out[root][0] : NAN;
 }
 
-/* The derivative along dir: central differences at h and h / 2, extrapolated. */
-static double slope(Prog *p, uint32_t root, double *v, const double *dir, int64_t n, double h) {
-    double *v0 = NEW_N(p->a, double, n + 1), d[2];
-    memcpy(v0, v, (size_t)n * sizeof *v);
-    for (int k = 0; k < 2; k++, h /= 2)
-        d[k] = (loss_at(p, root, v, v0, dir, n, h) - loss_at(p, root, v, v0, dir, n, -h)) / (2 * h);
+/* The derivative along the directions of count of them at once: central differences at h and h / 2, extrapolated. */
+static double slope(Prog *p, uint32_t root, const Moved *x, uint32_t count, double h) {
+    double d[2];
+    for (int k = 0; k < 2; k++, h /= 2) d[k] = (loss_at(p, root, x, count, h) - loss_at(p, root, x, count, -h)) / (2 * h);
     return (4 * d[1] - d[0]) / 3;
 }
 
-/* One random direction for each parameter and each input: a wrong entry shows in it. A kink within reach of h shows with a large h
-   only, so a mismatch is looked at again from nearer; where the loss still jumps at the nearest (a tie of argmax), there is no
-   derivative to compare with. */
+static Moved moved_along(Prog *p, uint32_t r, uint64_t *rng, const double *y) {
+    const Graph *g = p->m->graph.at[0];
+    bool param = g->root.at[r].kind == ROOT_GRAD_PARAM;
+    uint32_t k = g->root.at[r].index, axes = param ? 0 : p->m->input.at[k].axes;
+    Moved x = {.root = r, .n = root_size(p->m, r, &p->in), .size = 1e-6};
+    x.v = (double *)(param ? p->in.param[k] : p->in.input[k]);
+    x.v0 = NEW_N(p->a, double, x.n + 1);
+    x.dir = NEW_N(p->a, double, x.n + 1);
+    memcpy(x.v0, x.v, (size_t)x.n * sizeof *x.v);
+    for (int64_t i = 0; i < x.n; i++) {
+        if (!is_real(p->m, &p->in, axes, node_features(&g->node.at[g->root.at[r].ref]), i)) continue;
+        x.dir[i] = gen_real(rng, -1, 1);
+        x.want += x.dir[i] * y[i];
+        x.size += fabs(y[i]);
+    }
+    return x;
+}
+
+/* A kink within reach of h shows with a large h only, so a mismatch is looked at again from nearer; where the loss still jumps at the
+   nearest (a tie of argmax), there is no derivative to compare with. */
+static bool slopes_agree(Prog *p, uint32_t loss, double y, const Moved *x, uint32_t count, double *want, double *got) {
+    double size = 0, h = 1e-3;
+    bool ok = false;
+    *want = 0;
+    for (uint32_t k = 0; k < count; k++) *want += x[k].want, size += x[k].size;
+    for (int again = 0; again < 6 && !ok; again++, h /= 10) {
+        *got = slope(p, loss, x, count, h);
+        bool jump = again == 5 && fabs(*got) * h > 1e-5 * (1 + fabs(y));
+        ok = jump || fabs(*got - *want) <= 1e-6 * (size + fabs(y)) || (isnan(*got) && isnan(*want));
+    }
+    return ok;
+}
+
+/* One random direction for each parameter and each input: a wrong entry shows in it. With prog_joint, all along theirs at once first. */
 static bool check_gradient(Prog *p, const double **y) {
     const Graph *g = p->m->graph.at[0];
-    uint32_t loss = UINT32_MAX;
+    uint32_t loss = UINT32_MAX, n = 0;
     uint64_t rng = p->run.seed + 99;
+    double want, got;
     for (uint32_t r = 0; r < p->plain->graph.at[0]->root.n; r++)
         if (p->plain->graph.at[0]->root.at[r].kind == ROOT_LOSS) loss = r;
     if (loss == UINT32_MAX || isnan(y[loss][0])) return true; /* as where a mask leaves no row */
     if (strstr(p->text, "stop(")) return true;                /* differences see through it */
-    for (uint32_t r = 0; r < g->root.n; r++) {
-        bool param = g->root.at[r].kind == ROOT_GRAD_PARAM;
-        if (!param && g->root.at[r].kind != ROOT_GRAD_INPUT) continue;
-        uint32_t k = g->root.at[r].index;
-        const Node *node = &g->node.at[g->root.at[r].ref];
-        uint32_t axes = param ? 0 : p->m->input.at[k].axes;
-        int64_t n = root_size(p->m, r, &p->in);
-        double *v = (double *)(param ? p->in.param[k] : p->in.input[k]), *dir = NEW_N(p->a, double, n + 1), want = 0, size = 1e-6;
-        for (int64_t i = 0; i < n; i++) {
-            if (!is_real(p->m, &p->in, axes, node_features(node), i)) continue;
-            dir[i] = gen_real(&rng, -1, 1);
-            want += dir[i] * y[r][i];
-            size += fabs(y[r][i]);
-        }
-        double got = 0, h = 1e-3;
-        bool ok = false;
-        for (int again = 0; again < 6 && !ok; again++, h /= 10) {
-            got = slope(p, loss, v, dir, n, h);
-            bool jump = again == 5 && fabs(got) * h > 1e-5 * (1 + fabs(y[loss][0]));
-            ok = jump || fabs(got - want) <= 1e-6 * (size + fabs(y[loss][0])) || (isnan(got) && isnan(want));
-        }
-        if (!ok) return wrong(p, "gradient", "%s: %.12g along a direction, differences %.12g", root_text(p->m, r, p->a), want, got);
-    }
+    Moved *x = NEW_N(p->a, Moved, g->root.n + 1);
+    for (uint32_t r = 0; r < g->root.n; r++)
+        if (g->root.at[r].kind == ROOT_GRAD_PARAM || g->root.at[r].kind == ROOT_GRAD_INPUT) x[n++] = moved_along(p, r, &rng, y[r]);
+    if (prog_joint && slopes_agree(p, loss, y[loss][0], x, n, &want, &got)) return true;
+    for (uint32_t k = 0; k < n; k++)
+        if (!slopes_agree(p, loss, y[loss][0], x + k, 1, &want, &got))
+            return wrong(p, "gradient", "%s: %.12g along a direction, differences %.12g", root_text(p->m, x[k].root, p->a), want, got);
     return true;
 }
 

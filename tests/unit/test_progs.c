@@ -1,7 +1,8 @@
 /* Random programs, many to one compilation: front end, printed forms, passes, gradients, and the same bits from interpreter, JIT and C.
 
-   usage: test_progs [--seed FIRST] [--count N] [--every N] [--cc COMMAND] [--no-shrink] [--print]     generated programs
-          test_progs FILE.rondo ..                                                   files, with a "# run:" line or without */
+   usage: test_progs [--seed FIRST] [--count N] [--every N] [--cc COMMAND] [--no-shrink] [--joint] [--print]     generated programs
+          test_progs FILE.rondo ..                                                   files, with a "# run:" line or without
+   --joint, for long runs: differences along one direction of everything, one by one only where these disagree */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,7 @@ int main(int argc, char **argv) {
         if (!strcmp(argv[i], "--every") && *v) every = strtoull(argv[++i], NULL, 10);
         else if (!strcmp(argv[i], "--cc") && *v) cc = argv[++i];
         else if (!strcmp(argv[i], "--no-shrink")) no_shrink = true;
+        else if (!strcmp(argv[i], "--joint")) prog_joint = true;
         else if (!strcmp(argv[i], "--print")) print = true;
         else if (!strcmp(argv[i], "--seed") && *v) first = strtoull(argv[++i], NULL, 10);
         else if (!strcmp(argv[i], "--count") && *v) count = strtoull(argv[++i], NULL, 10);
