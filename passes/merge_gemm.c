@@ -258,8 +258,8 @@ bool pass_merge_gemm(Module *m, const PassOptions *o)
     (void)o;
     module_dce(m);
     before = last = module_hash(m);
-    merge_split(m);
     for (int i = 0; i < 6; i++, last = now) {
+        merge_split(m);
         round_once(m);
         now = module_hash(m);
         if (now == last) break;
