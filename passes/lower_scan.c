@@ -47,8 +47,10 @@ static int user_reads(const LowG *lg, Ref u, Ref leaf)
     const Ref *in;
     uint32_t n = node_inputs(lg->g, u, &in);
     int most = 0;
+    int cls = op_info[lg->g->node.at[u].op].cls;
+    bool mapped = cls == OPC_SHAPE || cls == OPC_INDEX; /* a slice that is copied */
     for (uint32_t k = 0; k < n; k++) {
-        int x = reads(lg, in[k], leaf, false);
+        int x = reads(lg, in[k], leaf, mapped);
         most = x > most ? x : most;
     }
     return most;
