@@ -9,6 +9,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 RONDO=${RONDO:-rondo}
 ROUNDS=${ROUNDS:-15}
 MS=${MS:-100}
+command -v "$RONDO" >/dev/null || { echo "place.sh: no command '$RONDO'; RONDO names it" >&2; exit 2; }
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
 [ $# -gt 0 ] || set -- lstm-fwd-b1-h64 lstm-fwd-b1-h256 lstm-fwd-b32-h128 lstm-fwd-b32-h512 gru-fwd-b32-h256 rnn-fwd-b32-h256 \
