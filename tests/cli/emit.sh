@@ -15,21 +15,7 @@ compile() {
     says out '^PASS$'
 }
 
-# two inputs, one of words; names that C keeps for itself; noise; weights that stay or decay; two outputs
-cat >wide.rondo <<'END'
-model wide[H = 9] {
-    input  w: seq token[11]
-    input  float: seq [3]
-    target int: seq [2]
-    e = embedding[11, 5](w)
-    h = lstm[H](layer_norm([e, float]))
-    p = dense[2](dropout[0.3](h))
-    output p
-    output q = sigmoid(h.last)
-    loss   mse(p, int)
-    train  { optimizer = rmsprop(lr = 1e-2), freeze = ["e.*"], decay = ["p.W": 0.01] }
-}
-END
+cp "$SRC/tests/models/wide.rondo" .
 # needs the whole sequence: no steps
 cat >both.rondo <<'END'
 model both {

@@ -31,23 +31,9 @@ model() {
     names="$names $name"
 }
 
-# tokens and numbers, layer norm, noise, two outputs: what the cells alone do not have
-cat >wide.rondo <<'END_MODEL'
-model wide[H = 9] {
-    input  w: seq token[11]
-    input  float: seq [3]
-    target int: seq [2]
-    e = embedding[11, 5](w)
-    h = lstm[H](layer_norm([e, float]))
-    p = dense[2](dropout[0.3](h))
-    output p
-    output q = sigmoid(h.last)
-    loss   mse(p, int)
-    train  { optimizer = rmsprop(lr = 1e-2), freeze = ["e.*"], decay = ["p.W": 0.01] }
-}
-END_MODEL
 cells=$SRC/tests/models/cells.rondo
-model wide wide.rondo
+# tokens and numbers, layer norm, noise, two outputs: what the cells alone do not have
+model wide "$SRC/tests/models/wide.rondo"
 for m in gru layernorm_lstm $(sed -n 's/^model \([a-z_0-9]*\).*/\1/p' "$cells"); do
     model "$m" "$cells" --model "$m"
 done

@@ -17,26 +17,7 @@ model m[H = 4] {
     data { csv = "wave.csv", column = "v", window = 5, split = 0.8, scale = standard }
 }
 M
-cat >peak.c <<'C'
-/* peak CMD..: runs it, prints the most KiB it had in memory */
-#include <stdio.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-    struct rusage u;
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        execvp(argv[1], argv + 1);
-        _exit(127);
-    }
-    if (argc < 2 || child < 0 || wait4(child, &status, 0, &u) != child) return 125;
-    fprintf(stderr, "peak %ld\n", u.ru_maxrss);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 124;
-}
-C
-"$CC" -D_DEFAULT_SOURCE -o peak peak.c
+"$CC" -D_DEFAULT_SOURCE -o peak "$SRC/tests/train/peak.c"
 train() { # EPOCHS
     expect 0 ./peak "$RONDO" train m.rondo -q --seed 1 --set epochs="$1" -o w.safetensors --log log.csv --checkpoint state
     peak=$(sed -n 's/^peak //p' err)

@@ -16,26 +16,7 @@ model m[H = 64] {
     data { csv = "wave.csv", column = "0", window = 100000, horizon = 1, split = 1 }
 }
 M
-cat >peak.c <<'C'
-/* peak CMD..: runs it, prints the most KiB it had in memory */
-#include <stdio.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-int main(int argc, char **argv) {
-    struct rusage u;
-    int status = 0;
-    pid_t child = fork();
-    if (child == 0) {
-        execvp(argv[1], argv + 1);
-        _exit(127);
-    }
-    if (argc < 2 || child < 0 || wait4(child, &status, 0, &u) != child) return 125;
-    fprintf(stderr, "peak %ld\n", u.ru_maxrss);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 124;
-}
-C
-"$CC" -D_DEFAULT_SOURCE -o peak peak.c
+"$CC" -D_DEFAULT_SOURCE -o peak "$SRC/tests/train/peak.c"
 sanitized=no
 if grep -q 'fsanitize' "$BUILD/CMakeCache.txt"; then sanitized=yes; fi
 

@@ -1,7 +1,6 @@
 # A text larger than what may be in memory: 200 MB of it train (for a while) within what 2 MB take and 32 MB more.
 . "$SRC/tests/lib.sh"
-sed '/^cat >peak.c/,/^C$/!d; /^cat/d; /^C$/d' "$SRC/tests/train/memory.sh" >peak.c
-"$CC" -D_DEFAULT_SOURCE -o peak peak.c
+"$CC" -D_DEFAULT_SOURCE -o peak "$SRC/tests/train/peak.c"
 awk 'BEGIN { for (i = 0; i < 40000; i++) print "line " i " of a text that goes on and on, " i * i % 997 }' >small.txt
 for i in $(seq 1 100); do cat small.txt; done >large.txt
 cp "$SRC/examples/char_lm.rondo" .
