@@ -24,6 +24,7 @@ bool fitted_take(Model *m, const char *path, const Safetensors *s);  /* out of i
 typedef enum { SPLIT_CHRONOLOGICAL, SPLIT_RANDOM, SPLIT_STRATIFIED, SPLIT_EVERY, SPLIT_FOLDS } SplitKind;
 typedef struct {
     SplitKind kind;
+    bool plain; /* no way was named */
     double train, valid; /* parts; valid NaN: what the key `validation` holds back */
     uint64_t seed;
     int64_t every;

@@ -1,4 +1,4 @@
-/* split: which examples train, validate and test. The key `split`: a number, or
+/* split: which examples train, validate and test. The key `split`: a number, of examples with a class as stratified, of all else as chronological; or
      chronological(0.8, valid = 0.1)        in the order of the data
      random(0.8, valid = 0.1, seed = 0)     drawn
      stratified(0.8, valid = 0.1, seed = 0) drawn from each class alike
@@ -58,7 +58,7 @@ static bool read_call(Model *m, const Setting *s, Split *out) {
 bool split_read(Model *m, Split *out) {
     const Setting *s = data_setting(m, "split");
     double otherwise = data_setting(m, "test") ? 1 : data_number(m, "split");
-    *out = (Split){.train = s && s->kind == SET_NUMBER ? s->number : otherwise, .valid = NAN};
+    *out = (Split){.train = s && s->kind == SET_NUMBER ? s->number : otherwise, .valid = NAN, .plain = !s || s->kind == SET_NUMBER};
     if (s && s->kind != SET_NUMBER && s->kind != SET_CALL && s->kind != SET_NAME)
         return bad(m, s->span, "this is no way to split");
     if (s && s->kind != SET_NUMBER) {
@@ -147,6 +147,7 @@ bool split_records(Model *m, const Records *r, Arena *tmp, uint8_t *part) {
     memset(part, 0, n);
     if (r->whole) return true;
     if (!split_read(m, &s)) return false;
+    if (s.plain && r->classes) s.kind = SPLIT_STRATIFIED; /* files are often sorted by class */
     for (uint32_t i = 0; i < n; i++) {
         if (r->record.at[i].test)
             part[i] = 2;

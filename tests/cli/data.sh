@@ -32,14 +32,24 @@ awk 'BEGIN { print "@classLabel true up down flat\n@data"
     for (i = 0; i < 90; i++) { n = 3 + i * 7 % 9; for (d = 0; d < 12; d++) { for (t = 0; t < n; t++)
         printf "%s%.3f", t ? "," : "", (i % 3 == 0 ? t : i % 3 == 1 ? -t : 0) * 0.3 + (i * 31 + t * 17 + d * 7) % 13 / 40; printf ":" }
         print i % 3 == 0 ? "up" : i % 3 == 1 ? "down" : "flat" } }' >v.ts
-V="$E/vowels.rondo --set ts=\"$PWD/v.ts\" --set split=0.8 --set H=12"
+V="$E/vowels.rondo --set ts=\"$PWD/v.ts\" --set split=chronological(0.8) --set H=12"
 sed '/data {/s/, test = "[^"]*"//' "$E/vowels.rondo" >v.rondo
-V="v.rondo --set ts=\"$PWD/v.ts\" --set split=0.8 --set H=12"
+V="v.rondo --set ts=\"$PWD/v.ts\" --set split=chronological(0.8) --set H=12"
 expect 0 "$RONDO" train $V -o v.safetensors --set epochs=40 --seed 1 -q
 expect 0 "$RONDO" eval $V -w v.safetensors --json
 says out '"sparse_accuracy": 1}'
 expect 0 "$RONDO" predict $V -w v.safetensors
 says out '^logits,89,test,flat,flat,'
+# a file sorted by class: without a way, each class is split alike, and so is what validates; in order, one class is unseen
+sort -t: -k13 v.ts >sorted.ts
+W="v.rondo --set ts=\"$PWD/sorted.ts\" --set H=12 --seed 1 -q -o sorted.safetensors --set epochs=1 --set validation=0.2"
+expect 0 "$RONDO" train $W
+expect 0 "$RONDO" predict v.rondo --set "ts=\"$PWD/sorted.ts\"" --set validation=0.2 -w sorted.safetensors
+awk -F, '$1 == "logits" { n[$3 " " $4]++ } END { for (i = 1; i <= 3; i++) { c = i == 1 ? "up" : i == 2 ? "down" : "flat"
+    if (n["test " c] != 6 || n["valid " c] != 4 || n["train " c] != 20) exit 1 } }' out || fail "not each class alike"
+expect 0 "$RONDO" train $W --set 'split=chronological(0.8)' --set validation=0
+expect 0 "$RONDO" predict v.rondo --set "ts=\"$PWD/sorted.ts\"" --set 'split=chronological(0.8)' -w sorted.safetensors
+[ "$(awk -F, '$3 == "test" { print $4 }' out | sort -u | wc -l)" = 1 ] || fail "chronological is not in order"
 # batches of similar lengths are less padded than any
 expect 0 "$RONDO" train $V -o v2.safetensors --set epochs=2 --seed 1
 near=$(sed -n 's/^padding: \([0-9]*\).*/\1/p' err)
