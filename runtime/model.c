@@ -344,6 +344,35 @@ static void take_values(Model *m, int64_t offset, const Array *x) {
 
 /* ---- weights in files --------------------------------------------------------------------------------------------------- */
 
+#define SIZES "rondo.sizes"
+
+/* The sizes of this run that the file does not say, so that who reads the weights need not be told again: a line NAME=value each. */
+static const char *sizes_given(Model *m, Arena *a) {
+    Str s = str_make(a);
+    KeyBlock block;
+    for (size_t i = 0; i < m->opt.nset; i++)
+        if (!settings_is_key(m->opt.set[i], &block)) str_printf(&s, "%s%s", s.n ? "\n" : "", m->opt.set[i]);
+    return s.n ? s.at : NULL;
+}
+
+const char **weights_sizes(Ctx *ctx, Arena *a, const char *path, uint32_t *n) {
+    Arena tmp = arena_make(ctx);
+    Safetensors s;
+    VEC(const char *) size = {0};
+    bool ok = safetensors_read(ctx, &tmp, path, &s);
+    VEC_PUSH(a, size) = NULL;
+    for (uint32_t i = 0; ok && i + 1 < s.meta.n; i += 2) {
+        const char *p = strcmp(s.meta.at[i], SIZES) == 0 ? s.meta.at[i + 1] : "";
+        for (size_t k; *p; p += k + (p[k] == '\n')) {
+            k = strcspn(p, "\n");
+            VEC_PUSH(a, size) = arena_strndup(a, p, k);
+        }
+    }
+    arena_free(&tmp);
+    *n = size.n - 1;
+    return ok ? size.at + 1 : NULL;
+}
+
 bool weights_save(Model *m, const char *path) {
     if (!model_need_weights(m)) return false;
     Arena *tmp = scratch_begin(m);
@@ -352,6 +381,11 @@ bool weights_save(Model *m, const char *path) {
     VEC_PUSH(tmp, s.meta) = name_str(m->ctx, m->desc->name);
     VEC_PUSH(tmp, s.meta) = "rondo.hash";
     VEC_PUSH(tmp, s.meta) = arena_printf(tmp, "%016llx", (unsigned long long)m->desc->hash);
+    const char *sizes = sizes_given(m, tmp);
+    if (sizes) {
+        VEC_PUSH(tmp, s.meta) = SIZES;
+        VEC_PUSH(tmp, s.meta) = sizes;
+    }
     int64_t offset = 0;
     for (uint32_t i = 0; i < m->desc->param.n; i++) {
         const ParamDesc *p = &m->desc->param.at[i];
@@ -450,18 +484,22 @@ static bool check_names(Model *m, Arena *tmp, const char *path, const Safetensor
     return ok;
 }
 
+enum { SAID = 3 }; /* wrong shapes in words */
 static bool take_file(Model *m, Arena *tmp, const char *path, const Safetensors *s) {
     if (!has_some(m, tmp, path, s) || !check_names(m, tmp, path, s)) return false;
     bool ok = true;
+    uint32_t wrong = 0;
     for (uint32_t i = 0; i < m->desc->param.n; i++) {
         Array want = param_shape(m, &m->desc->param.at[i]);
         const Array *x = arrays_find(&s->tensor, want.name);
-        if (!shape_is(x, &want)) ok = wrong_shape(m, path, x, &want);
+        if (!shape_is(x, &want) && wrong++ < SAID) ok = wrong_shape(m, path, x, &want);
         else if (x->type != RONDO_F32 && x->type != RONDO_F64) {
             diag_error(m->ctx, 604, NOWHERE, "%s: '%s' holds %s, not floats", path, want.name, rondo_type_name(x->type));
             ok = false;
         }
     }
+    if (wrong > SAID) diag_note(m->ctx, NOWHERE, "so are %u more", wrong - SAID);
+    if (wrong) diag_help(m->ctx, NOWHERE, "`--set NAME=size` sets a size that stands in the brackets of the model, as in --set H=64");
     int64_t offset = 0;
     for (uint32_t i = 0; ok && i < m->desc->param.n; i++) {
         take_values(m, offset, arrays_find(&s->tensor, name_str(m->ctx, m->desc->param.at[i].name)));

@@ -140,6 +140,8 @@ double model_theta_get(const Model *m, int64_t i);
 void model_theta_set(Model *m, int64_t i, double v);
 
 bool weights_init(Model *m, uint64_t seed);
+/* The sizes that --set gave when the weights of a file were trained, as it took them ("H=64"); NULL: the file cannot be read. */
+const char **weights_sizes(Ctx *ctx, Arena *a, const char *path, uint32_t *n);
 bool weights_load(Model *m, const char *path, const char *const *rename, size_t nrename);
 bool weights_save(Model *m, const char *path);
 /* Takes "param/N" and "const/N" of a set of arrays; `all`: each must be there. */

@@ -21,12 +21,24 @@ expect 0 "$RONDO" train $M $small --seeds 2 -q --json -o v.safetensors
 says out '^{"runs": \[{"run": "seed 1", "epochs": 4, "weights": "v.seed1.safetensors", "loss": [0-9.]*, '
 says out '"mean": {"loss": '
 
+# the sizes of a run are kept with its weights, and the command line stands before them
+expect 0 "$RONDO" eval $M -w v.seed1.safetensors
+cp out kept
+expect 0 "$RONDO" eval $M -w v.seed1.safetensors --set H=6
+cmp out kept || fail "the size that was kept is another one"
+expect 1 "$RONDO" eval $M -w v.seed1.safetensors --set H=5
+says err "E0606.*\[6, 1\] where the model has \[5, 1\]"
+says err 'so are 10 more'
+says err 'set NAME=size'
+expect 0 "$RONDO" emit c $M -w v.seed1.safetensors -o emitted
+says emitted/sunspots.c '\[6\]'
+
 # a series is cut into blocks: what tests comes after all that trains, and no block tests twice
 expect 0 "$RONDO" train $M $small --folds 3 -q --seed 5 -o f.safetensors
 [ "$(grep -c '^fold' out)" = 3 ] || { cat out; fail "not three folds"; }
 : >tested
 for f in 0 1 2; do
-    expect 0 "$RONDO" predict $M -w f.fold$f.safetensors --set H=6 --set "split=folds(3, fold = $f)" -o p.csv
+    expect 0 "$RONDO" predict $M -w f.fold$f.safetensors --set "split=folds(3, fold = $f)" -o p.csv
     awk -F, '$4 == "train" { if (test) exit 1 } $4 == "test" { test = 1; print $1 }' p.csv >>tested || fail "fold $f trains on what comes after its test"
     expect 0 "$RONDO" train $M $small --set "split=folds(3, fold = $f)" --seed 5 -q -o one.safetensors
     cmp one.safetensors f.fold$f.safetensors || fail "fold $f has other bits"
@@ -107,7 +119,7 @@ loss=$(awk '/^loss/ { printf "%.5g", $2 }' out) rmse=$(awk '/^unscaled_rmse/ { p
 says said "^test part, 60 examples: loss $loss  rmse "
 says said "^in the units of the data: RMSE $rmse; persistence 32.9; linear autoregression of 10 values 19.2"
 says said "^next: rondo plot forecast $M -w w.safetensors"
-expect 0 "$RONDO" train t.rondo --set validation=0 -o t.safetensors
+expect 0 "$RONDO" train t.rondo --set validation=0 --set 'split=chronological(0.8)' -o t.safetensors
 share=$(awk -F, 'NR > 83 && NR <= 104 { n++; c += $2 == "common" } END { printf "%.4g", c / n }' t.csv)
 says out "^always the most frequent class would be right in $share of them"
 expect 0 "$RONDO" train $M --set epochs=1 -q --json -o w.safetensors
