@@ -83,6 +83,13 @@ double fma_peak(Ctx *ctx, bool f64, double seconds);
 void put_json_string(Str *s, const char *text);
 void put_json_number(Str *s, double v); /* null when not finite */
 
+/* Metrics, whose numbers stand at v: one, one for each column, or rows of these. */
+uint32_t metric_numbers(const MetricDesc *d);
+void put_json_metric(Str *s, const MetricDesc *d, const double *v);
+/* Lines of text. sd: deviations of a single row's numbers; name: of columns and rows, where there are as many. Both may be NULL. */
+void put_metric_table(Str *s, Arena *a, const char *title, const MetricDesc *d, const double *v, const double *sd, const char *const *name,
+                      int names);
+
 CliExit cmd_new(Cli *c);
 CliExit cmd_list(Cli *c);
 CliExit cmd_doc(Cli *c);

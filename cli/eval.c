@@ -13,27 +13,24 @@ static void put_value(Str *s, bool json, const char *name, double v) {
     put_json_number(s, v);
 }
 
-/* Metric i, whose numbers stand at v: one, a row of them, or rows. */
+/* Metric d, whose numbers stand at v. */
 static void put_metric(Str *s, bool json, const char *name, const MetricDesc *d, const double *v) {
-    int rows = d->rank > 1 ? d->dim[0] : 1, columns = d->rank ? d->dim[d->rank - 1] : 1;
     if (!d->rank) {
         put_value(s, json, name, *v);
         return;
     }
     if (s->n) str_put(s, json ? ", " : "\n");
-    if (json) put_json_string(s, name);
-    else str_put(s, name);
-    str_put(s, json ? ": [" : d->rank > 1 ? "\n" : "");
-    for (int i = 0; i < rows; i++) {
-        if (i) str_put(s, json ? ", " : "\n");
-        if (json && d->rank > 1) str_putc(s, '[');
-        for (int k = 0; k < columns; k++) {
-            str_put(s, !json ? " " : k ? ", " : "");
-            put_json_number(s, v[i * columns + k]);
-        }
-        if (json && d->rank > 1) str_putc(s, ']');
+    if (json) {
+        put_json_string(s, name);
+        str_put(s, ": ");
+        put_json_metric(s, d, v);
+        return;
     }
-    if (json) str_putc(s, ']');
+    str_printf(s, "%s%s", name, d->rank > 1 ? "\n" : "");
+    for (uint32_t i = 0, columns = (uint32_t)d->dim[d->rank - 1]; i < metric_numbers(d); i++) {
+        str_put(s, i && i % columns == 0 ? "\n " : " ");
+        put_json_number(s, v[i]);
+    }
 }
 
 /* What is said on the way (on which examples) comes behind the values. */
@@ -77,7 +74,7 @@ CliExit cmd_eval(Cli *c) {
             put_value(&s, json, "loss", loss);
             for (uint32_t i = 0; i < d->metric.n; i++) {
                 put_metric(&s, json, name_str(c->ctx, d->metric.at[i].name), &d->metric.at[i], metric + at);
-                at += (size_t)(d->metric.at[i].rank ? d->metric.at[i].dim[0] : 1) * (size_t)(d->metric.at[i].rank > 1 ? d->metric.at[i].dim[1] : 1);
+                at += metric_numbers(&d->metric.at[i]);
             }
             rc = put_units(c, m, &s, json) ? CLI_OK : CLI_INPUT;
             str_printf(&out, json ? "{%s}\n" : "%s\n", s.at);

@@ -73,7 +73,10 @@ static void child(Runner *r, uint32_t i) {
     Str s = str_make(ctx_arena(c->ctx));
     str_put(&s, rc == CLI_USAGE ? c->usage : "");
     diag_render(c->ctx, &s, false);
-    snprintf(t.m.out.said, sizeof t.m.out.said, "%s", s.at);
+    if (*s.at) {
+        snprintf(t.m.out.said, sizeof t.m.out.said, "%s", s.at);
+        t.m.out.classes = 0;
+    }
     t.m.over = true;
     tell(&t, 1);
     model_close(m);

@@ -26,6 +26,7 @@ static double get_loss(const Outcome *o, uint32_t k) { return (void)k, o->loss; 
 static double get_valid(const Outcome *o, uint32_t k) { return (void)k, o->valid_loss; }
 static double get_test(const Outcome *o, uint32_t k) { return (void)k, o->test_loss; }
 static double get_metric(const Outcome *o, uint32_t k) { return k < o->nmetric ? o->metric[k] : NAN; }
+static const char *metric_title(const Many *m, uint32_t k) { return name_str(m->c->ctx, m->d->metric.at[k].name); }
 static double get_rmse(const Outcome *o, uint32_t k) { return (void)k, o->rmse; }
 static double get_persistence(const Outcome *o, uint32_t k) { return (void)k, o->persistence; }
 static double get_autoregression(const Outcome *o, uint32_t k) { return (void)k, o->autoregression; }
@@ -42,8 +43,8 @@ static void list_columns(const Many *m, Quantities *out) {
     VEC_PUSH(a, all) = (Quantity){"valid_loss", get_valid, 0};
     VEC_PUSH(a, all) = (Quantity){"test_examples", get_examples, 0};
     VEC_PUSH(a, all) = (Quantity){"test_loss", get_test, 0};
-    for (uint32_t k = 0; k < m->d->metric.n && k < OUTCOME_METRICS; k++)
-        VEC_PUSH(a, all) = (Quantity){arena_printf(a, "test_%s", name_str(m->c->ctx, m->d->metric.at[k].name)), get_metric, k};
+    for (uint32_t k = 0, at = 0; k < m->d->metric.n; at += metric_numbers(&m->d->metric.at[k++]))
+        if (!m->d->metric.at[k].rank) VEC_PUSH(a, all) = (Quantity){arena_printf(a, "test_%s", metric_title(m, k)), get_metric, at};
     VEC_PUSH(a, all) = (Quantity){"unscaled_rmse", get_rmse, 0};
     VEC_PUSH(a, all) = (Quantity){"persistence_rmse", get_persistence, 0};
     VEC_PUSH(a, all) = (Quantity){"autoregression_rmse", get_autoregression, 0};
@@ -76,6 +77,28 @@ static void put_row(Str *s, const char *name, const Quantities *col, const doubl
     str_putc(s, '\n');
 }
 
+/* The metrics of more than one number: of each the mean over the runs, of a row the deviation too. */
+static void each_table(const Many *m, Str *s, bool json) {
+    Arena *a = ctx_arena(m->c->ctx);
+    const char *const *name = class_names(a, &m->out[0]);
+    for (uint32_t k = 0, at = 0; k < m->d->metric.n; at += metric_numbers(&m->d->metric.at[k++])) {
+        const MetricDesc *d = &m->d->metric.at[k];
+        uint32_t n = metric_numbers(d);
+        bool known = d->rank > 0;
+        for (uint32_t i = 0; i < m->n; i++) known = known && at + n <= m->out[i].nmetric;
+        if (!known) continue;
+        double *v = NEW_N(a, double, n), *sd = NEW_N(a, double, n);
+        for (uint32_t i = 0; i < n; i++) spread(m, &(Quantity){NULL, get_metric, at + i}, &v[i], &sd[i]);
+        if (json) {
+            str_put(s, ", ");
+            put_json_string(s, arena_printf(a, "test_%s", metric_title(m, k)));
+            str_put(s, ": ");
+            put_json_metric(s, d, v);
+        } else
+            put_metric_table(s, a, arena_printf(a, "mean of test_%s", metric_title(m, k)), d, v, m->n > 1 ? sd : NULL, name, m->out[0].classes);
+    }
+}
+
 static void put_table(const Many *m, const Quantities *col, Str *s) {
     double *v = NEW_N(ctx_arena(m->c->ctx), double, col->n + 1), *sd = NEW_N(ctx_arena(m->c->ctx), double, col->n + 1);
     str_printf(s, "%-20s", "");
@@ -88,6 +111,7 @@ static void put_table(const Many *m, const Quantities *col, Str *s) {
     for (uint32_t i = 0; i < col->n; i++) spread(m, &col->at[i], &v[i], &sd[i]);
     put_row(s, "mean", col, v);
     put_row(s, "standard deviation", col, sd);
+    each_table(m, s, false);
     str_printf(s, "weights in %s", m->job[0].weights);
     if (m->n > 1) str_printf(s, " to %s", m->job[m->n - 1].weights);
     str_putc(s, '\n');
@@ -121,6 +145,7 @@ static void put_json(const Many *m, const Quantities *col, Str *s) {
     for (uint32_t i = 0; i < col->n; i++) spread(m, &col->at[i], &v[i], &sd[i]);
     str_put(s, "], \"mean\": {");
     put_object(s, col, v);
+    each_table(m, s, true);
     str_put(s, "}, \"standard_deviation\": {");
     put_object(s, col, sd);
     str_put(s, "}}\n");

@@ -48,6 +48,20 @@ static bool validates(Cli *c, Model *m, const TrainData *d) {
 
 /* ---- what came of it ---------------------------------------------------------------------------------------------------- */
 
+/* Names of the target's classes, if they find room. */
+static void name_classes(Model *m, Outcome *out) {
+    const PortDesc *y = model_desc(m)->target.n ? &model_desc(m)->target.at[0] : NULL;
+    int64_t classes = !y ? 0 : y->vocab ? y->vocab : y->dtype == DT_B ? 2 : 0;
+    size_t n = 0;
+    for (int64_t k = 0; k < classes && k < OUTCOME_SAID; k++) {
+        const char *name = data_class(m, ctx_arena(model_ctx(m)), (double)k);
+        if (n + strlen(name) + 1 > sizeof out->said) return;
+        memcpy(out->said + n, name, strlen(name) + 1);
+        n += strlen(name) + 1;
+    }
+    out->classes = (int)classes;
+}
+
 static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
     const Dataset *d = &data->d.set;
     int64_t from = d->train + d->valid, to = d->n;
@@ -58,9 +72,9 @@ static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
     if (from >= to || (d->valid && !out->tested && !data->is_series)) return true; /* the last epoch has said it already */
     if (!evaluate_set(m, d, from, to, &out->test_loss, metric)) return false;
     out->examples = to - from;
-    out->nmetric = model_desc(m)->metric.n < OUTCOME_METRICS ? model_desc(m)->metric.n : OUTCOME_METRICS;
-    for (uint32_t i = 0; i < out->nmetric; i++) /* tables are for `rondo eval` */
-        out->metric[i] = model_desc(m)->metric.at[i].rank ? NAN : metric[metric_first(m, i)];
+    for (uint32_t i = 0; i < model_desc(m)->metric.n && metric_first(m, i + 1) <= OUTCOME_METRICS; i++) out->nmetric = metric_first(m, i + 1);
+    for (uint32_t i = 0; i < out->nmetric; i++) out->metric[i] = metric[i];
+    name_classes(m, out);
     if (!per_step) majority_share(m, d, from, to, &out->majority);
     if (!data->is_series || !model_desc(m)->output.n || !series_rmse(m, &data->series, from, to, &out->rmse))
         return diag_error_count(c->ctx) == 0;
@@ -131,10 +145,12 @@ CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out) {
 
 /* ---- in words ----------------------------------------------------------------------------------------------------------- */
 
+/* In one line what is one number; in JSON all. */
 static void put_metrics(Str *s, Model *m, const Outcome *r, bool json) {
-    for (uint32_t i = 0; i < r->nmetric; i++) {
-        if (model_desc(m)->metric.at[i].rank) continue;
-        const char *name = name_str(model_ctx(m), model_desc(m)->metric.at[i].name);
+    for (uint32_t i = 0; i < model_desc(m)->metric.n && metric_first(m, i) < r->nmetric; i++) {
+        const MetricDesc *d = &model_desc(m)->metric.at[i];
+        const char *name = name_str(model_ctx(m), d->name);
+        if (!json && d->rank) continue;
         str_put(s, json ? ", " : "  ");
         if (json)
             put_json_string(s, arena_printf(ctx_arena(model_ctx(m)), "test_%s", name));
@@ -142,10 +158,26 @@ static void put_metrics(Str *s, Model *m, const Outcome *r, bool json) {
             str_printf(s, "%s ", name);
         if (json) str_put(s, ": ");
         if (json)
-            put_json_number(s, r->metric[i]);
+            put_json_metric(s, d, &r->metric[metric_first(m, i)]);
         else
-            str_printf(s, "%.5g", r->metric[i]);
+            str_printf(s, "%.5g", r->metric[metric_first(m, i)]);
     }
+}
+
+const char *const *class_names(Arena *a, const Outcome *r) {
+    const char **name = NEW_N(a, const char *, r->classes + 1), *at = r->said;
+    for (int k = 0; k < r->classes; at += strlen(at) + 1) name[k++] = at;
+    return name;
+}
+
+/* The others, by the names of the target's classes. */
+static void put_tables(Str *s, Model *m, const Outcome *r) {
+    const ModelDesc *d = model_desc(m);
+    Arena *a = ctx_arena(model_ctx(m));
+    const char *const *name = class_names(a, r);
+    for (uint32_t i = 0; i < d->metric.n && metric_first(m, i) < r->nmetric; i++)
+        if (d->metric.at[i].rank)
+            put_metric_table(s, a, name_str(model_ctx(m), d->metric.at[i].name), &d->metric.at[i], &r->metric[metric_first(m, i)], NULL, name, r->classes);
 }
 
 static void put_json_value(Str *s, const char *name, double v) {
@@ -199,6 +231,7 @@ static void put_summary(Cli *c, Str *s, Model *m, const Outcome *r, const char *
         str_printf(s, "%s part, %" PRId64 " examples: loss %.5g", r->tested ? "test" : "validation", r->examples, r->test_loss);
         put_metrics(s, m, r, false);
         str_putc(s, '\n');
+        put_tables(s, m, r);
     }
     else if (isfinite(r->valid_loss)) str_printf(s, "validation part, after the last epoch: loss %.5g\n", r->valid_loss);
     if (!isnan(r->rmse)) {

@@ -59,8 +59,7 @@ static void put_line(char *out, size_t n, const Progress *g, const rondo_progres
     int k = snprintf(out, n, "epoch %d/%d  loss %.5g", p->epoch, p->epochs, p->loss);
     if (isfinite(g->valid)) k += snprintf(out + k, n - (size_t)k, "  valid %.5g", g->valid);
     for (size_t i = 0; i < g->nmetric && (size_t)k + 120 < n; i++)
-        if (!strchr(p->metric_name[i], '[')) /* one number of a table: in the log */
-            k += snprintf(out + k, n - (size_t)k, "  %.40s %.5g", p->metric_name[i], g->metric[i]);
+        k += snprintf(out + k, n - (size_t)k, "  %.40s %.5g", g->metric_name[i], g->metric[i]);
     put_rate(text, sizeof text, p->steps_per_second);
     k += snprintf(out + k, n - (size_t)k, "  %s steps/s", text);
     double done = epochs_done(p) - g->first_done, left = p->epochs - epochs_done(p);
@@ -74,8 +73,12 @@ static void keep(Progress *g, const rondo_progress *p, bool complete) {
     if (g->first_done < 0) g->first_done = epochs_done(p) - (p->batches ? 1 / (double)p->batches : 1);
     if (!complete) return;
     g->valid = p->valid_loss;
-    g->nmetric = p->nmetric < sizeof g->metric / sizeof *g->metric ? p->nmetric : sizeof g->metric / sizeof *g->metric;
-    for (size_t i = 0; i < g->nmetric; i++) g->metric[i] = p->metric[i];
+    g->nmetric = 0;
+    for (size_t i = 0; i < p->nmetric && g->nmetric < sizeof g->metric / sizeof *g->metric; i++) {
+        if (strchr(p->metric_name[i], '[')) continue; /* one number of a table: in the log */
+        g->metric_name[g->nmetric] = p->metric_name[i];
+        g->metric[g->nmetric++] = p->metric[i];
+    }
 }
 
 static void draw(Progress *g, const rondo_progress *p) {
@@ -129,14 +132,32 @@ static void put_csv_epoch(Progress *g, Str *s, const rondo_progress *p) {
     str_putc(s, '\n');
 }
 
+/* Of a log that a resumed run goes on with: rows of epochs that are now done again, and a last one that was not written whole, go. */
+static bool drop_rows(Progress *g, int epoch) {
+    long end = 0;
+    bool begins = true, goes = false;
+    char piece[256];
+    rewind(g->log);
+    while (!goes && fgets(piece, sizeof piece, g->log)) {
+        int k = 0;
+        if (begins && sscanf(piece, g->jsonl ? "{\"epoch\": %d" : "%d", &k) == 1 && k >= epoch) goes = true;
+        begins = strchr(piece, '\n') != NULL;
+        if (!goes && begins) end = ftell(g->log);
+    }
+    g->wrote_header = end > 0;
+    return !ferror(g->log) && end >= 0 && fseek(g->log, end, SEEK_SET) == 0 && ftruncate(fileno(g->log), end) == 0;
+}
+
 static void log_epoch(Progress *g, const rondo_progress *p) {
     Arena tmp = arena_make(g->cli->ctx); /* of 10,000 epochs nothing is to be left */
     Str s = str_make(&tmp);
+    bool ready = !g->old_rows || drop_rows(g, p->epoch);
+    g->old_rows = false;
     if (g->jsonl)
         put_json_epoch(&s, p);
     else
         put_csv_epoch(g, &s, p);
-    if (fwrite(s.at, 1, s.n, g->log) != s.n || fflush(g->log) != 0) {
+    if (!ready || fwrite(s.at, 1, s.n, g->log) != s.n || fflush(g->log) != 0) {
         diag_error(g->cli->ctx, 1, (Span){0, 0}, "cannot write to the log: %s", strerror(errno));
         fclose(g->log);
         g->log = NULL;
@@ -152,7 +173,8 @@ bool progress_log(Progress *g, const char *path) {
     if (!g->jsonl && !(dot && !strcmp(dot, ".csv")))
         return cli_usage(g->cli, "--log takes a name that ends in .csv or .jsonl"), false;
     g->wrote_header = resumed && access(path, R_OK) == 0;
-    g->log = fopen(path, resumed ? "a" : "w");
+    g->old_rows = g->wrote_header;
+    g->log = fopen(path, g->old_rows ? "r+" : "w");
     if (!g->log) diag_error(g->cli->ctx, 1, (Span){0, 0}, "cannot write %s: %s", path, strerror(errno));
     return g->log != NULL;
 }

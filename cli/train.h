@@ -12,11 +12,12 @@ typedef struct {
     Cli *cli;
     bool terminal, quiet;
     FILE *log;
-    bool jsonl, wrote_header;
+    bool jsonl, wrote_header, old_rows; /* old_rows: of the run that this one goes on with */
     double next_draw;         /* seconds since training began */
     int width;                /* columns of the line on the terminal */
     double first_done;        /* epochs that were done when this run began; -1: not known yet */
     double valid, metric[32]; /* of the last complete epoch */
+    const char *metric_name[32];
     size_t nmetric;
     void (*tell)(void *arg, double done); /* NULL: nobody else wants to know how far it is, from 0 to 1 */
     void *tell_arg;
@@ -34,7 +35,7 @@ int signal_caught(void); /* 0: none */
 
 /* ---- one training ------------------------------------------------------------------------------------------------------- */
 
-enum { OUTCOME_METRICS = 32, OUTCOME_SAID = 2400 };
+enum { OUTCOME_METRICS = 229, OUTCOME_SAID = 2000 };
 /* Plain memory: it goes from process to process. */
 typedef struct {
     CliExit rc;
@@ -42,7 +43,7 @@ typedef struct {
     int epochs;
     int64_t updates, examples; /* examples of the part that `test_loss` and `metric` are of; 0: neither is known */
     double seconds, loss, valid_loss, test_loss, metric[OUTCOME_METRICS];
-    uint32_t nmetric;
+    uint32_t nmetric; /* numbers in metric, those of a table row by row; tables that do not fit end the list */
     double rmse, persistence, autoregression; /* of a series' forecasts, in its units; NaN: none */
     int64_t order;                            /* of the autoregression: numbers it sees */
     double majority;                          /* share of the most frequent class; NaN: none */
@@ -51,6 +52,7 @@ typedef struct {
     bool diverged;
     bool tested;             /* the part is the test part; else it validates */
     char said[OUTCOME_SAID]; /* what went wrong, as it is printed */
+    int classes;             /* of the target, whose names stand in said, each with its 0, where nothing went wrong */
 } Outcome;
 
 typedef struct {
@@ -67,6 +69,7 @@ CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out);
 bool can_write(Cli *c, const char *path); /* a look before the work; false with a diagnostic */
 /* Evaluates what tests, else what validates, and what needs no learning on the same examples. */
 bool outcome_test(Cli *c, Model *m, const TrainData *d, const char *data, Outcome *out);
+const char *const *class_names(Arena *a, const Outcome *r);               /* [r->classes] */
 void print_outcome(Cli *c, Model *m, const Outcome *r, const char *path); /* on standard output, with what to type next */
 
 /* ---- many --------------------------------------------------------------------------------------------------------------- */

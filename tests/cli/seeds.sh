@@ -122,6 +122,38 @@ says said "^next: rondo plot forecast $M -w w.safetensors"
 expect 0 "$RONDO" train t.rondo --set validation=0 --set 'split=chronological(0.8)' -o t.safetensors
 share=$(awk -F, 'NR > 83 && NR <= 104 { n++; c += $2 == "common" } END { printf "%.4g", c / n }' t.csv)
 says out "^always the most frequent class would be right in $share of them"
+# metrics of more than one number: eval's of a run; over several their means, under the names of the classes
+sed 's/metric accuracy(p, class)/metric binary_confusion(p, class), both(p, class), f1(p, class)/; s/^model t/model u/' t.rondo >u.rondo
+cat >>u.rondo <<'R'
+
+metric both(p, y) {
+    state n, a, b = 0
+    n' = n + 1
+    a' = a + p
+    b' = b + y
+    return [a', b'] / n'
+}
+R
+U="u.rondo --set validation=0 --set optimizer=adam(lr=0.3) --set epochs=20"
+expect 0 "$RONDO" train $U --seed 1 -o u.safetensors
+cp out said
+expect 0 "$RONDO" eval u.rondo -w u.safetensors
+set -- $(sed -n '/^binary_confusion/,$p' out | tr '\n' ' ')
+grep -A3 '^binary_confusion' said | awk -v want="$2 $3 $4 $5" 'NR == 2 { head = $1 " " $2 } NR > 2 { got = got (NR > 3 ? " " : "") $2 " " $3; names = names $1 " " }
+    END { exit !(NR == 4 && head == "common rare" && names == "common rare " && got == want) }' || { cat said out; fail "another table"; }
+says said "^both: common $(printf %.4g "$7"), rare $(printf %.4g "$8")$"
+expect 0 "$RONDO" train $U --seeds 2 -j 1 -q -o u.safetensors --json
+cp out both.json
+expect 0 "$RONDO" train $U --seeds 2 -j 1 -q -o u.safetensors
+cp out both
+for s in 1 2; do
+    expect 0 "$RONDO" eval u.rondo -w u.seed$s.safetensors
+    awk '/^both/ { print $2 }' out
+done >values
+mean=$(awk '{ s += $1 } END { printf "%.4g", s / 2 }' values) sd=$(awk '{ x[NR] = $1 } END { printf "%.2g", sqrt((x[1] - x[2]) ^ 2 / 2) }' values)
+says both "^mean of test_both: common $mean ($sd), rare "
+says both '^mean of test_binary_confusion$'
+says both.json "\"test_both\": \\[$(awk '{ s += $1 } END { print substr(sprintf("%.12f", s / 2), 1, 8) }' values)"
 expect 0 "$RONDO" train $M --set epochs=1 -q --json -o w.safetensors
 ! grep -q test_loss out || fail "-q tests"
 expect 0 "$RONDO" train $M --set epochs=1 --json -o w.safetensors
