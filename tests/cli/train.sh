@@ -17,6 +17,16 @@ cmp -s w.safetensors again.safetensors || fail "the same seed gave other weights
 expect 0 "$RONDO" train "$M" -o half.safetensors --set epochs=2 --seed 7 -q --checkpoint state
 expect 0 "$RONDO" train "$M" -o whole.safetensors --set epochs=3 --seed 7 -q --resume state
 cmp -s w.safetensors whole.safetensors || fail "a resumed run differs"
+# its log goes on where the checkpoint was made, whatever a killed run wrote after it
+for end in csv jsonl; do
+    { cat log.$end; tail -n 1 log.$end | tr -d '\n'; } >goes_on.$end
+    expect 0 "$RONDO" train "$M" -o whole.safetensors --set epochs=3 --seed 7 -q --resume state --log goes_on.$end
+    sed 's/\(,\|, "seconds": \)[0-9.e-]*}*$//' log.$end >want
+    sed 's/\(,\|, "seconds": \)[0-9.e-]*}*$//' goes_on.$end | cmp - want || { cat goes_on.$end; fail "another log"; }
+done
+: >goes_on.csv
+expect 0 "$RONDO" train "$M" -o whole.safetensors --set epochs=3 --seed 7 -q --resume state --log goes_on.csv
+[ "$(cut -d, -f1 goes_on.csv | tr '\n' ' ')" = "epoch 3 " ] || fail "a log that was empty: $(cat goes_on.csv)"
 
 expect 0 "$RONDO" eval "$M" -w w.safetensors
 says out '^loss [0-9]'

@@ -17,14 +17,14 @@ model m[H = 32] {
 M
 train() { "$RONDO" train m.rondo -q --seed 3 "$@"; }
 start=$(date +%s%N)
-train -o whole.safetensors --checkpoint state >/dev/null
+train -o whole.safetensors --checkpoint state --log whole.csv >/dev/null
 took=$((($(date +%s%N) - start) / 1000000))
 n=0
 with=0
 while [ $n -lt "${KILLS:-2}" ]; do
     rm -f state part.safetensors
     at=$(od -An -N4 -tu4 /dev/urandom | awk -v took=$took '{ printf "%.3f", (0.2 + 0.8 * $1 / 4294967296) * took / 1000 }')
-    train -o part.safetensors --checkpoint state >/dev/null 2>&1 &
+    (exec "$RONDO" train m.rondo -q --seed 3 -o part.safetensors --checkpoint state --log part.csv) >/dev/null 2>&1 & # no shell between
     pid=$!
     sleep "$at"
     kill -KILL $pid 2>/dev/null || true
@@ -40,8 +40,10 @@ while [ $n -lt "${KILLS:-2}" ]; do
     rm -f part.safetensors
     if [ -e state ]; then
         with=$((with + 1))
-        train -o part.safetensors --resume state >/dev/null
-    else train -o part.safetensors >/dev/null; fi
+        train -o part.safetensors --resume state --log part.csv >/dev/null
+    else train -o part.safetensors --log part.csv >/dev/null; fi
+    cut -d, -f1-4 whole.csv >want
+    cut -d, -f1-4 part.csv | cmp - want || fail "kill $n, after $at s: another log"
     cmp part.safetensors whole.safetensors || { cp state "$BUILD/kill.state" 2>/dev/null || true; fail "kill $n, after $at s: other bits"; }
     echo "kill $n after $at s"
 done
