@@ -524,6 +524,7 @@ static Scope *call_scope(Call *c)
     b->param_path = c->param_path;
     b->state_path = c->state_path;
     b->over = s->over ? s->over : c->axis;
+    b->steps = c->axis;
     b->given = c->given;
     b->ngiven = c->ngiven;
     b->scan = s->scan;

@@ -252,6 +252,7 @@ struct Scope {
     Level *level;
     uint32_t hidden; /* time axes that the text does not see */
     uint32_t over;   /* the axis of the outermost call around that scans or repeats this body */
+    uint32_t steps;  /* the axis that this very call scans; 0: it is one step, or no call */
     uint32_t rows;   /* all axes that enclose a step of this scope, scanned or hidden: the counters of noise */
     Scan *scan;      /* who owns states made here; NULL: nobody (a function, or rows without state) */
     bool scanned;    /* this very call is what `scan` scans */
@@ -333,7 +334,7 @@ Node val_type(const Val *v); /* of a TENSOR */
 uint32_t val_seq(const Scope *s, const Val *v); /* axes the text sees */
 Ref val_use(Scope *s, const Val *v); /* as a node of the scope's level; TENSOR only; 0 on an error that was reported */
 const Val *val_bring(Scope *s, const Val *v); /* a value from inside a scan, stacked as far out as the scope */
-const Val *val_at_steps(Scope *s, const Val *v, uint32_t axis); /* what is the same at each step of axis (0: none), as a sequence */
+const Val *val_at_steps(Scope *s, const Val *v, uint32_t axis); /* NUM or TENSOR that is the same at each step of axis (0: none), as a sequence */
 const Val *val_tensor(Scope *s, const Val *v); /* NUM, INIT (where drawn) and TENSOR as a TENSOR at s; else an error */
 const Val *val_float(Scope *s, const Val *v, const char *what); /* and with dtype f; a token is an error */
 const Val *val_token(Scope *s, const Val *v, int32_t vocab); /* a whole number below vocab as a token of it; else v */

@@ -402,6 +402,8 @@ static const Val *call_then(Scope *s, const AstExpr *x, const Val *u, const Val 
     u = val_tensor(s, val_token(s, u, v->vocab));
     v = val_tensor(s, val_token(s, v, u->vocab));
     if (u->kind == V_POISON || v->kind == V_POISON) return &val_poison;
+    if (val_type(u).dtype == DT_B && val_type(v).dtype == DT_F) u = val_float(s, u, "`then`"); /* beside a number a bool is 0 or 1 */
+    if (val_type(v).dtype == DT_B && val_type(u).dtype == DT_F) v = val_float(s, v, "`then`");
     m = val_type(u);
     n = val_type(v);
     if (m.rank != n.rank || memcmp(m.dim, n.dim, sizeof m.dim) || m.dtype != n.dtype || u->vocab != v->vocab) {

@@ -58,7 +58,9 @@ static const Val *member_of_call(Scope *s, const AstExpr *x, Scope *call)
     w->span = x->span;
     w->outer = call->over;
     v = val_bring(s, w);
-    return b->kind == B_BIND && !s->over ? val_at_steps(s, v, call->over) : v;
+    if (b->kind != B_BIND) return v;
+    v = val_at_steps(s, v, call->steps);
+    return s->over ? v : val_at_steps(s, v, call->over);
 }
 
 static const Val *member_unknown(Scope *s, const AstExpr *x, const Val *v)

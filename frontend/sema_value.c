@@ -240,6 +240,7 @@ const Val *val_bring(Scope *s, const Val *v)
 
 const Val *val_at_steps(Scope *s, const Val *v, uint32_t axis)
 {
+    if (axis && v->kind == V_NUM) v = val_tensor(s, v);
     if (!axis || v->kind != V_TENSOR || (val_type(v).axes & AX(axis))) return v;
     Val *w = val_copy(s->e, v);
     w->ref = g_expand_axes(s->level->g, val_use(s, v), AX(axis));

@@ -477,7 +477,7 @@ LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix)
     LowG *lg = e->lg;
     const Node *n = &lg->g->node.at[r];
     const NodeInfo *ni = &lg->ni[r];
-    bool own = rank == n->rank && (rank == 0 || ix == e->ix);
+    bool own = is_scalar(n) || (rank == n->rank && ix == e->ix); /* one value is the same at any index */
     if (own && e->memo && e->memo[r])
         return e->memo[r];
     if (ni->row && is_scalar(n))
