@@ -334,17 +334,25 @@ static bool eval_scan(Eval *e, Frame *f, Ref r) {
     return ok;
 }
 
-/* The float below or above each value, the nearer the likelier; what f32 has stays. splitmix64 (Steele, Lea, Flood 2014). */
+/* From 0 to 1: splitmix64 (Steele, Lea, Flood 2014). */
+static double draw(Eval *e) {
+    uint64_t z = e->draw += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
+}
+
+/* The float below or above each value, the nearer the likelier; or its neighbour in f64. What f32 has stays: it is often exact. */
 static void round_by_chance(Eval *e, double *v, int64_t n) {
     for (int64_t i = 0; i < n; i++) {
         float near = (float)v[i];
         if ((double)near == v[i] || !isfinite(near)) continue;
+        if (e->in->f64_draw) {
+            v[i] = nextafter(v[i], draw(e) < 0.5 ? INFINITY : -INFINITY);
+            continue;
+        }
         float other = nextafterf(near, (double)near < v[i] ? INFINITY : -INFINITY);
-        uint64_t z = e->draw += 0x9E3779B97F4A7C15u;
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-        z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-        double chance = (double)((z ^ z >> 31) >> 11) * 0x1p-53;
-        v[i] = chance * fabs((double)other - (double)near) < fabs(v[i] - (double)near) ? (double)other : (double)near;
+        v[i] = draw(e) * fabs((double)other - (double)near) < fabs(v[i] - (double)near) ? (double)other : (double)near;
     }
 }
 
@@ -370,7 +378,7 @@ static bool eval_node(Eval *e, Frame *f, Ref r) {
         eval_elementwise(e, f, r, v);
     else
         eval_structural(e, f, r, v);
-    if (e->in->f32_draw && n->dtype == DT_F) round_by_chance(e, v, f->size[r]);
+    if ((e->in->f32_draw || e->in->f64_draw) && n->dtype == DT_F) round_by_chance(e, v, f->size[r]);
     return true;
 }
 
@@ -453,7 +461,7 @@ static bool with_scratch(const Module *m, const EvalIn *in, Arena *a, const doub
     bool ok;
 
     *scratch = arena_make(m->ctx);
-    *e = (Eval){.m = m, .a = scratch, .in = in, .draw = in->f32_draw};
+    *e = (Eval){.m = m, .a = scratch, .in = in, .draw = in->f32_draw ? in->f32_draw : in->f64_draw};
     if (!CTX_TRY(m->ctx, &frame)) {
         arena_free(scratch);
         ctx_out_of_memory(m->ctx);

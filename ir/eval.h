@@ -25,7 +25,7 @@ typedef struct {
     const double *length[MAX_AXES]; /* [B], ragged axes only */
     int64_t now[MAX_AXES];          /* steps of the enclosing scans */
     const bool *active;             /* [B]: in a body; NULL: all */
-    uint64_t draw;                  /* the state of in->f32_draw's generator */
+    uint64_t draw;                  /* the state of the generator of in->f32_draw or f64_draw */
 } Eval;
 
 /* Rows of a set of axes in canonical order. */

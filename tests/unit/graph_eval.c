@@ -378,8 +378,8 @@ void test_init(void) {
     check(module_eval_init(m, &arena, 42, again) && !memcmp(theta, again, 50 * sizeof(double)), "init is deterministic");
 }
 
-/* What f32 has stays; anything else becomes the float below or above, each in some of the draws. */
-void test_eval_f32_draws(void) {
+/* What f32 has stays; anything else becomes the float below or above, or its neighbour in f64, each in some of the draws. */
+void test_eval_draws(void) {
     start(1, 0);
     Ref x = g_input(g, input("x", DT_F, 1, 0, 0, 0));
     graph_root(g, ROOT_VALUE, 0, g_bin(g, OP_DIV, g_const(g, 1), x), 0);
@@ -393,6 +393,14 @@ void test_eval_f32_draws(void) {
     }
     in.f32_draw = 0;
     check(ok && below && above && eval() && out[0][0] == 1.0 / 3, "rounding to f32 by chance");
+    below = above = false;
+    for (in.f64_draw = 1; in.f64_draw <= 40; in.f64_draw++) {
+        ok &= eval() && out[1][0] == 6 && fabs(out[0][0] - 1.0 / 3) == 0x1p-54;
+        below |= out[0][0] < 1.0 / 3;
+        above |= out[0][0] > 1.0 / 3;
+    }
+    in.f64_draw = 0;
+    check(ok && below && above, "the neighbours in f64 by chance");
 }
 
 /* ---- dead code and copies --------------------------------------------------------------------------------------------- */

@@ -28,7 +28,7 @@ void test_eval_index(void);
 void test_eval_time(void);
 void test_eval_scan(void);
 void test_eval_nested(void);
-void test_eval_f32_draws(void);
+void test_eval_draws(void);
 void test_noise(void);
 void test_init(void);
 void test_dce(void);

@@ -29,7 +29,7 @@ typedef struct Prog {
     ProgRun run;
     const char *wrong; /* which check failed; NULL: none yet */
     Str detail;
-    const Module *plain, *m; /* as built; after the passes, with gradients */
+    const Module *plain, *forward, *m; /* as built; after the passes; with gradients */
     LProgram *ref, *p;       /* one lane, own buffers; as the run says */
     EvalIn in;
     const double **want; /* roots of m, by the interpreter of ref */

@@ -161,35 +161,53 @@ static double distance(const Module *m, uint32_t r, const EvalIn *in, const doub
     return most;
 }
 
-/* How far root r of m moves when every float that goes in moves by up to `by` of itself: four draws. */
-static double conditioned(Prog *p, const Module *m, uint32_t r, const double *want, double by) {
-    double most = 0, scale;
-    for (uint64_t draw = 1; draw <= 4; draw++) {
-        uint64_t rng = p->run.seed * 4 + draw;
-        EvalIn moved = make_data(m, p->a, &p->run);
-        const double **got = NEW_N(p->a, const double *, m->graph.at[0]->root.n + 1);
-        for (uint32_t i = 0; i < m->param.n + m->input.n; i++) {
-            bool param = i < m->param.n;
-            uint32_t k = param ? i : i - m->param.n;
-            double *v = (double *)(param ? moved.param[k] : moved.input[k]);
-            const Param *q = param ? &m->param.at[k] : NULL;
-            const Input *x = param ? NULL : &m->input.at[k];
-            if (!v || (x && x->dtype != DT_F)) continue;
-            Node n = {.rank = q ? q->rank : x->rank, .axes = x ? x->axes : 0};
-            memcpy(n.dim, q ? q->dim : x->dim, sizeof n.dim);
-            for (int64_t e = 0; e < value_size(m, &n, p->in.axis); e++) v[e] *= 1 + gen_real(&rng, -by, by);
-        }
-        if (!module_eval(m, p->a, &moved, got)) return 0;
-        most = fmax(most, distance(m, r, &p->in, got[r], want, &scale));
+/* The values of m's roots when every float that goes in moves by up to `by` of itself. */
+static const double **eval_moved(Prog *p, const Module *m, double by, uint64_t rng) {
+    EvalIn moved = make_data(m, p->a, &p->run);
+    const double **got = NEW_N(p->a, const double *, m->graph.at[0]->root.n + 1);
+    for (uint32_t i = 0; i < m->param.n + m->input.n; i++) {
+        bool param = i < m->param.n;
+        uint32_t k = param ? i : i - m->param.n;
+        double *v = (double *)(param ? moved.param[k] : moved.input[k]);
+        const Param *q = param ? &m->param.at[k] : NULL;
+        const Input *x = param ? NULL : &m->input.at[k];
+        if (!v || (x && x->dtype != DT_F)) continue;
+        Node n = {.rank = q ? q->rank : x->rank, .axes = x ? x->axes : 0};
+        memcpy(n.dim, q ? q->dim : x->dim, sizeof n.dim);
+        for (int64_t e = 0; e < value_size(m, &n, p->in.axis); e++) v[e] *= 1 + gen_real(&rng, -by, by);
     }
-    return most;
+    return module_eval(m, p->a, &moved, got) ? got : NULL;
 }
 
-/* got and want are values of the same roots; `unit` is the rounding of what computed got. */
-static bool near(Prog *p, const char *what, const Module *m, uint32_t nroot, const double **got, const double **want, double bar, double unit) {
+/* The values of m's roots when every float is rounded to f32, or moved to a neighbour in f64, by chance. */
+static const double **eval_drawn(Prog *p, const Module *m, bool f64, uint64_t draw) {
+    EvalIn in = p->in;
+    *(f64 ? &in.f64_draw : &in.f32_draw) = p->run.seed * 64 + draw;
+    const double **got = NEW_N(p->a, const double *, m->graph.at[0]->root.n + 1);
+    return module_eval(m, p->a, &in, got) ? got : NULL;
+}
+
+typedef enum { ROUNDS_F64, ROUNDS_F32 } Rounds;
+static const double bar_of[] = {[ROUNDS_F64] = 1e-9, [ROUNDS_F32] = 1e-5};
+
+/* Whether root r of m is so badly conditioned that what rounding alone does to it explains a distance d: draws of the arithmetic's own
+   roundings, and in f64 values that go in a little off. Ever more draws, for what jumps (a tie of argmax) jumps in some only. */
+static bool explained(Prog *p, const Module *m, uint32_t r, const double *want, double d, Rounds rounds) {
+    double scale;
+    for (uint64_t draw = 1; draw <= 32; draw++) {
+        const double **got = eval_drawn(p, m, rounds == ROUNDS_F64, draw);
+        if (got && d <= 4 * distance(m, r, &p->in, got[r], want, &scale)) return true;
+        got = rounds == ROUNDS_F64 && draw <= 4 ? eval_moved(p, m, 1e-14, p->run.seed * 4 + draw) : NULL;
+        if (got && d <= 100 * distance(m, r, &p->in, got[r], want, &scale)) return true;
+    }
+    return false;
+}
+
+/* got and want are values of the same roots. */
+static bool near(Prog *p, const char *what, const Module *m, uint32_t nroot, const double **got, const double **want, Rounds rounds) {
     for (uint32_t r = 0; r < nroot; r++) {
         double scale, d = distance(m, r, &p->in, got[r], want[r], &scale);
-        if (d <= bar * scale || d <= 100 * conditioned(p, m, r, want[r], unit)) continue;
+        if (d <= bar_of[rounds] * scale || explained(p, m, r, want[r], d, rounds)) continue;
         return wrong(p, what, "%s: %.3g off where the largest is %.3g (%.17g .., not %.17g ..)", root_text(m, r, p->a), d, scale, got[r][0],
                      want[r][0]);
     }
@@ -282,12 +300,14 @@ typedef struct {
     int64_t n;
 } Moved;
 
+/* Of the graph after the passes, which has the values of the one as built but not its cancellations: log(1 - sigmoid(30)) as written
+   has six digits, too few for differences. */
 static double loss_at(Prog *p, uint32_t root, const Moved *x, uint32_t count, double h) {
     const double **out = NEW_N(p->a, const double *, p->plain->graph.at[0]->root.n + 1);
     for (uint32_t k = 0; k < count; k++)
         for (int64_t i = 0; i < x[k].n; i++)
             if (x[k].dir[i] != 0) x[k].v[i] = x[k].v0[i] + h * x[k].dir[i];
-    bool ok = module_eval(p->plain, p->a, &p->in, out);
+    bool ok = module_eval(p->forward, p->a, &p->in, out);
     for (uint32_t k = 0; k < count; k++) memcpy(x[k].v, x[k].v0, (size_t)x[k].n * sizeof *x[k].v);
     return ok ? out[root][0] : NAN;
 }
@@ -369,15 +389,13 @@ static bool check_loops(Prog *p, const double **y) {
     if (!program_run(p->m, p->ref, NULL, p->a, &p->in, 1, p->want)) return wrong(p, "fault", "the interpreter found a fault");
     if (!program_run(p->m, p->p, NULL, p->a, &p->in, 1, got)) return wrong(p, "fault", "the interpreter found a fault, %d lanes", as.V);
     if (!same_bits(p, "loops", got, p->want)) return false;
-    if (p->run.f64) return near(p, "loops and evaluator", p->m, n, p->want, y, 1e-9, 1e-14);
+    if (p->run.f64) return near(p, "loops and evaluator", p->m, n, p->want, y, ROUNDS_F64);
     /* the same loops in f64 are held to the evaluator, f32 to what f32 can know */
     plain.f64 = true;
     LProgram *wide = lower(p, &plain);
     if (!wide || !program_run(p->m, wide, NULL, p->a, &p->in, 1, got)) return wrong(p, "fault", "the interpreter found a fault in f64");
-    if (!near(p, "loops and evaluator", p->m, n, got, y, 1e-9, 1e-14)) return false;
-    /* what jumps may jump the other way in f32 */
-    bool jumps = strstr(p->text, "argmax(") || strstr(p->text, "floor(") || strstr(p->text, " mod ");
-    return jumps || near(p, "f32 and evaluator", p->m, n, p->want, y, 2e-3, 1e-6);
+    if (!near(p, "loops and evaluator", p->m, n, got, y, ROUNDS_F64)) return false;
+    return near(p, "f32 and evaluator", p->m, n, p->want, y, ROUNDS_F32);
 }
 
 /* Named by the first error's code, so that a smaller program is refused for the same reason. */
@@ -396,19 +414,19 @@ bool prog_check(Prog *p) {
     if (!check_format(p)) return false;
     diag_clear(p->ctx); /* warnings */
     if (!check_print(p, p->plain, "as built") || !check_twice(p, p->plain, "as built")) return false;
-    const Module *forward = optimised(p, false);
+    p->forward = optimised(p, false);
     p->m = optimised(p, true);
-    if (!forward || !p->m) return wrong(p, "passes", "the passes fail");
-    if (!check_print(p, p->m, "after the passes") || !check_twice(p, forward, "after the passes") ||
+    if (!p->forward || !p->m) return wrong(p, "passes", "the passes fail");
+    if (!check_print(p, p->m, "after the passes") || !check_twice(p, p->forward, "after the passes") ||
         !check_twice(p, p->m, "after the passes, with gradients"))
         return false;
     p->in = make_data(p->m, p->a, &p->run);
     uint32_t n = p->plain->graph.at[0]->root.n;
     const double **x = NEW_N(p->a, const double *, n + 1), **f = NEW_N(p->a, const double *, n + 1);
     const double **y = NEW_N(p->a, const double *, p->m->graph.at[0]->root.n + 1);
-    if (!module_eval(p->plain, p->a, &p->in, x) || !module_eval(forward, p->a, &p->in, f) || !module_eval(p->m, p->a, &p->in, y))
+    if (!module_eval(p->plain, p->a, &p->in, x) || !module_eval(p->forward, p->a, &p->in, f) || !module_eval(p->m, p->a, &p->in, y))
         return wrong(p, "evaluator", "the evaluator fails");
-    return near(p, "forward passes", p->plain, n, f, x, 1e-9, 1e-14) && near(p, "passes", p->plain, n, y, x, 1e-9, 1e-14) &&
+    return near(p, "forward passes", p->plain, n, f, x, ROUNDS_F64) && near(p, "passes", p->plain, n, y, x, ROUNDS_F64) &&
            check_gradient(p, y) && check_loops(p, y);
 }
 

@@ -479,7 +479,7 @@ int main(void) {
         round_trip(m, "scans round trip");
         test_eval_nested();
         round_trip(m, "nested scans round trip");
-        test_eval_f32_draws();
+        test_eval_draws();
         test_noise();
         round_trip(m, "noise round trip");
         test_init();
