@@ -73,6 +73,8 @@ static void float_op(const LInst *i, Slot *r, const Slot *x, const Slot *y, cons
     case LOP_LT: COMPARE(a < b);
     case LOP_LE: COMPARE(a <= b);
     case LOP_EQ: COMPARE(a == b);
+    case LOP_MIN: FLOAT(a < b ? a : b);
+    case LOP_MAX: FLOAT(b < a ? a : b);
     case LOP_SEL: sel = *x; FLOAT(sel.m[l] ? b : c);
     case LOP_LIBM: FLOAT2(sleef_f32(fn, a, b), sleef_f64(fn, a, b));
     case LOP_HSUM: across(r, x, f64, V, false); break;

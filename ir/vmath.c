@@ -32,16 +32,8 @@ static LV vconst(LBuilder *b, uint32_t w) { return lb_op(b, LOP_VCONST, 0, 0, 0,
 static LV vop(LBuilder *b, LOp op, LV x, LV y) { return lb_op(b, op, x, y, 0, 0); }
 
 /* c < x ? c : x and c > x ? c : x: a NaN in x passes. */
-static LV at_most(LBuilder *b, LV x, double c) {
-    LV k = lb_fconst(b, c);
-    LV m = lt(b, k, x);
-    return sel(b, m, k, x);
-}
-static LV at_least(LBuilder *b, LV x, double c) {
-    LV k = lb_fconst(b, c);
-    LV m = lt(b, x, k);
-    return sel(b, m, k, x);
-}
+static LV at_most(LBuilder *b, LV x, double c) { return lb_op(b, LOP_MIN, lb_fconst(b, c), x, 0, 0); }
+static LV at_least(LBuilder *b, LV x, double c) { return lb_op(b, LOP_MAX, lb_fconst(b, c), x, 0, 0); }
 static LV clamp(LBuilder *b, LV x, double c) { return at_least(b, at_most(b, x, c), -c); }
 
 /* Horner with fma; coefficients by their bits, highest power first. */

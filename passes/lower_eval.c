@@ -384,13 +384,14 @@ static LV eval_binary(Eval *e, const Node *n, LV x, LV y)
 {
     LBuilder *b = &e->lg->L->b;
     DType from = (DType)e->lg->g->node.at[n->in[0]].dtype;
-    LOp lt = from == DT_I ? LOP_VLT : LOP_LT, sel = from == DT_I ? LOP_VSEL : LOP_SEL;
     if (from == DT_B)
         return eval_binary_bool(e, n, x, y);
+    if ((n->op == OP_MAX || n->op == OP_MIN) && from == DT_F)
+        return op2(b, n->op == OP_MAX ? LOP_MAX : LOP_MIN, y, x);
     if (n->op == OP_MAX)
-        return lb_op(b, sel, op2(b, lt, x, y), y, x, 0);
+        return lb_op(b, LOP_VSEL, op2(b, LOP_VLT, x, y), y, x, 0);
     if (n->op == OP_MIN)
-        return lb_op(b, sel, op2(b, lt, y, x), y, x, 0);
+        return lb_op(b, LOP_VSEL, op2(b, LOP_VLT, y, x), y, x, 0);
     if (n->op == OP_POW && from == DT_F)
         return lb_pow(b, e->lg->L->o.math, x, y);
     if (n->op == OP_LE && from == DT_I)
@@ -460,7 +461,7 @@ LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y)
 {
     if (n->op == OP_SUM)
         return op2(b, LOP_ADD, x, y);
-    return lb_op(b, LOP_SEL, op2(b, LOP_LT, x, y), y, x, 0);
+    return op2(b, LOP_MAX, y, x);
 }
 
 /* Accumulators of neighbouring lanes, n of them, by halves, then the lanes of the last one: one tree whatever V is. */

@@ -319,6 +319,8 @@ static double want_float(LOp op, bool f64, int k) {
     case LOP_ABS: return fabs(a);
     case LOP_SQRT: return f64 ? sqrt(a) : (double)sqrtf(af);
     case LOP_FLOOR: return floor(a);
+    case LOP_MIN: return a < b ? a : b;
+    case LOP_MAX: return b < a ? a : b;
     case LOP_SEL: return a < m ? b : c;
     case LOP_VTOF: return f64 ? (double)U.i[k] : F32(U.i[k]);
     case LOP_UTOF: return f64 ? (double)(uint32_t)U.i[k] : F32((uint32_t)U.i[k]);
