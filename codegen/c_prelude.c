@@ -12,6 +12,8 @@ static const char *const lane_text[LOP_COUNT] = {
 #undef LOP
 };
 
+const char c_text_aligned[] = "#if defined(__GNUC__)\n__attribute__((aligned(64)))\n#endif\n";
+
 typedef struct {
     Str *out;
     const LProgram *p;

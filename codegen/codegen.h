@@ -62,6 +62,7 @@ typedef struct CUnit CUnit;
 CText *c_text_make(Arena *a, const CEmitOptions *o);
 CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name);
 void c_text_prelude(CText *t, Str *out);
+extern const char c_text_aligned[]; /* lines before the definition of an object that vectors are read from */
 /* A function of <math.h> that what is printed calls; NULL: none. */
 const char *c_text_library(const CText *t);
 /* A call of entry `fn`: buf[k] is what buffer k is bound to, as an expression. */

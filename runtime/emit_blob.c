@@ -55,10 +55,11 @@ static void put_payload(CModel *c) {
     if (c->o->storage) {
         emit_storage_bytes(c);
     } else {
-        if (c->theta) put_reals(c, emit_theta(c), model_theta_size(c->m), false);
-        for (int is_int = 0; is_int < 2; is_int++)
+        for (int is_int = 0; is_int < 2; is_int++) {
             for (uint32_t k = 0; k < c->field.n; k++)
                 if (c->field.at[k].is_int == is_int) put_reals(c, c->field.at[k].value, c->field.at[k].n, is_int);
+            if (c->theta && !is_int) put_reals(c, emit_theta(c), model_theta_size(c->m), false);
+        }
     }
     size_t align = c->m->f64 ? 8 : 4;
     while (!c->payload->n || c->payload->n % align) str_putc(c->payload, 0);

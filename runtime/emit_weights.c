@@ -15,27 +15,22 @@ static bool has_fields(const CModel *c) { return c->theta || c->field.n; }
 
 void emit_weights_type(CModel *c) {
     str_put(&c->h, "\n/* What a step reads: the weights, and what was packed from them. */\ntypedef struct {\n");
-    if (c->theta) str_printf(&c->h, "    %s theta[%s_WEIGHTS]; /* as listed above */\n", c->real, c->upper);
-    for (int is_int = 0; is_int < 2; is_int++) /* the larger elements first: no padding in between */
+    for (int is_int = 0; is_int < 2; is_int++) { /* packs first, where vectors are read; then the larger elements: no padding */
         for (uint32_t k = 0; k < c->field.n; k++) {
             const CField *f = &c->field.at[k];
             if (f->is_int == is_int)
                 str_printf(&c->h, "    %s %s[%lld]; /* %s */\n", is_int ? "int32_t" : c->real, f->id, (long long)f->n, f->what);
         }
+        if (c->theta && !is_int) str_printf(&c->h, "    %s theta[%s_WEIGHTS]; /* as listed above */\n", c->real, c->upper);
+    }
     if (!has_fields(c)) str_printf(&c->h, "    %s none[1]; /* the model has no weights */\n", c->real);
     str_printf(&c->h, "} %s_weights;\n", c->id);
 }
 
 void emit_weights_values(CModel *c) {
     Str *s = &c->c;
-    str_printf(s, "\nstatic const %s_weights %s_constants = {", c->id, c->id);
-    if (c->theta) {
-        str_put(s, "\n/* theta */ ");
-        c_values(c, s, emit_theta(c), model_theta_size(c->m), false);
-        arena_free(&c->values);
-        str_putc(s, ',');
-    }
-    for (int is_int = 0; is_int < 2; is_int++)
+    str_printf(s, "\n%sstatic const %s_weights %s_constants = {", c_text_aligned, c->id, c->id);
+    for (int is_int = 0; is_int < 2; is_int++) {
         for (uint32_t k = 0; k < c->field.n; k++) {
             const CField *f = &c->field.at[k];
             if (f->is_int != is_int) continue;
@@ -43,6 +38,12 @@ void emit_weights_values(CModel *c) {
             c_values(c, s, f->value, f->n, is_int);
             str_putc(s, ',');
         }
+        if (!c->theta || is_int) continue;
+        str_put(s, "\n/* theta */ ");
+        c_values(c, s, emit_theta(c), model_theta_size(c->m), false);
+        arena_free(&c->values);
+        str_putc(s, ',');
+    }
     if (!has_fields(c)) str_put(s, "{0}");
     str_put(s, "\n};\n");
 }
