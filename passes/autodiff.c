@@ -220,6 +220,7 @@ bool pass_autodiff(Module *m, const PassOptions *o)
     Ref loss = loss_of(g);
     uint8_t *param = NEW_N(a, uint8_t, m->param.n + 1), *input = NEW_N(a, uint8_t, m->input.n + 1);
     GradientMode mode = o ? o->gradient : GRADIENT_BPTT;
+    uint32_t ninput = m->input.n; /* influences that come from outside are inputs more: nobody asks for their gradients */
     Level l = {.arena = a};
 
     if (!loss) {
@@ -247,7 +248,7 @@ bool pass_autodiff(Module *m, const PassOptions *o)
         Node type = param_type(&m->param.at[i]);
         if (param[i]) add_root(&l, ROOT_GRAD_PARAM, OP_PARAM, i, &type, m->param.at[i].name);
     }
-    for (uint32_t i = 0; i < m->input.n; i++) {
+    for (uint32_t i = 0; i < ninput; i++) {
         Node type = input_type(&m->input.at[i]);
         if (input[i]) add_root(&l, ROOT_GRAD_INPUT, OP_INPUT, i, &type, m->input.at[i].name);
     }
