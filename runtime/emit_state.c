@@ -10,9 +10,9 @@ void emit_state_type(CModel *c) {
     str_printf(&c->h, "    const %s_weights *weights;\n", c->id);
     for (uint32_t k = 0; k < c->state.n; k++) {
         const CPort *x = &c->state.at[k];
-        str_printf(&c->h, "    %s %s", c_type(c, x->dtype), x->id);
-        for (int d = 0; d < x->rank; d++) str_printf(&c->h, "[%d]", x->dim[d]);
-        str_printf(&c->h, "%s; /* %s */\n", x->rank ? "" : "[1]", x->name);
+        str_printf(&c->h, "    %s %s[%lld]; /* %s", c_type(c, x->dtype), x->id, (long long)x->n, x->name);
+        for (int d = 0; d < x->rank && x->rank > 1; d++) str_printf(&c->h, "%s[%d]", d ? "" : " ", x->dim[d]);
+        str_put(&c->h, " */\n");
     }
     str_printf(&c->h, "    %s scratch[%s_SCRATCH]; /* of one step; not part of what is remembered */\n} %s_state;\n", c->real, c->upper,
                c->id);
@@ -25,11 +25,7 @@ bool state_starts_at_zero(const CModel *c, uint32_t k) {
     return !c->learns;
 }
 
-const char *state_flat(CModel *c, const CPort *x) {
-    const char *s = arena_printf(c->a, "s->%s", x->id);
-    for (int d = 1; d < x->rank; d++) s = arena_printf(c->a, "%s[0]", s);
-    return s;
-}
+const char *state_flat(CModel *c, const CPort *x) { return arena_printf(c->a, "s->%s", x->id); }
 
 const char *state_start(CModel *c, uint32_t k) {
     return arena_printf(c->a, c->learns ? "weights->start_%s" : "%s_start_%s", c->learns ? c->state.at[k].id : c->id, c->state.at[k].id);
