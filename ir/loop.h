@@ -221,6 +221,7 @@ LV lb_exp(LBuilder *b, MathTier t, LV x);
 LV lb_tanh(LBuilder *b, MathTier t, LV x);
 LV lb_sigmoid(LBuilder *b, MathTier t, LV x);
 LV lb_log(LBuilder *b, MathTier t, LV x);
+LV lb_log1p(LBuilder *b, MathTier t, LV x);
 LV lb_pow(LBuilder *b, MathTier t, LV x, LV y); /* integral y with |y| < 2^24: repeated squaring, the same bits everywhere */
 /* Philox4x32-10 of ir/graph.h in lanes: the random word of (seed, update, stream, step, example, element); the arguments but
    element are lanes too (splats). */

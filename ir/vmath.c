@@ -265,6 +265,23 @@ LV lb_log(LBuilder *b, MathTier t, LV x) {
     return log_f32(b, x);
 }
 
+/* log(u) + c / u with u = 1 + x rounded and c what rounding took away. Both tiers. */
+LV lb_log1p(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_LOG1P, x, 0);
+    LV one = lb_fconst(b, 1);
+    LV u = add(b, one, x);
+    LV big = lt(b, one, abs_(b, x));
+    LV more = sel(b, big, x, one);
+    LV less = sel(b, big, one, x);
+    LV c = sub(b, less, sub(b, u, more));
+    LV q = div_(b, c, u);
+    LV l = log_f32(b, u);
+    LV ok = lt(b, abs_(b, q), lb_fconst(b, INFINITY)); /* not at -1 and infinity, where log u is all */
+    LV r = sel(b, ok, add(b, l, q), l);
+    LV none = lb_op(b, LOP_EQ, u, one, 0, 0);
+    return sel(b, none, x, r); /* small, and -0 */
+}
+
 /* ---- pow ---------------------------------------------------------------------------------------------------------------- */
 
 /* x^n as a pair hi + lo of floats: after 24 squarings plain floats would have lost every bit. At most 1 ulp; 3 where x^|y| is below

@@ -327,7 +327,7 @@ static const LOp int_lop[OP_COUNT] = {
 };
 /* Functions that are calls in every tier. */
 static const LFn libm_fn[OP_COUNT] = {
-    [OP_EXPM1] = LFN_EXPM1, [OP_LOG1P] = LFN_LOG1P, [OP_SIN] = LFN_SIN, [OP_COS] = LFN_COS, [OP_ERF] = LFN_ERF,
+    [OP_EXPM1] = LFN_EXPM1, [OP_SIN] = LFN_SIN, [OP_COS] = LFN_COS, [OP_ERF] = LFN_ERF,
 };
 
 static LV eval_unary_int(LBuilder *b, int op, LV a)
@@ -352,12 +352,13 @@ static LV eval_unary(Eval *e, const Node *n, LV a)
         return lb_exp(b, t, a);
     case OP_LOG:
         return lb_log(b, t, a);
+    case OP_LOG1P:
+        return lb_log1p(b, t, a);
     case OP_TANH:
         return lb_tanh(b, t, a);
     case OP_SIGMOID:
         return lb_sigmoid(b, t, a);
     case OP_EXPM1:
-    case OP_LOG1P:
     case OP_SIN:
     case OP_COS:
     case OP_ERF:

@@ -36,7 +36,7 @@ static LExtent extent(int64_t n) {
     return e;
 }
 
-typedef enum { F_EXP, F_TANH, F_SIGMOID, F_LOG, F_POW, F_SIN } Fun;
+typedef enum { F_EXP, F_TANH, F_SIGMOID, F_LOG, F_LOG1P, F_POW, F_SIN } Fun;
 
 /* y[k] = fun(x[k], x2[k]) over a block */
 static LProgram *program(Arena *a, Fun fun, MathTier tier, bool f64, const double *power) {
@@ -54,6 +54,7 @@ static LProgram *program(Arena *a, Fun fun, MathTier tier, bool f64, const doubl
     if (fun == F_TANH) r = lb_tanh(&b, tier, u);
     if (fun == F_SIGMOID) r = lb_sigmoid(&b, tier, u);
     if (fun == F_LOG) r = lb_log(&b, tier, u);
+    if (fun == F_LOG1P) r = lb_log1p(&b, tier, u);
     if (fun == F_POW) r = lb_pow(&b, tier, u, power ? lb_fconst(&b, *power) : v);
     if (fun == F_SIN) r = lb_libm(&b, LFN_SIN, u, 0);
     lb_store(&b, LOP_ST, y, at, r, 0);
@@ -85,6 +86,7 @@ static double reference(Fun fun, double x, double y) {
     if (fun == F_TANH) return tanh(x);
     if (fun == F_SIGMOID) return x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x));
     if (fun == F_LOG) return log(x);
+    if (fun == F_LOG1P) return log1p(x);
     if (fun == F_POW) return pow(x, y);
     return sin(x);
 }
@@ -135,6 +137,8 @@ static void test_accuracy(uint32_t step, bool print) {
         {"exp precise, to the ends", F_EXP, MATH_PRECISE, 86.9f, 104, true, 0.80},
         {"log", F_LOG, MATH_FAST, 0x1p-149f, 3.4028235e38f, false, 0.95},
         {"log near 1", F_LOG, MATH_FAST, 0.5f, 2, false, 0.95},
+        {"log1p", F_LOG1P, MATH_FAST, 0x1p-149f, 0.9999f, true, 1.5},
+        {"log1p, large", F_LOG1P, MATH_FAST, 0.9999f, 3.4028235e38f, false, 1.5},
         {"tanh sleef", F_TANH, MATH_SLEEF, 0x1p-40f, 12, true, 1.01},
         {"exp sleef", F_EXP, MATH_SLEEF, 0x1p-40f, 86.9f, true, 1.01},
         {"sigmoid sleef", F_SIGMOID, MATH_SLEEF, 0x1p-40f, 86.9f, true, 2.5},
