@@ -47,7 +47,8 @@ static const Command command[] = {
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,
      O_MODEL | O(ENGINE) | O(MEMORY) | O(SEED) | O(BATCH) | O(STEPS) | O(GRADIENT) | O_PASSES},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
-     O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O(DATA) | O(TEST) | O(TRAIN) | O(LAYOUT) | O(SIMD) | O(FREESTANDING) | O_PASSES},
+     O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O(DATA) | O(TEST) | O(TRAIN) | O(GRADIENT) | O(LAYOUT) | O(SIMD) |
+         O(FREESTANDING) | O_PASSES},
     {"import", "onnx|keras|torch FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
      O(OUT) | O(NAME) | O(VECTORS) | O(WEIGHTS)},
     {"ir", "M.rondo", "print what the compiler thinks", cmd_ir, 1, 1,

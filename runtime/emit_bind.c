@@ -55,8 +55,10 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
     const ExecOptions *o = &c->m->opt.exec;
     PassOptions po = {0};
     if (o->passes) po = *o->passes;
-    po.grad = kind == C_GRADIENT;
+    bool window = kind == C_LEARN || kind == C_LEARN_FIRST;
+    po.grad = kind == C_GRADIENT || window;
     po.gradient = o->gradient;
+    po.influence = kind == C_LEARN ? INFLUENCE_IN_OUT : window ? INFLUENCE_OUT : INFLUENCE_INSIDE;
     po.want_input = NULL;
     *p = (CProgram){.name = what, .run = -1, .prepare = -1, .example = NO_AREA};
     p->m = module_copy(m, c->a);
@@ -71,8 +73,8 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
                        .registers = 16,
                        .math = o->math,
                        .place = o->place,
-                       .watch = kind == C_ONE_STEP ? NULL : o->passes,
-                       .one_step = kind == C_ONE_STEP,
+                       .watch = kind == C_ONE_STEP || window ? NULL : o->passes,
+                       .one_step = kind == C_ONE_STEP || (window && c->window == 1),
                        .batch = kind == C_GRADIENT ? 0 : 1}; /* a forward pass is mostly a stream: one example */
     p->p = lower_module(c->ctx, c->a, p->m, &lo, NULL);
     if (!p->p) return false;
@@ -341,6 +343,41 @@ void cprogram_put(CModel *c, CProgram *p) {
 void cprogram_put_sizes(CModel *c, const CProgram *p) {
     put_dims(c, p);
     put_layout(c, p);
+}
+
+/* The first and the last instruction that touches buffer `buf`, each moved to the edge of the outermost loop around it. */
+static bool find_span(const CProgram *p, uint32_t buf, uint32_t *first, uint32_t *last) {
+    const LFunc *f = p->p->fn.at[p->run];
+    uint32_t depth = 0, begun = 0;
+    bool any = false, here = false;
+    for (uint32_t k = 0; k < f->inst.n; k++) {
+        const LInst *i = &f->inst.at[k];
+        LOp op = (LOp)i->op;
+        if (!depth) {
+            begun = k;
+            here = false;
+        }
+        if (op == LOP_FOR || op == LOP_IF) depth++;
+        if (op == LOP_END) depth--;
+        here = here || (op >= LOP_LD && op <= LOP_STV1 && i->buf == buf);
+        for (uint32_t q = 0; op == LOP_CALL && q < p->p->fn.at[i->imm]->param.n; q++)
+            here = here || (p->p->fn.at[i->imm]->param.at[q].pointer && f->ext.at[i->ext + 1 + 2 * q] == buf);
+        if (depth || !here) continue;
+        if (!any) *first = begun;
+        any = true;
+        *last = k;
+    }
+    return any;
+}
+
+bool cprogram_in_place(const CProgram *p, uint32_t input, uint32_t root) {
+    uint32_t last = 0, first = UINT32_MAX, other;
+    for (uint32_t k = 0; k < p->p->buf.n; k++) {
+        const LBuf *b = &p->p->buf.at[k];
+        if (b->role == LB_INPUT && b->index == input && !find_span(p, k, &other, &last)) last = 0;
+        if (b->role == LB_OUTPUT && b->index == root && !find_span(p, k, &first, &other)) first = UINT32_MAX;
+    }
+    return last < first;
 }
 
 /* ---- binding ------------------------------------------------------------------------------------------------------------ */

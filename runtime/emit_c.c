@@ -204,6 +204,7 @@ static bool emit_all(void *arg) {
     if (c->o->storage) emit_storage_type(c);
     emit_weights_type(c);
     if (c->stream) emit_state_type(c);
+    emit_learner_type(c);
     str_putn(&c->h, functions.at, functions.n);
     str_put(&c->h, "\n#ifdef __cplusplus\n}\n#endif\n#endif\n");
     c->c = file;

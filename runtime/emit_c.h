@@ -67,7 +67,8 @@ typedef struct {
     const CProgram *p; /* of the axes */
     VEC(LMono) term;   /* bytes */
 } CRoom;
-typedef enum { C_FORWARD, C_ONE_STEP, C_GRADIENT } CProgramKind;
+/* C_LEARN: the gradient of a window of one stream, its states (and influences on them) from outside; C_LEARN_FIRST: of the first one. */
+typedef enum { C_FORWARD, C_ONE_STEP, C_GRADIENT, C_LEARN, C_LEARN_FIRST } CProgramKind;
 
 typedef struct {
     Ctx *ctx;
@@ -90,6 +91,11 @@ typedef struct {
     rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */
     Engine *engine;        /* of cprogram_pack, while it works */
     CProgram infer, step, grad, opt;
+    /* learning on a stream, window by window (emit_learn.c) */
+    int64_t window; /* steps of one; 0: there is no such learning */
+    CProgram learn, learn_first; /* learn_first: where starts are learned */
+    CPorts kept;                 /* states and influences */
+    int64_t learn_scratch;       /* as scratch */
     VEC(CField) field;
     CPorts state;
     int32_t *state_in; /* areas of infer by state */
@@ -114,6 +120,8 @@ void cprogram_ports(CModel *c, CProgram *p, bool targets);
 int64_t cprogram_offset(const CProgram *p, int32_t area, const int64_t *dim); /* in bytes; area = area.n: one step's total */
 void cprogram_put(CModel *c, CProgram *p); /* kernels and what they need */
 void cprogram_put_sizes(CModel *c, const CProgram *p); /* functions of sizes: dims, layout */
+/* Has all of input `input` been read before anything of root `root` is written? Then both may stand in one place. */
+bool cprogram_in_place(const CProgram *p, uint32_t input, uint32_t root);
 typedef struct {
     const char **in, **out; /* by Module.input and by root: C expressions; NULL: nothing */
     const char *theta, *grad;
@@ -181,9 +189,16 @@ const char *emit_readme(CModel *c);
 void emit_bytes(const CModel *c, int64_t *bytes); /* of the weights: [as f32, as stored] */
 bool emit_files(CModel *c, const char *dir);
 
+/* emit_learn.c: after emit_infer */
+bool emit_learn(CModel *c);
+void emit_learner_type(CModel *c);
+
 /* emit_infer.c, emit_train.c, emit_check.c */
 bool emit_infer(CModel *c);
 bool emit_train(CModel *c);
+void emit_scalars(CModel *c, const CProgram *p, const CBinding *b); /* the loss's numbers, as locals */
+int64_t emit_final_root(const CProgram *p, uint32_t state); /* -1: none */
+bool emit_in_place(const CProgram *p, uint32_t state);      /* may the state's next value be written over it? */
 bool emit_check(CModel *c);
 
 #endif

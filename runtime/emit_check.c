@@ -63,7 +63,7 @@ static bool runtime_run(Check *x, bool grad) {
     ExecEngine keep = o->engine;
     o->engine = EXEC_LOOPS;
     x->out = (Arrays){0};
-    bool ok = run_arrays(x->c->m, &(RunOptions){.grad = grad}, &x->in, x->c->a, &x->out);
+    bool ok = run_arrays(x->c->m, &(RunOptions){.grad = grad, .whole = true}, &x->in, x->c->a, &x->out);
     o->engine = keep;
     return ok;
 }
@@ -206,6 +206,80 @@ static bool put_gradient(Check *x, Str *body) {
     return true;
 }
 
+/* ---- learning on a stream ------------------------------------------------------------------------------------------------- */
+
+/* Loss and gradient of each window of example 0, by the runtime, and the arrays that the test reads: [window][..]. */
+static bool run_windows(Check *x, Windows *w, int64_t count, double *loss, double *grad) {
+    CModel *c = x->c;
+    int64_t n = model_theta_size(c->m), one = 0;
+    void *slab = arena_alloc_n(c->a, (size_t)n + 16, c->m->f64 ? 8 : 4);
+    if (!windows_make(w, c->m, c->window, &(BuildOptions){.training = true}, &x->in, false) || !windows_begin(w, &x->in, 1, &one, &one, false))
+        return false;
+    for (int64_t k = 0; k < count; k++) {
+        Exec *e = windows_set(w, k);
+        if (!e || !exec_run(e, c->m->theta, c->m->theta_version, slab, c->m->seed, (uint64_t)k, w->id)) return false;
+        loss[k] = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
+        for (int64_t i = 0; i < n; i++) grad[k * n + i] = c->m->f64 ? ((const double *)slab)[i] : (double)((const float *)slab)[i];
+        if (!windows_done(w, e)) return false;
+    }
+    return true;
+}
+
+typedef struct {
+    Check *x;
+    Windows *w;
+    int64_t count;
+    double *loss, *grad;
+} WindowsJob;
+
+static bool windows_job(void *arg) {
+    WindowsJob *j = arg;
+    return run_windows(j->x, j->w, j->count, j->loss, j->grad);
+}
+
+static const char *window_arguments(CModel *c, const CPorts *x, const char *prefix) {
+    Str s = str_make(c->a);
+    for (uint32_t k = 0; k < x->n; k++)
+        str_printf(&s, "%s%s + %s%lld, ", prefix, x->at[k].id, x->at[k].axes & ~AX(AXIS_B) ? "t * " : "0 * ", (long long)(c->window * x->at[k].n));
+    return s.n ? s.at : "";
+}
+
+static bool put_learning(Check *x, Str *body) {
+    CModel *c = x->c;
+    const CProgram *p = &c->learn;
+    int64_t n = model_theta_size(c->m), steps = 0;
+    for (uint32_t k = 1; k < p->m->naxis; k++)
+        if (p->m->axis[k].kind == AXIS_TIME) steps = x->axis[k];
+    int64_t count = steps / c->window < 4 ? steps / c->window : 4;
+    if (!count) return true;
+    Windows w = {0};
+    WindowsJob j = {x, &w, count, NEW_N(c->a, double, count), NEW_N(c->a, double, count * n + 1)};
+    ExecOptions *o = model_exec_options(c->m);
+    ExecEngine keep = o->engine;
+    o->engine = EXEC_LOOPS;
+    int got = guard_call(c->ctx, windows_job, &j);
+    o->engine = keep;
+    windows_free(&w);
+    if (got < 0) ctx_out_of_memory(c->ctx);
+    if (!got) return false;
+    c_array(c, &c->t, c->real, "want_learn_loss", j.loss, count, false);
+    c_array(c, &c->t, c->real, "want_learn", j.grad, count * n, false);
+    str_printf(body,
+               "\nstatic int check_learn(void)\n{\n    static %s_learner l;\n    static %s got_grad[%lld];\n    %s loss;\n    long t, k;\n"
+               "    %s_learn_begin(&l);\n    for (t = 0; t < %lld; t++) {\n        loss = %s_learn(&l, theta, %s",
+               c->id, c->real, (long long)n, c->real, c->id, (long long)count, c->id, window_arguments(c, &p->in, "in_"));
+    str_printf(body, "%s%sgot_grad);\n        if (differs(\"learn: loss\", t, (double)loss, (double)want_learn_loss[t])) return 1;\n",
+               window_arguments(c, &p->target, "target_"),
+               p->noise ? arena_printf(c->a, "UINT64_C(%llu), (uint32_t)t, ", (unsigned long long)c->m->seed) : "");
+    str_printf(body,
+               "        for (k = 0; k < %lld; k++)\n            if (differs(\"learn: grad\", k, (double)got_grad[k], (double)want_learn[t * %lld + k])) "
+               "return 1;\n    }\n    return 0;\n}\n",
+               (long long)n, (long long)n);
+    return true;
+}
+
+/* ---- updates ------------------------------------------------------------------------------------------------------------------ */
+
 typedef struct {
     Check *x;
     Optimizer opt;
@@ -294,11 +368,11 @@ bool emit_check(CModel *c) {
         put_values(&x, arena_printf(c->a, "in_%s", p->in.at[k].id), &x.in.array.at[x.in.array.n - 1], p->in.at[k].dtype);
     }
     if (!put_predict(&x, &body) || (c->stream && !put_steps(&x, &body)) || (c->train && !put_gradient(&x, &body)) ||
-        (c->optimizer && !put_updates(&x, &body)))
+        (c->window && !put_learning(&x, &body)) || (c->optimizer && !put_updates(&x, &body)))
         return false;
     str_put(&c->t, body.at);
-    bool steps = strstr(body.at, "check_steps") != NULL;
-    str_printf(&c->t, "%s    if (check_predict()%s%s%s) return 1;\n    puts(\"PASS\");\n    return 0;\n}\n",
-               begin_main(c), steps ? " || check_steps()" : "", c->train ? " || check_grad()" : "", c->optimizer ? " || check_updates()" : "");
+    bool steps = strstr(body.at, "check_steps") != NULL, learns = strstr(body.at, "check_learn") != NULL;
+    str_printf(&c->t, "%s    if (check_predict()%s%s%s%s) return 1;\n    puts(\"PASS\");\n    return 0;\n}\n",
+               begin_main(c), steps ? " || check_steps()" : "", c->train ? " || check_grad()" : "", learns ? " || check_learn()" : "", c->optimizer ? " || check_updates()" : "");
     return true;
 }

@@ -38,6 +38,18 @@ static bool find_starts(CModel *c) {
     return ok;
 }
 
+int64_t emit_final_root(const CProgram *p, uint32_t state) {
+    const Graph *g = p->m->graph.at[0];
+    for (uint32_t r = 0; r < g->root.n; r++)
+        if (g->root.at[r].kind == ROOT_FINAL && g->root.at[r].index == state) return r;
+    return -1;
+}
+
+bool emit_in_place(const CProgram *p, uint32_t state) {
+    uint32_t input = p->m->state.at[state].input;
+    return !input || cprogram_in_place(p, input - 1, (uint32_t)emit_final_root(p, state));
+}
+
 static void add_states(CModel *c) {
     CProgram *p = &c->infer;
     uint32_t n = p->m->state.n;
@@ -62,16 +74,11 @@ static void add_states(CModel *c) {
         }
         VEC_PUSH(c->a, c->state) = x;
         p->state_next[k] = cprogram_area(c, p, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
-        c->step.state_next[k] = cprogram_area(c, &c->step, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
+        c->step.state_next[k] = NO_AREA;
+        if (!emit_in_place(&c->step, k))
+            c->step.state_next[k] = cprogram_area(c, &c->step, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
         c->state_in[k] = cprogram_area(c, p, arena_printf(c->a, "%s", name), LE_F, s->axes, x.n, true);
     }
-}
-
-static int64_t final_root(const CProgram *p, uint32_t state) {
-    const Graph *g = p->m->graph.at[0];
-    for (uint32_t r = 0; r < g->root.n; r++)
-        if (g->root.at[r].kind == ROOT_FINAL && g->root.at[r].index == state) return r;
-    return -1;
 }
 
 /* Starts that depend on weights are fields of these. */
@@ -122,11 +129,12 @@ static void put_step(CModel *c) {
     for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = p->in.at[k].id;
     for (uint32_t k = 0; k < p->out.n; k++) b.out[p->out.at[k].index] = p->out.at[k].id;
     for (uint32_t k = 0; k < c->state.n; k++) {
-        int64_t root = final_root(p, k);
+        int64_t root = emit_final_root(p, k);
         if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = state_flat(c, &c->state.at[k]);
         if (root >= 0)
-            b.out[root] = arena_printf(c->a, "s->scratch + %lld",
-                                       (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)));
+            b.out[root] = p->state_next[k] == NO_AREA
+                              ? state_flat(c, &c->state.at[k])
+                              : arena_printf(c->a, "s->scratch + %lld", (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)));
     }
     const char *params = arena_printf(c->a, "%s%s", port_params(c, &p->in, true, true), port_params(c, &p->out, false, true));
     c_function(
@@ -137,7 +145,7 @@ static void put_step(CModel *c) {
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, "    (void)%s;\n", p->in.at[k].id);
     cprogram_call(c, p, &b);
     for (uint32_t k = 0; k < c->state.n; k++)
-        str_printf(&c->c, "    %s_copy(%s, s->scratch + %lld, %lld);\n", c->id, state_flat(c, &c->state.at[k]),
+        if (p->state_next[k] != NO_AREA) str_printf(&c->c, "    %s_copy(%s, s->scratch + %lld, %lld);\n", c->id, state_flat(c, &c->state.at[k]),
                    (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)), (long long)c->state.at[k].n);
     str_put(&c->c, "}\n");
 }
@@ -162,7 +170,7 @@ static void put_predict(CModel *c) {
     for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = emit_port_address(c, p, &p->in.at[k]);
     for (uint32_t k = 0; k < p->out.n; k++) b.out[p->out.at[k].index] = emit_port_address(c, p, &p->out.at[k]);
     for (uint32_t k = 0; k < c->state.n; k++) {
-        int64_t root = final_root(p, k);
+        int64_t root = emit_final_root(p, k);
         if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = cprogram_at(c, p, c->state_in[k]);
         if (root >= 0) b.out[root] = cprogram_at(c, p, p->state_next[k]);
     }

@@ -38,6 +38,12 @@ static void put_sizes(CModel *c, Str *s) {
     if (c->stream)
         str_printf(s, "| `%s_state` | %lld and a pointer | memory, one a stream; %lld are remembered from step to step |\n", c->id,
                    (long long)((state + (c->scratch > 0 ? c->scratch : 1)) * real_bytes(c)), (long long)(state * real_bytes(c)));
+    int64_t kept = 0;
+    for (uint32_t k = 0; k < c->kept.n; k++) kept += c->kept.at[k].n;
+    if (c->window)
+        str_printf(s, "| `%s_learner` | %lld | memory, one a stream that is learned from; %lld are remembered |\n", c->id,
+                   (long long)((kept + (c->learn_scratch > 0 ? c->learn_scratch : 1)) * real_bytes(c) + (c->learns ? 4 : 0)),
+                   (long long)(kept * real_bytes(c)));
     for (uint32_t k = 0; k < c->room.n; k++)
         str_printf(s, "| room for `%s` | `%s_%s_WORK(%s)` | memory, of one call |\n", strcmp(c->room.at[k].what, "train") == 0 ? "grad" : c->room.at[k].what,
                    c->upper, c_ident(c->a, c->room.at[k].what, true), c_size_params(c, c->room.at[k].p, false));

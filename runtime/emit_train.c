@@ -15,6 +15,16 @@ static const char *params_of(CModel *c, const CPorts *x) {
     return s.n ? s.at : "";
 }
 
+void emit_scalars(CModel *c, const CProgram *p, const CBinding *b) {
+    for (uint32_t i = 0; i < p->m->input.n; i++) {
+        const Input *in = &p->m->input.at[i];
+        if (in->kind != INPUT_SCALAR) continue;
+        str_printf(&c->c, "    const %s scalar_%u = %s; /* %s */\n", c->real, i, c_number(c, in->value),
+                   name_str(c->ctx, in->name));
+        b->in[i] = arena_printf(c->a, "&scalar_%u", i);
+    }
+}
+
 static void put_grad(CModel *c) {
     CProgram *p = &c->grad;
     const Graph *g = p->m->graph.at[0];
@@ -45,13 +55,7 @@ static void put_grad(CModel *c) {
                    "(ptrdiff_t)update;\n",
                    LDIM_SEED_LO, LDIM_SEED_HI, LDIM_UPDATE);
     str_printf(&c->c, "    {\n        ptrdiff_t i;\n        for (i = 0; i < %lld; i++) grad[i] = 0;\n    }\n", (long long)model_theta_size(c->m));
-    for (uint32_t i = 0; i < p->m->input.n; i++) {
-        const Input *in = &p->m->input.at[i];
-        if (in->kind != INPUT_SCALAR) continue;
-        str_printf(&c->c, "    const %s scalar_%u = %s; /* %s */\n", c->real, i, c_number(c, in->value),
-                   name_str(c->ctx, in->name));
-        b.in[i] = arena_printf(c->a, "&scalar_%u", i);
-    }
+    emit_scalars(c, p, &b);
     emit_examples(c, p);
     emit_swaps(c, p, &p->in, true);
     emit_swaps(c, p, &p->target, true);
@@ -218,7 +222,7 @@ static bool put_optimizer(void *arg) {
     const Setting *s = train_setting(c->m, "optimizer");
     const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
     x->id = c_ident(c->a, name, false);
-    static const char *const ours[] = {"init", "reset", "use", "save", "load", "open", "builtin", "prepare", "step", "run", "predict", "grad", "state", "weights"};
+    static const char *const ours[] = {"init", "reset", "use", "save", "load", "open", "builtin", "prepare", "step", "run", "predict", "grad", "state", "weights", "learn", "learner", "learn_begin"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcmp(ours[i], x->id) == 0) x->id = arena_printf(c->a, "%s_update", x->id);
     if (!optimizer_make(&x->o, c->m, name, s && s->kind == SET_CALL ? s : NULL)) return false;
@@ -258,5 +262,5 @@ bool emit_train(CModel *c) {
     cprogram_put(c, &c->grad);
     cprogram_put_sizes(c, &c->grad);
     put_grad(c);
-    return emit_optimizer(c);
+    return emit_optimizer(c) && emit_learn(c);
 }

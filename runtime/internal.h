@@ -234,6 +234,8 @@ Exec *windows_set(Windows *w, int64_t k); /* ready for exec_run on examples w->i
 bool windows_done(Windows *w, Exec *e); /* keeps the final states */
 bool windows_reserve(Windows *w, uint32_t s, const Array *like, int64_t rows);
 void windows_add_grad(Windows *w, Exec *e, uint32_t i, const Array *part, double f, Array *whole);
+/* Why a module with external states cannot be cut into windows (cut) or go on from batch to batch; NULL: it can. *axis: its time axis. */
+const char *windows_unsuited(const Module *all, bool cut, uint32_t *axis);
 const char *window_obstacle(const Module *mod); /* what keeps a module from going on from window to window; NULL: nothing */
 
 /* What class_weights and sample_weights make of a data set: out = d and an array ROW_WEIGHT_NAME. */

@@ -15,24 +15,29 @@ static bool refuse(Windows *w, const char *why) {
 }
 
 /* The one time axis, and a final value for every state. */
-static bool suits(Windows *w, const Module *all) {
+const char *windows_unsuited(const Module *all, bool cut, uint32_t *axis) {
+    const Graph *g = all->graph.at[0];
     uint32_t times = 0;
     for (uint32_t k = 1; k < all->naxis; k++)
         if (all->axis[k].kind == AXIS_TIME) {
-            w->axis = k;
+            *axis = k;
             times++;
         }
-    if (w->window && times != 1) return refuse(w, times ? "it has several time axes" : "it has no time axis of open length");
-    if (!w->window) w->axis = 0;
+    if (cut && times != 1) return times ? "it has several time axes" : "it has no time axis of open length";
+    if (!cut) *axis = 0;
     const char *why = window_obstacle(all);
-    if (why) return refuse(w, why);
+    if (why) return why;
     for (uint32_t s = 0; s < all->state.n; s++) {
         bool final = false;
-        const Graph *g = all->graph.at[0];
         for (uint32_t r = 0; r < g->root.n; r++) final |= g->root.at[r].kind == ROOT_FINAL && g->root.at[r].index == s;
-        if (!final || !all->state.at[s].input) return refuse(w, "one of its states has no final value");
+        if (!final || !all->state.at[s].input) return "one of its states has no final value";
     }
-    return true;
+    return NULL;
+}
+
+static bool suits(Windows *w, const Module *all) {
+    const char *why = windows_unsuited(all, w->window > 0, &w->axis);
+    return !why || refuse(w, why);
 }
 
 static Exec *make_exec(Windows *w, Module *mod, const Arrays *in, bool want_input, bool next) {

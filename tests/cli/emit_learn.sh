@@ -1,0 +1,92 @@
+# Online learning in emitted C: a stream of single steps whose influence is carried from call to call makes the weights that
+# `rondo train` makes, to the bit where multiply and add are fused; a start of a state that is learned, windows of several steps and
+# each way to find the gradient have the numbers of the runtime (NAME_test.c).
+. "$SRC/tests/lib.sh"
+CC=${CC:-cc}
+fused=
+if grep -qw fma /proc/cpuinfo 2>/dev/null; then fused="-mavx2 -mfma"; fi
+strict="-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Werror"
+
+cat >learn.c <<'END'
+#include <stdio.h>
+#include <string.h>
+
+#include "online.h"
+
+enum { YEARS = 309, EXAMPLES = 2, UPDATES = EXAMPLES * ONLINE_WINDOW };
+
+static online_weights w;
+static online_learner l;
+static float grad[ONLINE_WEIGHTS], moments[ONLINE_MOMENTS];
+
+int main(int argc, char **argv) {
+    static float v[YEARS];
+    double value;
+    int n = 0;
+    long t = 0;
+    FILE *f = fopen(argv[1], "r"), *out = fopen(argv[2], "wb");
+    (void)argc;
+    if (!f || !out) return 1;
+    while (n < YEARS && fscanf(f, "%lf", &value) == 1) v[n++] = (float)((value - ONLINE_IN_OFFSET) / ONLINE_IN_SCALE);
+    w = *online_builtin();
+    for (int epoch = 0; epoch < EPOCHS; epoch++) {
+        online_learn_begin(&l); /* forgets states and influence, not the optimizer's moments */
+        for (int k = 0; k < UPDATES; k++) {
+            if (!(online_learn(&l, w.theta, v + k, v + k + 1, grad) >= 0)) return puts("the loss is no number"), 1;
+            online_adam(w.theta, grad, moments, t++);
+        }
+    }
+    fwrite(w.theta, sizeof w.theta, 1, out);
+    return fclose(out) != 0;
+}
+END
+cut -d, -f2 "$SRC/examples/sunspots.csv" | sed 1d >years
+# a cell whose elements see each other: the influence is carried as a whole (rtrl) or cut (snap1)
+sed 's/indrnn\[H, act = tanh\]/gru[H]/' "$SRC/examples/online.rondo" >mixed.rondo
+cp "$SRC/examples/sunspots.csv" .
+for way in rtrl snap1 bptt; do
+    expect 0 "$RONDO" emit c mixed.rondo -o . --train --simd 4 --set H=6 --gradient $way
+    expect 0 "$RONDO" train mixed.rondo --set epochs=2 --set H=6 --gradient $way -q -o w.safetensors
+    expect 0 "$RONDO" emit c mixed.rondo -w w.safetensors -o trained --train --simd 1 --set H=6 --gradient $way
+    expect 0 "$CC" -std=c99 -Wall -Wextra -Werror -O1 $fused -DEPOCHS=2 -I. -o learn learn.c online.c -lm
+    expect 0 ./learn years mine
+    expect 0 "$CC" -std=c99 -O0 -DEPOCHS=0 -Itrained -o given learn.c trained/online.c -lm
+    expect 0 ./given years rondo
+    if [ -z "$fused" ]; then
+        echo "skipped: to the bit, which needs a fused multiply-add"
+        continue
+    fi
+    cmp mine rondo || fail "$way in C makes other weights than rondo train"
+    if [ -e before ] && cmp -s mine before; then fail "$way makes the weights of another way"; fi
+    cp mine before
+done
+
+cat >begun.rondo <<'END'
+cell leaky[H](x: [I]) {
+    param W: [H, I] = glorot_uniform
+    param u: [H] = uniform(-0.5, 0.5)
+    param s: [H] = uniform(-1, 1)
+    state h: [H] = s
+    h' = tanh(W @ x + u * h)
+    return h'
+}
+model begun {
+    input x: seq [2]
+    target y: seq [1]
+    h = leaky[5](x)
+    p = dense[1](h)
+    output p
+    loss mse(p, y)
+    train { optimizer = sgd(lr = 0.01), gradient = rtrl }
+}
+END
+for steps in 1 2; do
+    expect 0 "$RONDO" emit c begun.rondo -o . --train --test --simd 4 --set bptt=$steps
+    says begun.h "^#define BEGUN_LEARN_STEPS $steps$"
+    says begun_test.c check_learn
+    expect 0 "$CC" $strict -O1 $fused -o t begun.c begun_test.c -lm
+    expect 0 ./t
+    says out '^PASS$'
+done
+expect 0 "$RONDO" emit c begun.rondo -o . --train --gradient bptt
+if grep -q learner begun.h; then fail "a model that is trained by whole sequences has no windows"; fi
