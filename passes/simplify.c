@@ -2,6 +2,7 @@
      add(pad x, pad y), disjoint          -> concat(x, y)           (the adjoint of the slices of one value)
      last(stack of next k)                -> last k;   sum of a sum -> one
      sum(W * expand x), x along W's dim   -> dot(x, W)              (a product that was written as a sum; W without axes)
+     dot(x, dot(a, b)), a (x) b, over a's -> dot(dot(x, a), b)      (the matrix of all products is not needed)
      carry k with next = carry            -> capture; two carries with one init and one next -> one
      carry k with next = a step input     -> where it is read, that input, shifted; what hangs on it can leave the loop
      step or capture of an expand, const  -> of what it expands; the const itself
@@ -200,6 +201,76 @@ static Ref narrow_dot(Graph *g, Ref r)
     return node_fit(g, g_dot(g, in[0], in[1], label[0], label[1], label[2], kept), &n);
 }
 
+typedef struct {
+    Ref value;
+    uint8_t label[3];
+    uint32_t rank;
+} Labelled;
+
+static bool has(const Labelled *x, uint8_t label)
+{
+    for (uint32_t i = 0; i < x->rank; i++)
+        if (x->label[i] == label) return true;
+    return false;
+}
+
+static Labelled operand_of(const Graph *g, Ref r, int k)
+{
+    Labelled x = {.value = k < 2 ? g->node.at[r].in[k] : r};
+
+    x.rank = g->node.at[x.value].rank;
+    for (int i = 0; i < 3; i++) x.label[i] = (uint8_t)node_attr(g, r)[3 * k + i];
+    return x;
+}
+
+/* The operands of dot r, which sums nothing, by the labels that `as` has for its result. */
+static bool outer_of(const Graph *g, const Labelled *as, Labelled *a, Labelled *b)
+{
+    const Node *n = &g->node.at[as->value];
+    Labelled from;
+    DotInfo d;
+
+    if (n->op != OP_DOT) return false;
+    d = dot_classify(g, as->value);
+    if (d.kind != DOT_OUTER || d.nbatch || n->rank < 2) return false;
+    from = operand_of(g, as->value, 2);
+    *a = operand_of(g, as->value, 0);
+    *b = operand_of(g, as->value, 1);
+    for (int k = 0; k < 2; k++)
+        for (uint32_t i = 0; i < (k ? b : a)->rank; i++)
+            for (uint32_t j = 0; j < from.rank; j++)
+                if (operand_of(g, as->value, k).label[i] == from.label[j]) (k ? b : a)->label[i] = as->label[j];
+    return true;
+}
+
+/* x times the outer product of a and b, where all that is summed is a's: x times a first. 0: not that. */
+static Ref dot_of_outer(Graph *g, Ref r)
+{
+    Labelled out = operand_of(g, r, 2), a, b;
+    const Node n = g->node.at[r];
+
+    if (n.axes != (g->node.at[n.in[0]].axes | g->node.at[n.in[1]].axes)) return 0;
+    for (int k = 0; k < 4; k++) {
+        Labelled x = operand_of(g, r, k & 1), m = operand_of(g, r, !(k & 1)), t = {0};
+        bool ok = outer_of(g, &m, k & 2 ? &b : &a, k & 2 ? &a : &b), summed = false;
+        for (uint32_t i = 0; ok && i < b.rank; i++) ok = !has(&x, b.label[i]) || has(&out, b.label[i]);
+        for (uint32_t i = 0; ok && i < a.rank; i++) summed |= has(&x, a.label[i]) && !has(&out, a.label[i]);
+        for (int side = 0; ok && summed && side < 2; side++) {
+            const Labelled *y = side ? &a : &x;
+            for (uint32_t i = 0; i < y->rank && ok; i++)
+                if (has(&out, y->label[i]) && !has(&t, y->label[i])) {
+                    ok = t.rank < MAX_RANK;
+                    if (ok) t.label[t.rank++] = y->label[i];
+                }
+        }
+        if (!ok || !summed) continue;
+        uint32_t axes = g->node.at[x.value].axes | g->node.at[a.value].axes;
+        t.value = g_dot(g, x.value, a.value, x.label, a.label, t.label, axes);
+        return node_fit(g, g_dot(g, t.value, b.value, t.label, b.label, out.label, n.axes), &n);
+    }
+    return 0;
+}
+
 /* sum of a sum: one */
 static Ref merge_sums(Graph *g, Ref r)
 {
@@ -268,7 +339,7 @@ static Ref local(Graph *g, Ref r)
     if (op == OP_ADD) v = simplify_add(g, r);
     else if (op == OP_CONCAT) v = flatten_concat(g, r);
     else if (op == OP_LAST && (v = last_of_stack(g, r)) == 0) v = last_of_view(g, r);
-    else if (op == OP_DOT) v = narrow_dot(g, r);
+    else if (op == OP_DOT && (v = narrow_dot(g, r)) == 0) v = dot_of_outer(g, r);
     else if (op == OP_SUM && (v = merge_sums(g, r)) == 0) v = sum_as_product(g, r);
     return v ? v : r;
 }
