@@ -98,7 +98,7 @@ static const char *slow_form(LowG *lg, Ref r)
     if (!ni->nest)
         return NULL;
     if (n->op == OP_ARGMAX)
-        return "searched one element at a time";
+        return argmax_in_lanes(lg, r) ? NULL : "searched one element at a time";
     if (n->op == OP_CONCAT)
         return NULL;
     const Node *o = &lg->g->node.at[n->in[0]];

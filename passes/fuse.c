@@ -164,7 +164,7 @@ static void find_loops(LowG *lg, Ref r)
     NodeInfo *ni = &lg->ni[r];
     if (ni->kind != NK_ROW)
         return;
-    ni->nest = n->op == OP_CONCAT || n->op == OP_ARGMAX || ((n->op == OP_SUM || n->op == OP_AMAX) && !full_reduce(g, r));
+    ni->nest = n->op == OP_CONCAT || n->op == OP_ARGMAX || n->op == OP_DOT || ((n->op == OP_SUM || n->op == OP_AMAX) && !full_reduce(g, r));
     if (ni->nest || is_scalar(n))
         return;
     if (n->op == OP_GATHER)

@@ -84,15 +84,18 @@ static uint8_t first_kind(LowG *lg, Ref r)
     const Node *n = &g->node.at[r];
     DotInfo info;
     GemmKind kind;
+    MatrixForm form;
     switch (op_info[n->op].cls) {
     case OPC_LEAF:
         return n->op == OP_NOISE ? NK_ROW : NK_FREE;
     case OPC_REDUCE:
         return n->op != OP_ARGMAX && node_attr(g, r)[0] ? NK_AXIS : NK_ROW;
     case OPC_CONTRACT:
-        if (!dot_is_gemm(g, r, &info, &kind))
+        if (dot_is_gemm(g, r, &info, &kind))
+            return kind == GEMM_ROWS ? NK_GEMM : NK_GRADIENT;
+        if (!is_matrix_row(g, r, &form))
             low_fail(lg->L, "a dot of another form");
-        return kind == GEMM_ROWS ? NK_GEMM : NK_GRADIENT;
+        return NK_ROW;
     case OPC_SHAPE:
         if (n->op == OP_CONCAT)
             return NK_ROW;
@@ -271,6 +274,9 @@ static void need_operand_rows(LowG *lg)
             need_rows(lg, left);
             if (kind == GEMM_GRADIENT)
                 need_rows(lg, right);
+        } else if (n->op == OP_DOT) {
+            need_place(lg, n->in[0]);
+            need_place(lg, n->in[1]);
         }
         if (lg->ni[r].kind == NK_GEMM && lg->ni[r].base) {
             Ref b = lg->ni[r].base;
@@ -389,4 +395,12 @@ bool contiguous(LowG *lg, Ref o, uint32_t rank, uint32_t lane)
     if (n->op == OP_SLICE)
         return contiguous(lg, n->in[0], c->rank, lane);
     return lane == UINT32_MAX || lane + 1 == n->rank; /* reshape of dense rows */
+}
+
+bool argmax_in_lanes(LowG *lg, Ref r)
+{
+    const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
+    uint32_t last = o->rank - 1u;
+    bool lanes = n->attr == last ? o->dim[last] < 1 << 24 : !is_scalar(n) && o->dim[last] > 1;
+    return lanes && contiguous(lg, n->in[0], o->rank, last);
 }

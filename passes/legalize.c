@@ -210,6 +210,25 @@ static Ref narrow_gradient(Legal *l, Graph *g, const Graph *src, Ref r, Ref a, R
     return g_transpose(g, d, (uint32_t[]){ 1, 0, 2 });
 }
 
+/* Matrices of single rows: a product a row, then their sum where axes are summed. 0: not that. */
+static Ref matrix_product(Legal *l, Graph *g, const Graph *src, Ref r, Ref a, Ref b, const uint32_t *w)
+{
+    MatrixForm form;
+    uint8_t la[3], lb[3], lo[3];
+    if (!dot_is_matrix(src, r, &form))
+        return 0;
+    for (int i = 0; i < 3; i++) {
+        la[i] = (uint8_t)w[i];
+        lb[i] = (uint8_t)w[3 + i];
+        lo[i] = (uint8_t)w[6 + i];
+    }
+    uint32_t axes = g->node.at[a].axes | g->node.at[b].axes, summed = axes & ~w[9];
+    Ref d = g_dot(g, a, b, la, lb, lo, axes);
+    if (!d || g->node.at[d].op != OP_DOT || !is_matrix_row(g, d, &form))
+        return 0;
+    return summed ? g_sum(g, masked(l, g, d, summed, 0), summed, 0) : d;
+}
+
 static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
 {
     const Node *n = &src->node.at[r];
@@ -225,7 +244,10 @@ static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map
     if (t)
         return t;
     if (!dot_is_gemm(src, r, &info, &kind)) {
-        if (l->explain && n->rank >= 2 && info.nk + (contracted != 0) > 0) {
+        t = matrix_product(l, g, src, r, a, b, words);
+        if (t)
+            return t;
+        if (l->explain && n->rank >= 2 && info.nk > 0) {
             str_put(l->explain, "slow path: ");
             put_node(l->explain, l->m->ctx, src, r);
             str_put(l->explain, ", a product of matrices of the examples, is a loop nest\n");

@@ -7,14 +7,7 @@
 
 /* ---- how N columns are cut into panels ------------------------------------------------------------------------------------ */
 
-typedef struct {
-    int w; /* vectors a panel */
-    int64_t full; /* panels of w full vectors */
-    int last, tail; /* one more panel of `last` vectors, the last of them with `tail` lanes (0: all); last = 0: none */
-    int64_t width; /* of that panel in a pack, in columns */
-} Panels;
-
-static Panels cut(const Low *L, int64_t N, int64_t max)
+Panels cut_panels(const Low *L, int64_t N, int64_t max)
 {
     int64_t V = L->p->V, nv = (N + V - 1) / V, count = (nv + max - 1) / max;
     Panels p = { .w = (int)(L->o.panel ? max : (nv + count - 1) / count) };
@@ -30,7 +23,7 @@ static Panels cut(const Low *L, int64_t N, int64_t max)
    tiles of more rows take such a panel in parts. */
 static Panels cut_product(const Low *L, int64_t N)
 {
-    return cut(L, N, L->o.panel ? L->o.panel / L->p->V : L->o.batch == 1 ? TILE_VECTORS : tile_registers(L) / TILE_ROWS);
+    return cut_panels(L, N, L->o.panel ? L->o.panel / L->p->V : L->o.batch == 1 ? TILE_VECTORS : tile_registers(L) / TILE_ROWS);
 }
 
 /* ---- packing ---------------------------------------------------------------------------------------------------------------- */
@@ -538,7 +531,7 @@ void emit_gradient(LowG *lg, Ref r)
     g->C = lg->ni[r].loc;
     g->M = n->rank == 2 ? n->dim[0] : 1;
     g->N = n->dim[n->rank - 1];
-    g->p = cut(L, g->N, tile_registers(L) / TILE_ROWS);
+    g->p = cut_panels(L, g->N, tile_registers(L) / TILE_ROWS);
     if (!g->A.ok || !g->P.ok) {
         low_fail(L, "a weight gradient of values that are not in memory");
         return;

@@ -16,6 +16,21 @@
 typedef enum { GEMM_ROWS, GEMM_GRADIENT } GemmKind;
 /* Whether dot r is one of the two forms that run as tiles: rows x matrix, or a sum over rows of outer products. */
 bool dot_is_gemm(const Graph *g, Ref r, DotInfo *info, GemmKind *kind);
+/* A product C[m, n] = sum over k of A[m, k] P[k, n] of matrices of one row each, or of all rows; for each index of the other labels
+   that the result has. Dimensions of the operands, -1: not there; n is the result's last. */
+typedef struct {
+    int32_t n;
+    int a, p, c;
+} MatrixLoop;
+typedef struct {
+    bool swapped; /* A is in[1] */
+    int32_t M, N, K;
+    int am, ak, pk, pn, cm;
+    MatrixLoop loop[2];
+    uint32_t loops;
+} MatrixForm;
+bool dot_is_matrix(const Graph *g, Ref r, MatrixForm *f); /* whatever axes are summed */
+bool is_matrix_row(const Graph *g, Ref r, MatrixForm *f); /* and none is */
 
 /* Where a value stands. Element of row (indices of `axes`) and feature index i: buf[row * ld + foff + sum fs[k] * i[k]], with
    row = the indices of the time axes in ascending order, the row axis innermost. */
@@ -60,6 +75,7 @@ typedef struct {
     bool is_const; /* a captured constant */
     double value;
     Ref base; /* GEMM: what the accumulator starts from; 0: zero */
+    uint32_t copy; /* a product of matrices: the copy of its right operand, made before the rows; 0: none */
 } NodeInfo;
 
 typedef struct LowG LowG;
@@ -91,14 +107,14 @@ typedef struct {
     LV step;
 } TileOperand;
 /* Rows of one panel: C = C0 + the sum of A P over segments; columns: C += A P, rows in tiles of `size` and, first, `more` of them
-   of one more. */
+   of one more; matrix: C = A P, neighbours in A are a_k apart, P is no pack. */
 typedef struct {
-    bool columns, from; /* from: there is a C0 */
+    bool columns, matrix, from; /* from: there is a C0 */
     int nv, tail; /* vectors of the panel, lanes of the last (0: all) */
     uint32_t nseg;
     int64_t size, more;
     TileOperand A[TILE_SEGMENTS], P[TILE_SEGMENTS], C0, C;
-    LV K[TILE_SEGMENTS], a_stride[TILE_SEGMENTS], p_stride;
+    LV K[TILE_SEGMENTS], a_stride[TILE_SEGMENTS], p_stride, a_k;
 } TileRows;
 typedef struct {
     TileRows like;
@@ -200,6 +216,7 @@ void visit_value(LowG *lg, Ref user, Ref o, bool mapped, Visit *f);
 void visit_inputs(LowG *lg, Ref r, Visit *f);
 /* Whether lanes along dimension `lane` of o (UINT32_MAX: of none) read every operand contiguously or as one value. */
 bool contiguous(LowG *lg, Ref o, uint32_t rank, uint32_t lane);
+bool argmax_in_lanes(LowG *lg, Ref r); /* lanes along the last dimension of what argmax r searches */
 
 /* low.c */
 Low *low_make(Module *m, const PassOptions *o); /* NULL with a diagnostic */
@@ -240,6 +257,14 @@ void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
 void emit_copy(LowG *lg, Ref r, const Loc *to); /* stores a value of this graph to a place, for the current indices' rows */
 
 /* lower_gemm.c */
+/* How N columns are cut. */
+typedef struct {
+    int w; /* vectors a panel */
+    int64_t full; /* panels of w full vectors */
+    int last, tail; /* one more panel of `last` vectors, the last of them with `tail` lanes (0: all); last = 0: none */
+    int64_t width; /* of that panel in a pack, in columns */
+} Panels;
+Panels cut_panels(const Low *L, int64_t N, int64_t max); /* of `max` vectors at most */
 void emit_gemm(LowG *lg, const Stage *s);
 void emit_gradient(LowG *lg, Ref r);
 void low_pack(LowG *lg, Ref dot);
@@ -250,6 +275,10 @@ typedef struct {
 RowBlocks row_blocks(Low *L, uint32_t axes);
 void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows);
 bool flat_rows(const Low *L, const Loc *l, uint32_t axes); /* from the row with all indices 0 on, rows over axes follow each other */
+
+/* lower_matrix.c: in a row stage */
+void matrix_copies(LowG *lg, const Stage *s); /* before its rows */
+void matrix_nest(LowG *lg, Ref r);
 
 /* lower_tiles.c */
 int tile_registers(const Low *L); /* accumulators of a tile */

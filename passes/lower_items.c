@@ -19,7 +19,7 @@ typedef struct {
     int count, lanes; /* vectors in this group, lanes of each (0: one scalar) */
     int64_t first; /* feature of the group */
     LV group; /* times GROUP * V more */
-    const Ix *at; /* one element of a matrix */
+    const Ix *at; /* of a matrix: the indices before the last */
 } AxisSum;
 
 static Eval axis_eval(LowG *lg, const AxisSum *s, int j, uint32_t rank)
@@ -114,7 +114,7 @@ static void end_one_thread(Low *L)
         lb_end_if(&L->b);
 }
 
-/* All features, the rows of the kept axes fixed; `split`: the threads share the features. */
+/* All features of the last dimension, the rows of the kept axes fixed; `split`: the threads share them. */
 static void axis_features(LowG *lg, AxisSum *s, bool split)
 {
     Low *L = lg->L;
@@ -131,7 +131,7 @@ static void axis_features(LowG *lg, AxisSum *s, bool split)
             end_one_thread(L);
         return;
     }
-    int64_t F = s->o->dim[0], full = F / V, groups = full / GROUP;
+    int64_t F = s->o->dim[s->o->rank - 1], full = F / V, groups = full / GROUP;
     s->lanes = V;
     if (groups) {
         LV lo = lb_iconst(b, 0), hi = lb_iconst(b, groups);
@@ -220,30 +220,44 @@ static bool axis_lanes(LowG *lg, AxisSum *s)
     return true;
 }
 
+/* Whether lanes along the last dimension read and write neighbours. */
+static bool axis_contiguous(LowG *lg, const AxisSum *s)
+{
+    const NodeInfo *ni = &lg->ni[s->r];
+    uint32_t last = s->o->rank - 1u;
+    bool ok = ni->loc.fs[last] == 1 && contiguous(lg, s->n->in[0], s->o->rank, last);
+    for (uint32_t k = 0; k < ni->also.n; k++)
+        ok &= ni->also.at[k].fs[last] == 1;
+    return ok;
+}
+
+/* Features of rank 2 or 3: outer ones as loops, of which the threads share the first; the last one in vectors, if lanes along it are
+   neighbours. */
 static void axis_matrix(LowG *lg, void *arg)
 {
-    /* features of rank 2 or 3: outer ones as loops, one element at a time */
     AxisRows *a = arg;
     Low *L = lg->L;
     LBuilder *b = &L->b;
     const Node *o = a->s->o;
     Ix ix[MAX_RANK];
-    if (a->split)
-        begin_one_thread(L);
-    for (uint32_t d = 0; d < o->rank; d++)
-        ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[d]), 1, false, 0, NULL, NULL), 1), false };
-    a->s->lanes = 0;
-    a->s->count = 1;
+    uint32_t loops = o->rank - axis_contiguous(lg, a->s);
+    for (uint32_t d = 0; d < loops; d++) {
+        LV lo = lb_iconst(b, 0), hi = lb_iconst(b, o->dim[d]);
+        if (a->split && d == 0)
+            low_share(L, o->dim[d], &lo, &hi);
+        ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lo, hi, 1, false, 0, NULL, NULL), 1), false };
+    }
     a->s->at = ix;
-    LV acc = axis_start(lg, a->s, 0);
-    a->s->down = lg->ni[a->s->r].down;
-    axis_chain(lg, a->s, 1, &acc);
-    Eval e = axis_eval(lg, a->s, 0, o->rank);
-    store_value(&e, &lg->ni[a->s->r].loc, a->s->n, acc);
-    for (uint32_t d = 0; d < o->rank; d++)
+    if (loops < o->rank) {
+        ix[loops] = (Ix){ lidx(0), false };
+        axis_features(lg, a->s, false);
+    } else {
+        a->s->lanes = 0;
+        a->s->count = 1;
+        axis_group(lg, a->s);
+    }
+    for (uint32_t d = 0; d < loops; d++)
         lb_end_for(b, 0, NULL, NULL);
-    if (a->split)
-        end_one_thread(L);
 }
 
 void emit_axis(LowG *lg, Ref r)

@@ -293,31 +293,109 @@ static void scalar_nest(LowG *lg, Ref r)
         lb_end_for(b, 0, NULL, NULL);
 }
 
+/* The largest value seen by each lane, and where it was first. */
+typedef struct {
+    const Node *n, *o;
+    Eval e; /* of the operand */
+    LV best[2];
+} Search;
+
+/* The value at the search's index, `lanes` of them (0: one), which is element i, or where its lanes are elements, i and its followers. */
+static void search_value(LowG *lg, Search *s, LV i, int lanes, bool along, const LV *in, LV *out)
+{
+    LBuilder *b = &lg->L->b;
+    s->e.lanes = lanes;
+    s->e.memo = NEW_N(lg->L->arena, LV, lg->g->node.n + 1);
+    LV v = eval_at(&s->e, s->n->in[0], s->o->rank, s->e.ix), at = lb_op(b, LOP_VSPLAT, i, 0, 0, 0);
+    if (along) {
+        v = mask_tail(lg->L, s->n, v, lanes);
+        at = lb_op(b, LOP_VADD, at, lb_op(b, LOP_VIOTA, 0, 0, 0, 0), 0, 0);
+    }
+    LV more = lb_op(b, LOP_LT, in[0], v, 0, 0);
+    out[0] = lb_op(b, LOP_SEL, more, v, in[0], 0);
+    out[1] = lb_op(b, LOP_VSEL, more, at, in[1], 0);
+}
+
+/* Along the last dimension in vectors: of lanes that have the largest, the first element. Indices are exact floats below 2^24. */
+static LV search_lanes(LowG *lg, Search *s)
+{
+    LBuilder *b = &lg->L->b;
+    int V = lg->L->p->V;
+    uint32_t last = s->o->rank - 1u;
+    int64_t F = s->o->dim[last], full = F / V * V;
+    LV in[2], next[2], none = lb_fconst(b, -HUGE_VAL);
+    if (full) {
+        LV at = lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), V, false, 2, s->best, in);
+        s->e.ix[last] = (Ix){ lb_idx_term(b, lidx(0), at, 1), true };
+        search_value(lg, s, at, V, true, in, next);
+        lb_end_for(b, 2, next, s->best);
+    }
+    if (F % V) {
+        s->e.ix[last] = (Ix){ lidx(full), true };
+        search_value(lg, s, lb_iconst(b, full), (int)(F % V), true, s->best, next);
+        memcpy(s->best, next, sizeof next);
+    }
+    LV largest = lb_op(b, LOP_EQ, s->best[0], lb_op(b, LOP_HMAX, s->best[0], 0, 0, 0), 0, 0);
+    LV back = lb_op(b, LOP_NEG, lb_op(b, LOP_VTOF, s->best[1], 0, 0, 0), 0, 0, 0);
+    LV first = lb_op(b, LOP_HMAX, lb_op(b, LOP_SEL, largest, back, none, 0), 0, 0, 0);
+    return lb_op(b, LOP_FTOV, lb_op(b, LOP_NEG, first, 0, 0, 0), 0, 0, 0);
+}
+
+/* One element after the other, in `lanes` lanes of their own (0: one), to a place of the result. */
+static void search_chain(LowG *lg, Search *s, Ref r, Ix last, int lanes)
+{
+    LBuilder *b = &lg->L->b;
+    uint32_t dim = s->n->attr, k = 0;
+    LV in[2], next[2], out[2];
+    if (lanes)
+        s->e.ix[s->o->rank - 1u] = last;
+    LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, s->o->dim[dim]), 1, false, 2, s->best, in);
+    s->e.ix[dim] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
+    search_value(lg, s, i, lanes, false, in, next);
+    lb_end_for(b, 2, next, out);
+    Eval to = eval_make(lg, lanes, s->n->rank);
+    for (uint32_t d = 0; d < s->o->rank; d++)
+        if (d != dim)
+            to.ix[k++] = s->e.ix[d];
+    store_all(&to, r, out[1]);
+    if (is_scalar(s->n))
+        lg->ni[r].row = out[1];
+}
+
+/* The lanes are elements that are compared, or results, where the operand is read in memory order so. */
 static void argmax_nest(LowG *lg, Ref r)
 {
     LBuilder *b = &lg->L->b;
     const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
-    uint32_t dim = n->attr, k = 0;
-    Eval e = eval_make(lg, 0, o->rank), to = eval_make(lg, 0, n->rank);
-    for (uint32_t d = 0; d < o->rank; d++) {
-        if (d == dim)
-            continue;
-        if (o->dim[d] > 1) /* the index of one element is read after its nest */
-            e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[d]), 1, false, 0, NULL, NULL), 1), false };
-        to.ix[k++] = e.ix[d];
-    }
-    LV init[2] = { lb_fconst(b, -HUGE_VAL), lb_op(b, LOP_VCONST, 0, 0, 0, 0) }, in[2], next[2], out[2];
-    LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[dim]), 1, false, 2, init, in);
-    e.ix[dim] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
-    LV v = eval_at(&e, n->in[0], o->rank, e.ix), more = lb_op(b, LOP_LT, in[0], v, 0, 0);
-    next[0] = lb_op(b, LOP_SEL, more, v, in[0], 0);
-    next[1] = lb_op(b, LOP_VSEL, more, lb_op(b, LOP_VSPLAT, i, 0, 0, 0), in[1], 0);
-    lb_end_for(b, 2, next, out);
-    store_all(&to, r, out[1]);
-    if (is_scalar(n))
-        lg->ni[r].row = out[1];
+    uint32_t dim = n->attr, last = o->rank - 1u, k = 0;
+    bool vector = argmax_in_lanes(lg, r), along = vector && dim == last;
+    Search s = { n, o, eval_make(lg, 0, o->rank), { lb_fconst(b, -HUGE_VAL), lb_op(b, LOP_VCONST, 0, 0, 0, 0) } };
     for (uint32_t d = 0; d < o->rank; d++)
-        if (d != dim && o->dim[d] > 1)
+        if (d != dim && o->dim[d] > 1 && !(vector && d == last)) /* the index of one element is read after its nest */
+            s.e.ix[d] = (Ix){ lb_idx_term(b, lidx(0), lb_for(b, lb_iconst(b, 0), lb_iconst(b, o->dim[d]), 1, false, 0, NULL, NULL), 1), false };
+    if (along) {
+        LV v = search_lanes(lg, &s);
+        Eval to = eval_make(lg, 0, n->rank);
+        for (uint32_t d = 0; d < last; d++)
+            to.ix[k++] = s.e.ix[d];
+        store_all(&to, r, v);
+        if (is_scalar(n))
+            lg->ni[r].row = v;
+    } else if (vector) {
+        int V = lg->L->p->V;
+        int64_t F = o->dim[last], full = F / V * V;
+        if (full) {
+            LV at = lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), V, false, 0, NULL, NULL);
+            search_chain(lg, &s, r, (Ix){ lb_idx_term(b, lidx(0), at, 1), true }, V);
+            lb_end_for(b, 0, NULL, NULL);
+        }
+        if (F % V)
+            search_chain(lg, &s, r, (Ix){ lidx(full), true }, (int)(F % V));
+    } else {
+        search_chain(lg, &s, r, (Ix){ lidx(0), false }, 0);
+    }
+    for (uint32_t d = 0; d < o->rank; d++)
+        if (d != dim && o->dim[d] > 1 && !(vector && d == last))
             lb_end_for(b, 0, NULL, NULL);
 }
 
@@ -481,6 +559,8 @@ static void emit_phase(LowG *lg, const Stage *it, uint32_t phase)
             concat_nest(lg, r);
         else if (op == OP_ARGMAX)
             argmax_nest(lg, r);
+        else if (op == OP_DOT)
+            matrix_nest(lg, r);
         else if (ni->nest)
             reduce_nest(lg, r);
         else
@@ -608,6 +688,8 @@ void emit_row_stage(LowG *lg, const Stage *it)
 {
     if (lanes_are_rows(lg, it))
         emit_rows(lg, it->axes & ~AX(lg->L->bx), lane_body, (void *)it);
-    else
+    else {
+        matrix_copies(lg, it);
         emit_rows(lg, it->axes, row_body, (void *)it);
+    }
 }

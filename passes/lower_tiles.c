@@ -6,19 +6,20 @@
      C = C0 + A * P   (or C += A * P)
    with one chain per element, k ascending; accumulators are values carried by the loop over K. It is not unrolled: its four
    scalar operations hide behind the multiply-adds, and half the code compiles in half the time (docs/ir.md).
-   Families: rows: A[i * as + k] (a product over rows), columns: A[k * as + i] (a weight gradient; k runs over rows).
+   Families: rows: A[i * as + k] (a product over rows), columns: A[k * as + i] (a weight gradient; k runs over rows), matrix:
+   A[i * as + k * ak] (matrices of one row).
    Where the number of rows is known, the loop over tiles stands in the entry itself. */
 #include "passes/lower_int.h"
 
-enum { FAM_ROWS, FAM_COLUMNS };
+enum { FAM_ROWS, FAM_COLUMNS, FAM_MATRIX };
 enum { INIT_ZERO, INIT_LOAD };
 
 typedef struct {
     LBuilder *b;
     uint32_t A, P;
-    LV as, ps, row[TILE_ROWS];
+    LV as, ps, step, row[TILE_ROWS]; /* step: of A, from one k to the next */
     int m, nv, V, fam;
-    int tail; /* columns: lanes of the last vector that exist in P; 0: all */
+    int tail; /* not rows: lanes of the last vector that exist in P; 0: all */
 } Tile;
 
 /* One k: nv vectors of P, m broadcasts of A, m * nv fused multiply-adds. ao, po: offsets of this k. */
@@ -32,7 +33,7 @@ static void tile_step(Tile *t, LV ao, LV po, LV *acc)
     }
     for (int i = 0; i < t->m; i++) {
         LIdx x = lidx(t->fam == FAM_COLUMNS ? i : 0);
-        if (t->fam == FAM_ROWS && i)
+        if (t->fam != FAM_COLUMNS && i)
             x = lb_idx_term(b, x, t->row[i], 1);
         LV a = lb_load(b, LOP_LDB, t->A, lb_idx_term(b, x, ao, 1), 0);
         for (int j = 0; j < t->nv; j++)
@@ -45,10 +46,10 @@ static void tile_loop(Tile *t, LV K, LV *carry)
 {
     LBuilder *b = t->b;
     uint32_t n = (uint32_t)(t->m * t->nv);
-    LV inner[TILE_ROWS * TILE_VECTORS + 2], one = lb_iconst(b, 1);
+    LV inner[TILE_ROWS * TILE_VECTORS + 2];
     lb_for(b, lb_iconst(b, 0), K, 1, false, n + 2, carry, inner);
     tile_step(t, inner[n], inner[n + 1], inner);
-    inner[n] = lb_op(b, LOP_IADD, inner[n], t->fam == FAM_ROWS ? one : t->as, 0, 0);
+    inner[n] = lb_op(b, LOP_IADD, inner[n], t->step, 0, 0);
     inner[n + 1] = lb_op(b, LOP_IADD, inner[n + 1], t->ps, 0, 0);
     lb_end_for(b, n + 2, inner, carry);
 }
@@ -56,14 +57,14 @@ static void tile_loop(Tile *t, LV K, LV *carry)
 static uint32_t make_tile(Low *L, int fam, int m, int nv, int tail, int init, bool add)
 {
     char name[80];
-    snprintf(name, sizeof name, "tile_%s_%dx%d%s%s", fam == FAM_ROWS ? "r" : "c", m, nv, init == INIT_LOAD ? "_from" : "",
+    snprintf(name, sizeof name, "tile_%c_%dx%d%s%s", "rcm"[fam], m, nv, init == INIT_LOAD ? "_from" : "",
              add ? "_add" : "");
     if (tail)
         snprintf(name + strlen(name), sizeof name - strlen(name), "_t%d", tail);
     lprogram_add_fn(L->p, name, LFUNC_HELPER);
     uint32_t fn = L->p->fn.n - 1;
     LBuilder b = lb_make(L->p, fn);
-    Tile t = { .b = &b, .m = m, .nv = nv, .V = L->p->V, .fam = fam, .tail = fam == FAM_COLUMNS ? tail : 0 };
+    Tile t = { .b = &b, .m = m, .nv = nv, .V = L->p->V, .fam = fam, .tail = fam != FAM_ROWS ? tail : 0 };
     t.A = lb_param_ptr(&b, "A", LE_F);
     t.P = lb_param_ptr(&b, "P", LE_F);
     uint32_t C0 = lb_param_ptr(&b, "C0", LE_F), C = lb_param_ptr(&b, "C", LE_F);
@@ -71,6 +72,7 @@ static uint32_t make_tile(Low *L, int fam, int m, int nv, int tail, int init, bo
     t.as = lb_param_int(&b, "a_stride");
     t.ps = lb_param_int(&b, "p_stride");
     LV c0s = lb_param_int(&b, "c0_stride"), cs = lb_param_int(&b, "c_stride");
+    t.step = fam == FAM_MATRIX ? lb_param_int(&b, "a_k") : fam == FAM_ROWS ? lb_iconst(&b, 1) : t.as;
     LV carry[TILE_ROWS * TILE_VECTORS + 2];
     for (int i = 1; i < m; i++)
         t.row[i] = lb_op(&b, LOP_IMUL, t.as, lb_iconst(&b, i), 0, 0);
@@ -137,7 +139,7 @@ static LIdx at_row(LBuilder *b, const TileOperand *o, LV row, int64_t first)
 static uint32_t tile_of(Low *L, const TileRows *t, int m, int nv, int tail, uint32_t seg)
 {
     bool load = !t->columns && (seg > 0 || t->from);
-    return get_tile(L, t->columns ? FAM_COLUMNS : FAM_ROWS, m, nv, tail, load ? INIT_LOAD : INIT_ZERO, t->columns);
+    return get_tile(L, t->columns ? FAM_COLUMNS : t->matrix ? FAM_MATRIX : FAM_ROWS, m, nv, tail, load ? INIT_LOAD : INIT_ZERO, t->columns);
 }
 
 /* m rows, vectors v0 .. v0 + nv of the panel, all segments. */
@@ -157,8 +159,9 @@ static void tile_calls(Low *L, LBuilder *b, const TileRows *t, LV row, int m, in
                        num(t->a_stride[s]),
                        num(t->p_stride),
                        num(base ? t->C0.step : t->C.step),
-                       num(t->C.step) };
-        lb_call(b, tile_of(L, t, m, nv, tail, s), arg, sizeof arg / sizeof *arg);
+                       num(t->C.step),
+                       num(t->a_k) };
+        lb_call(b, tile_of(L, t, m, nv, tail, s), arg, sizeof arg / sizeof *arg - !t->matrix);
     }
 }
 

@@ -144,11 +144,14 @@ static double node_cost(const Remat *x, const Graph *g, Ref r)
         return sum * (x->m->axis[s.axis].count ? x->m->axis[s.axis].count : x->L->o.steps ? (double)x->L->o.steps : 100);
     }
     double size = (double)node_features(n), cost = op_info[n->op].cost;
-    if (n->op == OP_DOT)
-        for (int i = 0; i < 2; i++) {
-            double in = (double)node_features(&g->node.at[n->in[i]]);
-            size = in > size ? in : size; /* one operand is the matrix, or the result is */
-        }
+    if (n->op == OP_DOT) {
+        DotInfo d = dot_classify(g, r);
+        const Node *left = &g->node.at[n->in[d.swapped]];
+        const uint32_t *labels = node_attr(g, r) + (d.swapped ? 3 : 0);
+        for (uint32_t i = 0; i < left->rank; i++)
+            for (uint32_t k = 0; k < d.nk; k++)
+                size *= labels[i] == d.k[k] ? left->dim[i] : 1;
+    }
     for (int i = 0; i < op_info[n->op].arity && op_info[n->op].cls == OPC_REDUCE; i++)
         size = (double)node_features(&g->node.at[n->in[i]]);
     return n->op == OP_DOT ? size / 16 : cost < 255 ? size * cost / 8 : 0;

@@ -1,0 +1,97 @@
+/* What examples have of their own: products of their matrices, in every order of dimensions, with one of all examples, sums over
+   rows and heads; sums of matrices over rows; the largest element. Each against the evaluator, and the same bits from every width,
+   the JIT and C, and from one thread or three. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "passes/passes.h"
+#include "tests/unit/engines.h"
+#include "tests/unit/gen.h"
+
+static int passed, failed;
+
+static void check(bool ok, const char *what, const char *more)
+{
+    passed += ok;
+    failed += !ok;
+    if (!ok)
+        printf("FAILED: %s: %s\n", what, more);
+}
+
+static bool equal(const Module *m, const EvalIn *in, const double **x, const double **y)
+{
+    for (uint32_t r = 0; r < m->graph.at[0]->root.n; r++)
+        if (memcmp(x[r], y[r], (size_t)root_size(m, r, in) * sizeof(double)))
+            return false;
+    return true;
+}
+
+static void all_engines(Ctx *ctx, Arena *a, const Module *m, const char *text)
+{
+    static const struct {
+        int V;
+        EngineKind kind;
+        int threads;
+    } other[] = { { 1, ENGINE_LOOPS, 1 }, { 4, ENGINE_JIT, 3 }, { 8, ENGINE_LOOPS, 1 }, { 16, ENGINE_JIT, 1 }, { 16, ENGINE_C, 1 } };
+    const uint32_t n = m->graph.at[0]->root.n + 1;
+    const double **want = NEW_N(a, const double *, n), **first = NEW_N(a, const double *, n), **x = NEW_N(a, const double *, n);
+    LowerOptions lo = { .V = 4, .registers = 16 };
+    GenInputs values = gen_inputs_long(m, a, 7, 3);
+    LProgram *p = lower_module(ctx, a, m, &lo, NULL);
+    bool ok = p && module_eval(m, a, &values.in, want) && program_run(m, p, NULL, a, &values.in, 1, first);
+    for (uint32_t r = 0; ok && r + 1 < n; r++)
+        ok = root_error(m, r, &values.in, first[r], want[r]) < 2e-5;
+    check(ok, "the interpreter's result", text);
+    for (size_t k = 0; ok && k < sizeof other / sizeof *other; k++) {
+        lo.V = other[k].V;
+        p = lower_module(ctx, a, m, &lo, NULL);
+        Engine *e = p ? engine_make(ctx, p, &(EngineOptions){ .kind = other[k].kind, .cache_dir = "" }) : NULL;
+        check(e && program_run(m, p, e, a, &values.in, other[k].threads, x) && equal(m, &values.in, first, x), "the same bits", text);
+        if (e)
+            engine_destroy(e);
+    }
+}
+
+/* One graph whose inputs are a and b and whose output is `node`. */
+static void one(const char *a_type, const char *b_type, const char *node)
+{
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    char *text = arena_printf(&a,
+                              "module m\ntheta 0\naxis 0 B batch\naxis 1 T time\ninput 0 a data %s\ninput 1 b data %s\ngraph model {\n"
+                              "  %%1 = input a : %s\n  %%2 = input b : %s\n  %%3 = %s\n  output \"y\" %%3\n}\n",
+                              a_type, b_type, a_type, b_type, node);
+    Module *m = module_parse(ctx, &a, source_add(ctx, "m.ir", text, strlen(text)));
+    Str s = str_make(&a);
+    if (m)
+        all_engines(ctx, &a, m, node);
+    diag_render(ctx, &s, false);
+    check(m && !diag_error_count(ctx), node, s.n ? s.at : "does not parse");
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+int main(void)
+{
+    one("f<T,B>[13,9]", "f<T,B>[9,21]", "dot %1 %2 {ij,jk->ik} : f<T,B>[13,21]");
+    one("f<T,B>[13,9]", "f<B>[21,9]", "dot %1 %2 {ij,kj->ik} : f<T,B>[13,21]");
+    one("f<T,B>[9,13]", "f<T,B>[9,35]", "dot %1 %2 {ji,jk->ik} : f<T,B>[13,35]");
+    one("f<T,B>[9,13]", "f<T,B>[35,9]", "dot %1 %2 {ji,kj->ki} : f<T,B>[35,13]");
+    one("f<B>[33,17]", "f<T>[17,70]", "dot %1 %2 {ij,jk->ik} : f<T,B>[33,70]");
+    one("f<T>[70,17]", "f<T,B>[33,17]", "dot %1 %2 {ij,kj->ki} : f<T,B>[33,70]");
+    one("f<T,B>[9,6]", "f<T,B>[9,11]", "dot %1 %2 {ij,ik->jk} : f[6,11]");
+    one("f<T,B>[9,6]", "f<T,B>[11,6]", "dot %1 %2 {ij,kj->ik} : f<B>[9,11]");
+    one("f<T,B>[3,9,6]", "f<T,B>[3,11,6]", "dot %1 %2 {lij,lkj->lik} : f<T,B>[3,9,11]");
+    one("f<T,B>[9,3,6]", "f<B>[3,6,11]", "dot %1 %2 {ilj,ljk->ilk} : f<T,B>[9,3,11]");
+    one("f<T,B>[5,9,6]", "f<T,B>[6,11]", "dot %1 %2 {lij,jk->lik} : f<T,B>[5,9,11]");
+    one("f<T,B>[37]", "f<T,B>[21]", "dot %1 %2 {i,o->io} : f<B>[37,21]");
+    one("f<T,B>[3,37]", "f<B>[21]", "sum %1 <T,B> : f[3,37]");
+    one("f<T,B>[2,3,150]", "f<B>[21]", "sum %1 <T> : f<B>[2,3,150]");
+    one("f<T,B>[41]", "f<B>[21]", "argmax %1 {0} : i<T,B>[]");
+    one("f<T,B>[5,41]", "f<B>[21]", "argmax %1 {1} : i<T,B>[5]");
+    one("f<T,B>[41,7]", "f<B>[21]", "argmax %1 {0} : i<T,B>[7]");
+    one("f<T,B>[3,1]", "f<B>[21]", "argmax %1 {1} : i<T,B>[3]");
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
