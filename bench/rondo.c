@@ -1,4 +1,4 @@
-/* Rondo itself, through rondo.h alone: arrays in the order the API has them, batch first; results in the caller's memory. */
+/* Rondo itself, through rondo.h alone: sequences in memory time first, read and written where they are; results in the caller's memory. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +18,7 @@ typedef struct {
     rondo_array in[2], out, grad[WEIGHTS];
     int ngrad;
     double loss;
-    float *h, *xs;
+    float *h, *xs, *x, *y; /* xs: of steps; x, y: time first */
 } Self;
 
 rondo_model *open_problem(const Problem *p) {
@@ -47,6 +47,8 @@ static void rondo_end(void *self) {
     }
     free(s->h);
     free(s->xs);
+    free(s->x);
+    free(s->y);
     free(s);
 }
 
@@ -113,14 +115,16 @@ static void *rondo_make(const Problem *p, Times *t) {
     s->h = malloc((size_t)(p->mode == STEP ? STEPS_A_CALL : p->B * p->T) * (size_t)p->H * sizeof(float));
     if (p->mode == STEP) s->xs = malloc((size_t)STEPS_A_CALL * (size_t)p->I * sizeof(float));
     for (int64_t i = 0; s->xs && i < STEPS_A_CALL * p->I; i++) s->xs[i] = p->x[i % p->I];
-    s->in[0] = (rondo_array){.name = "x", .rank = 3, .dim = {p->B, p->T, p->I}, .data = p->x};
-    s->in[1] = (rondo_array){.name = "y", .rank = 3, .dim = {p->B, p->T, p->H}, .data = p->y};
-    s->out = (rondo_array){.name = "h", .rank = 3, .dim = {p->B, p->T, p->H}, .data = s->h};
+    s->x = time_first(p->x, p->B, p->T, p->I);
+    s->y = time_first(p->y, p->B, p->T, p->H);
+    s->in[0] = (rondo_array){.name = "x", .rank = 3, .dim = {p->B, p->T, p->I}, .data = s->x, .order = RONDO_TIME_FIRST};
+    s->in[1] = (rondo_array){.name = "y", .rank = 3, .dim = {p->B, p->T, p->H}, .data = s->y, .order = RONDO_TIME_FIRST};
+    s->out = (rondo_array){.name = "h", .rank = 3, .dim = {p->B, p->T, p->H}, .data = s->h, .order = RONDO_TIME_FIRST};
     bool ok = s->m != NULL;
     for (int i = 0; ok && i < p->nweight; i++)
         ok = rondo_set_weight(s->m, p->weight[i].name, p->weight[i].at, (size_t)p->weight[i].n) == RONDO_OK;
     if (ok && begin(s, t)) {
-        snprintf(t->note, sizeof t->note, p->mode == STEP ? "rondo_stream_run, %d steps a call" : "rondo.h, batch first", STEPS_A_CALL);
+        snprintf(t->note, sizeof t->note, p->mode == STEP ? "rondo_stream_run, %d steps a call" : "rondo.h, time first", STEPS_A_CALL);
         return s;
     }
     snprintf(t->note, sizeof t->note, "%s", s->m ? rondo_message(s->m) : "the model does not open");

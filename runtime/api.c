@@ -203,6 +203,7 @@ static bool take_inputs(Call *c, Arrays *in) {
     for (size_t i = 0; i < c->n; i++) {
         if (!c->in[i].name || (!c->in[i].data && array_count(&c->in[i]) != 0)) return usage(c->m, "an array lacks its name or its data", NULL);
         if (array_count(&c->in[i]) < 0) return usage(c->m, "the shape is no shape: array", c->in[i].name);
+        if ((unsigned)c->in[i].order > RONDO_TIME_FIRST) return usage(c->m, "the order is no order: array", c->in[i].name);
         VEC_PUSH(&c->m->result, in->array) = c->in[i];
     }
     return true;
@@ -218,8 +219,10 @@ static bool take(Model *m, const Array *x, Array *want) {
     Array *y = arrays_add(&m->result, &keep, want->name, want->type, x->rank, x->dim);
     if (!y) return usage(m, "too large:", want->name);
     const char *name = want->name;
+    rondo_order order = want->order;
     *want = *y;
     want->name = name;
+    want->order = order;
     return true;
 }
 
@@ -230,6 +233,12 @@ static bool give(Model *m, const Array *x, Array *want) {
     if (want->type == x->type) memcpy(want->data, x->data, (size_t)n * rondo_type_size(x->type));
     else
         for (int64_t i = 0; i < n; i++) array_set(want, i, array_get(x, i));
+    return true;
+}
+
+static bool batch_first(Model *m, const Array *x, size_t n, const char *text) {
+    for (size_t i = 0; i < n; i++)
+        if (x[i].order != RONDO_BATCH_FIRST) return usage(m, text, x[i].name);
     return true;
 }
 
@@ -246,6 +255,33 @@ static Exec *exec_for(Model *m, ModuleKind kind, const Arrays *in, int64_t *axis
     return mod && exec_axes_from(mod, in, axis) ? model_exec(m, kind, ragged, axis[AXIS_B] == 1) : NULL;
 }
 
+/* The root of a result of rondo_predict; -1: there is none. */
+static int64_t result_root(Model *m, const Exec *e, const char *name) {
+    const Module *mod = exec_module(e);
+    if (!name) return -1;
+    if (strncmp(name, "final/", 6) != 0) return exec_root(e, ROOT_OUTPUT, 0, intern(m->ctx, strncmp(name, "output/", 7) == 0 ? name + 7 : name));
+    for (uint32_t k = 0; k < mod->state.n; k++)
+        if (strcmp(name_str(m->ctx, mod->state.at[k].name), name + 6) == 0) return exec_root(e, ROOT_FINAL, k, 0);
+    return -1;
+}
+
+static bool predict(Call *c, Exec *e, const Arrays *in, bool outside) {
+    Model *m = c->m;
+    int64_t *root = NEW_N(&m->result, int64_t, c->n2 + 1);
+    if (!exec_set_inputs(e, in, 1u << INPUT_DATA) || (outside && !exec_set_starts(m, e, in))) return false;
+    for (size_t i = 0; i < c->n2; i++) {
+        Array x;
+        root[i] = result_root(m, e, c->out[i].name);
+        if (root[i] < 0) return usage(m, "the model has no output", c->out[i].name ? c->out[i].name : "");
+        exec_shape(e, (uint32_t)root[i], &x);
+        if (!take(m, &x, &c->out[i])) return false;
+        exec_write_to(e, (uint32_t)root[i], &c->out[i], in);
+    }
+    if (!exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, NULL)) return false;
+    for (size_t i = 0; i < c->n2; i++) exec_read(e, (uint32_t)root[i], &c->out[i]);
+    return true;
+}
+
 static bool do_predict(void *arg) {
     Call *c = arg;
     Model *m = c->m;
@@ -254,25 +290,7 @@ static bool do_predict(void *arg) {
     bool outside = has_init(&in);
     int64_t axis[MAX_AXES];
     Exec *e = exec_for(m, outside ? MODULE_STEP : MODULE_PREDICT, &in, axis);
-    if (!e || !model_need_weights(m) || !exec_dims(e, axis) ||
-        !exec_set_inputs(e, &in, 1u << INPUT_DATA) || (outside && !exec_set_starts(m, e, &in)) ||
-        !exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, NULL))
-        return false;
-    const Module *mod = exec_module(e);
-    for (size_t i = 0; i < c->n2; i++) {
-        const char *name = c->out[i].name ? c->out[i].name : "";
-        bool final = strncmp(name, "final/", 6) == 0, output = strncmp(name, "output/", 7) == 0;
-        int64_t root = -1;
-        for (uint32_t k = 0; final && k < mod->state.n; k++)
-            if (strcmp(name_str(m->ctx, mod->state.at[k].name), name + 6) == 0) root = exec_root(e, ROOT_FINAL, k, 0);
-        if (!final) root = exec_root(e, ROOT_OUTPUT, 0, intern(m->ctx, output ? name + 7 : name));
-        Array x;
-        if (root < 0) return usage(m, "the model has no output", name);
-        exec_shape(e, (uint32_t)root, &x);
-        if (!take(m, &x, &c->out[i])) return false;
-        exec_read(e, (uint32_t)root, &c->out[i]);
-    }
-    return true;
+    return e && model_need_weights(m) && exec_dims(e, axis) && predict(c, e, &in, outside);
 }
 
 rondo_status rondo_predict(rondo_model *m, const rondo_array *in, size_t nin, rondo_array *out, size_t nout) {
@@ -315,7 +333,8 @@ static bool do_gradient(void *arg) {
     Call *c = arg;
     Model *m = c->m;
     Arrays in = {0}, out = {0};
-    if (!take_inputs(c, &in) || !model_need_weights(m)) return false;
+    if (!take_inputs(c, &in) || !model_need_weights(m) || !batch_first(m, c->out, c->n2, "gradients are given batch first:")) return false;
+    if (train_number(m, "bptt") >= 1 && !batch_first(m, c->in, c->n, "windows (the key bptt) are cut from arrays batch first:")) return false;
     if (weights_only(c, &in)) return weight_gradients(c, &in);
     if (!run_arrays(m, &(RunOptions){.grad = true, .update = c->seed}, &in, &m->result, &out)) return false;
     const Array *loss = arrays_find(&out, "loss");
@@ -339,7 +358,7 @@ rondo_status rondo_gradient(rondo_model *m, const rondo_array *in, size_t nin, u
 static bool set_from(Call *c, const Array *in, size_t n, Dataset *d) {
     Call k = {.m = c->m, .in = in, .n = n};
     *d = (Dataset){0};
-    return take_inputs(&k, &d->array) && dataset_count(c->m, d);
+    return take_inputs(&k, &d->array) && batch_first(c->m, in, n, "the examples of a data set come batch first:") && dataset_count(c->m, d);
 }
 
 static bool do_train(void *arg) {

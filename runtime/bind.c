@@ -117,8 +117,39 @@ static bool missing(const Module *m, const Input *p, const Arrays *in) {
     return false;
 }
 
+/* ---- memory of the caller ----------------------------------------------------------------------------------------------- */
+
+static bool in_place(const Exec *e, uint32_t axes, int rank, const int32_t *dim, DType kind, const Array *x) {
+    Border b;
+    return kind == DT_F && x->type == (exec_f64(e) ? RONDO_F64 : RONDO_F32) && border_make(axes, rank, dim, exec_dim(e), &b) &&
+           border_same(&b, x);
+}
+
+static bool overlap(const Array *a, const Array *b) {
+    uintptr_t x = (uintptr_t)a->data, y = (uintptr_t)b->data;
+    return x < y + (uintptr_t)array_count(b) * rondo_type_size(b->type) && y < x + (uintptr_t)array_count(a) * rondo_type_size(a->type);
+}
+
+void exec_write_to(Exec *e, uint32_t r, const Array *out, const Arrays *in) {
+    const Graph *g = exec_module(e)->graph.at[0];
+    const Node *n = &g->node.at[g->root.at[r].ref];
+    bool own = in_place(e, n->axes, n->rank, n->dim, (DType)n->dtype, out);
+    for (uint32_t i = 0; own && i < in->array.n; i++) own = !overlap(out, &in->array.at[i]);
+    if (own) exec_bind_root(e, r, out->data);
+}
+
+/* What an earlier call bound. */
+static void unbind(Exec *e) {
+    for (uint32_t i = 0; i < exec_module(e)->input.n; i++) exec_bind_input(e, i, NULL);
+    for (uint32_t r = 0; r < exec_module(e)->graph.at[0]->root.n; r++) exec_bind_root(e, r, NULL);
+}
+
 static bool set_one(Exec *e, uint32_t i, const Array *x) {
     const Input *p = &exec_module(e)->input.at[i];
+    if (x && in_place(e, p->axes, p->rank, p->dim, (DType)p->dtype, x)) {
+        exec_bind_input(e, i, x->data);
+        return true;
+    }
     if (!x || p->kind != INPUT_STATE || x->rank != p->rank || !(p->axes & AX(AXIS_B))) return exec_set_input(e, i, x, NULL);
     /* [features] for every example: a row per example out of the one there is */
     Array row = *x;
@@ -130,6 +161,7 @@ static bool set_one(Exec *e, uint32_t i, const Array *x) {
 
 bool exec_set_inputs(Exec *e, const Arrays *in, uint32_t need) {
     const Module *m = exec_module(e);
+    unbind(e);
     for (int lengths = 1; lengths >= 0; lengths--) /* lengths first: the rest is checked with them */
         for (uint32_t i = 0; i < m->input.n; i++) {
             const Input *p = &m->input.at[i];
@@ -155,6 +187,7 @@ bool exec_set_batch(Exec *e, const Batch *d, int64_t B) {
     if (!exec_axes_from(m, &d->array, axis)) return false;
     axis[AXIS_B] = B;
     if (!exec_dims(e, axis)) return false;
+    unbind(e);
     for (int lengths = 1; lengths >= 0; lengths--)
         for (uint32_t i = 0; i < m->input.n; i++) {
             const Input *p = &m->input.at[i];

@@ -1,4 +1,5 @@
-/* border: between the caller's arrays, [B, T, .., F], and the canonical layout of ir/graph.h, [T, .., B, F]: only B moves. */
+/* border: between the caller's arrays, [B, T, .., F], and the canonical layout of ir/graph.h, [T, .., B, F]: only B moves, and not
+   even B where the caller's memory has time first. */
 #include <string.h>
 
 #include "runtime/internal.h"
@@ -49,12 +50,22 @@ static bool same_type(El el, rondo_type t) {
     return (el == EL_F32 && t == RONDO_F32) || (el == EL_F64 && t == RONDO_F64) || (el == EL_I32 && t == RONDO_I32);
 }
 
+/* Row of an array for example k at position x of the other axes. */
+static int64_t array_row(const Border *b, const Array *a, int64_t k, int64_t x) {
+    return a->order == RONDO_TIME_FIRST ? x * b->B + k : k * b->X + x;
+}
+
+bool border_same(const Border *b, const Array *a) {
+    return b->rank == a->rank && memcmp(b->dim, a->dim, (size_t)b->rank * sizeof *b->dim) == 0 &&
+           (a->order == RONDO_TIME_FIRST || b->B == 1 || b->X == 1);
+}
+
 void border_in(const Border *b, const Array *src, const int64_t *example, El el, void *dst) {
     size_t row = (size_t)b->F * el_size(el);
     bool same = same_type(el, src->type);
     for (int64_t x = 0; x < b->X; x++)
         for (int64_t k = 0; k < b->B; k++) {
-            int64_t from = ((b->repeat ? 0 : example && b->batch ? example[k] : k) * b->X + x) * b->F, to = (x * b->B + k) * b->F;
+            int64_t from = array_row(b, src, b->repeat ? 0 : example && b->batch ? example[k] : k, x) * b->F, to = (x * b->B + k) * b->F;
             if (same) {
                 memcpy((char *)dst + (size_t)to * el_size(el), (const char *)src->data + (size_t)from * el_size(el), row);
                 continue;
@@ -68,7 +79,7 @@ void border_out(const Border *b, El el, const void *src, Array *dst) {
     bool same = same_type(el, dst->type);
     for (int64_t k = 0; k < b->B; k++)
         for (int64_t x = 0; x < b->X; x++) {
-            int64_t from = (x * b->B + k) * b->F, to = (k * b->X + x) * b->F;
+            int64_t from = (x * b->B + k) * b->F, to = array_row(b, dst, k, x) * b->F;
             if (same) {
                 memcpy((char *)dst->data + (size_t)to * el_size(el), (const char *)src + (size_t)from * el_size(el), row);
                 continue;

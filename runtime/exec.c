@@ -627,7 +627,7 @@ void exec_shape(const Exec *e, uint32_t r, Array *out) {
 void exec_read(Exec *e, uint32_t r, Array *out) {
     Slot *s = &e->root[r];
     zero_padding(e, s);
-    border_out(&s->border, s->el, slot_data(s), out);
+    if (slot_data(s) != out->data) border_out(&s->border, s->el, slot_data(s), out);
 }
 
 bool exec_get(Exec *e, Arena *a, uint32_t r, Array *out) {

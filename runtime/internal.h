@@ -34,7 +34,7 @@ int64_t program_bytes(const LProgram *p, LBufRole role, const int64_t *dim, int6
 int64_t choose_segments(const LProgram *p, int64_t *dim, int64_t *slot_at);
 double recompute_factor(const LProgram *p, const int64_t *dim);
 
-/* ---- border: batch-first arrays and canonical ones --------------------------------------------------------------------- */
+/* ---- border: the caller's arrays and canonical ones -------------------------------------------------------------------- */
 
 /* A value as a user sees it: [B] first if it has B, the other axes ascending, then features. */
 typedef struct {
@@ -48,6 +48,7 @@ typedef struct {
 } Border;
 bool border_make(uint32_t axes, int rank, const int32_t *dim, const int64_t *size, Border *out);
 typedef enum { EL_F32, EL_F64, EL_I32 } El;
+bool border_same(const Border *b, const Array *a); /* the array is of that shape, its memory in canonical order */
 void border_in(const Border *b, const Array *src, const int64_t *example, El el, void *dst);
 void border_out(const Border *b, El el, const void *src, Array *dst);
 size_t el_size(El e);
@@ -120,8 +121,11 @@ Module *bind_states(const Module *m, Arena *a, const bool *given);
 bool arrays_ragged(const Arrays *in);
 /* Marks the params and inputs (arrays by index) whose gradient goes back through a straight-through function. */
 void reach_straight_through(const Module *m, Arena *a, bool *param, bool *input);
-/* Sets every input of e from the arrays (axes must be set). need: mask of 1 << InputKind that must be present. */
+/* Sets every input of e from the arrays (axes must be set), which must stay until the run: those that can be are read where they are.
+   need: mask of 1 << InputKind that must be present. */
 bool exec_set_inputs(Exec *e, const Arrays *in, uint32_t need);
+/* For one run, after exec_set_inputs: root r is written to out->data itself, if order and type allow that and it is no input's. */
+void exec_write_to(Exec *e, uint32_t r, const Array *out, const Arrays *in);
 /* exec_axes_from, exec_dims, exec_set_inputs; then a run on the model's weights. */
 bool run_exec(Model *m, Exec *e, const Arrays *in, uint32_t need, uint64_t update, void *grad);
 Exec *model_exec_for(Model *m, Module *built, bool grad, const bool *want_input, bool f64);

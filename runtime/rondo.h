@@ -18,10 +18,10 @@
    A failed call leaves weights, states and files as they were, unless its comment says otherwise.
 
    Arrays are batch first: a sequence is [B, T, features..], a value of each example [B, features..], a weight [out, in].
-   B is the number of examples, T the number of steps; both are found from the arrays given. Data is row-major without
-   gaps, in the caller's memory, and is not kept after the call. Numbers have no unit but the model's own (the scaling of a
-   `data` block is undone before anything is returned by rondo_forecast). Any element type is accepted for any array;
-   values are converted and checked (a token must be an integer in [0, V)).
+   B is the number of examples, T the number of steps; both are found from the arrays given. Data is row-major without gaps (in
+   memory time may come first, see rondo_order), belongs to the caller, and is not kept after the call. Numbers have no unit but the
+   model's own (the scaling of a `data` block is undone before anything is returned by rondo_forecast). Any element type is accepted
+   for any array; values are converted and checked (a token must be an integer in [0, V)).
 
    Strings are UTF-8. Numbers in files are read and written in the C locale whatever the process's locale is. */
 #ifndef RONDO_H
@@ -147,19 +147,29 @@ RONDO_API rondo_status rondo_set_weight(rondo_model *m, const char *name, const 
 
 /* ---- arrays in, arrays out -------------------------------------------------------------------------------------------- */
 
+/* How the numbers of an array lie in memory; dim is [B, T, features..] either way. */
+typedef enum {
+    RONDO_BATCH_FIRST = 0, /* [B, T, features..] */
+    RONDO_TIME_FIRST = 1 /* [T, B, features..]; rondo_predict, and inputs of rondo_gradient */
+} rondo_order;
+
+/* Where the order is time first (or there is one example, or no time) and the type is the model's own, rondo_predict and rondo_gradient
+   read an input, and rondo_predict writes a result, where it is, without a copy. */
 typedef struct {
     const char *name;
     rondo_type type;
     int rank;
     int64_t dim[RONDO_MAX_RANK];
     void *data; /* not changed where the array is an input */
+    rondo_order order;
 } rondo_array;
 
 /* Runs the model forward. `in`: its inputs by name; optionally "length/T" [B] int and "init/h.c" (initial states,
    [B, features] or [features]). `out`: outputs by name, or "final/h.c". For each of `out` either
    - data == NULL: the library sets rank, dim, type (if the caller left RONDO_F32, that is F32) and data, which belongs to the
      model and lives until the next call on the handle; or
-   - data != NULL: rank and dim must be exactly those of the result, which is converted to `type`. */
+   - data != NULL: rank and dim must be exactly those of the result, which is converted to `type`.
+   Memory of a result may be that of an input; then there is a copy. */
 RONDO_API rondo_status rondo_predict(rondo_model *m, const rondo_array *in, size_t nin, rondo_array *out, size_t nout);
 
 /* Loss over a batch, and gradients. `in` as above, with the targets by name as well (where an input has the same name:

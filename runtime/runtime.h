@@ -15,7 +15,7 @@
 #include "runtime/rondo.h"
 
 typedef rondo_model Model;
-typedef rondo_array Array; /* batch first, row-major */
+typedef rondo_array Array; /* batch first, row-major; in the memory of a caller of rondo.h time may come first */
 typedef struct {
     VEC(Array) array;
 } Arrays;

@@ -123,7 +123,7 @@ typedef struct {
 } Work;
 
 static float x_data[3 * 4 * 2], y_data[3 * 4];
-static rondo_array arrays[] = {{"x", RONDO_F32, 3, {3, 4, 2}, x_data}, {"y", RONDO_F32, 2, {3, 4}, y_data}};
+static rondo_array arrays[] = {{.name = "x", .rank = 3, .dim = {3, 4, 2}, .data = x_data}, {.name = "y", .rank = 2, .dim = {3, 4}, .data = y_data}};
 
 static rondo_status do_nothing(rondo_model *m) {
     (void)m;
@@ -133,7 +133,7 @@ static rondo_status do_init(rondo_model *m) { return rondo_init_weights(m, 3); }
 static rondo_status do_save(rondo_model *m) { return rondo_save_weights(m, path_of("out")); }
 static rondo_status do_load(rondo_model *m) { return rondo_load_weights(m, path_of("w.safetensors"), NULL, 0); }
 static rondo_status do_predict(rondo_model *m) {
-    rondo_array out = {"h", RONDO_F32, 0, {0}, NULL};
+    rondo_array out = {.name = "h"};
     return rondo_predict(m, arrays, 1, &out, 1);
 }
 static rondo_status do_evaluate(rondo_model *m) {

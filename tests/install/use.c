@@ -68,7 +68,7 @@ int main(void) {
         x[i] = (float)(r >> 8) / 16777216.0F - 0.5F;
         y[i / (T * I)] += 0.3F * x[i];
     }
-    rondo_array data[2] = {{"x", RONDO_F32, 3, {N, T, I}, x}, {"y", RONDO_F32, 2, {N, 1}, y}};
+    rondo_array data[2] = {{.name = "x", .rank = 3, .dim = {N, T, I}, .data = x}, {.name = "y", .rank = 2, .dim = {N, 1}, .data = y}};
     double before, after;
     if (rondo_evaluate(m, NULL, data, 2, &before, NULL, 0) != RONDO_OK) return fail(m, "evaluate");
     rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
@@ -84,7 +84,7 @@ int main(void) {
     if (rondo_evaluate(m, NULL, data, 2, &after, NULL, 0) != RONDO_OK) return fail(m, "evaluate");
     if (!(after < before / 4)) return fprintf(stderr, "loss went from %g to %g\n", before, after), 1;
 
-    rondo_array out = {"p", RONDO_F32, 0, {0}, NULL};
+    rondo_array out = {.name = "p"};
     if (rondo_predict(m, data, 1, &out, 1) != RONDO_OK) return fail(m, "predict");
     if (out.rank != 2 || out.dim[0] != N || out.dim[1] != 1) return fputs("predict: wrong shape\n", stderr), 1;
     float first = *(float *)out.data;
@@ -95,7 +95,7 @@ int main(void) {
     if (rondo_open_text(&again, "adder", text, strlen(text), NULL) != RONDO_OK) return fail(again, "open again");
     if (rondo_load_weights(again, "adder.safetensors", NULL, 0) != RONDO_OK) return fail(again, "load");
     float value;
-    rondo_array one = {"x", RONDO_F32, 3, {1, T, I}, x}, p = {"p", RONDO_F32, 2, {1, 1}, &value};
+    rondo_array one = {.name = "x", .rank = 3, .dim = {1, T, I}, .data = x}, p = {.name = "p", .rank = 2, .dim = {1, 1}, .data = &value};
     if (rondo_predict(again, &one, 1, &p, 1) != RONDO_OK) return fail(again, "predict again");
     if (value != first) return fprintf(stderr, "%.9g after loading, not %.9g\n", (double)value, (double)first), 1;
 

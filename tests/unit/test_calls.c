@@ -1,6 +1,6 @@
 /* test_calls: what rondo.h promises of calls that keep something: steps at once are steps one by one, to the bit, with several
    inputs, outputs and examples; gradients of weights by kept kernels are those of a call that makes its own, before and after the
-   weights change and for batches of one and of three. Run from the source root. */
+   weights change and for batches of one and of three; memory with time first gives the bits of memory with the batch first. Run from the source root. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -112,10 +112,73 @@ static void gradients(void) {
     rondo_close(m);
 }
 
+static void turn(const double *from, double *to, int batch, int features) {
+    for (int b = 0; b < batch; b++)
+        for (int t = 0; t < T; t++) memcpy(to + (t * batch + b) * features, from + (b * T + t) * features, (size_t)features * sizeof *to);
+}
+
+/* Results of a call, batch first: h, p, and the last h. first: inputs and sequences among the results have time first in memory. */
+static bool predict(rondo_model *m, int batch, bool first, bool mine, const double *x, const double *z, double *h, double *p, double *last) {
+    static double xt[B * T * 3], zt[B * T * 2], ht[B * T * 8];
+    rondo_order order = first ? RONDO_TIME_FIRST : RONDO_BATCH_FIRST;
+    turn(x, xt, batch, 3);
+    turn(z, zt, batch, 2);
+    rondo_array in[] = {{.name = "x", .type = RONDO_F64, .rank = 3, .dim = {batch, T, 3}, .data = first ? xt : (double *)x, .order = order},
+                        {.name = "z", .type = RONDO_F64, .rank = 3, .dim = {batch, T, 2}, .data = first ? zt : (double *)z, .order = order}};
+    rondo_array out[] = {{.name = "h", .type = RONDO_F64, .order = order}, {.name = "final/h.h", .type = RONDO_F64, .order = order},
+                         {.name = "p", .type = RONDO_F64, .rank = 3, .dim = {batch, T, 3}, .data = first ? xt : p, .order = order}};
+    if (mine) {
+        out[0].rank = 3, out[0].dim[0] = batch, out[0].dim[1] = T, out[0].dim[2] = 8;
+        out[0].data = ht;
+    }
+    if (rondo_predict(m, in, 2, out, 3) != RONDO_OK) return false;
+    const double *got = out[0].data;
+    for (int b = 0; b < batch; b++)
+        for (int t = 0; t < T; t++) {
+            memcpy(h + (b * T + t) * 8, got + (first ? t * batch + b : b * T + t) * 8, 8 * sizeof *h);
+            if (first) memcpy(p + (b * T + t) * 3, xt + (t * batch + b) * 3, 3 * sizeof *p); /* written over its input */
+        }
+    memcpy(last, out[1].data, (size_t)batch * 8 * sizeof *last);
+    return true;
+}
+
+static void orders(bool f64) {
+    static double x[B * T * 3], z[B * T * 2], y[B * T * 3], xt[B * T * 3], yt[B * T * 3], h[2][B * T * 8], p[2][B * T * 3], last[2][B * 8], g[2][96];
+    rondo_model *m = open_model(model, f64);
+    for (int k = 0; k < B * T * 3; k++) x[k] = wave(k), y[k] = wave(2 * k + 1);
+    for (int k = 0; k < B * T * 2; k++) z[k] = wave(5 * k);
+    for (int batch = B; batch > 0; batch -= 2)
+        for (int mine = 0; mine < 2; mine++) {
+            bool ok = predict(m, batch, false, mine, x, z, h[0], p[0], last[0]) && predict(m, batch, true, mine, x, z, h[1], p[1], last[1]);
+            check(ok && !memcmp(h[0], h[1], (size_t)(batch * T * 8) * sizeof *h[0]), "outputs with time first");
+            check(ok && !memcmp(p[0], p[1], (size_t)(batch * T * 3) * sizeof *p[0]) && p[0][1] != p[0][4], "an output over an input");
+            check(ok && !memcmp(last[0], last[1], (size_t)(batch * 8) * sizeof *last[0]), "final states");
+        }
+    turn(x, xt, B, 3);
+    turn(y, yt, B, 3);
+    double loss[2] = {0, 1};
+    for (int k = 0; k < 2; k++) { /* the second also with a gradient that kernels are not kept for */
+        rondo_array in[] = {{.name = "x", .type = RONDO_F64, .rank = 3, .dim = {B, T, 3}, .data = k ? xt : x, .order = (rondo_order)k},
+                            {.name = "z", .type = RONDO_F64, .rank = 3, .dim = {B, T, 2}, .data = z},
+                            {.name = "y", .type = RONDO_F64, .rank = 3, .dim = {B, T, 3}, .data = k ? yt : y, .order = (rondo_order)k}};
+        rondo_array grad[] = {{.name = "param/h.Wi", .type = RONDO_F64, .rank = 2, .dim = {8, 3}, .data = g[k]}, {.name = "input/z"}};
+        check(rondo_gradient(m, in, 3, 0, &loss[k], grad, 1) == RONDO_OK && rondo_gradient(m, in, 3, 0, NULL, grad, 2) == RONDO_OK, "gradients of either order");
+        grad[1].order = RONDO_TIME_FIRST;
+        check(rondo_gradient(m, in, 3, 0, NULL, grad, 2) == RONDO_BAD_USAGE, "a gradient with time first");
+        check(rondo_evaluate(m, NULL, in, 3, NULL, NULL, 0) == (k ? RONDO_BAD_USAGE : RONDO_OK), "a data set with time first");
+        in[0].order = (rondo_order)9;
+        check(rondo_gradient(m, in, 3, 0, NULL, grad, 1) == RONDO_BAD_USAGE, "an order that is none");
+    }
+    check(loss[0] == loss[1] && !memcmp(g[0], g[1], 24 * sizeof *g[0]) && g[0][0] != 0, "loss and gradients of either order");
+    rondo_close(m);
+}
+
 int main(void) {
     streams(model, 5, 11, "steps at once: two inputs, two outputs");
     streams("model last[H = 4] {\n    input x: seq [5]\n    h = lstm[H](x)\n    output y = h.last\n}\n", 5, 4, "steps at once: an output without time");
     gradients();
+    orders(true);
+    orders(false);
     printf("%d passed, %d failed\n", passed, failed);
     return failed > 0;
 }

@@ -380,7 +380,7 @@ static void test_stream(rondo_engine engine) {
     if (!m) return;
     float x[20], y[2], h[6];
     for (int i = 0; i < 20; i++) x[i] = (float)(i * 7 % 11) * 0.1f; /* [2, 10, 1] */
-    rondo_array in = {"x", RONDO_F32, 3, {2, 10, 1}, x}, out[2] = {{"p", RONDO_F32, 0, {0}, NULL}, {"final/h.h", RONDO_F64, 0, {0}, NULL}};
+    rondo_array in = {.name = "x", .rank = 3, .dim = {2, 10, 1}, .data = x}, out[2] = {{.name = "p"}, {.name = "final/h.h", .type = RONDO_F64}};
     CHECK(rondo_predict(m, &in, 1, out, 2) == RONDO_OK && out[0].rank == 2 && out[1].dim[1] == 3);
     float want[2] = {((float *)out[0].data)[0], ((float *)out[0].data)[1]};
     double final = ((double *)out[1].data)[4];
@@ -448,14 +448,14 @@ static void test_text(void) {
     double loss = 0, again = 0;
     for (int i = 0; i < 40; i++) x[i] = (float)(i % 7) * 0.1f;
     for (int i = 0; i < 5; i++) y[i] = (float)i * 0.2f;
-    rondo_array a[] = {{"x", RONDO_F32, 3, {5, 4, 2}, x}, {"y", RONDO_F32, 2, {5, 1}, y}};
+    rondo_array a[] = {{.name = "x", .rank = 3, .dim = {5, 4, 2}, .data = x}, {.name = "y", .rank = 2, .dim = {5, 1}, .data = y}};
     rondo_train_options t = RONDO_TRAIN_OPTIONS_INIT;
     t.arrays = a;
     t.narrays = 2;
     CHECK(rondo_get_weight(m, "h.U", before, 9) == RONDO_OK && rondo_train(m, &t, NULL) == RONDO_OK);
     CHECK(rondo_get_weight(m, "h.U", after, 9) == RONDO_OK && memcmp(before, after, sizeof before) == 0);
     CHECK(rondo_evaluate(m, NULL, a, 2, &loss, NULL, 0) == RONDO_OK);
-    rondo_array g = {"param/p.W", RONDO_F32, 2, {1, 3}, loss_grad};
+    rondo_array g = {.name = "param/p.W", .rank = 2, .dim = {1, 3}, .data = loss_grad};
     CHECK(rondo_gradient(m, a, 2, 0, &again, &g, 1) == RONDO_OK && fabs(loss - again) < 1e-6 && loss_grad[0] != 0);
     a[0].dim[0] = 4;
     CHECK(rondo_train(m, &t, NULL) == RONDO_BAD_INPUT);
