@@ -119,6 +119,8 @@ static Loc *place_roots(LowG *lg)
             ni->loc = place[i];
             ni->mem = true;
             place[i].ok = false; /* written where it is made */
+        } else if (g->node.at[r].op == OP_OUT && !ni->loc.ok && !ni->root) {
+            ni->root = &place[i]; /* lower_scan.c may write it in the step that makes it */
         }
     }
     return place;

@@ -71,6 +71,7 @@ typedef struct {
     uint32_t phase, loop_phase; /* the level that computes it; the level whose loop does */
     Loc loc;
     LocList also; /* further places to store to */
+    Loc *root; /* of an out that is a root of the model: the caller's place, until something writes there; NULL: none */
     LV row; /* row-scope value of a scalar */
     bool is_const; /* a captured constant */
     double value;

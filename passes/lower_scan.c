@@ -3,7 +3,9 @@
    after:   for rows { st h[0, b] (%5) }     for t { the stages of @1: they read h[t, b], and write %6 to h[t + 1, b] }
    A stacked carry has one slot more than there are steps: forward, slot 0 is the initial value and step t writes slot t + 1;
    reverse, slot T is the initial value and step t writes slot t. "The carry before each step" is then a view. A carry that
-   nobody stacks has one place; its next value is written there directly when everything that reads it comes before.
+   nobody stacks has one place; its next value is written there directly when everything that reads it comes before. A stack that is
+   a result of the model is written to the caller's memory in the step; one that is nothing else has no memory of its own, if the next
+   value can go where the carry stands.
    Chunks, if place asks for them, and segments (remat.c) are loops around the one over steps. */
 #include "passes/lower_int.h"
 
@@ -89,6 +91,28 @@ static bool may_overwrite(const LowG *bg, Ref next, Ref leaf, uint32_t k)
     return true;
 }
 
+/* The caller's place of the i-th out, if it is a result of the model. *only: nothing else reads it. */
+static Loc *result_place(const LowG *lg, Ref scan, uint32_t i, bool *only)
+{
+    Ref out = 0;
+    for (Ref r = scan; r < lg->g->node.n && !out; r++)
+        if (lg->g->node.at[r].op == OP_OUT && lg->g->node.at[r].in[0] == scan && lg->g->node.at[r].attr == i && lg->ni[r].root)
+            out = r;
+    *only = out;
+    if (!out)
+        return NULL;
+    for (Ref r = out + 1; r < lg->g->node.n && *only; r++) {
+        const Ref *in;
+        for (uint32_t k = node_inputs(lg->g, r, &in); k-- > 0;)
+            *only &= in[k] != out;
+    }
+    uint32_t roots = 0;
+    for (uint32_t k = 0; k < lg->g->root.n; k++)
+        roots += lg->g->root.at[k].ref == out;
+    *only &= roots == 1;
+    return lg->ni[out].root;
+}
+
 static Ref carry_leaf(const Graph *g, uint32_t k)
 {
     for (Ref r = 1; r < g->node.n; r++)
@@ -145,8 +169,11 @@ static void place_carries(Scan *c)
         c->slotted[k] = shuffle && !(g->node.at[leaf ? leaf : v].axes & AX(axis)); /* a carry of whole sequences has no slots */
         if (shuffle && !c->slotted[k] && leaf && moved_from(bg, k))
             low_fail(L, "a state of whole sequences that moves into another");
-        for (uint32_t i = c->s.ncarry; i < g->root.n; i++)
-            c->slotted[k] |= g->root.at[i].kind == ROOT_STACK && g->root.at[i].ref == v;
+        for (uint32_t i = c->s.ncarry; i < g->root.n; i++) {
+            bool result;
+            if (g->root.at[i].kind == ROOT_STACK && g->root.at[i].ref == v)
+                c->slotted[k] |= !result_place(c->lg, c->scan, i - c->s.ncarry, &result) || !result || !may_overwrite(bg, v, leaf, k);
+        }
         Ref type = leaf ? leaf : v;
         Loc l = c->slotted[k] ? slots_loc(bg, type, axis) : low_slab(bg, type, g->node.at[type].axes, NULL);
         l.bind = c->slotted[k] ? 1 + axis : 0;
@@ -191,6 +218,19 @@ static Loc stack_out(LowG *bg, Ref v, uint32_t axis)
     return l;
 }
 
+static void write_to(Scan *c, Ref v, Loc l)
+{
+    NodeInfo *ni = &c->bg->ni[v];
+    if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok) {
+        ni->loc = l;
+        ni->mem = true;
+    } else if (ni->kind == NK_ROW && !ni->nest) {
+        VEC_PUSH(c->bg->L->arena, ni->also) = l;
+    } else {
+        VEC_PUSH(c->bg->L->arena, c->pending) = (Pending){ v, l, false };
+    }
+}
+
 /* Place of the i-th out of the scan in the graph around it. */
 static Loc place_out(Scan *c, uint32_t i)
 {
@@ -199,6 +239,8 @@ static Loc place_out(Scan *c, uint32_t i)
     Low *L = bg->L;
     const Root *o = &g->root.at[c->s.ncarry + i];
     uint32_t axis = c->s.axis;
+    bool only = false;
+    Loc *result = o->kind == ROOT_STACK ? result_place(c->lg, c->scan, i, &only) : NULL;
     if (o->kind == ROOT_LAST) {
         Loc l = c->carry[o->index];
         l.bind = 0;
@@ -208,22 +250,23 @@ static Loc place_out(Scan *c, uint32_t i)
         }
         return l;
     }
+    Loc to = { 0 };
+    if (result) {
+        to = *result;
+        to.bind = 1 + axis;
+        result->ok = false;
+        write_to(c, o->ref, to);
+    }
     for (uint32_t k = 0; k < c->s.ncarry; k++)
         if (g->root.at[k].ref == o->ref && c->slotted[k])
             return c->next[k];
+    if (only)
+        return to;
     for (uint32_t k = c->s.ncarry; k < c->s.ncarry + i; k++)
         if (g->root.at[k].kind == ROOT_STACK && g->root.at[k].ref == o->ref)
             return c->out[k - c->s.ncarry];
     Loc l = bg->segment && (g->node.at[o->ref].axes & AX(g->cut - 1)) ? whole_out(c, i) : stack_out(bg, o->ref, axis);
-    NodeInfo *ni = &bg->ni[o->ref];
-    if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok) {
-        ni->loc = l;
-        ni->mem = true;
-    } else if (ni->kind == NK_ROW && !ni->nest) {
-        VEC_PUSH(L->arena, ni->also) = l;
-    } else {
-        VEC_PUSH(L->arena, c->pending) = (Pending){ o->ref, l, false };
-    }
+    write_to(c, o->ref, l);
     return l;
 }
 

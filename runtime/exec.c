@@ -594,6 +594,7 @@ bool exec_set_input(Exec *e, uint32_t i, const Array *a, const int64_t *example)
     Slot *s = &e->input[i];
     s->bound = NULL;
     if (!a) {
+        if (!s->used) return true; /* nobody looks */
         double v = 0;
         if (in->kind == INPUT_SCALAR) v = in->value;
         for (uint32_t k = 1; in->kind == INPUT_LENGTH && k < e->m->naxis; k++)
@@ -751,7 +752,7 @@ static const char *bad_input(const Exec *e, Arena *a) {
     for (uint32_t i = 0; i < e->m->input.n; i++) {
         const Slot *s = &e->input[i];
         int64_t n = s->border.B * s->border.X * s->border.F;
-        for (int64_t k = 0; e->m->input.at[i].dtype == DT_F && k < n; k++)
+        for (int64_t k = 0; s->used && e->m->input.at[i].dtype == DT_F && k < n; k++)
             if (!isfinite(slot_get(s, k)))
                 return arena_printf(a, "the input '%s', example %lld", name_str(e->ctx, e->m->input.at[i].name),
                                     s->border.batch ? (long long)e->example64[k / s->border.F % s->border.B] : 0);
