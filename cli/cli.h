@@ -62,8 +62,13 @@ bool cli_model_options(Cli *c, ModelOptions *o);
 bool cli_weights(Cli *c, Model *m, bool needed, CliExit *rc);
 /* A status of rondo.h: its message as a diagnostic when the context has none, and the exit code. */
 CliExit cli_result(Cli *c, Model *m, rondo_status s);
-/* The class that row b of an output of n scores (one a class; n = 1: the probability of class 1) speaks for; -1: it is none of that. */
-double cli_class(const Model *m, const Array *x, int64_t b, int64_t n);
+/* The class of the first target that row k of an output of n scores (one a class; n = 1: the probability of class 1, or a class) speaks for;
+   step: it is one for each step. -1: it is none of that. */
+double cli_class(const Model *m, const Array *x, int64_t k, int64_t n, bool step);
+/* What the data call class v of the first target: a name, a token of the text, or its number. */
+const char *cli_class_name(Model *m, Arena *a, double v);
+/* The right class of step t of an example; -1: the data do not say it. */
+double cli_truth(const OutputRow *r, int64_t t);
 
 /* Multiplications and additions of a module at given sizes of its axes. */
 typedef struct {

@@ -6,19 +6,23 @@
 #include <string.h>
 
 typedef struct {
+    int64_t truth, said;
+    double *score; /* [classes]: probabilities; NULL: the output is the class itself */
+} Guess;
+typedef struct {
     Cli *cli;
     Model *m;
-    Dataset d;
-    int64_t from, n, classes; /* examples from `from` on */
-    uint32_t output;          /* the scores */
-    double *score;            /* [n, classes]: probabilities */
-    int64_t *truth, *said;    /* [n] */
+    int64_t from, classes, width; /* examples from `from` on; width: numbers of a row of the output */
+    uint32_t output;
+    bool scored;
+    VEC(Guess) guess; /* of each example, or each of its steps */
+    const char *what;
 } Classes;
 
 static const PortDesc *class_target(const Model *m) {
     const ModelDesc *d = model_desc(m);
     const PortDesc *y = d->target.n ? &d->target.at[0] : NULL;
-    return y && !y->seq && (y->vocab || y->dtype == DT_B) && y->rank == 0 ? y : NULL;
+    return y && (y->vocab || y->dtype == DT_B) && y->rank == 0 ? y : NULL;
 }
 
 static int64_t features(const PortDesc *p) {
@@ -27,66 +31,76 @@ static int64_t features(const PortDesc *p) {
     return n;
 }
 
-static bool take(void *arg, uint32_t output, int64_t example, const Array *x, int64_t b, int64_t steps) {
-    Classes *k = arg;
-    if (output != k->output || example < k->from || steps) return true;
-    double *score = k->score + (example - k->from) * k->classes, sum = 0, most = -INFINITY, least = INFINITY;
-    int64_t width = class_target(k->m)->vocab ? k->classes : 1;
-    k->said[example - k->from] = (int64_t)cli_class(k->m, x, b, width);
-    for (int64_t i = 0; i < width; i++) {
-        score[i] = array_get(x, b * width + i);
+/* Probabilities of the classes: of a bool that of class 1, else what stands there or the softmax of it. */
+static void put_scores(const Classes *k, const Array *x, int64_t at, double *score) {
+    double sum = 0, most = -INFINITY, least = INFINITY;
+    for (int64_t i = 0; i < k->width; i++) {
+        score[i] = array_get(x, at * k->width + i);
         sum += score[i];
         most = fmax(most, score[i]);
         least = fmin(least, score[i]);
     }
-    if (width == 1) { /* the probability of class 1 */
+    if (k->width == 1) {
         score[1] = score[0];
         score[0] = 1 - score[0];
     } else if (least < 0 || fabs(sum - 1) > 1e-3) { /* logits */
         sum = 0;
-        for (int64_t i = 0; i < width; i++) sum += score[i] = exp(score[i] - most);
-        for (int64_t i = 0; i < width; i++) score[i] /= sum;
+        for (int64_t i = 0; i < k->width; i++) sum += score[i] = exp(score[i] - most);
+        for (int64_t i = 0; i < k->width; i++) score[i] /= sum;
+    }
+}
+
+static bool take(void *arg, const OutputRow *r) {
+    Classes *k = arg;
+    if (r->output != k->output || r->example < k->from) return true;
+    int64_t lines = r->steps ? r->steps : 1, most = r->steps ? r->x->dim[1] : 1;
+    for (int64_t t = 0; t < lines; t++) {
+        double truth = cli_truth(r, t);
+        if (truth < 0) {
+            diag_error(k->cli->ctx, 554, (Span){0, 0}, "these data do not say which class is right");
+            return false;
+        }
+        Guess g = {.truth = (int64_t)truth, .said = (int64_t)cli_class(k->m, r->x, r->b * most + t, k->width, r->steps > 0)};
+        if (k->scored) put_scores(k, r->x, r->b * most + t, g.score = NEW_N(ctx_arena(k->cli->ctx), double, k->classes));
+        VEC_PUSH(ctx_arena(k->cli->ctx), k->guess) = g;
     }
     return true;
 }
 
-/* The output of a score for each class; of a bool, of one. */
-static bool find_output(Classes *k, const PortDesc *y) {
+/* The output of a score for each class, of a bool of one; else, if it will do, the output that is a class. */
+static bool find_output(Classes *k, const PortDesc *y, bool need_scores) {
     const ModelDesc *d = model_desc(k->m);
-    for (k->output = 0; k->output < d->output.n; k->output++) {
-        const PortDesc *o = &d->output.at[k->output];
-        int64_t n = features(o);
-        if (!o->seq && o->dtype == DT_F && n == (y->vocab ? k->classes : 1)) return true;
-    }
+    for (int scored = 1; scored >= need_scores; scored--)
+        for (k->output = 0; k->output < d->output.n; k->output++) {
+            const PortDesc *o = &d->output.at[k->output];
+            k->width = scored && y->vocab ? k->classes : 1;
+            k->scored = scored;
+            if (o->seq == y->seq && features(o) == k->width && (scored ? o->dtype == DT_F : o->dtype == DT_I)) return true;
+        }
     return false;
 }
 
-static bool classify(Plot *p, Model *m, const char *data, Classes *k) {
+static bool classify(Plot *p, Model *m, const char *data, bool need_scores, Classes *k) {
     Ctx *ctx = p->cli->ctx;
     Arena *a = ctx_arena(ctx);
+    Dataset d;
     const PortDesc *y = class_target(m);
     *k = (Classes){.cli = p->cli, .m = m, .classes = y && y->vocab ? y->vocab : 2};
-    if (!y || !find_output(k, y)) {
+    if (!y || !find_output(k, y, need_scores)) {
         diag_error(ctx, 552, model_desc(m)->span,
-                   "'%s' does not classify: it needs a target bool or token[K], one for each example, and an output of a score "
-                   "for each class",
-                   rondo_name(m));
+                   "'%s' does not classify: it needs a target bool or token[K], and an output of a score for each class%s",
+                   rondo_name(m), y && y->seq ? ", for each step" : "");
         return false;
     }
-    if (!dataset_load(m, data, a, data != NULL, &k->d)) return false;
-    const Array *truth = arrays_find(&k->d.array, arena_printf(a, "target/%s", name_str(ctx, y->name)));
-    if (!truth) {
-        diag_error(ctx, 554, (Span){0, 0}, "these data do not say which class is right");
+    if (k->classes > 1000) {
+        diag_error(ctx, 552, y->span, "'%s' tells %lld classes apart: more than 1000 cannot be seen in a picture", rondo_name(m), (long long)k->classes);
         return false;
     }
-    k->from = data ? 0 : k->d.train + k->d.valid;
-    if (k->from == k->d.n) k->from = k->d.valid ? k->d.train : 0; /* as `rondo eval` */
-    k->n = k->d.n - k->from;
-    k->score = NEW_N(a, double, k->n * k->classes + 1);
-    k->said = NEW_N(a, int64_t, k->n + 1);
-    k->truth = NEW_N(a, int64_t, k->n + 1);
-    for (int64_t i = 0; i < k->n; i++) k->truth[i] = (int64_t)array_get(truth, k->from + i);
-    return dataset_outputs(m, &k->d, take, k);
+    if (!dataset_load(m, data, a, data != NULL, &d)) return false;
+    k->from = data ? 0 : d.train + d.valid;
+    if (k->from == d.n) k->from = d.valid ? d.train : 0; /* as `rondo eval` */
+    k->what = y->seq ? "steps" : "examples";
+    return dataset_outputs(m, &d, take, k);
 }
 
 /* ---- confusion ---------------------------------------------------------------------------------------------------------- */
@@ -96,7 +110,7 @@ static void put_class_tics(Plot *p, const Classes *k, const char *axis) {
     str_printf(&p->script, "set %stics (", axis);
     for (int64_t i = 0; i < k->classes; i++) {
         str_put(&p->script, i ? ", " : "");
-        plot_text(&p->script, data_class(k->m, a, (double)i));
+        plot_text(&p->script, cli_class_name(k->m, a, (double)i));
         str_printf(&p->script, " %lld", (long long)i);
     }
     str_printf(&p->script, ")%s\n", *axis == 'x' ? " rotate by -35" : "");
@@ -104,11 +118,13 @@ static void put_class_tics(Plot *p, const Classes *k, const char *axis) {
 
 bool plot_confusion(Plot *p, Model *m, const char *data) {
     Classes k;
-    if (!classify(p, m, data, &k)) return false;
+    if (!classify(p, m, data, false, &k)) return false;
     int64_t K = k.classes, right = 0, *count = NEW_N(ctx_arena(p->cli->ctx), int64_t, K * K + 1);
-    for (int64_t i = 0; i < k.n; i++) {
-        count[k.truth[i] * K + k.said[i]]++;
-        right += k.truth[i] == k.said[i];
+    for (uint32_t i = 0; i < k.guess.n; i++) {
+        const Guess *g = &k.guess.at[i];
+        if (g->truth >= K || g->said < 0 || g->said >= K) continue;
+        count[g->truth * K + g->said]++;
+        right += g->truth == g->said;
     }
     str_put(&p->data, "$cells << E\n"); /* said, truth, share of the truth's examples, number */
     for (int64_t t = 0; t < K; t++) {
@@ -128,10 +144,10 @@ bool plot_confusion(Plot *p, Model *m, const char *data) {
                "set yrange [%g:-0.5]\nset xrange [-0.5:%g]\nset cbrange [0:1]\nset cblabel 'share of the class'\n"
                "set palette defined (0 '#ffffff', 1 '#3070b0')\nunset grid\nunset key\n"
                "plot $cells using 1:2:3 with image",
-               (long long)right, (long long)k.n, (double)K - 0.5, (double)K - 0.5);
+               (long long)right, (long long)k.guess.n, (double)K - 0.5, (double)K - 0.5);
     if (K <= 40) str_put(&p->script, ", '' using 1:2:4 with labels");
     str_putc(&p->script, '\n');
-    str_printf(&p->said, "%lld examples, %lld right, in %lld classes", (long long)k.n, (long long)right, (long long)K);
+    str_printf(&p->said, "%lld %s, %lld right, in %lld classes", (long long)k.guess.n, k.what, (long long)right, (long long)K);
     return true;
 }
 
@@ -150,20 +166,21 @@ static int by_score(const void *a, const void *b) {
 /* Of class c against the others; examples of one score are one corner. The area, or NaN where one side is empty. */
 static double put_roc(Plot *p, const Classes *k, int64_t c, Ranked *rank) {
     double positive = 0, tp = 0, fp = 0, area = 0, x = 0, y = 0;
-    for (int64_t i = 0; i < k->n; i++) {
-        rank[i] = (Ranked){k->score[i * k->classes + c], k->truth[i] == c};
+    int64_t n = k->guess.n;
+    for (int64_t i = 0; i < n; i++) {
+        rank[i] = (Ranked){k->guess.at[i].score[c], k->guess.at[i].truth == c};
         positive += rank[i].positive;
     }
-    double negative = (double)k->n - positive;
+    double negative = (double)n - positive;
     if (positive == 0 || negative == 0) return NAN;
-    qsort(rank, (size_t)k->n, sizeof *rank, by_score);
+    qsort(rank, (size_t)n, sizeof *rank, by_score);
     str_printf(&p->data, "$roc%lld << E\n0,0\n", (long long)c);
-    for (int64_t i = 0; i < k->n; i++) {
+    for (int64_t i = 0; i < n; i++) {
         if (rank[i].positive)
             tp++;
         else
             fp++;
-        if (i + 1 < k->n && rank[i + 1].score == rank[i].score) continue;
+        if (i + 1 < n && rank[i + 1].score == rank[i].score) continue;
         area += (fp / negative - x) * (tp / positive + y) / 2;
         x = fp / negative;
         y = tp / positive;
@@ -175,14 +192,14 @@ static double put_roc(Plot *p, const Classes *k, int64_t c, Ranked *rank) {
 
 bool plot_roc(Plot *p, Model *m, const char *data) {
     Classes k;
-    if (!classify(p, m, data, &k)) return false;
+    if (!classify(p, m, data, true, &k)) return false;
     Arena *a = ctx_arena(p->cli->ctx);
-    Ranked *rank = NEW_N(a, Ranked, k.n + 1);
+    Ranked *rank = NEW_N(a, Ranked, k.guess.n + 1);
     Str s = str_make(a);
     for (int64_t c = k.classes == 2 ? 1 : 0; c < k.classes; c++) {
         double area = put_roc(p, &k, c, rank);
         if (isnan(area)) continue;
-        const char *name = arena_printf(a, "%s, AUC %.4f", data_class(m, a, (double)c), area);
+        const char *name = arena_printf(a, "%s, AUC %.4f", cli_class_name(m, a, (double)c), area);
         str_printf(&s, "$roc%lld using 1:2 with lines lw 2 title ", (long long)c);
         plot_text(&s, name);
         str_put(&s, ", ");

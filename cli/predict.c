@@ -66,30 +66,35 @@ static void put_head(Str *s, bool steps, bool classes, int64_t n) {
     str_putc(s, '\n');
 }
 
-static bool put_rows(void *arg, uint32_t output, int64_t example, const Array *x, int64_t b, int64_t steps) {
+static void put_classes(const Rows *r, Str *s, double truth, double class) {
+    Arena *a = ctx_arena(r->c->ctx);
+    str_putc(s, ',');
+    if (truth >= 0) put_cell(s, cli_class_name(r->m, a, truth));
+    str_putc(s, ',');
+    put_cell(s, cli_class_name(r->m, a, class));
+}
+
+static bool put_rows(void *arg, const OutputRow *o) {
     Rows *r = arg;
-    Str *s = &r->text[output];
-    const char *name = name_str(r->c->ctx, model_desc(r->m)->output.at[output].name);
-    int64_t row = 1, lines = steps ? steps : 1, most = steps ? x->dim[1] : 1;
+    Str *s = &r->text[o->output];
+    const Array *x = o->x;
+    const Dataset *d = r->d;
+    const char *name = name_str(r->c->ctx, model_desc(r->m)->output.at[o->output].name);
+    int64_t row = 1, lines = o->steps ? o->steps : 1, most = o->steps ? x->dim[1] : 1;
     for (int k = 1; k < x->rank; k++) row *= x->dim[k];
     int64_t n = row / most;
-    double class = steps ? -1 : cli_class(r->m, x, b, n);
-    const Array *truth = class >= 0 ? arrays_find(&r->d->array, arena_printf(ctx_arena(r->c->ctx), "target/%s", name_str(r->c->ctx, model_desc(r->m)->target.at[0].name))) : NULL;
-    if (!s->n) put_head(s, steps > 0, class >= 0, n);
     for (int64_t t = 0; t < lines; t++) {
+        int64_t at = o->b * most + t;
+        double class = cli_class(r->m, x, at, n, o->steps > 0);
+        if (!s->n) put_head(s, o->steps > 0, class >= 0, n);
         put_cell(s, name);
-        str_printf(s, ",%" PRId64 ",%s", example, example < r->d->train ? "train" : example < r->d->train + r->d->valid ? "valid" : "test");
-        if (class >= 0) {
-            str_putc(s, ',');
-            if (truth) put_cell(s, data_class(r->m, ctx_arena(r->c->ctx), array_get(truth, example)));
-            str_putc(s, ',');
-            put_cell(s, data_class(r->m, ctx_arena(r->c->ctx), class));
-        }
-        if (steps) str_printf(s, ",%" PRId64, t);
+        str_printf(s, ",%" PRId64 ",%s", o->example, o->example < d->train ? "train" : o->example < d->train + d->valid ? "valid" : "test");
+        if (class >= 0) put_classes(r, s, cli_truth(o, t), class);
+        if (o->steps) str_printf(s, ",%" PRId64, t);
         for (int64_t i = 0; i < n; i++) {
             str_putc(s, ',');
-            if (x->type == RONDO_F32) str_float(s, (float)array_get(x, b * row + t * n + i));
-            else str_double(s, array_get(x, b * row + t * n + i));
+            if (x->type == RONDO_F32) str_float(s, (float)array_get(x, at * n + i));
+            else str_double(s, array_get(x, at * n + i));
         }
         str_putc(s, '\n');
     }

@@ -101,15 +101,31 @@ bool cli_choice(Cli *c, Opt o, const char *const *word, int *out) {
     return false;
 }
 
-double cli_class(const Model *m, const Array *x, int64_t b, int64_t n) {
+double cli_class(const Model *m, const Array *x, int64_t k, int64_t n, bool step) {
     const ModelDesc *d = model_desc(m);
     const PortDesc *y = d->target.n ? &d->target.at[0] : NULL;
-    if (!y || y->seq || (!y->vocab && y->dtype != DT_B) || n != (y->vocab ? y->vocab : 1)) return -1;
-    if (n == 1) return array_get(x, b) > 0.5;
+    if (!y || y->rank || y->seq != step || (!y->vocab && y->dtype != DT_B)) return -1;
+    if (n == 1 && y->vocab) return x->type != RONDO_F32 && x->type != RONDO_F64 ? array_get(x, k) : -1;
+    if (n != (y->vocab ? y->vocab : 1)) return -1;
+    if (n == 1) return array_get(x, k) > 0.5;
     int64_t best = 0;
     for (int64_t i = 1; i < n; i++)
-        if (array_get(x, b * n + i) > array_get(x, b * n + best)) best = i;
+        if (array_get(x, k * n + i) > array_get(x, k * n + best)) best = i;
     return (double)best;
+}
+
+const char *cli_class_name(Model *m, Arena *a, double v) {
+    const ModelDesc *d = model_desc(m);
+    const PortDesc *y = d->target.n ? &d->target.at[0] : NULL;
+    bool text = y && y->seq && y->vocab && (settings_find(&d->data, intern(model_ctx(m), "text")) || settings_find(&d->data, intern(model_ctx(m), "teacher")));
+    const char *token = text ? data_token(m, a, (int64_t)v) : NULL;
+    return !token ? data_class(m, a, v) : strcmp(token, "\n") ? token : "\\n";
+}
+
+double cli_truth(const OutputRow *r, int64_t t) {
+    if (!r->target) return -1;
+    int64_t per = r->target->dim[0] ? array_count(r->target) / r->target->dim[0] : 0;
+    return t < per ? array_get(r->target, r->row * per + t) : -1;
 }
 
 CliExit cli_status(const Cli *c) {

@@ -213,7 +213,7 @@ static bool run_windows(Check *x, Windows *w, int64_t count, double *loss, doubl
     CModel *c = x->c;
     int64_t n = model_theta_size(c->m), one = 0;
     void *slab = arena_alloc_n(c->a, (size_t)n + 16, c->m->f64 ? 8 : 4);
-    if (!windows_make(w, c->m, c->window, &(BuildOptions){.training = true}, &x->in, false) || !windows_begin(w, &x->in, 1, &one, &one, false))
+    if (!windows_make(w, c->m, c->window, &(BuildOptions){.training = true}, &x->in, false, false) || !windows_begin(w, &x->in, 1, &one, &one, false))
         return false;
     for (int64_t k = 0; k < count; k++) {
         Exec *e = windows_set(w, k);

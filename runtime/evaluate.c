@@ -73,7 +73,7 @@ static Windows *streamed(Model *m, const Dataset *d) {
     Windows *w = m->streamed;
     if (w->next) return w;
     windows_free(w); /* what an earlier failure left */
-    return windows_make(w, m, 0, &(BuildOptions){.ragged = dataset_ragged(d)}, &d->array, false) ? w : NULL;
+    return windows_make(w, m, 0, &(BuildOptions){.ragged = dataset_ragged(d)}, &d->array, false, false) ? w : NULL;
 }
 
 bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *loss, double *metric) {

@@ -227,9 +227,9 @@ struct Windows {
     /* the present window: its rows of the batch, their examples */
     int64_t *row, *alive, *id, n, cap, from, nsteps; /* id: the examples, alive: their rows of the arrays */
     const int64_t *given; /* ids of the batch; NULL: the rows */
-    bool forward; /* no gradients: outputs and metrics instead */
+    bool forward, outputs; /* forward: no gradients, but metrics; outputs: these and no loss */
 };
-bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input);
+bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input, bool outputs);
 void windows_free(Windows *w);
 /* B 0: all of the arrays. row: which rows of the arrays (NULL: the first B); id: which examples they are (NULL: as the rows).
    carry: the first window goes on from the states of the batch before. */

@@ -1,4 +1,5 @@
-/* outputs: a model's outputs for the examples of a data set, batch by batch; single examples, and texts as examples. */
+/* outputs: a model's outputs for the examples of a data set, batch by batch, in windows with states carried on where the data go on from
+   each other; single examples, and texts as examples. */
 #include <string.h>
 
 #include "runtime/records.h"
@@ -10,7 +11,9 @@ typedef struct {
     OutputsFn fn;
     void *arg;
     Batch batch;
+    int64_t *example;
     Exec *exec;
+    Windows windows; /* m NULL: the examples stand alone */
 } Job;
 
 /* Real steps of example b of an output: that of its first axis besides the batch; 0: it has none. */
@@ -25,43 +28,65 @@ static int64_t real_steps(const Exec *e, uint32_t root, int64_t b) {
 static bool hand_out(Job *j, int64_t at, int64_t B) {
     const ModelDesc *d = j->m->desc;
     Arena *tmp = scratch_begin(j->m);
+    const Array *target = d->target.n ? arrays_find(&j->batch.array, arena_printf(tmp, "target/%s", name_str(j->m->ctx, d->target.at[0].name))) : NULL;
     bool ok = true;
     for (uint32_t i = 0; ok && i < d->output.n; i++) {
         int64_t root = exec_root(j->exec, ROOT_OUTPUT, 0, d->output.at[i].name);
         Array x;
         ok = root >= 0 && exec_get(j->exec, tmp, (uint32_t)root, &x);
-        for (int64_t b = 0; ok && b < B; b++) ok = j->fn(j->arg, i, at + b, &x, b, real_steps(j->exec, (uint32_t)root, b));
+        for (int64_t b = 0; ok && b < B; b++)
+            ok = j->fn(j->arg, &(OutputRow){i, at + b, b, real_steps(j->exec, (uint32_t)root, b), j->batch.row ? j->batch.row[b] : b, &x, target});
     }
     scratch_end(j->m);
     return ok;
+}
+
+/* Examples at .. at + B - 1, whose states begin as the model says or, with carry, as the batch before left them. */
+static bool run_batch(Job *j, int64_t at, int64_t B, bool carry) {
+    Model *m = j->m;
+    bool windows = j->windows.m != NULL;
+    for (int64_t b = 0; b < B; b++) j->example[b] = at + b;
+    if (!batch_fill(&j->batch, m->ctx, j->d, B, j->example)) return false;
+    if (windows && !windows_begin(&j->windows, &j->batch.array, B, j->batch.row, j->example, carry)) return false;
+    if (windows) j->exec = windows_set(&j->windows, 0);
+    bool ok = windows ? j->exec != NULL : exec_set_batch(j->exec, &j->batch, B);
+    return ok && exec_run(j->exec, m->theta, m->theta_version, NULL, m->seed, 0, j->example) && hand_out(j, at, B) &&
+           (!windows || windows_done(&j->windows, j->exec));
 }
 
 static bool run(void *arg) {
     enum { BATCH = 64 };
     Job *j = arg;
     Model *m = j->m;
-    int64_t example[BATCH];
     if (!model_need_weights(m) || !(j->exec = model_exec(m, MODULE_PREDICT, dataset_ragged(j->d), false))) return false;
-    for (int64_t at = 0; at < j->d->n; at += BATCH) {
-        int64_t B = j->d->n - at < BATCH ? j->d->n - at : BATCH;
-        for (int64_t b = 0; b < B; b++) example[b] = at + b;
-        if (!batch_fill(&j->batch, m->ctx, j->d, B, example) || !exec_set_batch(j->exec, &j->batch, B) ||
-            !exec_run(j->exec, m->theta, m->theta_version, NULL, m->seed, 0, example) || !hand_out(j, at, B))
-            return false;
+    for (int64_t at = 0, B; at < j->d->n; at += B) {
+        B = j->d->n - at < BATCH ? j->d->n - at : BATCH;
+        if (!run_batch(j, at, B, false)) return false;
     }
+    return true;
+}
+
+/* In rows, as many as were trained side by side: each part of the data begins anew. */
+static bool run_on(void *arg) {
+    Job *j = arg;
+    const Feed *f = j->d->feed;
+    if (!model_need_weights(j->m) || !windows_make(&j->windows, j->m, 0, &(BuildOptions){.ragged = dataset_ragged(j->d)}, &j->d->array, false, true)) return false;
+    for (int k = 0; k < 3; k++)
+        for (int64_t at = 0, B = f->part[k].rows; at < f->part[k].n; at += B)
+            if (!run_batch(j, f->part[k].example + at, B, at > 0)) return false;
     return true;
 }
 
 bool dataset_outputs(Model *m, const Dataset *d, OutputsFn fn, void *arg) {
     Job j = {.m = m, .d = d, .fn = fn, .arg = arg};
-    if (d->feed && d->feed->carry) {
-        diag_error(m->ctx, 552, m->desc->data.span,
-                   "the examples of '%s' go on from each other: they cannot be predicted one by one", rondo_name(m));
-        diag_help(m->ctx, NOWHERE, "`--set stateful=false` predicts each window from the states' own starts; `rondo generate` goes on from a prompt");
-        return false;
-    }
-    int got = guard_call(m->ctx, run, &j);
+    bool carry = d->feed && d->feed->carry;
+    int64_t most = 64;
+    for (int k = 0; carry && k < 3; k++) most = d->feed->part[k].rows > most ? d->feed->part[k].rows : most;
+    j.example = NEW_N(scratch_begin(m), int64_t, most);
+    int got = guard_call(m->ctx, carry ? run_on : run, &j);
     batch_free(&j.batch);
+    windows_free(&j.windows);
+    scratch_end(m);
     if (got < 0) ctx_out_of_memory(m->ctx);
     return got;
 }

@@ -73,7 +73,7 @@ static bool run_build(Run *r) {
     if (grad && window >= 1 && !r->o->whole) {
         r->windows = NEW(r->a, Windows);
         r->sum = NEW_N(r->a, double, m->desc->theta_size + 1);
-        if (!windows_make(r->windows, m, (int64_t)window, &bo, r->in, r->o->grad)) return false;
+        if (!windows_make(r->windows, m, (int64_t)window, &bo, r->in, r->o->grad, false)) return false;
         grad = false;
     }
     Module *all = frontend_model(m->program, r->a, &bo);

@@ -294,8 +294,14 @@ bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double
 bool token_baselines(Model *m, const Dataset *d, int64_t from, int64_t to, double *entropy, double *majority);
 bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out); /* date of the k-th row past the end, k >= 1 */
 
-/* Every output of every example, in order within an output: row b of x, of which `steps` are real (0: one value of an example). */
-typedef bool (*OutputsFn)(void *arg, uint32_t output, int64_t example, const Array *x, int64_t b, int64_t steps);
+/* Every output of every example, in order within an output: row b of x, of which `steps` are real (0: one value of an example). The first
+   target's is row `row` of `target`; NULL: the data have none. Examples that go on from each other carry their states on. */
+typedef struct {
+    uint32_t output;
+    int64_t example, b, steps, row;
+    const Array *x, *target;
+} OutputRow;
+typedef bool (*OutputsFn)(void *arg, const OutputRow *r);
 bool dataset_outputs(Model *m, const Dataset *d, OutputsFn fn, void *arg);
 const char *data_class(const Model *m, Arena *a, double v); /* name of a class of the first target, or its number */
 /* One example with its inputs and targets, as for run_arrays. */

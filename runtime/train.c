@@ -53,7 +53,7 @@ static bool make_exec(Training *t) {
     if (!row_weights(m, &m->arena, t->d, &t->weighted, &weights) || !whole(m, "bptt", 0, 0, &window)) return false;
     BuildOptions bo = {.training = true, .ragged = dataset_ragged(t->d), .weights = weights};
     t->cut = window > 0 || t->stateful;
-    if (t->cut) return windows_make(&t->windows, m, window, &bo, &t->weighted.array, false);
+    if (t->cut) return windows_make(&t->windows, m, window, &bo, &t->weighted.array, false, false);
     if (weights == ROW_WEIGHTS_NONE) t->exec = model_exec(m, MODULE_TRAIN, bo.ragged, t->batch == 1);
     else {
         Module *mod = frontend_model(m->program, &m->arena, &bo);

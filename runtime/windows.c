@@ -41,7 +41,7 @@ static bool suits(Windows *w, const Module *all) {
 }
 
 static Exec *make_exec(Windows *w, Module *mod, const Arrays *in, bool want_input, bool next) {
-    module_keep_roots(mod, 1u << ROOT_LOSS | 1u << ROOT_FINAL | (w->forward ? 1u << ROOT_METRIC : 0));
+    module_keep_roots(mod, 1u << ROOT_FINAL | (w->outputs ? 1u << ROOT_OUTPUT : 1u << ROOT_LOSS | (w->forward ? 1u << ROOT_METRIC : 0)));
     bool *want = NEW_N(&w->arena, bool, mod->input.n + 1);
     for (uint32_t i = 0; i < mod->input.n; i++) {
         const Input *p = &mod->input.at[i];
@@ -67,8 +67,8 @@ static bool same_states(const Module *a, const Module *b) {
     return same;
 }
 
-bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input) {
-    *w = (Windows){.m = m, .window = window, .forward = !bo->training, .arena = arena_make(m->ctx), .tmp = arena_make(m->ctx)};
+bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input, bool outputs) {
+    *w = (Windows){.m = m, .window = window, .forward = !bo->training, .outputs = outputs, .arena = arena_make(m->ctx), .tmp = arena_make(m->ctx)};
     BuildOptions o = *bo;
     o.external_states = true;
     Module *all = frontend_model(m->program, &w->arena, &o);

@@ -64,6 +64,15 @@ says err '^vocabulary: 4[0-9] of 65 ids'
 expect 0 "$RONDO" train $C -o half.safetensors --set epochs=2 --seed 1 -q --checkpoint state
 expect 0 "$RONDO" train $C -o whole.safetensors --set epochs=4 --seed 1 -q --resume state
 cmp -s c.safetensors whole.safetensors || fail "a resumed run differs"
+# the outputs of a text go on from window to window: their cross entropy is eval's
+awk 'BEGIN { for (i = 0; i < 3000; i++) printf "%s", substr("abcd", 1 + (i * i + int(i / 7)) % 4, 1) }' >abcd.txt
+A="$E/char_lm.rondo --data abcd.txt"
+expect 0 "$RONDO" train $A --set V=4 --set H=8 --set window=20 --seed 1 --set epochs=5 -q -o a.safetensors
+expect 0 "$RONDO" eval $A -w a.safetensors --set window=20
+loss=$(sed -n 's/^loss //p' out)
+expect 0 "$RONDO" predict $A -w a.safetensors --set window=20
+awk -F, -v want="$loss" '$1 == "logits" { s = 0; for (i = 7; i <= 10; i++) s += exp($i); n++; sum += log(s) - $(6 + index("abcd", $4)); k += $4 == $5 }
+    END { d = sum / n - want; exit !(n == 2960 && d < 1e-5 && d > -1e-5 && k > n / 3) }' out || fail "predict carries other states than eval: $loss"
 tr e '~' <"$E/tide.txt" >other.txt
 expect 1 "$RONDO" train $C -o whole.safetensors --set epochs=4 --seed 1 -q --resume state --data other.txt
 says err 'E0615.*the vocabulary of its data was another'

@@ -79,6 +79,22 @@ expect 0 "$RONDO" plot attention t.rondo -w t.safetensors --prompt "it was a goo
 block cells x.gp | awk -F, '{ s += $3 } END { exit !(NR == 5 && s > 0.9999 && s < 1.0001) }' || fail "the weights of five words do not make 1"
 says x.gp "'it' 0, 'was' 1, 'a' 2, 'good' 3, 'day' 4"
 
+# a class at each step: the counts are those of eval, and a step is a row of predict
+cp "$SRC/examples/tagging.rondo" "$SRC/examples/names.jsonl" .
+expect 0 "$RONDO" train tagging.rondo -o g.safetensors --seed 1 -q --set epochs=3
+expect 0 "$RONDO" eval tagging.rondo -w g.safetensors
+sed -n '/^confusion/,$p' out | awk 'NR > 1 && NR < 6 { for (i = 1; i <= 4; i++) print $i }' >want
+expect 0 "$RONDO" plot confusion tagging.rondo -w g.safetensors -o tags.gp
+says out "$(awk '{ n += $1 } END { print n }' want) steps, "
+block cells tags.gp | cut -d, -f4 | cmp - want || fail "other counts than eval's"
+expect 0 "$RONDO" predict tagging.rondo -w g.safetensors -o p.csv
+awk -F, '$1 == "tags" && $3 == "test" { n[$4 "," $5]++ } END { for (t = 0; t < 4; t++) for (c = 0; c < 4; c++) print n[t "," c] + 0 }' p.csv | cmp - want || fail "other classes in predict"
+expect 1 "$RONDO" plot roc tagging.rondo -w g.safetensors -o no.gp
+says err 'a score for each class, for each step'
+sed 's/output tags = argmax(z)/output z/' tagging.rondo >scores.rondo
+expect 0 "$RONDO" plot roc scores.rondo -w g.safetensors -o roc.gp
+says out '0, AUC [01].*3, AUC [01]'
+
 # what does not fit
 expect 2 "$RONDO" plot forecast $M -w w.safetensors -o x.pdf
 says err 'ends in .svg, .png or .gp'
