@@ -221,7 +221,7 @@ static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *pat
     else if (!isnan(r->majority))
         str_printf(s, "plot confusion %s -w %s -o %s.svg", c->arg[0], path, rondo_name(m));
     else
-        str_printf(s, "predict %s -w %s -o %s.csv", c->arg[0], path, rondo_name(m));
+        str_printf(s, "predict %s -w %s -o %s.%s", c->arg[0], path, rondo_name(m), settings_find(&d->data, intern(c->ctx, "wav")) ? "wav" : "csv");
     if (data && !language) str_printf(s, " --data %s", data);
     str_putc(s, '\n');
 }

@@ -1,5 +1,5 @@
 /* rondo predict: outputs as CSV. For a model with a data block: one row a forecast, in order of the series, and with --future
-   rows past its end. For arrays (--data X.npz): one row a step of an example. */
+   rows past its end. For arrays (--data X.npz): one row a step of an example. To a file .wav: the sound that comes out. */
 #include "cli/cli.h"
 
 #include <inttypes.h>
@@ -144,23 +144,30 @@ static bool predict_arrays(Cli *c, Model *m, const char *path, Str *s) {
     return true;
 }
 
+static bool ends_in_wav(const char *path) {
+    size_t n = strlen(path);
+    return n >= 4 && !strcmp(path + n - 4, ".wav");
+}
+
 CliExit cmd_predict(Cli *c) {
     CliExit rc;
     int64_t future = 0;
     if (!cli_int(c, OPT_FUTURE, 0, 10000000, &future)) return CLI_USAGE;
     const char *data = cli_get(c, OPT_DATA), *dot = data ? strrchr(data, '.') : NULL;
-    bool arrays = dot && !strcmp(dot, ".npz");
+    bool arrays = dot && !strcmp(dot, ".npz"), sound = cli_get(c, OPT_OUT) && ends_in_wav(cli_get(c, OPT_OUT));
+    if (sound && future) return cli_usage(c, "--future goes on a series: a sound has no next row");
     if (arrays && future) return cli_usage(c, "--future goes on a series (.csv): arrays have no next row");
     Model *m = cli_model(c, c->arg[0], &rc);
     if (!m) return rc;
     if (cli_weights(c, m, true, &rc)) {
         Str s = str_make(ctx_arena(c->ctx));
         bool ok = false;
-        if (arrays) ok = predict_arrays(c, m, data, &s);
+        if (sound) ok = wav_through(m, data, cli_get(c, OPT_OUT));
+        else if (arrays) ok = predict_arrays(c, m, data, &s);
         else if (data_is_series(m, data)) ok = predict_series(c, m, future, &s);
         else if (future) diag_error(c->ctx, 552, (Span){0, 0}, "--future goes on a series; these data are examples");
         else if (diag_error_count(c->ctx) == 0) ok = predict_examples(c, m, data, &s);
-        rc = ok && cli_write(c, cli_get(c, OPT_OUT), s.at, s.n) ? CLI_OK : CLI_INPUT;
+        rc = ok && (sound || cli_write(c, cli_get(c, OPT_OUT), s.at, s.n)) ? CLI_OK : CLI_INPUT;
     }
     model_close(m);
     return rc;

@@ -105,6 +105,7 @@ bool decode_text(Model *m, const rondo_generate_options *o, bool *stopped); /* r
 bool text_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 bool made_load(Model *m, Arena *a, bool whole, Dataset *out);
 bool split_arrays(Model *m, Dataset *d); /* in their order */
+bool wav_read(Model *m, Arena *a, const char *path, Wav *out);
 bool wav_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 
 #endif

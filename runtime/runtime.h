@@ -294,6 +294,8 @@ bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double
 bool token_baselines(Model *m, const Dataset *d, int64_t from, int64_t to, double *entropy, double *majority);
 bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out); /* date of the k-th row past the end, k >= 1 */
 
+/* The sound `in` (NULL: the first file of the key wav) through the model as it comes, to the WAV file `out`. */
+bool wav_through(Model *m, const char *in, const char *out);
 /* Every output of every example, in order within an output: row b of x, of which `steps` are real (0: one value of an example). The first
    target's is row `row` of `target`; NULL: the data have none. Examples that go on from each other carry their states on. */
 typedef struct {

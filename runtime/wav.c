@@ -88,7 +88,7 @@ bool wav_parse(Ctx *ctx, Arena *a, const char *path, const char *data, size_t n,
 
 /* ---- pairs -------------------------------------------------------------------------------------------------------------- */
 
-static bool read_wav(Model *m, Arena *a, const char *path, Wav *out) {
+bool wav_read(Model *m, Arena *a, const char *path, Wav *out) {
     Arena *tmp = scratch_begin(m);
     char *data;
     size_t n;
@@ -141,7 +141,12 @@ bool wav_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
     Feed *f = NEW(a, Feed);
     Wav w[2] = {{0}, {0}};
     *out = (Dataset){.feed = f};
-    if (path || s->kind != SET_LIST || s->n != 2 || s->item[0].kind != SET_STRING || s->item[1].kind != SET_STRING) {
+    if (path) {
+        diag_error(m->ctx, 552, s ? s->span : NOWHERE, "the files of a pair are named in the data block: %s alone does not say what comes out", path);
+        diag_help(m->ctx, NOWHERE, "`rondo predict -o OUT.wav --data IN.wav` sends a sound through the model");
+        return false;
+    }
+    if (s->kind != SET_LIST || s->n != 2 || s->item[0].kind != SET_STRING || s->item[1].kind != SET_STRING) {
         diag_error(m->ctx, 552, s ? s->span : NOWHERE,
                    "data: wav is a pair of files, what goes in and what comes out: [\"in.wav\", \"out.wav\"]");
         return false;
@@ -152,7 +157,7 @@ bool wav_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
     }
     for (int k = 0; k < 2; k++) {
         const char *file = model_beside(m, a, name_str(m->ctx, s->item[k].name));
-        if (!read_wav(m, a, file, &w[k]) ||
+        if (!wav_read(m, a, file, &w[k]) ||
             !add_field(m, a, f, k ? &d->target.at[0] : &d->input.at[0], k ? "target/" : "input/", &w[k], file))
             return false;
     }

@@ -73,6 +73,41 @@ loss=$(sed -n 's/^loss //p' out)
 expect 0 "$RONDO" predict $A -w a.safetensors --set window=20
 awk -F, -v want="$loss" '$1 == "logits" { s = 0; for (i = 7; i <= 10; i++) s += exp($i); n++; sum += log(s) - $(6 + index("abcd", $4)); k += $4 == $5 }
     END { d = sum / n - want; exit !(n == 2960 && d < 1e-5 && d > -1e-5 && k > n / 3) }' out || fail "predict carries other states than eval: $loss"
+# a sound through a model: the outputs of the whole record, and no word more
+put() { # VALUES: 16 bits, mono, 8 kHz
+    printf 'RIFF\030\001\000\000WAVEfmt \020\000\000\000\001\000\001\000\100\037\000\000\200\076\000\000\002\000\020\000data\364\000\000\000'
+    printf "$(awk -v k="$1" 'BEGIN { for (i = 0; i < 122; i++) { v = int(8000 * sin(i * k)); if (v < 0) v += 65536; printf "\\%03o\\%03o", v % 256, int(v / 256) } }')"
+}
+put 0.3 >in.wav
+put 0.31 >out.wav
+cat >sound.rondo <<'R'
+model sound[H = 3] {
+    input x: seq [1]
+    target y: seq [1]
+
+    p = dense[1](gru[H](x))
+
+    output p
+    loss mse(p, y)
+    train { epochs = 2, batch = 4 }
+    data { wav = ["in.wav", "out.wav"], window = 20 }
+}
+R
+expect 0 "$RONDO" train sound.rondo -o sound.safetensors --seed 1
+says out 'next: rondo predict sound.rondo -w sound.safetensors -o sound.wav'
+expect 0 "$RONDO" predict sound.rondo -w sound.safetensors -o heard.wav
+expect 0 "$RONDO" predict sound.rondo -w sound.safetensors -o again.wav --data in.wav
+cmp heard.wav again.wav || fail "another sound of the same file"
+expect 0 "$RONDO" predict sound.rondo -w sound.safetensors --set window=122 --set split=1
+awk -F, '$1 == "p" { print $5 }' out >want
+od -An -v -t f4 -w4 -j 44 heard.wav | awk 'NR == FNR { w[FNR] = $1; next } { d = $1 - w[FNR]; if (d > 1e-6 || d < -1e-6) exit 1 } END { exit FNR != 122 }' want - || fail "another sound than the outputs"
+expect 1 "$RONDO" predict sound.rondo -w sound.safetensors -o no.wav --data abcd.txt
+says err 'E0623.*no WAV file'
+expect 1 "$RONDO" eval sound.rondo -w sound.safetensors --data in.wav
+says err 'E0552.*named in the data block'
+expect 1 "$RONDO" predict $A -w a.safetensors -o no.wav --data in.wav
+says err 'E0552.*channel'
+[ ! -e no.wav ] || fail "a sound of nothing"
 tr e '~' <"$E/tide.txt" >other.txt
 expect 1 "$RONDO" train $C -o whole.safetensors --set epochs=4 --seed 1 -q --resume state --data other.txt
 says err 'E0615.*the vocabulary of its data was another'
