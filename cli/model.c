@@ -67,20 +67,20 @@ bool cli_model_options(Cli *c, ModelOptions *o) {
     return true;
 }
 
-/* Sizes that the weights were trained with, behind those of the command line, which stand before them. */
-static bool take_sizes(Cli *c, ModelOptions *o) {
+/* Sizes and the like that the weights were trained with, where the command line does not say otherwise. */
+static bool take_settings(Cli *c, ModelOptions *o) {
     const char *path = cli_get(c, OPT_WEIGHTS);
     uint32_t n = 0;
     if (!path) return true;
-    const char **size = weights_sizes(c->ctx, ctx_arena(c->ctx), path, &n), **set = NEW_N(ctx_arena(c->ctx), const char *, o->nset + n + 1);
-    if (!size) return false;
+    const char **kept = weights_settings(c->ctx, ctx_arena(c->ctx), path, &n), **set = NEW_N(ctx_arena(c->ctx), const char *, o->nset + n + 1);
+    if (!kept) return false;
     if (o->nset) memcpy(set, o->set, o->nset * sizeof *set);
     o->set = set;
     for (uint32_t i = 0, given = (uint32_t)o->nset; i < n; i++) {
-        size_t name = strcspn(size[i], "=") + 1;
+        size_t name = strcspn(kept[i], "= ");
         uint32_t k = 0;
-        while (k < given && strncmp(set[k], size[i], name) != 0) k++;
-        if (k == given) set[o->nset++] = size[i];
+        while (k < given && (strcspn(set[k], "= ") != name || strncmp(set[k], kept[i], name) != 0)) k++;
+        if (k == given) set[o->nset++] = kept[i];
     }
     return true;
 }
@@ -90,7 +90,7 @@ Model *cli_model(Cli *c, const char *path, CliExit *rc) {
     *rc = CLI_USAGE;
     if (!cli_model_options(c, &o)) return NULL;
     *rc = CLI_INPUT;
-    return take_sizes(c, &o) ? model_open(c->ctx, path, &o) : NULL;
+    return take_settings(c, &o) ? model_open(c->ctx, path, &o) : NULL;
 }
 
 bool cli_weights(Cli *c, Model *m, bool needed, CliExit *rc) {

@@ -11,6 +11,7 @@ typedef struct {
 } Kind;
 static const Kind kinds[] = {{"forecast", "forecast.csv", "a made-up series of months"},
                              {"classify", "classify.csv", "made-up texts with their classes"},
+                             {"classify-sequences", "classify-sequences.ts", "made-up movements of a hand"},
                              {"language-model", "language-model.txt", "a nursery rhyme"},
                              {"cell", "forecast.csv", "a made-up series of months"}};
 enum { KINDS = sizeof kinds / sizeof *kinds };

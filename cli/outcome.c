@@ -223,6 +223,9 @@ static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *pat
     else
         str_printf(s, "predict %s -w %s -o %s.%s", c->arg[0], path, rondo_name(m), settings_find(&d->data, intern(c->ctx, "wav")) ? "wav" : "csv");
     if (data && !language) str_printf(s, " --data %s", data);
+    const char *set;
+    for (uint32_t k = 0; !language && (set = cli_nth(c, OPT_SET, k)); k++)
+        if (names_data(set)) str_printf(s, " --set '%s'", set);
     str_putc(s, '\n');
 }
 

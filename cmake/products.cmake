@@ -60,7 +60,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/runtime/rondo.h)
   install(FILES runtime/rondo.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endif()
 install(DIRECTORY editors/vim editors/vscode DESTINATION ${CMAKE_INSTALL_DATADIR}/rondo/editors)
-install(DIRECTORY std/ DESTINATION ${CMAKE_INSTALL_DATADIR}/rondo/std FILES_MATCHING PATTERN "*.rondo" PATTERN "new/*.csv" PATTERN "new/*.txt")
+install(DIRECTORY std/ DESTINATION ${CMAKE_INSTALL_DATADIR}/rondo/std FILES_MATCHING PATTERN "*.rondo" PATTERN "new/*.csv" PATTERN "new/*.txt" PATTERN "new/*.ts")
 install(FILES man/rondo.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 
 include(CMakePackageConfigHelpers)

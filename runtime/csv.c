@@ -98,6 +98,13 @@ bool cell_number(const char *s, double *v) {
     return *end == 0;
 }
 
+/* The only cell of a row may hold several. */
+static void other_separator(Ctx *ctx, const char *cell) {
+    char mark = cell[strcspn(cell, ";\t|")];
+    if (mark == '\t') diag_help(ctx, (Span){0, 0}, "are its cells separated by tabs? separator = \"tab\" says so");
+    else if (mark) diag_help(ctx, (Span){0, 0}, "are its cells separated by '%c'? separator = \"%c\" says so", mark, mark);
+}
+
 bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, char separator, Csv *out) {
     Reader r = {.ctx = ctx, .a = a, .path = path, .separator = separator, .quotes = separator != '\t', .p = text, .end = text + n, .line = 1};
     *out = (Csv){.path = path};
@@ -113,6 +120,7 @@ bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n,
         if (got != out->ncol) {
             diag_error(ctx, 610, (Span){0, 0}, "%s:%u: this row has %u cells where the first one has %u", path,
                        r.row_line.at[r.row_line.n - 1], got, out->ncol);
+            if (out->ncol == 1) other_separator(ctx, r.cell.at[0]);
             return false;
         }
     }
@@ -167,10 +175,7 @@ int64_t csv_column(Ctx *ctx, const Csv *c, const char *name, Span at) {
         const char *near = nearest_name(name, c->header, c->ncol);
         if (near) diag_help(ctx, (Span){0, 0}, "did you mean '%s'?", near);
         else diag_help(ctx, (Span){0, 0}, "it has %s", column_list(ctx, c));
-        size_t at_mark = strcspn(c->header[0], ";\t|");
-        if (c->ncol == 1 && c->header[0][at_mark])
-            diag_help(ctx, (Span){0, 0}, c->header[0][at_mark] == '\t' ? "are its cells separated by tabs? separator = \"tab\" says so" : "are its cells separated by '%c'? separator = \"%c\" says so",
-                      c->header[0][at_mark], c->header[0][at_mark]);
+        if (c->ncol == 1) other_separator(ctx, c->header[0]);
     } else diag_help(ctx, (Span){0, 0}, "the file has no header: its columns are 0 to %u", c->ncol - 1);
     return -1;
 }
@@ -205,6 +210,7 @@ bool csv_series(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, CsvGaps gaps,
         if (!number && !(gap && gaps != GAPS_REFUSE)) {
             diag_error(ctx, 612, (Span){0, 0}, "%s:%u: column %s%s%s holds '%.40s', which is not a number", c->path, c->line[i],
                        c->header ? "'" : "", csv_name(c, a, column), c->header ? "'" : "", cell);
+            if (strchr(cell, ',')) diag_help(ctx, (Span){0, 0}, "a number has a point before its decimals, and no groups of digits: 1234.5");
             if (gap) diag_help(ctx, (Span){0, 0}, "`gaps = interpolate` in the data block fills gaps in, `gaps = previous` repeats the value before");
             return false;
         }

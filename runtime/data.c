@@ -245,6 +245,7 @@ bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *s) {
     if (span < 0 || s->window < 1) {
         diag_error(m->ctx, 554, m->desc->data.span, "%s has %lld rows, too few for window %lld and horizon %lld", s->path,
                    (long long)s->nrow, (long long)s->window, (long long)s->horizon);
+        if (s->nrow > s->horizon) diag_help(m->ctx, NOWHERE, "a window of at most %lld steps fits in, and shorter ones more often", (long long)(s->nrow - s->horizon));
         return false;
     }
     s->set.n = span / s->stride + 1;

@@ -33,6 +33,13 @@ static bool block_kind(Model *m, Kind *out) {
     return true;
 }
 
+bool names_data(const char *assignment) {
+    size_t n = strcspn(assignment, "= ");
+    for (int k = 0; k < SOURCES; k++)
+        if (!strncmp(source_key[k].key, assignment, n) && !source_key[k].key[n]) return true;
+    return n == 4 && !strncmp("test", assignment, n);
+}
+
 /* A file that is given stands for the one of the block; its ending says what it is where the block's kind is not meant. */
 static bool find_kind(Model *m, const char *path, Kind *out) {
     Kind named = KIND_NONE;

@@ -344,33 +344,33 @@ static void take_values(Model *m, int64_t offset, const Array *x) {
 
 /* ---- weights in files --------------------------------------------------------------------------------------------------- */
 
-#define SIZES "rondo.sizes"
+#define SETTINGS "rondo.set"
 
-/* The sizes of this run that the file does not say, so that who reads the weights need not be told again: a line NAME=value each. */
-static const char *sizes_given(Model *m, Arena *a) {
+/* What --set said of sizes and of how the data are read, so that who reads the weights need not be told again: a line NAME=value each. */
+static const char *settings_given(Model *m, Arena *a) {
     Str s = str_make(a);
     KeyBlock block;
     for (size_t i = 0; i < m->opt.nset; i++)
-        if (!settings_is_key(m->opt.set[i], &block)) str_printf(&s, "%s%s", s.n ? "\n" : "", m->opt.set[i]);
+        if (!settings_is_key(m->opt.set[i], &block) || (block == KEYS_DATA && !names_data(m->opt.set[i]))) str_printf(&s, "%s%s", s.n ? "\n" : "", m->opt.set[i]);
     return s.n ? s.at : NULL;
 }
 
-const char **weights_sizes(Ctx *ctx, Arena *a, const char *path, uint32_t *n) {
+const char **weights_settings(Ctx *ctx, Arena *a, const char *path, uint32_t *n) {
     Arena tmp = arena_make(ctx);
     Safetensors s;
-    VEC(const char *) size = {0};
+    VEC(const char *) set = {0};
     bool ok = safetensors_read(ctx, &tmp, path, &s);
-    VEC_PUSH(a, size) = NULL;
+    VEC_PUSH(a, set) = NULL;
     for (uint32_t i = 0; ok && i + 1 < s.meta.n; i += 2) {
-        const char *p = strcmp(s.meta.at[i], SIZES) == 0 ? s.meta.at[i + 1] : "";
+        const char *p = strcmp(s.meta.at[i], SETTINGS) == 0 ? s.meta.at[i + 1] : "";
         for (size_t k; *p; p += k + (p[k] == '\n')) {
             k = strcspn(p, "\n");
-            VEC_PUSH(a, size) = arena_strndup(a, p, k);
+            VEC_PUSH(a, set) = arena_strndup(a, p, k);
         }
     }
     arena_free(&tmp);
-    *n = size.n - 1;
-    return ok ? size.at + 1 : NULL;
+    *n = set.n - 1;
+    return ok ? set.at + 1 : NULL;
 }
 
 bool weights_save(Model *m, const char *path) {
@@ -381,10 +381,10 @@ bool weights_save(Model *m, const char *path) {
     VEC_PUSH(tmp, s.meta) = name_str(m->ctx, m->desc->name);
     VEC_PUSH(tmp, s.meta) = "rondo.hash";
     VEC_PUSH(tmp, s.meta) = arena_printf(tmp, "%016llx", (unsigned long long)m->desc->hash);
-    const char *sizes = sizes_given(m, tmp);
-    if (sizes) {
-        VEC_PUSH(tmp, s.meta) = SIZES;
-        VEC_PUSH(tmp, s.meta) = sizes;
+    const char *set = settings_given(m, tmp);
+    if (set) {
+        VEC_PUSH(tmp, s.meta) = SETTINGS;
+        VEC_PUSH(tmp, s.meta) = set;
     }
     int64_t offset = 0;
     for (uint32_t i = 0; i < m->desc->param.n; i++) {

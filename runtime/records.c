@@ -137,14 +137,15 @@ static int by_name(const void *a, const void *b) {
     return strcmp(x, y);
 }
 
-/* The different names, sorted. */
+/* The different names, sorted; of more than any model tells apart, some. */
+enum { MANY = 1000 };
 static void distinct(Records *r, const Store *s, Fitted *f) {
     VEC(const char *) all = {0};
     for (uint32_t i = 0; i < s->string.n; i++) {
         bool known = false;
         for (uint32_t k = 0; k < all.n && !known; k++)
             known = strlen(all.at[k]) == s->size.at[i] && !strncmp(all.at[k], s->string.at[i], s->size.at[i]);
-        if (!known && all.n <= (uint32_t)(s->port->vocab ? s->port->vocab : 2))
+        if (!known && all.n < MANY)
             VEC_PUSH(&r->m->arena, all) = arena_strndup(&r->m->arena, s->string.at[i], s->size.at[i]);
     }
     qsort(all.at, all.n, sizeof *all.at, by_name);
@@ -181,10 +182,9 @@ static bool name_classes(Records *r, const Store *s) {
     } else if (!numbers)
         distinct(r, s, f);
     if (f->nclass <= most) return true;
-    diag_error(r->m->ctx, 552, s->port->span,
-               "the data have %s%u classes ('%s', '%s', ..) where the target '%s' has room for %lld",
-               key || r->ndeclared ? "" : "more than ", f->nclass - !(key || r->ndeclared), f->class_name[0], f->class_name[1],
-               name_str(r->m->ctx, s->port->name), (long long)most);
+    diag_error(r->m->ctx, 552, s->port->span, "the data have %u%s classes ('%s', '%s', ..) where the target '%s' has room for %lld", f->nclass,
+               f->nclass == MANY ? " or more" : "", f->class_name[0], f->class_name[1], name_str(r->m->ctx, s->port->name), (long long)most);
+    if (f->nclass < MANY) diag_help(r->m->ctx, NOWHERE, "token[%u] has room for them", f->nclass);
     f->nclass = 0;
     f->class_name = NULL;
     return false;

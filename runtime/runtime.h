@@ -140,8 +140,8 @@ double model_theta_get(const Model *m, int64_t i);
 void model_theta_set(Model *m, int64_t i, double v);
 
 bool weights_init(Model *m, uint64_t seed);
-/* The sizes that --set gave when the weights of a file were trained, as it took them ("H=64"); NULL: the file cannot be read. */
-const char **weights_sizes(Ctx *ctx, Arena *a, const char *path, uint32_t *n);
+/* What --set said of sizes and data when the weights of a file were trained ("H=64"), but for files; NULL: the file cannot be read. */
+const char **weights_settings(Ctx *ctx, Arena *a, const char *path, uint32_t *n);
 bool weights_load(Model *m, const char *path, const char *const *rename, size_t nrename);
 bool weights_save(Model *m, const char *path);
 /* Takes "param/N" and "const/N" of a set of arrays; `all`: each must be there. */
@@ -276,6 +276,7 @@ typedef struct {
 /* whole: no parts, all of it is train */
 bool dataset_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *out); /* path NULL: the data block's */
+bool names_data(const char *assignment); /* does KEY=value of a data block say where the data come from? */
 bool data_is_series(Model *m, const char *path); /* is it a series, that series_load reads? */
 int64_t series_row(const Series *s, int64_t k); /* the row that sample k forecasts: k * stride + window + horizon - 1 */
 /* One-step forecasts of the first target column for samples [from, to), unscaled: out[i] is of row series_row(s, from + i). */

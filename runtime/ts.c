@@ -103,9 +103,13 @@ static bool dimension(Ts *t) {
 }
 
 static bool keep(Ts *t) {
-    if (t->dims != t->x->per)
-        return records_bad(t->r, 613, 1, "this example has %lld dimensions where the input has %lld", (long long)t->dims,
-                           (long long)t->x->per);
+    if (t->dims != t->x->per) {
+        const char *name = name_str(t->r->m->ctx, t->x->port->name);
+        records_bad(t->r, 613, 1, "this example has %lld dimension%s where the input '%s' has %lld", (long long)t->dims, t->dims == 1 ? "" : "s", name,
+                    (long long)t->x->per);
+        diag_help(t->r->m->ctx, NOWHERE, "`input %s: seq [%lld]` takes such examples", name, (long long)t->dims);
+        return false;
+    }
     for (int64_t k = 0; k < t->steps; k++)
         for (int64_t d = 0; d < t->dims; d++) record_number(t->r, t->x, t->value.at[d * t->steps + k]);
     return record_steps(t->r, t->x, t->steps);

@@ -51,6 +51,31 @@ expect 0 "$RONDO" train sunspots.rondo -q -o sun.safetensors --set epochs=1 --se
 wrong "E0605.*sun.safetensors has no tensor 'logits.W'" eval char_lm.rondo -w sun.safetensors
 says err "saved from model 'sunspots'"
 wrong "E0606.*'h.Wi' has the shape \[4, 1\] where the model has \[20, 1\]" eval sunspots.rondo -w sun.safetensors --set H=20
+# tables of other habits; sequences of other sizes
+sed 's/,/;/; s/\./,/' sunspots.csv >comma.csv
+wrong 'E0610.*comma.csv:[0-9]*: this row has 2 cells where the first one has 1' train sunspots.rondo --data comma.csv
+says err "separated by ';'"
+wrong "E0612.*holds '[0-9]*,[0-9]', which is not a number" train sunspots.rondo --data comma.csv --set 'separator=";"'
+says err 'a point before its decimals'
+wrong 'E0554.*too few for window 400' train sunspots.rondo --set window=400
+says err 'at most 308 steps'
+printf '1 0.1 0.2\n2 0.3 0.4\n3 0.5 0.6\n1 0.1 0.2\n' >three.ts
+cat >three.rondo <<'R'
+model three[D = 2, K = 2] {
+    input x: seq [D]
+    target y: token[K]
+
+    z = dense[K](gru[4](x).mean)
+
+    output z
+    loss softmax_crossentropy(z, y)
+    data { ts = "three.ts" }
+}
+R
+wrong "E0613.*three.ts:1:1: this example has 1 dimension where the input 'x' has 2" train three.rondo
+says err 'input x: seq \[1\]'
+wrong "E0552.*the data have 3 classes.*room for 2" train three.rondo --set D=1
+says err 'token\[3\]'
 expect 0 "$RONDO" train char_lm.rondo -q -o c.safetensors --set epochs=1 --set H=4
 expect 0 "$RONDO" predict char_lm.rondo -w c.safetensors
 says out '^logits,0,train,'

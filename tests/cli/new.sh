@@ -4,7 +4,7 @@
 PATH=$(dirname "$RONDO"):$PATH
 export PATH
 
-for kind in forecast classify language-model cell; do
+for kind in forecast classify classify-sequences language-model cell; do
     name=my_$(echo $kind | tr - _)
     expect 0 "$RONDO" new $kind $name
     says out "^next: rondo train $name.rondo"
@@ -20,6 +20,8 @@ done
 # they learn: less than half a naive forecast's error, nearly every text right
 expect 0 "$RONDO" eval my_classify.rondo -w my_classify.safetensors
 awk '/^sparse_accuracy/ { ok = $2 >= 0.8 } END { exit !ok }' out || fail "classify: $(cat out)"
+expect 0 "$RONDO" eval my_classify_sequences.rondo -w my_classify_sequences.safetensors
+awk '/^sparse_accuracy/ { ok = $2 >= 0.85 } END { exit !ok }' out || fail "classify-sequences: $(cat out)"
 awk -F, '$4 == "test" && $2 != "" { e += ($3 - $2) ^ 2; p += ($2 - last) ^ 2 } { last = $2 } END { exit !(e < p / 4) }' my_forecast-forecast.csv ||
     fail "the forecast is no better than half of persistence"
 

@@ -32,13 +32,22 @@ says err 'so are 10 more'
 says err 'set NAME=size'
 expect 0 "$RONDO" emit c $M -w v.seed1.safetensors -o emitted
 says emitted/sunspots.c '\[6\]'
+# so is what was said of the data, but for their files
+cp sunspots.csv other.csv
+expect 0 "$RONDO" train $M --seed 1 --set 'csv = "other.csv"' --set window=7 --set 'split = chronological(0.5)' --set epochs=1 -o v.safetensors
+says out "^next: rondo plot forecast $M -w v.safetensors -o sunspots.svg --set 'csv = \"other.csv\"'"
+rm other.csv
+expect 0 "$RONDO" eval $M -w v.safetensors
+says out 'on the test part, 151 examples'
+expect 0 "$RONDO" eval $M -w v.safetensors --set split=0.9
+says out 'on the test part, 31 examples'
 
 # a series is cut into blocks: what tests comes after all that trains, and no block tests twice
 expect 0 "$RONDO" train $M $small --folds 3 -q --seed 5 -o f.safetensors
 [ "$(grep -c '^fold' out)" = 3 ] || { cat out; fail "not three folds"; }
 : >tested
 for f in 0 1 2; do
-    expect 0 "$RONDO" predict $M -w f.fold$f.safetensors --set "split=folds(3, fold = $f)" -o p.csv
+    expect 0 "$RONDO" predict $M -w f.fold$f.safetensors -o p.csv
     awk -F, '$4 == "train" { if (test) exit 1 } $4 == "test" { test = 1; print $1 }' p.csv >>tested || fail "fold $f trains on what comes after its test"
     expect 0 "$RONDO" train $M $small --set "split=folds(3, fold = $f)" --seed 5 -q -o one.safetensors
     cmp one.safetensors f.fold$f.safetensors || fail "fold $f has other bits"
@@ -66,7 +75,7 @@ expect 0 "$RONDO" train t.rondo --folds 5 -q -o t.safetensors
 cp out table
 : >tested
 for f in 0 1 2 3 4; do
-    expect 0 "$RONDO" predict t.rondo -w t.fold$f.safetensors --set "split=folds(5, fold = $f)" -o p.csv
+    expect 0 "$RONDO" predict t.rondo -w t.fold$f.safetensors -o p.csv
     n=$(awk -F, '$3 == "test"' p.csv | wc -l)
     rare=$(awk -F, '$3 == "test" && $4 == "rare"' p.csv | wc -l)
     [ "$n" = 20 ] || [ "$n" = 21 ] || fail "fold $f tests $n examples"

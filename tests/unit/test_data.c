@@ -124,7 +124,7 @@ static void test_ts(void) {
         {"@classLabel true a b\n@data\n1,2:3,4:c\n", "bad.ts:3: 'c' is no class of 'y'", "609"},
         {"@classLabel true a b\n@data\n1,?:3,4:a\n", "bad.ts:3:3: a missing value", "612"},
         {"@classLabel true a b\n@data\n1,:3,4:a\n", "bad.ts:3:3: a number is needed", "612"},
-        {"@classLabel true a b\n@data\n1,2:a\n", "bad.ts:3:1: this example has 1 dimensions where the input has 2", "613"},
+        {"@classLabel true a b\n@data\n1,2:a\n", "bad.ts:3:1: this example has 1 dimension where the input 'x' has 2", "613"},
         {"@classLabel true a b\n@data\n1,2:3,4:\n", "bad.ts:3:9: the class is missing", "621"},
         {"@timeStamps true\n@data\n", "bad.ts:1:", "621"},
         {"@classLabel true a b\n1,2:3,4:a\n", "bad.ts:2:1: @data is needed", "621"},
@@ -165,7 +165,7 @@ static void test_lines(void) {
     HOLDS(get("length/x", 2, first), 8, 14);
     CHECK(refused(SENTENCE(3), "lines = [\"neg\", \"pos\"], split = 1, unknown = false", 552, "different words"));
     CHECK(refused(SENTENCE(6), "lines = [\"neg\", \"none\"]", 1, "none"));
-    CHECK(refused(SENTENCE(6), "lines = [\"neg\", \"pos\", \"pos\"]", 552, "more than 2 classes"));
+    CHECK(refused(SENTENCE(6), "lines = [\"neg\", \"pos\", \"pos\"]", 552, "the data have 3 classes"));
     CHECK(refused(SENTENCE(6), "lines = [\"neg\", \"pos\"], unit = letters", 552, "bytes, characters or words"));
     put("odd",
         "fine\nb\xff"
