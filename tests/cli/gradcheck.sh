@@ -34,6 +34,11 @@ done
 printf 'fn f(x) = x^3 grad x = 3 * x^2\nmodel m {\n    input x: [3]\n    loss mean(f(x))\n}\n' >own.rondo
 expect 0 "$RONDO" gradcheck own.rondo
 
+# where W is about 0.001, coarse steps pass a kink on either side and agree on half of the slope
+printf 'model m {\n    input x: seq [5]\n    target y: seq [9]\n    p = irnn[9](x)\n    loss mse(p, y)\n}\n' >small.rondo
+expect 0 "$RONDO" gradcheck small.rondo -b 2 -T 4
+says out "param/p.W .* ok"
+
 once() {
     engines=jit
     check "$@"
