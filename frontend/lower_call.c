@@ -70,14 +70,18 @@ static bool same_sort(const Val *given, const Val *def)
     return false;
 }
 
-static const Val *checked_sort(Scope *s, Scope *callee, const AstFormal *f, const Val *given, const AstArg *a)
+/* A bracket argument that is given. An initialiser is handed on as it is, where random numbers are drawn too. */
+static const Val *given_value(Scope *s, Scope *callee, const AstFormal *f, const AstArg *a)
 {
-    const Val *def;
+    bool lower = f->value && !is_size_formal(s->e->ctx, f);
+    const Val *def = lower ? bracket_value(callee, callee, f, f->value) : &val_poison, *v;
+    const Node *draw = s->draw;
 
-    if (!f->value || is_size_formal(s->e->ctx, f) || given->kind == V_POISON) return given;
-    def = bracket_value(callee, callee, f, f->value);
-    if (same_sort(given, def)) return given;
-    if (sema_error(s->e, 204, a->value->span, "`%s` takes %s, but this is %s", name_str(s->e->ctx, f->name), val_text(s, def), val_text(s, given)))
+    if (def->kind == V_INIT) s->draw = NULL;
+    v = bracket_value(s, callee, f, a->value);
+    s->draw = draw;
+    if (same_sort(v, def)) return v;
+    if (sema_error(s->e, 204, a->value->span, "`%s` takes %s, but this is %s", name_str(s->e->ctx, f->name), val_text(s, def), val_text(s, v)))
         diag_note(s->e->ctx, f->span, "its default tells its kind");
     return &val_poison;
 }
@@ -111,7 +115,7 @@ bool bind_brackets(Scope *in, Scope *callee, const Decl *d, const AstArgs *args,
     }
     for (i = 0; i < f->n; i++) {
         const Val *v;
-        if (given[i]) v = checked_sort(in, callee, &f->at[i], bracket_value(in, callee, &f->at[i], given[i]->value), given[i]);
+        if (given[i]) v = given_value(in, callee, &f->at[i], given[i]);
         else if (f->at[i].value) v = bracket_value(callee, callee, &f->at[i], f->at[i].value);
         else {
             if (sema_error(in->e, 208, at, "`%s` needs `%s`", name_str(in->e->ctx, d->name), name_str(in->e->ctx, f->at[i].name))) {

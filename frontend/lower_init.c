@@ -33,10 +33,28 @@ static const Val *late_draw(Scope *s, const Builtin *b, const Val *lo, const Val
     return v;
 }
 
+/* An argument of a draw: one for all elements, or of the shape that is drawn. */
+static bool fits_draw(Scope *s, const Val *v, const char *name)
+{
+    Node t = val_type(v);
+    int more = s->draw->rank - t.rank;
+    bool fits = more >= 0;
+
+    for (int d = 0; fits && d < t.rank; d++) fits = t.dim[d] == 1 || t.dim[d] == s->draw->dim[more + d];
+    if (!fits) sema_error(s->e, 315, v->span, "`%s` draws another shape; this argument is %s", name, val_text(s, v));
+    return fits;
+}
+
+/* a op b, broadcast. */
+static const Val *draw_arith(Scope *s, Op op, const Val *a, const Val *b, Span span)
+{
+    if (b->kind == V_POISON || !broadcast_pair(s, span, op_info[op].text, &a, &b)) return &val_poison;
+    return val_of(s, g_bin(s->level->g, op, a->ref, b->ref), span);
+}
+
 const Val *draw_builtin(Scope *s, const Builtin *b, const Val *lo, const Val *hi, Span span)
 {
     const char *n = builtin_name(b);
-    Graph *g = s->level->g;
     const Val *u;
 
     if (!s->draw || !s->ndraw) return late_draw(s, b, lo, hi, span);
@@ -46,21 +64,13 @@ const Val *draw_builtin(Scope *s, const Builtin *b, const Val *lo, const Val *hi
         return &val_poison;
     }
     lo = val_float(s, lo, n);
-    if (lo->kind == V_POISON) return lo;
-    if (!strcmp(n, "bernoulli")) {
-        u = val_of(s, draw_noise(s, NOISE_UNIFORM), span);
-        if (!broadcast_pair(s, span, "and", &u, &lo)) return &val_poison;
-        return val_of(s, g_bin(g, OP_LT, u->ref, lo->ref), span);
-    }
+    if (lo->kind == V_POISON || !fits_draw(s, lo, n)) return &val_poison;
+    u = val_of(s, draw_noise(s, !strcmp(n, "normal") ? NOISE_NORMAL : NOISE_UNIFORM), span);
+    if (!strcmp(n, "bernoulli")) return draw_arith(s, OP_LT, u, lo, span);
     hi = val_float(s, hi, n);
-    if (hi->kind == V_POISON) return hi;
-    if (val_type(lo).rank || val_type(hi).rank) {
-        sema_error(s->e, 315, span, "the arguments of `%s` are scalars", n);
-        return &val_poison;
-    }
-    if (!strcmp(n, "normal"))
-        return val_of(s, g_bin(g, OP_ADD, lo->ref, g_bin(g, OP_MUL, hi->ref, draw_noise(s, NOISE_NORMAL))), span);
-    return val_of(s, g_bin(g, OP_ADD, lo->ref, g_bin(g, OP_MUL, g_bin(g, OP_SUB, hi->ref, lo->ref), draw_noise(s, NOISE_UNIFORM))), span);
+    if (hi->kind == V_POISON || !fits_draw(s, hi, n)) return &val_poison;
+    if (!strcmp(n, "uniform")) hi = draw_arith(s, OP_SUB, hi, lo, span);
+    return draw_arith(s, OP_ADD, lo, draw_arith(s, OP_MUL, hi, u, span), span);
 }
 
 /* ---- initialisers ----------------------------------------------------------------------------------------------------- */

@@ -256,6 +256,18 @@ static const Val *special_name(Scope *s, const AstExpr *x)
     return NULL;
 }
 
+/* `output name = expr`: that binds no name of the model. */
+static bool is_output(const Scope *s, Name name)
+{
+    while (s->up) s = s->up;
+    for (uint32_t i = 0; s->kind == SC_MODEL && s->body && i < s->body->n; i++) {
+        const AstArgs *args = &s->body->at[i]->args;
+        for (uint32_t k = 0; s->body->at[i]->kind == AST_OUTPUT && k < args->n; k++)
+            if (args->at[k].name == name && (args->at[k].value->kind != AST_NAME || args->at[k].value->name != name)) return true;
+    }
+    return false;
+}
+
 const Val *scope_name(Scope *s, const AstExpr *x)
 {
     Elab *e = s->e;
@@ -291,8 +303,11 @@ const Val *scope_name(Scope *s, const AstExpr *x)
     v = special_name(s, x);
     if (v) return v;
     near = scope_nearest(s, x->name);
-    if (sema_error(e, 200, x->span, "unknown name `%s`", name_str(e->ctx, x->name)) && near)
-        diag_help(e->ctx, (Span){0, 0}, "did you mean `%s`?", near);
+    if (sema_error(e, 200, x->span, "unknown name `%s`", name_str(e->ctx, x->name))) {
+        const char *n = name_str(e->ctx, x->name);
+        if (is_output(s, x->name)) diag_help(e->ctx, (Span){0, 0}, "an output is no name in the model: bind `%s = ...`, then `output %s`", n, n);
+        else if (near) diag_help(e->ctx, (Span){0, 0}, "did you mean `%s`?", near);
+    }
     return &val_poison;
 }
 
