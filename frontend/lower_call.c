@@ -400,14 +400,58 @@ static void bind_unknown(Scope *c, const AstExpr *size)
     if (size && size->kind == AST_NAME && !scope_find(c, size->name, false)) scope_bind(c, size->name, &val_poison, size->span)->size = true;
 }
 
-/* What its inputs would bind is unknown: poison, silent, as is what is made of it. */
+static EarlyRead *early_read(Program *p, Name path)
+{
+    for (uint32_t i = 0; i < p->early.n; i++)
+        if (p->early.at[i].model == p->model && p->early.at[i].path == path) return &p->early.at[i];
+    return NULL;
+}
+
+static bool declares(const AstStmts *body, Name name)
+{
+    for (uint32_t i = 0; i < body->n; i++) {
+        const AstStmt *st = body->at[i];
+        for (uint32_t k = 0; (st->kind == AST_PARAM || st->kind == AST_CONST) && k < st->targets.n; k++)
+            if (st->targets.at[k].name == name) return true;
+    }
+    return false;
+}
+
+bool instance_early(Scope *s, const Val *inst, Name name)
+{
+    Elab *e = s->e;
+
+    if (e->generic || diag_error_count(e->ctx) != e->errors || !declares(&inst->fn->ast->body, name) || early_read(e->p, inst->param_path))
+        return false;
+    VEC_PUSH(e->p->arena, e->p->early) = (EarlyRead){.model = e->p->model, .path = inst->param_path};
+    e->unsure = e->again = true;
+    return true;
+}
+
+/* The inputs of a call are bound: the sizes that somebody asked for before. */
+static void note_sizes_of(const Scope *b)
+{
+    EarlyRead *r = early_read(b->e->p, b->param_path);
+
+    if (!r || r->known) return;
+    r->known = true;
+    for (uint32_t i = 0; i < b->name.n; i++)
+        if (b->name.at[i]->size && b->name.at[i]->val->kind == V_NUM)
+            VEC_PUSH(b->e->p->arena, r->size) = (KnownSize){b->name.at[i]->name, b->name.at[i]->val->num};
+}
+
+/* What its inputs would bind is unknown, but where a later call has told: poison, silent, as is what is made of it. */
 const Val *instance_leaf(Scope *s, const Val *inst, Name name)
 {
     Scope *c = inner_scope(s, SC_CELL, inst->fn, inst->bound, inst->nbound);
     const AstFormals *f = &inst->fn->ast->inputs;
+    const EarlyRead *early = early_read(s->e->p, inst->param_path);
     const Val *v;
     Binding *b;
 
+    for (uint32_t i = 0; early && i < early->size.n; i++)
+        if (!scope_find(c, early->size.at[i].name, false))
+            scope_bind(c, early->size.at[i].name, val_num(s->e, early->size.at[i].value, true, inst->span), inst->span)->size = true;
     c->body = &inst->fn->ast->body;
     c->param_path = inst->param_path;
     c->state_path = inst->state_path;
@@ -420,7 +464,10 @@ const Val *instance_leaf(Scope *s, const Val *inst, Name name)
     }
     scope_declare(c);
     b = scope_find(c, name, false);
-    v = b && (b->kind == B_PARAM || b->kind == B_CONST) ? scope_value(c, b) : NULL;
+    if (!b || (b->kind != B_PARAM && b->kind != B_CONST)) return NULL;
+    for (uint32_t i = 0; c->name.at[i] != b; i++) /* weights come in the order of their declaration, whichever is read first */
+        if (c->name.at[i]->kind == B_PARAM || c->name.at[i]->kind == B_CONST) (void)scope_value(c, c->name.at[i]);
+    v = scope_value(c, b);
     return v && v->kind != V_POISON ? v : NULL;
 }
 
@@ -568,6 +615,7 @@ static bool call_body(Call *c, Scope *b)
         scope_bind(b, f->at[i].name, v, f->at[i].name_span);
     }
     if (!ok) return false;
+    note_sizes_of(b);
     run_body(b, c);
     for (uint32_t i = 0; i < c->ngiven; i++)
         if (!c->given[i].used) {

@@ -14,6 +14,7 @@ Elab *elab_make(Program *p, Arena *a, Name name)
     e->m = module_make(p->ctx, a, name);
     e->batch = AX(AXIS_B);
     e->budget = 4000000;
+    e->errors = diag_error_count(p->ctx);
     e->root = NEW(a, Level);
     e->root->g = e->m->graph.at[0];
     e->init = NEW(a, Level);

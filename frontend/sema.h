@@ -67,6 +67,18 @@ typedef struct {
     int32_t a, b;
 } FixedJoin;
 
+/* An instance of the model whose param is read before its call, which tells the sizes: they are noted, and elaboration begins again. */
+typedef struct {
+    Name name;
+    double value;
+} KnownSize;
+typedef struct {
+    Decl *model;
+    Name path; /* of the instance */
+    bool known;
+    VEC(KnownSize) size;
+} EarlyRead;
+
 struct Program {
     Ctx *ctx;
     Arena *arena;
@@ -79,6 +91,7 @@ struct Program {
     VEC(Name) model_name;
     VEC(FixedJoin) join;
     VEC(Name) outer_axis; /* of outputs over two axes: the scan that is outside comes first in the array, so its axis is made first */
+    VEC(EarlyRead) early;
 };
 
 /* The declaration a name means in a unit: its own, its imports', std's. NULL if none. */
@@ -295,7 +308,8 @@ struct Elab {
     uint32_t batch;  /* AX(B); the axis ELEM of an optimizer; 0 in a metric */
     bool generic;    /* checking a cell on its own: sizes are stand-ins */
     bool unsure;     /* generic: something depends on the stand-in sizes; say nothing */
-    bool again;      /* Program.join or outer_axis has grown: elaborate from the beginning (unsure is set too) */
+    uint32_t errors; /* reported before it began */
+    bool again;      /* Program.join, outer_axis or early has grown: elaborate from the beginning (unsure is set too) */
     uint32_t depth;  /* of calls */
     uint32_t clock;  /* evaluations of bindings begun */
     const Trail *trail; /* of the bodies under evaluation, innermost first */
@@ -409,6 +423,7 @@ const Val *fn_value(Scope *s, const AstDecl *d); /* of a function, its arguments
 bool bind_brackets(Scope *in, Scope *callee, const Decl *d, const AstArgs *args, Span at, const Bound **out, uint32_t *n);
 bool cell_stateful(Program *p, Decl *d, const Bound *bound, uint32_t nbound);
 const Val *instance_make(Scope *s, const Val *maker, Name name);
+bool instance_early(Scope *s, const Val *inst, Name name); /* whether a call further on may tell the sizes of this param or const */
 const Val *instance_leaf(Scope *s, const Val *inst, Name name); /* a param or const before any call; NULL: sizes unknown, or another name */
 
 const Val *leaf_param(Scope *s, Binding *b);

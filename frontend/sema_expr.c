@@ -69,7 +69,7 @@ static const Val *member_unknown(Scope *s, const AstExpr *x, const Val *v)
     const char *near = nearest_name(name_str(s->e->ctx, x->name), known, 7);
 
     if (v->kind == V_INST && !v->calls->last) {
-        if (sema_error(s->e, 205, x->at, "this instance has not been called yet: only a param or const whose size its brackets tell can be read"))
+        if (sema_error(s->e, 205, x->at, "this instance has not been called yet: only a param or const can be read whose size its brackets or a later call tell"))
             diag_help(s->e->ctx, (Span){0, 0}, "read `.%s` after the call", name_str(s->e->ctx, x->name));
         return &val_poison;
     }
@@ -108,6 +108,7 @@ static const Val *eval_member(Scope *s, const AstExpr *x)
         if (!x->primed && (r = instance_leaf(s, v, x->name)) != NULL) return member_copy(s, x, r);
         if (diag_error_count(s->e->ctx) != errors) return &val_poison;
         if (x->a->kind == AST_NAME) scope_call(s, x->a->name);
+        if (!x->primed && !v->calls->last && instance_early(s, v, x->name)) return &val_poison;
     }
     if (v->kind == V_INST && v->calls->last) return member_of_call(s, x, v->calls->last);
     return member_unknown(s, x, v);
