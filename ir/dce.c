@@ -263,7 +263,7 @@ static void reach(const Module *m, uint32_t i, bool *used) {
         if (g->node.at[r].op == OP_SCAN) reach(m, scan_info(g, r).body, used);
 }
 
-static void drop_bodies(Module *m) {
+void module_drop_bodies(Module *m) {
     bool *used = NEW_N(m->arena, bool, m->graph.n);
     uint32_t *to = NEW_N(m->arena, uint32_t, m->graph.n), n = 0;
 
@@ -297,7 +297,7 @@ void module_dce(Module *m) {
     while (changed) {
         changed = false;
         for (uint32_t i = 0; i < m->graph.n; i++) graph_dce(m->graph.at[i], NULL);
-        drop_bodies(m);
+        module_drop_bodies(m);
         for (uint32_t i = 1; i < m->graph.n; i++) changed |= prune(m, i);
     }
 }

@@ -336,6 +336,7 @@ Ref graph_copy_node(Graph *dst, const Graph *src, Ref r, const Ref *map);
 /* Removes what no root reaches and renumbers; map (or NULL) gets old -> new. One backward sweep. */
 void graph_dce(Graph *g, Ref *map);
 void module_dce(Module *m); /* every graph; drops bodies that no scan uses and renumbers them */
+void module_drop_bodies(Module *m); /* only that: values keep their numbers */
 void module_keep_roots(Module *m, uint32_t kinds); /* kinds: mask of 1 << RootKind; then module_dce */
 
 /* ---- text, checks, evaluation --------------------------------------------------------------------------------------- */

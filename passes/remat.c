@@ -275,5 +275,7 @@ bool pass_remat(Module *m, const PassOptions *o)
     for (uint32_t a = 1; L && a < naxis; a++)
         if ((o->lower->segments & AX(a)) && a != L->bx && !cut_axis(L, m, a))
             break; /* with a diagnostic */
+    if (m->cut.n != before)
+        module_drop_bodies(m); /* the graph as it was, and its bodies */
     return m->cut.n != before;
 }
