@@ -318,12 +318,27 @@ static LV pair_inverse(LBuilder *b, Pair x) {
     return sel(b, ok, better, q);
 }
 
-/* x^n, n = the integers |y| in the lanes of `n`, by its 24 bits */
+/* The largest of n's lanes, |n| < 2^24, as a scalar, by way of a word of the function's own. */
+static LV largest(LBuilder *b, LV n) {
+    static const char name[] = "pow_rounds";
+    LProgram *p = b->p;
+    uint32_t k = 0;
+    LV m = lb_op(b, LOP_HMAX, lb_op(b, LOP_VTOF, n, 0, 0, 0), 0, 0, 0);
+    LV v = lb_op(b, LOP_FTOV, m, 0, 0, 0);
+    while (k < p->buf.n && !(p->buf.at[k].role == LB_LOCAL && p->buf.at[k].index == b->fn && p->buf.at[k].name == intern(p->ctx, name))) k++;
+    if (k == p->buf.n) k = lprogram_add_buf(p, name, LB_LOCAL, LE_I32, b->fn, (LExtent){.n = 1, .term = {{1, 0}}});
+    lb_store(b, LOP_STV1, k, lidx(0), v, 0);
+    return lb_load(b, LOP_LDI, k, lidx(0), 0);
+}
+
+/* x^n, n = the integers |y| in the lanes of `n`, by its 24 bits; a number has no more bits than it counts, so most often, where no
+   exponent is whole, there is no round at all. */
 static Pair pow_loop(LBuilder *b, LV x, LV n) {
     LV zero = lb_fconst(b, 0);
     LV init[5] = {lb_fconst(b, 1), zero, x, zero, n}, in[5], next[5], out[5];
     LV lo = lb_iconst(b, 0);
-    LV hi = lb_iconst(b, 24);
+    LV hi = largest(b, n);
+    hi = lb_op(b, LOP_IMIN, hi, lb_iconst(b, 24), 0, 0);
     lb_for(b, lo, hi, 1, false, 5, init, in);
     LV one = vconst(b, 1);
     LV odd = vop(b, LOP_VEQ, vop(b, LOP_VAND, in[4], one), one);
