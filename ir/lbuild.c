@@ -495,3 +495,51 @@ void lb_call(LBuilder *b, uint32_t fn, const LArg *arg, uint32_t n) {
     s->imm = fn;
     s->ext = ext;
 }
+
+/* ---- order ---------------------------------------------------------------------------------------------------------------- */
+
+static bool is_straight(const LInst *i) {
+    return i->op > LOP_BARRIER && i->op != LOP_LIBM;
+}
+
+/* Whether value v has its place before or among the instructions placed so far; first: the first that may be moved. */
+static bool is_placed(const LBuilder *b, LV v, uint32_t first, const uint32_t *to) {
+    uint32_t at = v < b->def.n ? b->def.at[v] : NO_INST;
+    return at == NO_INST || at < first || to[at - first] != NO_INST;
+}
+
+static bool is_ready(const LBuilder *b, const LInst *i, uint32_t first, const uint32_t *to) {
+    for (int k = 0; k < 3; k++)
+        if (i->a[k] && !is_placed(b, i->a[k], first, to)) return false;
+    if (i->op < LOP_LD || i->op > LOP_STV1) return true;
+    const LIdx *x = &b->f->idx.at[i->idx];
+    for (uint32_t k = 0; k < x->n; k++)
+        if (!is_placed(b, x->v[k], first, to)) return false;
+    return true;
+}
+
+void lb_interleave(LBuilder *b, uint32_t first, uint32_t second) {
+    uint32_t end = b->f->inst.n, n = end - first, k = 0, y = second;
+    LInst *sorted = NEW_N(b->p->arena, LInst, n + 1);
+    uint32_t *to = NEW_N(b->p->arena, uint32_t, n + 1); /* by old position: the new one */
+    for (uint32_t i = first; i < end; i++) {
+        if (!is_straight(&b->f->inst.at[i])) return;
+        to[i - first] = NO_INST;
+    }
+    for (uint32_t x = first; x < second || y < end;) {
+        bool more = y < end && (x == second || is_ready(b, &b->f->inst.at[y], first, to));
+        if (x < second) {
+            to[x - first] = first + k;
+            sorted[k++] = b->f->inst.at[x++];
+        }
+        if (more) {
+            to[y - first] = first + k;
+            sorted[k++] = b->f->inst.at[y++];
+        }
+    }
+    memcpy(&b->f->inst.at[first], sorted, n * sizeof *sorted);
+    for (LV v = 0; v < b->def.n; v++)
+        if (b->def.at[v] != NO_INST && b->def.at[v] >= first) b->def.at[v] = to[b->def.at[v] - first];
+    for (uint32_t i = 0; i < b->known.n; i++)
+        if (b->known.at[i] >= first) b->known.at[i] = to[b->known.at[i] - first];
+}

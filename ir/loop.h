@@ -201,6 +201,10 @@ LIdx lb_idx_term(LBuilder *b, LIdx i, LV v, int64_t c); /* as lidx_add, folding 
 LV lb_load(LBuilder *b, LOp op, uint32_t buf, LIdx i, int64_t lanes);
 void lb_store(LBuilder *b, LOp op, uint32_t buf, LIdx i, LV v, int64_t lanes);
 
+/* The instructions from `first` and those from `second` on do the same at two places, none of which the other reads: puts them in
+   turns, for a processor that looks ahead less far than either is long. Not where one calls or has blocks. */
+void lb_interleave(LBuilder *b, uint32_t first, uint32_t second);
+
 /* for (dst = lo; dst < hi; dst += step). Carries: n initial values; inner[] gets the values in the body. */
 LV lb_for(LBuilder *b, LV lo, LV hi, int64_t step, bool down, uint32_t n, const LV *init, LV *inner);
 void lb_end_for(LBuilder *b, uint32_t n, const LV *next, LV *result); /* emits YIELD when n > 0, and END */

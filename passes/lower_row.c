@@ -108,48 +108,103 @@ static void finish_reductions(LowG *lg, Fused *f)
     }
 }
 
-/* acc of reduction k, sub-block s is f->acc[k * LANES + s] */
+/* Of operations that wait for one another, in cycles of ops.def: what a processor that looks some 300 instructions ahead cannot fill
+   with the next vector. From CALL on an operation is a call, which nothing is put between. */
+enum { LONG_CHAIN = 21, CALL = 20, CALLS = 10000 };
+
+/* The longest chain from the loads of a vector to the value of r; done: by node, 1 + that. */
+static int chain_cost(LowG *lg, const Fused *f, Ref r, int *done)
+{
+    const Ref *in;
+    uint32_t n = node_inputs(lg->g, r, &in);
+    const Node *x = &lg->g->node.at[r];
+    int cost = op_info[x->op].cost, most = 0;
+    bool here = lg->ni[r].kind == NK_INLINE || lg->ni[r].kind == NK_ACCESS;
+    for (uint32_t k = 0; k < f->node.n && !here; k++)
+        here = f->node.at[k] == r;
+    if (done[r] || !here)
+        return done[r] ? done[r] - 1 : 0;
+    for (uint32_t k = 0; k < n; k++) {
+        int c = chain_cost(lg, f, in[k], done);
+        most = c > most ? c : most;
+    }
+    if (cost >= CALL && x->op != OP_NOISE)
+        cost = CALLS;
+    done[r] = 1 + (most < CALLS ? most + cost : most);
+    return done[r] - 1;
+}
+
+static bool is_long_chain(LowG *lg, const Fused *f)
+{
+    int *done = NEW_N(lg->L->arena, int, lg->g->node.n), most = 0;
+    for (uint32_t k = 0; k < f->node.n + f->reduce.n; k++) {
+        Ref r = k < f->node.n ? f->node.at[k] : lg->g->node.at[f->reduce.at[k - f->node.n]].in[0];
+        int c = chain_cost(lg, f, r, done);
+        most = c > most ? c : most;
+    }
+    return lg->L->o.registers >= 32 && !lg->L->o.f64 && most > LONG_CHAIN && most < CALLS;
+}
+
+/* One vector after the other from index `at` + offset on, `left` elements of them; sub-block s of all goes to accumulators s mod per. */
+static void fused_vectors(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int64_t left)
+{
+    int V = lg->L->p->V, nr = (int)f->reduce.n, per = nr ? LANES / V : 1;
+    LV col[32];
+    for (int64_t s = 0; s * V < left; s++) {
+        for (int k = 0; k < nr; k++)
+            col[k] = f->acc[k * LANES + s % per];
+        fused_block(lg, f, outer, rank, at, offset + s * V, (int)(left - s * V < V ? left - s * V : V), col);
+        for (int k = 0; k < nr; k++)
+            f->acc[k * LANES + s % per] = col[k];
+    }
+}
+
+/* The accumulators one after the other, as carries are. */
+static void list_accumulators(Fused *f, int per, LV *list, bool back)
+{
+    for (uint32_t k = 0; k < f->reduce.n; k++)
+        for (int s = 0; s < per; s++) {
+            LV *acc = &f->acc[k * LANES + (uint32_t)s], *at = &list[k * (uint32_t)per + (uint32_t)s];
+            *(back ? acc : at) = *(back ? at : acc);
+        }
+}
+
+/* acc of reduction k, sub-block s is f->acc[k * LANES + s]. Where one vector's result waits long for its beginning, two vectors are
+   computed in turns. */
 static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
     int V = L->p->V, nr = (int)f->reduce.n, per = nr ? LANES / V : 1;
-    int64_t F = dim[rank - 1], block = (int64_t)per * V, full = F / block * block;
+    int64_t F = dim[rank - 1], block = (int64_t)per * V;
+    bool two = F >= 2 * block && is_long_chain(lg, f);
+    int64_t step = two ? 2 * block : block, full = F / step * step;
     Ix outer[MAX_RANK] = { 0 };
-    LV col[32];
     for (int k = 0; k < nr; k++)
         for (int s = 0; s < per; s++)
             f->acc[k * LANES + s] = reduce_neutral(b, &lg->g->node.at[f->reduce.at[k]]);
     open_outer(lg, outer, rank, dim);
     if (full) {
-        LV init[32 * LANES], inner[32 * LANES], next[32 * LANES], result[32 * LANES];
-        for (int k = 0; k < nr; k++)
-            for (int s = 0; s < per; s++)
-                init[k * per + s] = f->acc[k * LANES + s];
-        LV at = full == block ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), block, false, (uint32_t)(nr * per), init, inner);
-        if (!at)
-            memcpy(inner, init, sizeof init);
-        for (int s = 0; s < per; s++) {
-            for (int k = 0; k < nr; k++)
-                col[k] = inner[k * per + s];
-            fused_block(lg, f, outer, rank, at, (int64_t)s * V, V, col);
-            for (int k = 0; k < nr; k++)
-                next[k * per + s] = col[k];
-        }
+        LV list[32 * LANES], inner[32 * LANES];
+        uint32_t n = (uint32_t)(nr * per);
+        list_accumulators(f, per, list, false);
+        LV at = full == step ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), step, false, n, list, inner);
         if (at)
-            lb_end_for(b, (uint32_t)(nr * per), next, result);
-        for (int k = 0; k < nr; k++)
-            for (int s = 0; s < per; s++)
-                f->acc[k * LANES + s] = at ? result[k * per + s] : next[k * per + s];
+            list_accumulators(f, per, inner, true);
+        uint32_t first = b->f->inst.n;
+        fused_vectors(lg, f, outer, rank, at, 0, block);
+        uint32_t second = b->f->inst.n;
+        if (two) {
+            fused_vectors(lg, f, outer, rank, at, block, block);
+            lb_interleave(b, first, second);
+        }
+        list_accumulators(f, per, inner, false);
+        if (at) {
+            lb_end_for(b, n, inner, list);
+            list_accumulators(f, per, list, true);
+        }
     }
-    for (int64_t s = 0; full + s * V < F; s++) {
-        int64_t left = F - full - s * V;
-        for (int k = 0; k < nr; k++)
-            col[k] = f->acc[k * LANES + s];
-        fused_block(lg, f, outer, rank, 0, full + s * V, (int)(left < V ? left : V), col);
-        for (int k = 0; k < nr; k++)
-            f->acc[k * LANES + s] = col[k];
-    }
+    fused_vectors(lg, f, outer, rank, 0, full, F - full);
     close_outer(lg, rank, dim);
     finish_reductions(lg, f);
 }

@@ -1,5 +1,5 @@
-/* What examples have of their own: products of their matrices, in every order of dimensions, with one of all examples, sums over
-   rows and heads; sums of matrices over rows; the largest element. Each against the evaluator, and the same bits from every width,
+/* Row stages. What examples have of their own: products of their matrices, in every order of dimensions, with one of all examples, sums over
+   rows and heads; sums of matrices over rows; the largest element; a chain so long that two vectors take turns. Each against the evaluator, and the same bits from every width,
    the JIT and C, and from one thread or three. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,8 +32,9 @@ static void all_engines(Ctx *ctx, Arena *a, const Module *m, const char *text)
     static const struct {
         int V;
         EngineKind kind;
-        int threads;
-    } other[] = { { 1, ENGINE_LOOPS, 1 }, { 4, ENGINE_JIT, 3 }, { 8, ENGINE_LOOPS, 1 }, { 16, ENGINE_JIT, 1 }, { 16, ENGINE_C, 1 } };
+        int threads, registers;
+    } other[] = { { 1, ENGINE_LOOPS, 1, 32 }, { 4, ENGINE_JIT, 3, 32 }, { 8, ENGINE_LOOPS, 1, 32 }, { 16, ENGINE_JIT, 1, 16 },
+                  { 16, ENGINE_JIT, 1, 32 }, { 16, ENGINE_C, 1, 32 } };
     const uint32_t n = m->graph.at[0]->root.n + 1;
     const double **want = NEW_N(a, const double *, n), **first = NEW_N(a, const double *, n), **x = NEW_N(a, const double *, n);
     LowerOptions lo = { .V = 4, .registers = 16 };
@@ -45,6 +46,7 @@ static void all_engines(Ctx *ctx, Arena *a, const Module *m, const char *text)
     check(ok, "the interpreter's result", text);
     for (size_t k = 0; ok && k < sizeof other / sizeof *other; k++) {
         lo.V = other[k].V;
+        lo.registers = other[k].registers;
         p = lower_module(ctx, a, m, &lo, NULL);
         Engine *e = p ? engine_make(ctx, p, &(EngineOptions){ .kind = other[k].kind, .cache_dir = "" }) : NULL;
         check(e && program_run(m, p, e, a, &values.in, other[k].threads, x) && equal(m, &values.in, first, x), "the same bits", text);
@@ -53,15 +55,18 @@ static void all_engines(Ctx *ctx, Arena *a, const Module *m, const char *text)
     }
 }
 
-/* One graph whose inputs are a and b and whose output is `node`. */
+/* One graph whose inputs are a and b and whose output is the last of the lines of `node`, from %3 on. */
 static void one(const char *a_type, const char *b_type, const char *node)
 {
     Ctx *ctx = ctx_make(NULL);
     Arena a = arena_make(ctx);
+    int last = 3;
+    for (const char *at = node; (at = strchr(at, '\n')) != NULL; at++)
+        last++;
     char *text = arena_printf(&a,
                               "module m\ntheta 0\naxis 0 B batch\naxis 1 T time\ninput 0 a data %s\ninput 1 b data %s\ngraph model {\n"
-                              "  %%1 = input a : %s\n  %%2 = input b : %s\n  %%3 = %s\n  output \"y\" %%3\n}\n",
-                              a_type, b_type, a_type, b_type, node);
+                              "  %%1 = input a : %s\n  %%2 = input b : %s\n  %%3 = %s\n  output \"y\" %%%d\n}\n",
+                              a_type, b_type, a_type, b_type, node, last);
     Module *m = module_parse(ctx, &a, source_add(ctx, "m.ir", text, strlen(text)));
     Str s = str_make(&a);
     if (m)
@@ -92,6 +97,9 @@ int main(void)
     one("f<T,B>[5,41]", "f<B>[21]", "argmax %1 {1} : i<T,B>[5]");
     one("f<T,B>[41,7]", "f<B>[21]", "argmax %1 {0} : i<T,B>[7]");
     one("f<T,B>[3,1]", "f<B>[21]", "argmax %1 {1} : i<T,B>[3]");
+    one("f<T,B>[75]", "f<B>[75]",
+        "sigmoid %1 : f<T,B>[75]\n%4 = mul %3 %2 : f<T,B>[75]\n%5 = tanh %4 : f<T,B>[75]\n%6 = exp %5 : f<T,B>[75]\n%7 = log1p %6 : f<T,B>[75]\n"
+        "%8 = noise uniform stream 7 per(T) : f<T,B>[75]\n%9 = mul %7 %8 : f<T,B>[75]\n%10 = sum %9 {0} : f<T,B>[]");
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }
