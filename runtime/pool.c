@@ -6,7 +6,11 @@
 
 #include "runtime/internal.h"
 
-enum { SPIN = 40000 }; /* loads; some tens of microseconds, what it costs to sleep and be woken */
+enum {
+    SPIN = 40000, /* loads; some tens of microseconds, what it costs to sleep and be woken */
+    TRIES = 2, /* waits in vain, one after the other, after which a thread sleeps at once .. */
+    NAPS = 64, /* .. so many times, before it tries again: others have the cores, perhaps the one it waits for too */
+};
 
 /* A number that only grows, and those who wait for it to change. `sleepers` is raised under the lock before the last look at
    `value`; who changes `value` looks at `sleepers` afterwards: one of the two sees the other. */
@@ -17,15 +21,21 @@ typedef struct {
     pthread_cond_t changed;
 } Event;
 
+/* Whether spinning has been worth it, for one thread. */
+typedef struct {
+    int most, vain, naps;
+} Patience;
+
 typedef struct Worker {
     Pool *pool;
     int tid;
+    Patience patience;
     pthread_t thread;
 } Worker;
 
 struct Pool {
     Ctx *ctx;
-    int n, started, spin;
+    int n, started;
     Worker *worker;
     Event work; /* generation of calls */
     Event phase; /* generation of the barrier */
@@ -56,9 +66,22 @@ static void event_raise(Event *e) {
     pthread_mutex_unlock(&e->lock);
 }
 
-static void event_wait(Event *e, unsigned seen, int spin) {
-    for (int k = 0; k < spin; k++)
-        if (atomic_load_explicit(&e->value, memory_order_acquire) != seen) return;
+static bool event_spin(Event *e, unsigned seen, Patience *p) {
+    if (p->naps > 0) {
+        p->naps--;
+        return atomic_load_explicit(&e->value, memory_order_acquire) != seen;
+    }
+    for (int k = 0; k < p->most; k++)
+        if (atomic_load_explicit(&e->value, memory_order_acquire) != seen) {
+            p->vain = 0;
+            return true;
+        }
+    if (++p->vain >= TRIES) p->naps = NAPS;
+    return false;
+}
+
+static void event_wait(Event *e, unsigned seen, Patience *patience) {
+    if (event_spin(e, seen, patience)) return;
     pthread_mutex_lock(&e->lock);
     atomic_fetch_add(&e->sleepers, 1);
     while (atomic_load(&e->value) == seen) pthread_cond_wait(&e->changed, &e->lock);
@@ -67,17 +90,18 @@ static void event_wait(Event *e, unsigned seen, int spin) {
 }
 
 static void pool_barrier(void *arg) {
-    Pool *p = arg;
+    Worker *w = arg;
+    Pool *p = w->pool;
     if (p->n == 1) return;
     unsigned seen = atomic_load(&p->phase.value);
     if (atomic_fetch_add(&p->arrived, 1) == p->n - 1) {
         atomic_store(&p->arrived, 0);
         event_raise(&p->phase);
-    } else event_wait(&p->phase, seen, p->spin);
+    } else event_wait(&p->phase, seen, &w->patience);
 }
 
 static void call(Pool *p, int tid) {
-    KEnv env = {tid, p->n, pool_barrier, p};
+    KEnv env = {tid, p->n, pool_barrier, &p->worker[tid]};
     p->fn(p->arg, &env);
 }
 
@@ -85,7 +109,7 @@ static void *worker_main(void *arg) {
     Worker *w = arg;
     Pool *p = w->pool;
     for (unsigned seen = 0;; seen++) {
-        event_wait(&p->work, seen, p->spin);
+        event_wait(&p->work, seen, &w->patience);
         if (atomic_load(&p->stop)) return NULL;
         call(p, w->tid);
         if (atomic_fetch_add(&p->finished, 1) == p->n - 2) event_raise(&p->done);
@@ -100,13 +124,13 @@ Pool *pool_make(Ctx *ctx, int threads) {
     Pool *p = ctx_alloc(ctx, sizeof *p + sizeof(Worker) * (size_t)threads); /* the workers stand behind it */
     p->ctx = ctx;
     p->n = threads;
-    p->spin = sysconf(_SC_NPROCESSORS_ONLN) >= threads ? SPIN : SPIN / 40;
+    int spin = sysconf(_SC_NPROCESSORS_ONLN) >= threads ? SPIN : SPIN / 40;
     event_init(&p->work);
     event_init(&p->phase);
     event_init(&p->done);
     p->worker = (Worker *)(p + 1);
+    for (int k = 0; k < threads; k++) p->worker[k] = (Worker){.pool = p, .tid = k, .patience = {.most = spin}};
     for (int k = 1; k < threads; k++) {
-        p->worker[k] = (Worker){.pool = p, .tid = k};
         if (pthread_create(&p->worker[k].thread, NULL, worker_main, &p->worker[k])) {
             diag_error(ctx, 553, (Span){0, 0}, "the system refused to start thread %d of %d", k + 1, threads);
             pool_destroy(p);
@@ -143,5 +167,5 @@ void pool_run(Pool *p, void (*fn)(void *arg, const KEnv *env), void *arg) {
     atomic_store(&p->finished, 0);
     event_raise(&p->work);
     call(p, 0);
-    event_wait(&p->done, seen, p->spin);
+    event_wait(&p->done, seen, &p->worker[0].patience);
 }
