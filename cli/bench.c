@@ -79,6 +79,7 @@ static bool bench(Cli *c, Model *m, Mode mode, int64_t batch, int64_t steps, Tim
     ExecOptions o = *model_exec_options(m);
     o.grad = mode == MODE_TRAIN;
     o.batch = batch;
+    o.one_row = batch == 1;
     o.steps = steps;
     Exec *e = exec_make(c->ctx, module, &o, NULL);
     if (!e) return false;

@@ -75,6 +75,7 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
     ExecOptions o = *model_exec_options(m);
     o.engine = EXEC_LOOPS;
     o.batch = batch;
+    o.one_row = batch == 1;
     o.steps = steps;
     o.grad = kind == MODULE_TRAIN;
     Str lines = str_make(ctx_arena(c->ctx));

@@ -60,6 +60,24 @@ LLVMValueRef llvm_load(LlvmFunc *C, const LInst *i) {
     return masked(C, false, lanes, at, NULL, align, i->imm);
 }
 
+static void store_lanes(LlvmFunc *C, LLVMTypeRef scalar, LLVMValueRef at, LLVMValueRef x, unsigned align, int from, int n) {
+    LLVMValueRef lane[16], i = LLVMConstInt(C->i64, (unsigned)from, 0);
+    for (int k = 0; k < n; k++) lane[k] = LLVMConstInt(C->i32, (unsigned)(from + k), 0);
+    x = LLVMBuildShuffleVector(C->B, x, LLVMGetPoison(LLVMTypeOf(x)), LLVMConstVector(lane, (unsigned)n), "");
+    LLVMSetAlignment(LLVMBuildStore(C->B, x, LLVMBuildGEP2(C->B, scalar, at, &i, 1, "")), align);
+}
+
+/* The first n lanes as one or two narrower vectors, if they are: a store with a mask takes longer. */
+static bool stored_in_parts(LlvmFunc *C, LLVMTypeRef scalar, LLVMValueRef at, LLVMValueRef x, unsigned align, int n) {
+    int first = C->V;
+    while (first > n) first /= 2;
+    int rest = n - first;
+    if (rest & (rest - 1)) return false;
+    store_lanes(C, scalar, at, x, align, 0, first);
+    if (rest) store_lanes(C, scalar, at, x, align, first, rest);
+    return true;
+}
+
 void llvm_store(LlvmFunc *C, const LInst *i) {
     LOp op = (LOp)i->op;
     bool floats = op == LOP_ST || op == LOP_STT || op == LOP_ST1, tail = op == LOP_STT || op == LOP_STVT;
@@ -67,6 +85,7 @@ void llvm_store(LlvmFunc *C, const LInst *i) {
     LLVMValueRef at = llvm_address(C, i->buf, i->idx), x = C->val[i->a[0]];
     if (tail && i->imm <= 0) return;
     if (tail && i->imm < C->V) {
+        if (stored_in_parts(C, floats ? C->scalar : C->i32, at, x, align, (int)i->imm)) return;
         masked(C, true, floats ? C->f : C->v, at, x, align, i->imm);
         return;
     }

@@ -375,10 +375,12 @@ static void fix_dims(Low *L)
         int64_t *n = &L->p->fixed[k];
         if (x->kind == AXIS_COUNT)
             *n = x->count;
+        else if (k == AXIS_B && L->o.one_row)
+            *n = 1;
         else if (L->o.one_step)
             *n = x->kind == AXIS_JOIN ? L->p->fixed[x->a] + L->p->fixed[x->b] : 1;
     }
-    L->p->alone = L->o.one_step;
+    L->p->alone = L->o.one_step || (L->o.one_row && L->o.threads <= 1);
 }
 
 LProgram *pass_lower_loops(Module *m, const PassOptions *o)

@@ -17,6 +17,7 @@ typedef struct LowerOptions {
     bool share_columns; /* threads share the columns of products, as for few rows and large matrices (same) */
     uint32_t segments; /* set of time axes to work through in segments, recomputing (remat.c; LProgram.cut). Same bits */
     int panel; /* columns of a packed matrix's panels, so that programs of different V share packs; 0: what suits V */
+    bool one_row; /* every call is about one example: no loops over rows and, on one thread, no shares of them */
     bool one_step; /* for one step of one example on one thread, and nothing else: loops over rows and steps vanish */
     int64_t batch, steps; /* what place and the schedule are costed for; 0: 32 and 100. No bit depends on it */
     int threads; /* likewise; 0: 1 */

@@ -17,10 +17,17 @@ enum { INIT_ZERO, INIT_LOAD };
 typedef struct {
     LBuilder *b;
     uint32_t A, P;
+    LIdx a0, p0; /* where k = 0 stands */
     LV as, ps, step, row[TILE_ROWS]; /* step: of A, from one k to the next */
     int m, nv, V, fam;
     int tail; /* not rows: lanes of the last vector that exist in P; 0: all */
 } Tile;
+
+static LIdx at_offset(LBuilder *b, LIdx x, int64_t c, LV v)
+{
+    x.c0 += c;
+    return v ? lb_idx_term(b, x, v, 1) : x;
+}
 
 /* One k: nv vectors of P, m broadcasts of A, m * nv fused multiply-adds. ao, po: offsets of this k. */
 static void tile_step(Tile *t, LV ao, LV po, LV *acc)
@@ -29,13 +36,11 @@ static void tile_step(Tile *t, LV ao, LV po, LV *acc)
     LV p[TILE_VECTORS];
     for (int j = 0; j < t->nv; j++) {
         int lanes = t->tail && j == t->nv - 1 ? t->tail : t->V; /* packs are padded, rows of the caller's arrays are not */
-        p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, lb_idx_term(b, lidx(j * (int64_t)t->V), po, 1), lanes);
+        p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, at_offset(b, t->p0, j * (int64_t)t->V, po), lanes);
     }
     for (int i = 0; i < t->m; i++) {
-        LIdx x = lidx(t->fam == FAM_COLUMNS ? i : 0);
-        if (t->fam != FAM_COLUMNS && i)
-            x = lb_idx_term(b, x, t->row[i], 1);
-        LV a = lb_load(b, LOP_LDB, t->A, lb_idx_term(b, x, ao, 1), 0);
+        LIdx x = at_offset(b, t->a0, t->fam == FAM_COLUMNS ? i : 0, t->fam != FAM_COLUMNS && i ? t->row[i] : 0);
+        LV a = lb_load(b, LOP_LDB, t->A, at_offset(b, x, 0, ao), 0);
         for (int j = 0; j < t->nv; j++)
             acc[i * t->nv + j] = lb_op(b, LOP_FMA, a, p[j], acc[i * t->nv + j], 0);
     }
@@ -162,6 +167,33 @@ static void tile_calls(Low *L, LBuilder *b, const TileRows *t, LV row, int m, in
                        num(t->C.step),
                        num(t->a_k) };
         lb_call(b, tile_of(L, t, m, nv, tail, s), arg, sizeof arg / sizeof *arg - !t->matrix);
+    }
+}
+
+/* The same for one row, in place: its accumulators stay in registers from segment to segment. */
+static void tile_of_row(Low *L, LBuilder *b, const TileRows *t, LV row)
+{
+    int V = L->p->V, nv = t->nv;
+    int64_t K;
+    LV acc[TILE_VECTORS], inner[TILE_VECTORS], zero = lb_iconst(b, 0);
+    LIdx c = at_row(b, &t->C, row, 0), c0 = t->from ? at_row(b, &t->C0, row, 0) : c;
+    for (int j = 0; j < nv; j++) {
+        int lanes = j == nv - 1 && t->tail ? t->tail : V;
+        acc[j] = t->from ? lb_load(b, lanes == V ? LOP_LD : LOP_LDT, t->C0.buf, at_offset(b, c0, (int64_t)j * V, 0), lanes) : lb_fconst(b, 0);
+    }
+    for (uint32_t s = 0; s < t->nseg; s++) {
+        Tile x = { .b = b, .A = t->A[s].buf, .P = t->P[s].buf, .a0 = at_row(b, &t->A[s], row, 0), .p0 = t->P[s].at, .m = 1, .nv = nv, .V = V };
+        if (lb_known_int(b, t->K[s], &K) && K == 1) {
+            tile_step(&x, zero, zero, acc);
+            continue;
+        }
+        LV k = lb_for(b, zero, t->K[s], 1, false, (uint32_t)nv, acc, inner);
+        tile_step(&x, k, lb_op(b, LOP_IMUL, k, t->p_stride, 0, 0), inner);
+        lb_end_for(b, (uint32_t)nv, inner, acc);
+    }
+    for (int j = 0; j < nv; j++) {
+        int lanes = j == nv - 1 && t->tail ? t->tail : V;
+        lb_store(b, lanes == V ? LOP_ST : LOP_STT, t->C.buf, at_offset(b, c, (int64_t)j * V, 0), acc[j], lanes);
     }
 }
 
@@ -305,6 +337,10 @@ void tile_rows(Low *L, const TileRows *t, LV lo, LV hi)
     uint32_t n = 0;
     int64_t first, last;
     if (!t->columns && lb_known_int(b, lo, &first) && lb_known_int(b, hi, &last)) {
+        if (last == first + 1 && t->nv <= TILE_VECTORS && !t->matrix) {
+            tile_of_row(L, b, t, lo);
+            return;
+        }
         TileCut x = cut_rows(b, t, lo, hi);
         tile_loops(L, b, t, &x);
         return;

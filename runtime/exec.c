@@ -78,7 +78,7 @@ LowerOptions exec_lower_options(const ExecOptions *o, const Module *m) {
     int lanes = lower_lanes(m, f64 ? host.lanes_f64 : host.lanes_f32);
     return (LowerOptions){.f64 = f64, .V = o->V ? o->V : lanes, .registers = o->registers ? o->registers : host.registers,
                           .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps,
-                          .segments = o->memory_limit ? (UINT32_C(1) << m->naxis) - 2 : 0, .watch = o->passes};
+                          .one_row = o->one_row,                          .segments = o->memory_limit ? (UINT32_C(1) << m->naxis) - 2 : 0, .watch = o->passes};
 }
 
 static bool take_pool(Exec *e) {
@@ -345,7 +345,7 @@ static bool check_axes(Exec *e, const int64_t *axis) {
         int64_t n = axis[k];
         if (x->kind == AXIS_COUNT) n = x->count;
         else if (x->kind == AXIS_JOIN && !checked_add(e->dim[x->a], e->dim[x->b], &n)) n = -1;
-        if (n < 1 || n > INT32_MAX) {
+        if (n < 1 || n > INT32_MAX || (k == AXIS_B && e->opt.one_row && n != 1)) {
             diag_error(e->ctx, 613, NOWHERE, "axis '%s' of '%s' cannot have %lld steps", k ? name_str(e->ctx, x->name) : "B",
                        name_str(e->ctx, e->m->name), (long long)n);
             return false;

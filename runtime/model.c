@@ -203,7 +203,7 @@ Exec *model_exec(Model *m, ModuleKind kind, bool ragged, bool one) {
     ExecOptions o = m->opt.exec;
     o.pool = m->pool;
     o.grad = kind == MODULE_TRAIN;
-    if (one) o.batch = 1;
+    if (one) o.batch = o.one_row = 1;
     *at = exec_make(m->ctx, mod, &o, NULL);
     return *at;
 }

@@ -88,6 +88,7 @@ typedef struct {
     int registers; /* 0: the host's */
     int threads; /* 0: 1 */
     int64_t batch, steps; /* what the schedule is costed for; 0: unknown. No bit depends on it */
+    bool one_row; /* B is 1 in every call */
     bool no_reuse, shadow, debug_symbols;
     const char *cc, *cache_dir; /* see EngineOptions */
     const PassOptions *passes; /* watching and disabling; NULL: every pass, nothing printed. What it asks of autodiff and jvp is not read */

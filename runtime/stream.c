@@ -13,6 +13,7 @@ struct rondo_stream {
     size_t nx, ny; /* floats of one step */
     uint32_t time; /* an axis along which every input and output goes; 0: there is none, or another beside it */
     float *block; /* x and y of BLOCK steps as the Exec has them; NULL: steps one by one */
+    int64_t only_in, only_out; /* the one input and the one output, read and written where the caller has them; -1: copied */
     CellRun state; /* blocks of the states; its exec is this one */
 };
 
@@ -240,6 +241,26 @@ static bool stream_dims(rondo_stream *s, int64_t steps) {
     return exec_dims(s->exec, axis);
 }
 
+/* One array of floats a direction, with time outermost: then the caller's is laid out as the program's own. */
+static void find_only(rondo_stream *s) {
+    const Module *mod = exec_module(s->exec);
+    const Graph *g = mod->graph.at[0];
+    uint32_t in = 0, out = 0;
+    s->only_in = s->only_out = -1;
+    for (uint32_t i = 0; i < mod->input.n; i++)
+        if (mod->input.at[i].kind == INPUT_DATA) {
+            in++;
+            if (mod->input.at[i].dtype == DT_F) s->only_in = i;
+        }
+    for (uint32_t r = 0; r < g->root.n; r++)
+        if (g->root.at[r].kind == ROOT_OUTPUT) {
+            out++;
+            if (g->node.at[g->root.at[r].ref].dtype == DT_F) s->only_out = r;
+        }
+    if (in != 1 || !s->time || exec_f64(s->exec)) s->only_in = -1;
+    if (out != 1 || !s->time || exec_f64(s->exec)) s->only_out = -1;
+}
+
 static bool stream_open(void *arg) {
     rondo_stream *s = arg;
     Model *m = s->m;
@@ -248,7 +269,7 @@ static bool stream_open(void *arg) {
     ExecOptions o = m->opt.exec;
     o.pool = m->pool;
     o.memory = NULL;
-    if (s->B == 1) o.batch = 1;
+    if (s->B == 1) o.batch = o.one_row = 1;
     s->exec = exec_make(m->ctx, mod, &o, NULL);
     if (!s->exec) return false;
     int64_t axis[MAX_AXES];
@@ -260,6 +281,7 @@ static bool stream_open(void *arg) {
     for (uint32_t r = 0; r < g->root.n; r++)
         if (g->root.at[r].kind == ROOT_OUTPUT) s->ny += (size_t)value_size(mod, &g->node.at[g->root.at[r].ref], axis);
     s->time = common_time(mod);
+    find_only(s);
     if (s->time) s->block = ctx_alloc(m->ctx, BLOCK * s->nx * sizeof *s->block + 64);
     return (!s->time || stream_dims(s, BLOCK)) && stream_dims(s, 1) && stream_states(s) && stream_reset(s);
 }
@@ -359,14 +381,18 @@ static void get_outputs(rondo_stream *s, float *y, int64_t steps) {
 /* Steps at once, at most BLOCK. */
 static rondo_status run_steps(rondo_stream *s, const float *x, float *y, int64_t steps) {
     CellRun *c = &s->state;
-    if (!stream_dims(s, steps) || !set_inputs(s, x, steps)) return RONDO_BAD_INPUT;
+    uintptr_t from = (uintptr_t)x, to = (uintptr_t)y, n = (uintptr_t)steps * sizeof *x;
+    bool apart = from + n * s->nx <= to || to + n * s->ny <= from, in = s->only_in >= 0 && apart, out = s->only_out >= 0 && apart;
+    if (!stream_dims(s, steps) || (!in && !set_inputs(s, x, steps))) return RONDO_BAD_INPUT;
+    if (in) exec_bind_input(s->exec, (uint32_t)s->only_in, (void *)x);
+    if (s->only_out >= 0) exec_bind_root(s->exec, (uint32_t)s->only_out, out ? y : NULL);
     for (uint32_t k = 0; k < c->n; k++) {
         exec_bind_input(s->exec, c->in[k], c->now[k]);
         exec_bind_root(s->exec, c->root[k], c->next[k]);
     }
     if (!exec_run(s->exec, s->m->theta, s->m->theta_version, NULL, s->m->seed, 0, NULL)) return RONDO_INTERNAL;
     cell_swap(c);
-    get_outputs(s, y, steps);
+    if (!out) get_outputs(s, y, steps);
     return RONDO_OK;
 }
 
