@@ -8,7 +8,7 @@
    Forced for a program by --place, for one product by editing that line. No bit depends on it: an accumulator is one chain
    whatever the place.
    The rule: writing and reading the result costs `traffic` floats of cache traffic a step; against it stands that a step then
-   streams `weights` floats more. From 3 rows a step on the product hides that, below it does not.
+   streams `weights` floats more. From 3 rows a step on the product hides that, below it does not unless they are fewer than that.
    relies on: legalize. */
 #include "passes/lower_int.h"
 #include "passes/rewrite.h"
@@ -190,6 +190,17 @@ static void explain_place(const LowG *lg, const Placed *p)
         explain_chain(lg, p->product, how[p->where]);
 }
 
+/* Floats that are written and read again where product r is not computed in the step. */
+static int64_t chain_traffic(const LowG *lg, Ref r, int64_t rows)
+{
+    return 2 * rows * lg->g->node.at[r].dim[0];
+}
+
+static bool better_in_step(const LowG *lg, Ref r, int64_t rows)
+{
+    return lg->ni[r].kind == NK_GEMM && (rows >= STEP_ROWS || lg->L->o.one_step || chain_weights(lg, r) <= chain_traffic(lg, r, rows));
+}
+
 /* What is sunk into the steps of scans, then sections, then what the chunks of scans begin with. */
 static void decide(LowG *lg, int64_t rows, Ref *sunk_in)
 {
@@ -199,8 +210,8 @@ static void decide(LowG *lg, int64_t rows, Ref *sunk_in)
         if (g->node.at[r].op != OP_SCAN)
             continue;
         ScanInfo s = scan_info(g, r);
-        for (uint32_t k = 0; k < s.nstep && (forced == PLACE_STEP || (forced == PLACE_AUTO && rows >= STEP_ROWS)); k++)
-            if (may_sink(lg, r, s.step[k])) {
+        for (uint32_t k = 0; k < s.nstep && (forced == PLACE_STEP || forced == PLACE_AUTO); k++)
+            if ((forced == PLACE_STEP || better_in_step(lg, s.step[k], rows)) && may_sink(lg, r, s.step[k])) {
                 lg->ni[s.step[k]].sunk = true;
                 sunk_in[s.step[k]] = r;
             }
@@ -229,7 +240,7 @@ static void place_graph(LowG *lg)
         Placed p = { .product = r, .rows = g->node.at[r].axes & AX(L->bx) ? rows : 1, .weights = chain_weights(lg, r) };
         p.where = ni->sunk ? PLACE_STEP : ni->group ? PLACE_CHUNK : PLACE_WHOLE;
         p.scan = ni->sunk ? sunk_in[r] : ni->group;
-        p.traffic = 2 * p.rows * g->node.at[r].dim[0];
+        p.traffic = chain_traffic(lg, r, p.rows);
         VEC_PUSH(m->arena, g->placed) = p;
         explain_place(lg, &p);
     }
