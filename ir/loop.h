@@ -157,6 +157,9 @@ typedef struct LProgram {
     bool alone;                /* one thread runs it; while building only */
 } LProgram;
 
+/* Whether buffers `in`, read, and `out`, written, of an entry may be the same memory (linplace.c). */
+bool lprogram_in_place(const LProgram *p, uint32_t fn, uint32_t in, uint32_t out);
+
 /* ---- building ------------------------------------------------------------------------------------------------------- */
 
 LProgram *lprogram_make(Ctx *ctx, Arena *a, Name name, bool f64, int V);

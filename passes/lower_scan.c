@@ -22,6 +22,7 @@ typedef struct {
     Loc *carry; /* where the carry is read */
     Loc *next; /* where its next value goes */
     bool *slotted;
+    bool *apart; /* of a scan of one step: read where its initial value stands, its next value elsewhere; no slots */
     Loc *out; /* of each out root */
     VEC(Pending) pending;
 } Scan;
@@ -155,6 +156,39 @@ static bool moved_from(const LowG *bg, uint32_t k)
     return false;
 }
 
+static Loc stack_out(LowG *bg, Ref v, uint32_t axis)
+{
+    Loc l = low_slab(bg, v, bg->g->node.at[v].axes | AX(axis), NULL);
+    l.bind = 1 + axis;
+    return l;
+}
+
+/* Where there is one step, the carry before it is the initial value itself. */
+static bool place_apart(Scan *c, uint32_t k, Ref leaf)
+{
+    const Graph *g = c->bg->g;
+    Ref init = c->s.init[k], v = g->root.at[k].ref;
+    Loc from = low_loc(c->lg, init);
+    bool same = leaf && from.ok && c->lg->g->node.at[init].rank == g->node.at[leaf].rank && c->lg->g->node.at[init].axes == g->node.at[leaf].axes;
+    if (c->bg->L->p->fixed[c->s.axis] != 1 || !same || c->bg->segment || (g->node.at[v].axes & AX(c->s.axis)))
+        return false;
+    c->carry[k] = from;
+    for (uint32_t i = 0; i + c->s.ncarry < g->root.n && !c->next[k].ok; i++) {
+        const Root *o = &g->root.at[c->s.ncarry + i];
+        bool only;
+        Loc *result = o->kind == ROOT_STACK && o->ref == v ? result_place(c->lg, c->scan, i, &only) : NULL;
+        if (!result || !result->ok)
+            continue;
+        c->next[k] = *result;
+        c->next[k].bind = 1 + c->s.axis;
+        result->ok = false;
+    }
+    if (!c->next[k].ok)
+        c->next[k] = stack_out(c->bg, v, c->s.axis);
+    c->bg->ni[leaf].loc = from;
+    return c->apart[k] = true;
+}
+
 static void place_carries(Scan *c)
 {
     LowG *bg = c->bg;
@@ -166,6 +200,8 @@ static void place_carries(Scan *c)
         shuffle |= moves(bg, g->root.at[k].ref, k);
     for (uint32_t k = 0; k < c->s.ncarry; k++) {
         Ref v = g->root.at[k].ref, leaf = carry_leaf(g, k);
+        if (place_apart(c, k, leaf))
+            continue;
         c->slotted[k] = shuffle && !(g->node.at[leaf ? leaf : v].axes & AX(axis)); /* a carry of whole sequences has no slots */
         if (shuffle && !c->slotted[k] && leaf && moved_from(bg, k))
             low_fail(L, "a state of whole sequences that moves into another");
@@ -187,11 +223,11 @@ static void place_carries(Scan *c)
         Ref v = g->root.at[k].ref;
         NodeInfo *ni = &bg->ni[v];
         bool fits = g->node.at[v].axes == (c->next[k].axes & ~AX(axis)) && node_features(&g->node.at[v]) == node_features(&g->node.at[carry_leaf(g, k) ? carry_leaf(g, k) : v]);
-        if (g->node.at[v].op == OP_CARRY && g->node.at[v].attr == k && !c->slotted[k])
+        if (g->node.at[v].op == OP_CARRY && g->node.at[v].attr == k && !c->slotted[k] && !c->apart[k])
             continue; /* stays as it is */
         ni->onto = bg->segment && (ni->kind == NK_AXIS || ni->kind == NK_GRADIENT || ni->kind == NK_SCATTER);
         if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok && fits &&
-            (ni->onto || c->slotted[k] || may_overwrite(bg, v, carry_leaf(g, k), k))) {
+            (ni->onto || c->slotted[k] || c->apart[k] || may_overwrite(bg, v, carry_leaf(g, k), k))) {
             ni->loc = c->next[k];
             ni->mem = true;
         } else {
@@ -211,13 +247,6 @@ static Loc whole_out(const Scan *c, uint32_t i)
     return low_slab(c->bg, v, c->bg->g->node.at[v].axes, NULL);
 }
 
-static Loc stack_out(LowG *bg, Ref v, uint32_t axis)
-{
-    Loc l = low_slab(bg, v, bg->g->node.at[v].axes | AX(axis), NULL);
-    l.bind = 1 + axis;
-    return l;
-}
-
 static void write_to(Scan *c, Ref v, Loc l)
 {
     NodeInfo *ni = &c->bg->ni[v];
@@ -231,6 +260,22 @@ static void write_to(Scan *c, Ref v, Loc l)
     }
 }
 
+/* The only step makes the last value too: the caller has it at once. */
+static Loc last_apart(Scan *c, uint32_t i)
+{
+    uint32_t k = c->bg->g->root.at[c->s.ncarry + i].index;
+    Loc l = c->next[k];
+    bool only;
+    Loc *result = result_place(c->lg, c->scan, i, &only);
+    if (result && result->ok) {
+        write_to(c, c->bg->g->root.at[k].ref, *result);
+        result->ok = false;
+    }
+    l.bind = 0;
+    l.at[c->s.axis] = lb_iconst(&c->bg->L->b, 0);
+    return l;
+}
+
 /* Place of the i-th out of the scan in the graph around it. */
 static Loc place_out(Scan *c, uint32_t i)
 {
@@ -241,6 +286,8 @@ static Loc place_out(Scan *c, uint32_t i)
     uint32_t axis = c->s.axis;
     bool only = false;
     Loc *result = o->kind == ROOT_STACK ? result_place(c->lg, c->scan, i, &only) : NULL;
+    if (o->kind == ROOT_LAST && c->apart[o->index])
+        return last_apart(c, i);
     if (o->kind == ROOT_LAST) {
         Loc l = c->carry[o->index];
         l.bind = 0;
@@ -251,14 +298,14 @@ static Loc place_out(Scan *c, uint32_t i)
         return l;
     }
     Loc to = { 0 };
-    if (result) {
+    if (result && result->ok) {
         to = *result;
         to.bind = 1 + axis;
         result->ok = false;
         write_to(c, o->ref, to);
     }
     for (uint32_t k = 0; k < c->s.ncarry; k++)
-        if (g->root.at[k].ref == o->ref && c->slotted[k])
+        if (g->root.at[k].ref == o->ref && (c->slotted[k] || c->apart[k]))
             return c->next[k];
     if (only)
         return to;
@@ -392,6 +439,8 @@ static void start_carries(Scan *c)
     if (barrier)
         emit_barrier(L);
     for (uint32_t k = 0; k < c->s.ncarry; k++) {
+        if (c->apart[k])
+            continue;
         Loc to = c->carry[k];
         bool one = !L->serial && !(to.axes & AX(L->bx));
         if (c->slotted[k])
@@ -471,6 +520,7 @@ void emit_scan(LowG *lg, Ref r)
     c.carry = NEW_N(L->arena, Loc, c.s.ncarry + 1);
     c.next = NEW_N(L->arena, Loc, c.s.ncarry + 1);
     c.slotted = NEW_N(L->arena, bool, c.s.ncarry + 1);
+    c.apart = NEW_N(L->arena, bool, c.s.ncarry + 1);
     c.out = NEW_N(L->arena, Loc, bg->g->root.n + 1);
     place_caller_leaves(bg);
     place_leaves(&c);

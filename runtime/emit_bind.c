@@ -345,39 +345,14 @@ void cprogram_put_sizes(CModel *c, const CProgram *p) {
     put_layout(c, p);
 }
 
-/* The first and the last instruction that touches buffer `buf`, each moved to the edge of the outermost loop around it. */
-static bool find_span(const CProgram *p, uint32_t buf, uint32_t *first, uint32_t *last) {
-    const LFunc *f = p->p->fn.at[p->run];
-    uint32_t depth = 0, begun = 0;
-    bool any = false, here = false;
-    for (uint32_t k = 0; k < f->inst.n; k++) {
-        const LInst *i = &f->inst.at[k];
-        LOp op = (LOp)i->op;
-        if (!depth) {
-            begun = k;
-            here = false;
-        }
-        if (op == LOP_FOR || op == LOP_IF) depth++;
-        if (op == LOP_END) depth--;
-        here = here || (op >= LOP_LD && op <= LOP_STV1 && i->buf == buf);
-        for (uint32_t q = 0; op == LOP_CALL && q < p->p->fn.at[i->imm]->param.n; q++)
-            here = here || (p->p->fn.at[i->imm]->param.at[q].pointer && f->ext.at[i->ext + 1 + 2 * q] == buf);
-        if (depth || !here) continue;
-        if (!any) *first = begun;
-        any = true;
-        *last = k;
-    }
-    return any;
-}
-
 bool cprogram_in_place(const CProgram *p, uint32_t input, uint32_t root) {
-    uint32_t last = 0, first = UINT32_MAX, other;
+    uint32_t in = 0, out = 0; /* buffer 0 is nobody's */
     for (uint32_t k = 0; k < p->p->buf.n; k++) {
         const LBuf *b = &p->p->buf.at[k];
-        if (b->role == LB_INPUT && b->index == input && !find_span(p, k, &other, &last)) last = 0;
-        if (b->role == LB_OUTPUT && b->index == root && !find_span(p, k, &first, &other)) first = UINT32_MAX;
+        if (b->role == LB_INPUT && b->index == input) in = k;
+        if (b->role == LB_OUTPUT && b->index == root) out = k;
     }
-    return last < first;
+    return !in || !out || lprogram_in_place(p->p, (uint32_t)p->run, in, out);
 }
 
 /* ---- binding ------------------------------------------------------------------------------------------------------------ */
