@@ -275,6 +275,8 @@ static bool read_recurrent(Keras *k, KLayer *l, const char *cls, const Json *c, 
     if (json_flag(c, "stateful", false))
         writer_note(&k->w, "layer '%s' is stateful: give the final states of a run as the initial ones of the next (init/..)",
                     l->name);
+    if (json_number_of(own, "dropout", 0) > 0 || json_number_of(own, "recurrent_dropout", 0) > 0)
+        writer_note(&k->w, "layer '%s' drops inputs or states of its cell in training: left out", l->name);
     return true;
 }
 

@@ -10,6 +10,7 @@
 typedef struct {
     Writer w;
     Arrays state;
+    bool *read;    /* of these, by index */
     const char *x; /* the value so far */
     bool seq, token;
     int64_t n;              /* features; 0: not known yet */
@@ -25,6 +26,7 @@ static bool refuse(Torch *t, const char *name, const char *why) {
 static const Array *tensor(Torch *t, const char *layer, const char *part, bool needed, int rank, int64_t d0, int64_t d1) {
     const char *name = *layer ? arena_printf(t->w.a, "%s.%s", layer, part) : part;
     const Array *x = arrays_find(&t->state, name);
+    if (x) t->read[x - t->state.array.at] = true;
     bool fits = x && x->rank == rank && (!d0 || x->dim[0] == d0) && (rank < 2 || !d1 || x->dim[1] == d1) && array_count(x) > 0;
     if (fits || (!x && !needed)) return x;
     if (!x)
@@ -157,17 +159,14 @@ static bool linear(Torch *t, const char *name) {
 }
 
 static bool embedding(Torch *t, const char *name) {
-    const Array *E
-    = tensor(t, name, "weight", true, 2, 0, 0);
+    const Array *E = tensor(t, name, "weight", true, 2, 0, 0);
     if (!E) return false;
     if (!t->token) return refuse(t, name, "an embedding has to be the first layer");
     const char *e = writer_name(&t->w, *name ? name : "embedding");
     writer_line(&t->w, "%s = embedding[%lld, %lld](%s)", e, (long long)E->dim[0], (long long)E->dim[1], t->x);
     t->token = false;
-    t->vocab = E
-    ->dim[0];
-    t->n = E
-    ->dim[1];
+    t->vocab = E->dim[0];
+    t->n = E->dim[1];
     t->x = e;
     return writer_weight(&t->w, arena_printf(t->w.a, "%s.E", e), 2, E->dim, E->data);
 }
@@ -225,19 +224,42 @@ static bool plain(Torch *t, const Json *j, const char *kind, bool *known) {
     return *known = false, true;
 }
 
+/* What a layer can say beside its kind and name. */
+static const char *option_of(const char *kind) {
+    static const char *const option[][2] = {{"lstm", "states"}, {"gru", "states"}, {"rnn", "states"}, {"layer_norm", "eps"}, {"dropout", "p"}};
+    for (size_t k = 0; k < sizeof option / sizeof *option; k++)
+        if (!strcmp(kind, option[k][0])) return option[k][1];
+    return "kind";
+}
+
+/* No key that nobody reads: a word spelled wrong would be a layer of another meaning. */
+static bool keys_known(Torch *t, const Json *j, const char *where, const char *const *known, size_t n) {
+    for (uint32_t i = 0; i < j->n; i++) {
+        size_t k = 0;
+        while (k < n && strcmp(j->key[i], known[k]) != 0) k++;
+        if (k < n) continue;
+        const char *near = nearest_name(j->key[i], known, n);
+        import_refuse(t->w.ctx, t->w.what, where, "there is no key \"%.60s\" here", j->key[i]);
+        if (near) diag_help(t->w.ctx, NOWHERE, "did you mean \"%s\"?", near);
+        return false;
+    }
+    return true;
+}
+
 static bool layer(Torch *t, const Json *j) {
     const char *kind = json_text(j, "kind", NULL), *name = json_text(j, "name", "");
     if (!kind) return import_bad(t->w.ctx, t->w.what, "a layer has no \"kind\"");
+    const char *const known[] = {"kind", "name", option_of(kind), "nonlinearity"}, *shown = *name ? name : kind;
+    if (!keys_known(t, j, arena_printf(t->w.a, "layer '%.80s'", shown), known, strcmp(kind, "rnn") ? 3 : 4)) return false;
     if (t->token && strcmp(kind, "embedding"))
         return refuse(t, name, "the input is a token; an embedding has to be the first layer");
     if (!strcmp(kind, "lstm") || !strcmp(kind, "gru") || !strcmp(kind, "rnn")) return recurrent(t, j, kind, name);
     if (!strcmp(kind, "linear")) return linear(t, name);
     if (!strcmp(kind, "embedding")) return embedding(t, name);
     if (!strcmp(kind, "layer_norm")) return layer_norm(t, j, name);
-    bool known;
-    if (!t->n) return refuse(t, kind, "the first layer has to have weights: they say how large the input is");
-    if (!plain(t, j, kind, &known)) return false;
-    return known || refuse(t, *name ? name : kind, arena_printf(t->w.a, "there is no kind '%.60s'", kind));
+    bool there, ok = plain(t, j, kind, &there);
+    if (!there) return refuse(t, shown, arena_printf(t->w.a, "there is no kind '%.60s'", kind));
+    return ok && (t->n || refuse(t, kind, "the first layer has to have weights: they say how large the input is"));
 }
 
 /* ---- state dicts --------------------------------------------------------------------------------------------------------- */
@@ -285,6 +307,18 @@ static bool state_dict(Torch *t, const Json *j, const char *path) {
     return true;
 }
 
+/* Tensors that no layer has read: the description may lack a layer. */
+static void tell_unread(Torch *t) {
+    const char *first = NULL;
+    unsigned n = 0;
+    for (uint32_t i = 0; i < t->state.array.n; i++) {
+        if (t->read[i]) continue;
+        if (!n++) first = t->state.array.at[i].name;
+    }
+    if (n == 1) diag_warning(t->w.ctx, 655, NOWHERE, "%s: tensor '%.120s' belongs to no layer of the description", t->w.what, first);
+    if (n > 1) diag_warning(t->w.ctx, 655, NOWHERE, "%s: %u tensors, '%.120s' the first, belong to no layer of the description", t->w.what, n, first);
+}
+
 static bool finish(Torch *t, const ImportOptions *o, bool seq) {
     const char *steps = seq ? "seq " : "";
     writer_input(&t->w, t->input,
@@ -310,12 +344,16 @@ bool import_torch_text(Ctx *ctx, Arena *a, const char *what, const char *text, s
     if (!weights) return import_bad(ctx, what, "it has no \"weights\": a file, or tensors by name");
     if (!with.name) with.name = json_text(j, "model", NULL);
     if (!state_dict(t, weights, what)) return false;
+    static const char *const keys[] = {"layers", "weights", "model", "sequence"};
+    if (!keys_known(t, j, "the description", keys, sizeof keys / sizeof *keys)) return false;
+    t->read = NEW_N(a, bool, t->state.array.n + 1);
     t->seq = json_flag(j, "sequence", true);
     const bool seq = t->seq;
     t->token = !strcmp(json_text(&layers->item[0], "kind", ""), "embedding");
     t->x = t->input = writer_name(&t->w, "x");
     for (uint32_t i = 0; i < layers->n; i++)
         if (!layer(t, &layers->item[i])) return false;
+    tell_unread(t);
     return finish(t, &with, seq);
 }
 

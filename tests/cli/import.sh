@@ -109,6 +109,16 @@ json torch 'ragged' '{"layers": [{"kind": "lstm"}], "weights": {"weight_ih_l0": 
 json torch 'sound JSON' '{"layers": [{"kind": "lstm"}], "weights": {"weight_ih_l0": [[NaN]]}}'
 json torch 'another kind' '{"layers": [{"kind": "gru"}], "weights": {"weight_ih_l0": [[1], [2]], "weight_hh_l0": [[1], [2]]}}'
 json torch 'no kind' '{"layers": [{"kind": "linear"}, {"kind": "conv"}], "weights": {"weight": [[1]]}}'
+json torch "there is no kind 'gruu'" '{"layers": [{"kind": "gruu", "name": "r"}], "weights": {}}'
+json torch 'no key "bidirectional"' '{"layers": [{"kind": "gru", "name": "r", "bidirectional": true}], "weights": {}}'
+json torch 'no key "sequnce"' '{"layers": [{"kind": "linear"}], "sequnce": false, "weights": {"weight": [[1]]}}'
+echo '{"class_name": "Sequential", "keras_version": "3.4.0", "config": {"layers": [{"class_name": "SimpleRNN", "weights": [[[1]], [[1]], [0]],
+    "config": {"name": "r", "units": 1, "recurrent_dropout": 0.1, "batch_input_shape": [null, null, 1]}}]}}' >drops.json
+expect 0 rondo import keras drops.json -o drops
+says drops/drops.rondo "layer 'r' drops inputs or states of its cell in training: left out"
+echo '{"layers": [{"kind": "linear", "name": "a"}], "weights": {"a.weight": [[1]], "b.weight": [[1]], "b.bias": [1]}}' >part.json
+expect 0 rondo import torch part.json -o part
+says err "E0655.*2 tensors, 'b.weight' the first, belong to no layer"
 json keras 'circle' '{"class_name": "Functional", "config": {"layers": [
     {"class_name": "Add", "name": "a", "config": {}, "inbound_nodes": [[["b", 0, 0], ["b", 0, 0]]]},
     {"class_name": "Add", "name": "b", "config": {}, "inbound_nodes": [[["a", 0, 0], ["a", 0, 0]]]}], "output_layers": [["a", 0, 0]]}}'
