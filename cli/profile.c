@@ -94,7 +94,7 @@ static void count(Profile *f, Section *s, const LFunc *fn, uint32_t from, uint32
             count_call(f, s, fn, i, v, given, times, depth);
         } else if (i->op == LOP_BARRIER) {
             s->barriers += times;
-        } else if (i->op >= LOP_LD && i->op <= LOP_STV1) {
+        } else if (i->op >= LOP_LD && i->op <= LOP_STV1 && i->op != LOP_PREFETCH) {
             uint32_t buf = i->buf & LBUF_PARAM ? given[i->buf & ~LBUF_PARAM] : i->buf;
             bool one = i->op == LOP_LDB || i->op == LOP_LDI || i->op == LOP_LDVB || i->op == LOP_ST1 || i->op == LOP_STV1;
             s->moved[buf] += times * (one ? 1 : f->p->V) * size_of(f, buf);

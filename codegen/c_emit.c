@@ -46,7 +46,7 @@ typedef CUnit CEmit;
 
 static bool is_load(LOp op) { return op >= LOP_LD && op <= LOP_LDVB; }
 static bool is_store(LOp op) { return op >= LOP_ST && op <= LOP_STV1; }
-static bool is_pure(LOp op) { return op >= LOP_ICONST && !is_store(op); }
+static bool is_pure(LOp op) { return op >= LOP_ICONST && !is_store(op) && op != LOP_PREFETCH; }
 
 static void mark_idx(CEmit *e, uint32_t idx) {
     const LIdx *x = &e->f->idx.at[idx];
@@ -119,7 +119,7 @@ static void begin_function(CEmit *e, uint32_t fn) {
     e->depth = 1;
     for (uint32_t k = e->f->inst.n; k-- > 0;) {
         const LInst *i = &e->f->inst.at[k];
-        if (is_pure((LOp)i->op) && !e->live[i->dst]) continue;
+        if (i->op == LOP_PREFETCH || (is_pure((LOp)i->op) && !e->live[i->dst])) continue; /* C does without prefetching */
         mark_operands(e, i);
         note_uses(e, i);
     }

@@ -215,6 +215,8 @@ static void instruction(LlvmFunc *C, const LInst *i) {
         barrier(C);
     else if (op >= LOP_LD && op <= LOP_LDVB)
         C->val[i->dst] = llvm_load(C, i);
+    else if (op == LOP_PREFETCH)
+        llvm_prefetch(C, i);
     else if (op >= LOP_ST && op <= LOP_STV1)
         llvm_store(C, i);
     else if (op != LOP_NONE)

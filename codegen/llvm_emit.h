@@ -57,5 +57,6 @@ LLVMValueRef llvm_lane0(LlvmFunc *C, LLVMValueRef lanes);
 LLVMValueRef llvm_address(LlvmFunc *C, uint32_t buf, uint32_t idx);
 LLVMValueRef llvm_load(LlvmFunc *C, const LInst *i);
 void llvm_store(LlvmFunc *C, const LInst *i);
+void llvm_prefetch(LlvmFunc *C, const LInst *i);
 
 #endif

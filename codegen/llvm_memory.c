@@ -78,6 +78,15 @@ static bool stored_in_parts(LlvmFunc *C, LLVMTypeRef scalar, LLVMValueRef at, LL
     return true;
 }
 
+void llvm_prefetch(LlvmFunc *C, const LInst *i) {
+    enum { READ = 0, SECOND_CACHE = 2, DATA = 1 };
+    unsigned id = LLVMLookupIntrinsicID("llvm.prefetch", strlen("llvm.prefetch"));
+    LLVMValueRef fn = LLVMGetIntrinsicDeclaration(C->mod, id, &C->ptr, 1), arg[4] = {llvm_address(C, i->buf, i->idx)};
+    const int how[3] = {READ, SECOND_CACHE, DATA};
+    for (int k = 0; k < 3; k++) arg[1 + k] = LLVMConstInt(C->i32, (unsigned)how[k], 0);
+    LLVMBuildCall2(C->B, LLVMIntrinsicGetType(C->ctx, id, &C->ptr, 1), fn, arg, 4, "");
+}
+
 void llvm_store(LlvmFunc *C, const LInst *i) {
     LOp op = (LOp)i->op;
     bool floats = op == LOP_ST || op == LOP_STT || op == LOP_ST1, tail = op == LOP_STT || op == LOP_STVT;

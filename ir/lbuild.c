@@ -394,6 +394,13 @@ LV lb_load(LBuilder *b, LOp op, uint32_t buf, LIdx i, int64_t lanes) {
     return v;
 }
 
+void lb_prefetch(LBuilder *b, uint32_t buf, LIdx i) {
+    uint32_t idx = push_idx(b, i);
+    LInst *s = push_inst(b, LOP_PREFETCH);
+    s->buf = buf;
+    s->idx = idx;
+}
+
 void lb_store(LBuilder *b, LOp op, uint32_t buf, LIdx i, LV v, int64_t lanes) {
     uint32_t idx = push_idx(b, i);
     LInst *s = push_inst(b, op);

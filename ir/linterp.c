@@ -296,7 +296,7 @@ static bool run(Machine *m, uint32_t fn) {
         else if (i->op > LOP_STV1)
             float_op(i, &val[i->dst], &val[i->a[0]], &val[i->a[1]], &val[i->a[2]], f64, V);
         else if (i->op > LOP_IMAX) {
-            if (!memory_op(m, fn, pc, i)) return false;
+            if (i->op != LOP_PREFETCH && !memory_op(m, fn, pc, i)) return false;
         } else if (i->op > LOP_BARRIER)
             scalar_op(m, i, val);
         else if (i->op == LOP_FOR) {

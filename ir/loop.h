@@ -54,7 +54,7 @@ typedef struct {
    YIELD ext: count, values: the carries' next values; right before the END of a FOR with carries
    IF    runs the block when a[0] < a[1] (type i)
    CALL  imm = function index; ext: count, then per parameter: a pointer takes (buffer, index into LFunc.idx), an int takes (value, 0)
-   LD .. LDVB, ST .. STV1: buf, idx; stores: a[0] = value; imm = lanes for LDT STT LDVT STVT
+   LD .. LDVB, PREFETCH, ST .. STV1: buf, idx; stores: a[0] = value; imm = lanes for LDT STT LDVT STVT
    all others: a[0..2] by the row's args, imm where the row says so */
 typedef struct {
     uint16_t op;
@@ -202,6 +202,7 @@ LIdx lidx_add(LIdx i, LV v, int64_t c); /* merges equal values; a term too many 
 LIdx lb_idx_term(LBuilder *b, LIdx i, LV v, int64_t c); /* as lidx_add, folding known ints and spilling terms into IADD/IMUL */
 
 LV lb_load(LBuilder *b, LOp op, uint32_t buf, LIdx i, int64_t lanes);
+void lb_prefetch(LBuilder *b, uint32_t buf, LIdx i);
 void lb_store(LBuilder *b, LOp op, uint32_t buf, LIdx i, LV v, int64_t lanes);
 
 /* The instructions from `first` and those from `second` on do the same at two places, none of which the other reads: puts them in

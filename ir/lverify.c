@@ -99,6 +99,7 @@ static bool check_memory(Verifier *v, const LInst *i) {
     bool part = i->op == LOP_LDT || i->op == LOP_LDVT || i->op == LOP_STT || i->op == LOP_STVT;
     if (!check_idx(v, i->idx) || !check_buf(v, i->buf, ints ? LE_I32 : LE_F, store)) return false;
     if (part && (i->imm < 1 || i->imm > v->p->V)) return bad(v, "the number of lanes is not in 1..V");
+    if (i->op == LOP_PREFETCH) return true;
     return store ? use(v, i->a[0], ints ? 'v' : 'f') : define(v, i->dst, lop_info[i->op].result);
 }
 

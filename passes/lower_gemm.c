@@ -320,7 +320,24 @@ static bool gemm_is_flat(const Low *L, const Product *q)
     return flat && (!L->chunk || q->axes == (AX(L->chunk - 1) | AX(L->bx)));
 }
 
-/* With one thread the rows of all steps (of this chunk) at once, else each thread its rows of every step. */
+/* Rows lo .. lo + rows in blocks whose operand stays in the near cache while the panels pass by. */
+static void blocks_of_rows(Product *q, LV lo, LV rows)
+{
+    Low *L = q->lg->L;
+    LBuilder *b = &L->b;
+    LV size = lb_iconst(b, CHUNK_ROWS), hi = lb_op(b, LOP_IADD, lo, rows, 0, 0);
+    if (L->chunk) { /* as many at most */
+        gemm_rows(q, lo, hi);
+        return;
+    }
+    LV count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, rows, lb_iconst(b, CHUNK_ROWS - 1), 0, 0), size, 0, 0);
+    LV k = lb_for(b, lb_iconst(b, 0), count, 1, false, 0, NULL, NULL);
+    LV first = lb_op(b, LOP_IADD, lo, lb_op(b, LOP_IMUL, k, size, 0, 0), 0, 0);
+    gemm_rows(q, first, lb_op(b, LOP_IMIN, lb_op(b, LOP_IADD, first, size, 0, 0), hi, 0, 0));
+    lb_end_for(b, 0, NULL, NULL);
+}
+
+/* With one thread the rows of all steps (of this chunk), else each thread its rows of every step. */
 static void flat_gemm(Product *q)
 {
     Low *L = q->lg->L;
@@ -340,7 +357,7 @@ static void flat_gemm(Product *q)
     LV first = lb_op(b, LOP_IMUL, many, L->blo, 0, 0);
     LV o = lb_for(b, zero, outer, 1, false, 0, NULL, NULL);
     LV lo = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, lb_op(b, LOP_IADD, o, start, 0, 0), B, 0, 0), first, 0, 0);
-    gemm_rows(q, lo, lb_op(b, LOP_IADD, lo, rows, 0, 0));
+    blocks_of_rows(q, lo, rows);
     lb_end_for(b, 0, NULL, NULL);
 }
 

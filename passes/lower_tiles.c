@@ -13,6 +13,7 @@
 
 enum { FAM_ROWS, FAM_COLUMNS, FAM_MATRIX };
 enum { INIT_ZERO, INIT_LOAD };
+enum { AHEAD = 16 }; /* floats: the next cache line */
 
 typedef struct {
     LBuilder *b;
@@ -38,6 +39,8 @@ static void tile_step(Tile *t, LV ao, LV po, LV *acc)
         int lanes = t->tail && j == t->nv - 1 ? t->tail : t->V; /* packs are padded, rows of the caller's arrays are not */
         p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, at_offset(b, t->p0, j * (int64_t)t->V, po), lanes);
     }
+    if (t->fam == FAM_COLUMNS) /* each k is another row, out of reach of the hardware's own prefetching: the tiles to come read on in it */
+        lb_prefetch(b, t->A, lb_idx_term(b, lidx(AHEAD), ao, 1));
     for (int i = 0; i < t->m; i++) {
         LIdx x = at_offset(b, t->a0, t->fam == FAM_COLUMNS ? i : 0, t->fam != FAM_COLUMNS && i ? t->row[i] : 0);
         LV a = lb_load(b, LOP_LDB, t->A, at_offset(b, x, 0, ao), 0);
@@ -88,6 +91,8 @@ static uint32_t make_tile(Low *L, int fam, int m, int nv, int tail, int init, bo
             carry[i * nv + j] = init == INIT_ZERO ? lb_fconst(&b, 0)
                                                   : lb_load(&b, lanes == t.V ? LOP_LD : LOP_LDT, C0, x, lanes);
         }
+    for (int k = 0; add && k < m * nv; k++) /* added to when the loop is over */
+        lb_prefetch(&b, C, lb_idx_term(&b, lidx(k % nv * (int64_t)t.V), cs, k / nv));
     carry[m * nv] = carry[m * nv + 1] = lb_iconst(&b, 0);
     tile_loop(&t, K, carry);
     for (int i = 0; i < m; i++)

@@ -6,7 +6,7 @@
 static uint32_t moved(const JoinPart *part, uint32_t buf) { return buf & LBUF_PARAM ? buf : buf + part->buf; }
 
 static bool touches(LOp op) {
-    return (op >= LOP_LD && op <= LOP_LDVB) || (op >= LOP_ST && op <= LOP_STV1);
+    return op >= LOP_LD && op <= LOP_STV1;
 }
 
 static void *copy(Arena *a, const void *from, size_t bytes) {

@@ -624,6 +624,8 @@ static void test_shadow(void) {
     shadow_run("entry 2 \"r\" values 2 { %1 = ld #0[4] st #1[12] %1 %2 = ld #1[12] }", "");
     shadow_run("entry 2 \"r\" values 2 { %1 = ld #0[5] }", "element 8 of buffer x, which has 8");
     shadow_run("entry 2 \"r\" values 2 { %1 = ldb #0[-1] }", "element -1 of buffer x");
+    shadow_run("entry 2 \"r\" values 2 { prefetch #0[999] prefetch #2[0] prefetch #2[-9] }", "");
+    shadow_run("entry 2 \"r\" values 2 { prefetch #2[0] %1 = ld #2[0] }", "not written");
     shadow_run("entry 2 \"r\" values 2 { %1 = fconst 1 stt #1[13] %1 3 st #1[13] %1 }", "element 16 of buffer y");
     shadow_run("entry 2 \"r\" values 2 { %1 = ld #1[0] }", "not written");
     shadow_run("entry 2 \"r\" values 2 { %1 = fconst 1 st #2[0] %1 %2 = ld #2[1] }",
