@@ -22,18 +22,27 @@ struct CText {
     VEC(CHelper) helper;
 };
 
+/* A helper is printed once for each way that its pointers are stored. */
+typedef struct {
+    const CNarrow **param; /* NULL: floats */
+    const char *symbol;    /* after the prefix */
+} CInstance;
+typedef VEC(CInstance) CInstances;
+
 struct CUnit {
     Str *out;
     const LProgram *p;
     const CEmitOptions *o;
     CText *t;
     const char *name;    /* in the names of entries; NULL: none */
-    const char **symbol; /* of functions, after the prefix */
-    bool *reached; /* by function: called from an entry */
+    CInstances *instance; /* by function: as entries call it; of an entry one */
+    const CNarrow *narrow; /* by buffer; NULL: none */
+    bool *refused;         /* by buffer */
     bool **writes; /* by function: of each parameter, stored through */
     /* of the function being printed */
     const LFunc *f;
     uint32_t fn;
+    CInstance *at;
     bool *live;        /* by value */
     bool *buf, *wrote; /* by buffer: used, stored through */
     const char **text; /* of values */
@@ -93,6 +102,28 @@ static void mark_operands(CEmit *e, const LInst *i) {
     }
 }
 
+/* How what a pointer shows is stored; NULL: as it is. */
+static const CNarrow *stored(const CEmit *e, uint32_t buf) {
+    const CNarrow *n = buf & LBUF_PARAM ? e->at->param[buf & ~LBUF_PARAM] : e->narrow ? &e->narrow[buf] : NULL;
+    return n && n->storage != C_FLOAT ? n : NULL;
+}
+
+static CInstance *instance_of(CEmit *e, const LInst *call) {
+    const LFunc *g = e->p->fn.at[call->imm];
+    CInstances *all = &e->instance[call->imm];
+    const CNarrow **param = NEW_N(e->t->arena, const CNarrow *, g->param.n + 1);
+    for (uint32_t k = 0; k < g->param.n; k++)
+        if (g->param.at[k].pointer) param[k] = stored(e, e->f->ext.at[call->ext + 1 + 2 * k]);
+    for (uint32_t k = 0; k < all->n; k++) {
+        bool same = true;
+        for (uint32_t q = 0; q < g->param.n; q++)
+            same = same && (all->at[k].param[q] ? all->at[k].param[q]->storage : C_FLOAT) == (param[q] ? param[q]->storage : C_FLOAT);
+        if (same) return &all->at[k];
+    }
+    VEC_PUSH(e->t->arena, *all) = (CInstance){.param = param};
+    return &all->at[all->n - 1];
+}
+
 static void note_uses(CEmit *e, const LInst *i) {
     LOp op = (LOp)i->op;
     CUses *u = &e->t->uses;
@@ -104,6 +135,19 @@ static void note_uses(CEmit *e, const LInst *i) {
     if (op == LOP_STVT) u->stvt[i->imm] = true;
     if (op == LOP_TID || op == LOP_NT || op == LOP_BARRIER) e->env = true;
     if (op == LOP_DIM) e->dim = true;
+}
+
+static void find_instances(CEmit *e) {
+    e->instance = NEW_N(e->t->arena, CInstances, e->p->fn.n + 1);
+    for (uint32_t k = e->p->fn.n; k-- > 0;) {
+        e->f = e->p->fn.at[k];
+        if (e->f->kind == LFUNC_ENTRY) VEC_PUSH(e->t->arena, e->instance[k]) = (CInstance){0};
+        for (uint32_t q = 0; q < e->instance[k].n; q++) {
+            e->at = &e->instance[k].at[q];
+            for (uint32_t j = 0; j < e->f->inst.n; j++)
+                if (e->f->inst.at[j].op == LOP_CALL) (void)instance_of(e, &e->f->inst.at[j]);
+        }
+    }
 }
 
 /* Enters a function: which values are used (one backward walk: uses follow definitions), which buffers, which operations. */
@@ -128,18 +172,10 @@ static void begin_function(CEmit *e, uint32_t fn) {
 static void find_uses(CEmit *e) {
     Arena *a = e->t->arena;
     uint32_t n = e->p->fn.n;
-    e->reached = NEW_N(a, bool, n);
     e->writes = NEW_N(a, bool *, n);
-    for (uint32_t k = n; k-- > 0;) {
-        const LFunc *f = e->p->fn.at[k];
-        e->reached[k] |= f->kind == LFUNC_ENTRY;
-        if (!e->reached[k]) continue;
-        for (uint32_t j = 0; j < f->inst.n; j++)
-            if (f->inst.at[j].op == LOP_CALL) e->reached[f->inst.at[j].imm] = true;
-    }
     for (uint32_t k = 0; k < n; k++) {
         e->writes[k] = NEW_N(a, bool, e->p->fn.at[k]->param.n + 1);
-        if (e->reached[k]) begin_function(e, k);
+        if (e->instance[k].n) begin_function(e, k);
     }
 }
 
@@ -230,8 +266,61 @@ static void begin_value(CEmit *e, LV v) {
     str_printf(e->out, " %s = ", val(e, v));
 }
 
+static const char *val_of(void *arg, LV v) { return val(arg, v); }
+
+/* Where the scales of what is read at `idx` are: those of a helper's pointer go along with its columns. */
+static void put_scale(CEmit *e, const CNarrow *n, uint32_t buf, uint32_t idx) {
+    const LIdx *x = &e->f->idx.at[idx];
+    if (buf & LBUF_PARAM) {
+        str_printf(e->out, "s%u", buf & ~LBUF_PARAM);
+        if (x->c0) str_printf(e->out, " + %s", int_text(e, x->c0));
+    } else if (!c_narrow_address(e->out, n, arena_printf(e->t->arena, "s%u", buf), x, val_of, e)) {
+        e->refused[buf] = true;
+    }
+}
+
+/* One element in all lanes. */
+static void put_narrow_splat(CEmit *e, const LInst *i, const CNarrow *n) {
+    put(e, "const float ");
+    str_printf(e->out, "s_%u = ", i->dst);
+    put(e, n->storage == C_INT8 ? "(float)*(" : "$P_half(*(");
+    put_address(e, i->buf, i->idx);
+    str_put(e->out, n->storage == C_INT8 ? ") * *(" : "));");
+    if (n->storage == C_INT8) {
+        put_scale(e, n, i->buf, i->idx);
+        str_put(e->out, ");");
+    }
+    str_putc(e->out, ' ');
+    begin_value(e, i->dst);
+    put(e, "$P_splat(");
+    str_printf(e->out, "s_%u);\n", i->dst);
+}
+
+static void put_narrow_load(CEmit *e, const LInst *i, const CNarrow *n) {
+    CUses *u = &e->t->uses;
+    bool int8 = n->storage == C_INT8, columns = int8 && (n->panel || i->buf & LBUF_PARAM);
+    *(!int8 ? n->storage == C_BF16 ? &u->bf16 : &u->f16 : columns ? &u->columns : &u->blocks) = true;
+    if (i->op == LOP_LDB) {
+        put_narrow_splat(e, i, n);
+        return;
+    }
+    put(e, type_of(e, i->dst));
+    str_printf(e->out, " %s; %s_op_%s(&%s, ", val(e, i->dst), e->o->prefix, !int8 ? "ldh" : columns ? "ldq" : "ldr", val(e, i->dst));
+    put_address(e, i->buf, i->idx);
+    if (int8) {
+        str_put(e->out, ", ");
+        put_scale(e, n, i->buf, i->idx);
+    }
+    str_printf(e->out, ", %d);\n", i->op == LOP_LDT ? (int)i->imm : e->p->V);
+}
+
 static void put_load(CEmit *e, const LInst *i) {
     LOp op = (LOp)i->op;
+    const CNarrow *narrow = stored(e, i->buf);
+    if (narrow) {
+        put_narrow_load(e, i, narrow);
+        return;
+    }
     if (op == LOP_LDB || op == LOP_LDVB) {
         put(e, op == LOP_LDB ? "const $F " : "const int32_t ");
         str_printf(e->out, "s%u = *(", i->dst);
@@ -378,14 +467,19 @@ static void put_end(CEmit *e, const LInst *open) {
 static void put_call(CEmit *e, const LInst *i) {
     const LFunc *g = e->p->fn.at[i->imm];
     line(e);
-    str_printf(e->out, "%s_%s(", e->o->prefix, e->symbol[i->imm]);
+    str_printf(e->out, "%s_%s(", e->o->prefix, instance_of(e, i)->symbol);
     for (uint32_t k = 0; k < g->param.n; k++) {
         const uint32_t *arg = &e->f->ext.at[i->ext + 1 + 2 * k];
+        const CNarrow *narrow = g->param.at[k].pointer ? stored(e, arg[0]) : NULL;
         if (k) str_put(e->out, ", ");
+        if (narrow && narrow->storage == C_INT8 && !(arg[0] & LBUF_PARAM) && !narrow->panel) e->refused[arg[0]] = true;
         if (g->param.at[k].pointer)
             put_address(e, arg[0], arg[1]);
-        else
-            str_put(e->out, val(e, arg[0]));
+        if (narrow && narrow->storage == C_INT8) {
+            str_put(e->out, ", ");
+            put_scale(e, narrow, arg[0], arg[1]);
+        }
+        if (!g->param.at[k].pointer) str_put(e->out, val(e, arg[0]));
     }
     str_put(e->out, ");\n");
 }
@@ -426,15 +520,17 @@ static void put_body(CEmit *e) {
 static const char *elem_type(uint8_t elem) { return elem == LE_F ? "$F" : "int32_t"; }
 
 static void put_helper_head(CEmit *e) {
-    str_printf(e->out, "\nstatic %svoid %s_%s(", e->f->inline_hint ? "inline " : "", e->o->prefix, e->symbol[e->fn]);
+    str_printf(e->out, "\nstatic %svoid %s_%s(", e->f->inline_hint ? "inline " : "", e->o->prefix, e->at->symbol);
     if (!e->f->param.n) str_put(e->out, "void");
     for (uint32_t k = 0; k < e->f->param.n; k++) {
         const LParam *q = &e->f->param.at[k];
         if (k) str_put(e->out, ", ");
         if (q->pointer) {
+            const CNarrow *narrow = stored(e, LBUF_PARAM | k);
             if (!e->writes[e->fn][k]) str_put(e->out, "const ");
-            put(e, elem_type(q->elem));
+            put(e, narrow ? c_narrow_type(narrow->storage) : elem_type(q->elem));
             str_printf(e->out, " *p%u", k);
+            if (narrow && narrow->storage == C_INT8) str_printf(e->out, ", const float *s%u", k);
         } else {
             put(e, "$N ");
             str_printf(e->out, "v%u", q->value);
@@ -443,6 +539,8 @@ static void put_helper_head(CEmit *e) {
     str_put(e->out, ") {\n");
     for (uint32_t k = 0; k < e->f->param.n; k++) {
         const LParam *q = &e->f->param.at[k];
+        const CNarrow *narrow = q->pointer ? stored(e, LBUF_PARAM | k) : NULL;
+        if (narrow && narrow->storage == C_INT8) str_printf(e->out, "    (void)s%u;\n", k);
         if (q->pointer)
             str_printf(e->out, "    (void)p%u;", k);
         else if (!e->live[q->value])
@@ -458,7 +556,7 @@ static bool is_bound(const CEmit *e, uint32_t k) { return e->buf[k] && e->p->buf
 /* An entry of the kernels' ABI. */
 static void put_kernel_head(CEmit *e) {
     str_put(e->out, e->o->exported ? "\n" : "\nstatic ");
-    str_printf(e->out, "void %s_%s(void *const *buf, const int64_t *dim, const %s_env *env) {\n", e->o->prefix, e->symbol[e->fn],
+    str_printf(e->out, "void %s_%s(void *const *buf, const int64_t *dim, const %s_env *env) {\n", e->o->prefix, e->at->symbol,
                e->o->prefix);
     bool any = false;
     for (uint32_t k = 0; k < e->p->buf.n; k++) {
@@ -476,16 +574,18 @@ static void put_kernel_head(CEmit *e) {
 
 /* An entry over the buffers that it uses. */
 static void put_entry_head(CEmit *e) {
-    str_printf(e->out, "\nstatic void %s_%s(", e->o->prefix, e->symbol[e->fn]);
+    str_printf(e->out, "\nstatic void %s_%s(", e->o->prefix, e->at->symbol);
     const char *sep = "\n    ";
     for (uint32_t k = 0; k < e->p->buf.n; k++) {
         const LBuf *b = &e->p->buf.at[k];
         if (!is_bound(e, k)) continue;
         str_put(e->out, sep);
         sep = ",\n    ";
+        const CNarrow *narrow = stored(e, k);
         if (!e->wrote[k]) str_put(e->out, "const ");
-        put(e, elem_type(b->elem));
+        put(e, narrow ? c_narrow_type(narrow->storage) : elem_type(b->elem));
         str_printf(e->out, " *b%u /* %s */", k, name_str(e->p->ctx, b->name));
+        if (narrow && narrow->storage == C_INT8) str_printf(e->out, "%sconst float *s%u", sep, k);
     }
     if (e->dim) str_printf(e->out, "%sconst ptrdiff_t *dim", sep);
     if (!e->dim && sep[0] == '\n') str_put(e->out, "void");
@@ -519,12 +619,12 @@ static void put_helper(CEmit *e) {
     e->out = &text;
     put_function(e);
     for (uint32_t k = 0; k < t->helper.n; k++) {
-        if (strcmp(t->helper.at[k].name, e->symbol[e->fn]) != 0) continue;
+        if (strcmp(t->helper.at[k].name, e->at->symbol) != 0) continue;
         if (strcmp(t->helper.at[k].text, text.at) == 0) {
             e->out = out;
             return;
         }
-        e->symbol[e->fn] = arena_printf(t->arena, "%s_%s", e->name ? e->name : "own", e->symbol[e->fn]);
+        e->at->symbol = arena_printf(t->arena, "%s_%s", e->name ? e->name : "own", e->at->symbol);
         text.n = 0;
         begin_function(e, e->fn);
         put_function(e);
@@ -532,22 +632,33 @@ static void put_helper(CEmit *e) {
     }
     e->out = out;
     str_putn(out, text.at, text.n);
-    VEC_PUSH(t->arena, t->helper) = (CHelper){e->symbol[e->fn], text.at};
+    VEC_PUSH(t->arena, t->helper) = (CHelper){e->at->symbol, text.at};
 }
 
 /* Entries' declarations before their definitions: -Wmissing-prototypes is common. */
 static void put_prototypes(CEmit *e) {
     for (uint32_t k = 0; e->o->exported && k < e->p->fn.n; k++)
         if (e->p->fn.at[k]->kind == LFUNC_ENTRY)
-            str_printf(e->out, "void %s_%s(void *const *buf, const int64_t *dim, const %s_env *env);\n", e->o->prefix, e->symbol[k],
+            str_printf(e->out, "void %s_%s(void *const *buf, const int64_t *dim, const %s_env *env);\n", e->o->prefix, e->instance[k].at[0].symbol,
                        e->o->prefix);
 }
 
+/* "tile_4x2", of one whose pointers are stored in fewer bits "tile_4x2_q", a further one "tile_4x2_q2". */
 static void name_functions(CEmit *e) {
-    e->symbol = NEW_N(e->t->arena, const char *, e->p->fn.n + 1);
+    Arena *a = e->t->arena;
     for (uint32_t k = 0; k < e->p->fn.n; k++) {
-        const char *s = name_str(e->p->ctx, e->p->fn.at[k]->name);
-        e->symbol[k] = e->name && e->p->fn.at[k]->kind == LFUNC_ENTRY ? arena_printf(e->t->arena, "%s_%s", e->name, s) : s;
+        const LFunc *f = e->p->fn.at[k];
+        const char *s = name_str(e->p->ctx, f->name);
+        uint32_t more = 0;
+        for (uint32_t q = 0; q < e->instance[k].n; q++) {
+            CInstance *x = &e->instance[k].at[q];
+            bool narrow = false;
+            for (uint32_t i = 0; i < f->param.n; i++) narrow = narrow || x->param[i];
+            x->symbol = e->name && f->kind == LFUNC_ENTRY ? arena_printf(a, "%s_%s", e->name, s)
+                        : !narrow                         ? s
+                        : more++                          ? arena_printf(a, "%s_q%u", s, more)
+                                                          : arena_printf(a, "%s_q", s);
+        }
     }
 }
 
@@ -559,22 +670,27 @@ CText *c_text_make(Arena *a, const CEmitOptions *o) {
     return t;
 }
 
-CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name) {
+CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name, const CNarrow *narrow) {
     CEmit *e = NEW(t->arena, CEmit);
     t->p = p;
-    *e = (CEmit){.out = out, .p = p, .o = t->o, .t = t, .name = name};
+    *e = (CEmit){.out = out, .p = p, .o = t->o, .t = t, .name = name, .narrow = narrow};
+    e->refused = NEW_N(t->arena, bool, p->buf.n + 1);
+    find_instances(e);
     find_uses(e);
     name_functions(e);
-    for (uint32_t k = 0; k < p->fn.n; k++) {
-        if (!e->reached[k]) continue;
-        begin_function(e, k);
-        if (p->fn.at[k]->kind == LFUNC_ENTRY)
-            put_function(e);
-        else
-            put_helper(e);
-    }
+    for (uint32_t k = 0; k < p->fn.n; k++)
+        for (uint32_t q = 0; q < e->instance[k].n; q++) {
+            e->at = &e->instance[k].at[q];
+            begin_function(e, k);
+            if (p->fn.at[k]->kind == LFUNC_ENTRY)
+                put_function(e);
+            else
+                put_helper(e);
+        }
     return e;
 }
+
+bool c_text_refused(const CUnit *u, uint32_t buf) { return u->refused[buf]; }
 
 void c_text_prelude(CText *t, Str *out) { c_prelude(out, t->p, t->o, &t->uses, &t->seen); }
 
@@ -585,15 +701,24 @@ const char *c_text_library(const CText *t) {
     return NULL;
 }
 
+bool c_text_calls(const CText *t) {
+    for (int k = 0; k < LFN_COUNT; k++)
+        if (t->uses.fn[k]) return true;
+    return false;
+}
+
 void c_text_call(CUnit *e, Str *out, uint32_t fn, const char *const *buf) {
     e->out = out;
+    e->at = &e->instance[fn].at[0];
     begin_function(e, fn);
-    str_printf(out, "    %s_%s(", e->o->prefix, e->symbol[fn]);
+    str_printf(out, "    %s_%s(", e->o->prefix, e->at->symbol);
     const char *sep = "";
     for (uint32_t k = 0; k < e->p->buf.n; k++) {
         if (!is_bound(e, k)) continue;
+        const CNarrow *narrow = stored(e, k);
         str_printf(out, "%s%s", sep, buf[k] ? buf[k] : "NULL");
         sep = ", ";
+        if (narrow && narrow->storage == C_INT8) str_printf(out, ", %s_scale", buf[k]);
     }
     str_printf(out, "%s);\n", !e->dim ? "" : *sep ? ", dim" : "dim");
 }
@@ -601,7 +726,7 @@ void c_text_call(CUnit *e, Str *out, uint32_t fn, const char *const *buf) {
 bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o) {
     CText *t = c_text_make(out->arena, o);
     Str body = str_make(out->arena);
-    CUnit *u = c_text_functions(t, &body, p, NULL);
+    CUnit *u = c_text_functions(t, &body, p, NULL, NULL);
     c_text_prelude(t, out);
     u->out = out;
     put_prototypes(u);

@@ -9,12 +9,21 @@ typedef struct {
     bool op[LOP_COUNT];
     bool fn[LFN_COUNT];
     bool ldt[17], ldvt[17], stt[17], stvt[17]; /* by number of lanes */
+    bool columns, blocks, bf16, f16; /* loads of buffers in fewer bits: int8 with a scale a column, or for all lanes */
     bool locals, begun;
 } CUses;
 
 /* Types, and every operation of `uses` that is not in `seen` (which then has it) three times over: GNU vectors, plain structs of
    lanes, or (V = 1) scalars. */
 void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *uses, CUses *seen);
+
+#define C_GNU_VECTORS "\n#if !defined(RONDO_PLAIN_C) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9))\n"
+
+/* c_narrow.c */
+void c_narrow_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *fresh);
+const char *c_narrow_type(CStorage s); /* of an element */
+/* The scale of what an entry reads at index x of a buffer, as an expression over `scales`. val: names of values. False: no such one. */
+bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx *x, const char *(*val)(void *arg, LV v), void *arg);
 
 /* Copies text with $name replaced: $f $v $m $u $w the lane types, $F $I the C types of a float lane and of a mask lane, $N that of
    an index, $P the prefix, $E the suffix of <math.h> names. */

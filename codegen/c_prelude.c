@@ -615,7 +615,7 @@ void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *
     if (first) put_head(&e);
     put_shared(&e);
     if (e.V > 1) {
-        put(&e, "\n#if !defined(RONDO_PLAIN_C) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9))\n");
+        put(&e, C_GNU_VECTORS);
         if (first) gnu_types(&e);
         gnu_ops(&e);
         gnu_memory(&e);
@@ -635,6 +635,7 @@ void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *
         put_tree(&e, "hsum", false);
     if (fresh.op[LOP_HMAX])
         put_tree(&e, "hmax", true);
+    c_narrow_prelude(out, p, o, &fresh);
     for (int k = 0; k < LFN_COUNT; k++)
         if (fresh.fn[k])
             put_libm(&e, (LFn)k);

@@ -60,11 +60,24 @@ bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o);
 typedef struct CText CText;
 typedef struct CUnit CUnit;
 CText *c_text_make(Arena *a, const CEmitOptions *o);
-CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name);
+
+/* Buffers of floats that are stored in fewer bits and widened where they are read. C_INT8 takes scales, in an array whose expression is
+   the buffer's with "_scale" behind it: one a column where the buffer is a matrix of `rows` rows in panels of `panel` columns (the
+   last one may be narrower), else (panel 0) one for each `rows` elements. */
+typedef enum { C_FLOAT, C_BF16, C_F16, C_INT8 } CStorage;
+typedef struct {
+    CStorage storage;
+    int64_t rows, columns, panel;
+} CNarrow;
+int64_t c_narrow_scale(const CNarrow *n, int64_t element); /* which scale it takes */
+/* narrow: by buffer; NULL: all are floats. */
+CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name, const CNarrow *narrow);
+bool c_text_refused(const CUnit *u, uint32_t buf); /* is it read in a way that does not go with its scales? The text is of no use then */
 void c_text_prelude(CText *t, Str *out);
 extern const char c_text_aligned[]; /* lines before the definition of an object that vectors are read from */
 /* A function of <math.h> that what is printed calls; NULL: none. */
 const char *c_text_library(const CText *t);
+bool c_text_calls(const CText *t); /* any mathematical function that is not written out, whose bits are the library's */
 /* A call of entry `fn`: buf[k] is what buffer k is bound to, as an expression. */
 void c_text_call(CUnit *u, Str *out, uint32_t fn, const char *const *buf);
 

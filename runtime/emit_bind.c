@@ -26,7 +26,7 @@ static bool is_scratch(const CProgram *p, const LBuf *b) {
     return b->role == LB_SLAB || (b->role == LB_PACK && (!p->packed || p->field[b - p->p->buf.at] == NO_FIELD));
 }
 
-static void find_areas(CModel *c, CProgram *p) {
+void cprogram_areas(CModel *c, CProgram *p) {
     uint32_t n = p->p->buf.n;
     p->used = NEW_N(c->a, bool, n + 1);
     p->area_of = NEW_N(c->a, int32_t, n + 1);
@@ -84,7 +84,7 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
         if (strcmp(name_str(c->ctx, f->name), "run") == 0) p->run = i;
         if (strcmp(name_str(c->ctx, f->name), "prepare") == 0) p->prepare = i;
     }
-    find_areas(c, p);
+    cprogram_areas(c, p);
     return true;
 }
 
@@ -95,8 +95,6 @@ int32_t cprogram_area(CModel *c, CProgram *p, const char *what, uint32_t elem, u
     return (int32_t)p->area.n - 1;
 }
 
-/* ---- packs -------------------------------------------------------------------------------------------------------------- */
-
 void cprogram_one_step(const CProgram *p, int64_t *dim) {
     memset(dim, 0, LDIM_COUNT * sizeof *dim);
     for (uint32_t k = 0; k < p->m->naxis; k++) {
@@ -104,107 +102,6 @@ void cprogram_one_step(const CProgram *p, int64_t *dim) {
         dim[k] = x->kind == AXIS_COUNT ? x->count : x->kind == AXIS_JOIN ? dim[x->a] + dim[x->b] : 1;
     }
     dim[LDIM_NT] = 1;
-}
-
-static int64_t buf_count(const LBuf *b, const int64_t *dim) { return lextent_eval(&b->extent, dim); }
-
-static void no_barrier(void *arg) { (void)arg; }
-
-uint32_t cfield_add(CModel *c, CField f) {
-    size_t bytes = (size_t)f.n * sizeof *f.probe;
-    int same = 0;
-    for (uint32_t i = 0; i < c->field.n; i++) {
-        const CField *g = &c->field.at[i];
-        if (g->n == f.n && g->is_int == f.is_int && memcmp(g->probe, f.probe, bytes) == 0) return i;
-        same += strcmp(g->id, f.id) == 0;
-    }
-    if (same) { /* of another program or width */
-        const char *stem = f.id;
-        for (uint32_t i = 0, k = 2; i < c->field.n; i++)
-            if (strcmp(c->field.at[i].id, f.id) == 0) {
-                f.id = arena_printf(c->a, "%s_%u", stem, k++);
-                i = UINT32_MAX;
-            }
-    }
-    VEC_PUSH(c->a, c->field) = f;
-    return c->field.n - 1;
-}
-
-/* What prepare makes of these weights: [buffer][element]. NULL with a diagnostic. */
-static double **packs_of(CModel *c, CProgram *p, void *theta) {
-    int64_t dim[LDIM_COUNT];
-    void **buf = NEW_N(c->a, void *, p->p->buf.n + 1);
-    double **out = NEW_N(c->a, double *, p->p->buf.n + 1);
-    cprogram_one_step(p, dim);
-    for (uint32_t k = 0; k < p->p->buf.n; k++) {
-        const LBuf *b = &p->p->buf.at[k];
-        if (b->role == LB_THETA) buf[k] = theta;
-        if (b->role != LB_PACK && b->role != LB_SLAB) continue;
-        int64_t n = buf_count(b, dim);
-        if (n < 0) return NULL;
-        buf[k] = arena_alloc_n(c->a, (size_t)n + 16, b->elem == LE_F && c->m->f64 ? 8 : 4);
-    }
-    if (!engine_call(c->engine, (uint32_t)p->prepare, buf, dim, &(KEnv){0, 1, no_barrier, NULL})) return NULL;
-    for (uint32_t k = 0; k < p->p->buf.n; k++) {
-        const LBuf *b = &p->p->buf.at[k];
-        int64_t n = b->role == LB_PACK ? buf_count(b, dim) : 0;
-        if (n) out[k] = NEW_N(c->a, double, n);
-        for (int64_t i = 0; i < n; i++)
-            out[k][i] = b->elem == LE_I32 ? (double)((const int32_t *)buf[k])[i]
-                        : c->m->f64       ? ((const double *)buf[k])[i]
-                                          : (double)((const float *)buf[k])[i];
-    }
-    return out;
-}
-
-/* Weights that no two places share a value of. */
-static void *probe_weights(CModel *c) {
-    int64_t n = model_theta_size(c->m);
-    void *theta = arena_alloc_n(c->a, (size_t)n + 16, c->m->f64 ? 8 : 4);
-    uint64_t random = 1;
-    for (int64_t i = 0; i < n; i++) {
-        double v = 0.5 + (double)(random_next(&random) >> 40) / 16777216.0;
-        if (c->m->f64)
-            ((double *)theta)[i] = v;
-        else
-            ((float *)theta)[i] = (float)v;
-    }
-    return theta;
-}
-
-CProgram *cprogram_prepare(CModel *c, const CProgram *p) {
-    CProgram *q = NEW(c->a, CProgram);
-    *q = *p;
-    q->area = (CAreas){0};
-    q->run = -1;
-    find_areas(c, q);
-    return q;
-}
-
-bool cprogram_pack(CModel *c, CProgram *p) {
-    if (p->prepare < 0) return true;
-    c->engine = engine_make(c->ctx, p->p, &(EngineOptions){.kind = ENGINE_LOOPS});
-    if (!c->engine) return false;
-    double **value = packs_of(c, p, c->m->theta), **probe = value ? packs_of(c, p, probe_weights(c)) : NULL;
-    engine_destroy(c->engine);
-    c->engine = NULL;
-    if (!probe) return false;
-    int64_t dim[LDIM_COUNT];
-    cprogram_one_step(p, dim);
-    p->packed = true;
-    p->field = NEW_N(c->a, uint32_t, p->p->buf.n + 1);
-    memset(p->field, 0, (p->p->buf.n + 1) * sizeof *p->field);
-    p->p->fn.at[p->prepare]->kind = LFUNC_HELPER; /* called by nobody, so not printed: emit_prepare does that */
-    find_areas(c, p);
-    for (uint32_t k = 0; k < p->p->buf.n; k++) {
-        const LBuf *b = &p->p->buf.at[k];
-        p->field[k] = NO_FIELD;
-        if (!p->used[k] || b->role != LB_PACK) continue;
-        const char *name = name_str(c->ctx, b->name);
-        p->field[k] = cfield_add(c, (CField){c_ident(c->a, name, false), arena_printf(c->a, "%s, packed", name), b->elem == LE_I32,
-                                             buf_count(b, dim), value[k], probe[k]});
-    }
-    return true;
 }
 
 /* ---- ports -------------------------------------------------------------------------------------------------------------- */
@@ -334,7 +231,8 @@ static void put_dims(CModel *c, const CProgram *p) {
 
 void cprogram_put(CModel *c, CProgram *p) {
     Str body = str_make(c->a);
-    p->unit = c_text_functions(c->text, &body, p->p, p->name);
+    p->unit = c_text_functions(c->text, &body, p->p, p->name, p->narrow);
+    cprogram_refused(c, p);
     c_text_prelude(c->text, &c->c);
     if (p->run >= 0) emit_equations(c, p);
     str_putn(&c->c, body.at, body.n);

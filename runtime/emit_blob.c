@@ -28,7 +28,7 @@ static uint32_t layout_of(const char *type, const char *id) {
 static const char *type_text(CModel *c) {
     Str keep = c->h;
     c->h = str_make(c->a);
-    if (c->o->storage)
+    if (unpacks(c))
         emit_storage_type(c);
     else
         emit_weights_type(c);
@@ -37,30 +37,24 @@ static const char *type_text(CModel *c) {
     return text;
 }
 
-static void put_reals(CModel *c, const double *v, int64_t n, bool is_int) {
-    for (int64_t i = 0; i < n; i++) {
+static void put_member(CModel *c, const CMember *m) {
+    for (int64_t i = 0; i < m->n; i++) {
         unsigned char b[8];
-        int bytes = is_int || !c->m->f64 ? 4 : 8;
-        float f = (float)v[i];
+        float f = (float)m->value[i];
         uint32_t u;
         uint64_t w;
         memcpy(&u, &f, sizeof u);
-        memcpy(&w, &v[i], sizeof w);
-        store_le(b, is_int ? (uint64_t)(int64_t)v[i] : bytes == 4 ? u : w, bytes);
-        str_putn(c->payload, (const char *)b, (size_t)bytes);
+        memcpy(&w, &m->value[i], sizeof w);
+        store_le(b, !m->is_real ? (uint64_t)(int64_t)m->value[i] : m->bytes == 4 ? u : w, m->bytes);
+        str_putn(c->payload, (const char *)b, (size_t)m->bytes);
     }
 }
 
 static void put_payload(CModel *c) {
-    if (c->o->storage) {
+    if (unpacks(c))
         emit_storage_bytes(c);
-    } else {
-        for (int is_int = 0; is_int < 2; is_int++) {
-            for (uint32_t k = 0; k < c->field.n; k++)
-                if (c->field.at[k].is_int == is_int) put_reals(c, c->field.at[k].value, c->field.at[k].n, is_int);
-            if (c->theta && !is_int) put_reals(c, emit_theta(c), model_theta_size(c->m), false);
-        }
-    }
+    else
+        weights_members(c, put_member);
     size_t align = c->m->f64 ? 8 : 4;
     while (!c->payload->n || c->payload->n % align) str_putc(c->payload, 0);
 }
@@ -80,7 +74,7 @@ void emit_blob(CModel *c) {
 }
 
 void emit_open(CModel *c) {
-    const char *type = arena_printf(c->a, "%s_%s", c->id, c->o->storage ? "stored" : "weights");
+    const char *type = arena_printf(c->a, "%s_%s", c->id, unpacks(c) ? "stored" : "weights");
     c_function(c,
                arena_printf(c->a,
                             "The weights of a blob (%s.blob), read where they lie, in flash or memory; keep it as long as they are used. "

@@ -25,6 +25,7 @@ static void put_sizes(CModel *c) {
     if (c->stream)
         str_printf(s, "#define %s_STATE %lld\n#define %s_SCRATCH %lld\n", c->upper, (long long)state, c->upper,
                    (long long)(c->scratch > 0 ? c->scratch : 1));
+    if (!c->theta) return;
     str_printf(s, "\n/* theta: every weight in one array; where each begins, and its shape. */\n#define %s_WEIGHTS %lld\n",
                c->upper, (long long)model_theta_size(c->m));
     int64_t at = 0;
@@ -139,7 +140,7 @@ static bool emit_code(CModel *c, Str *file) {
     c->c = *file;
     if (c->o->blob)
         emit_blob(c);
-    else if (c->o->storage)
+    else if (unpacks(c))
         emit_storage_values(c);
     else
         emit_weights_values(c);
@@ -177,7 +178,7 @@ static bool emit_all(void *arg) {
     c->id = c_ident(c->a, name, false);
     c->upper = c_ident(c->a, name, true);
     c->real = c->m->f64 ? "double" : "float";
-    c->theta = c->o->train || c->o->storage;
+    c->theta = c->o->train;
     if (c->o->storage) {
         measure(c, 0);
         emit_storage_round(c);
@@ -196,12 +197,19 @@ static bool emit_all(void *arg) {
               arena_printf(c->a, "the recurrent network `%s` with its weights. %s.", name,
                            c->o->freestanding ? "Needs no library" : "Link with -lm"));
     str_printf(&file, "#include \"%s.h\"\n%s", c->id, c->o->freestanding ? "" : "\n#include <math.h>\n#include <string.h>\n");
-    if (!emit_code(c, &file)) return false;
+    size_t begun = file.n;
+    do { /* again where a field is not read in the way that it was stored for */
+        c->refused_before = c->refused.n;
+        file.n = begun;
+        c->field.n = c->room.n = 0;
+        c->scratch = 0;
+        if (!emit_code(c, &file)) return false;
+    } while (c->refused_before < c->refused.n);
     Str functions = c->h;
     c->h = head;
     put_sizes(c);
     put_scaling(c);
-    if (c->o->storage) emit_storage_type(c);
+    if (unpacks(c)) emit_storage_type(c);
     emit_weights_type(c);
     if (c->stream) emit_state_type(c);
     emit_learner_type(c);

@@ -42,6 +42,7 @@ typedef struct {
     int64_t run, prepare; /* entries; -1: none, or not this program's to call */
     bool packed;          /* packs are fields of the weights */
     uint32_t *field;      /* by buffer, if packed: in CModel.field */
+    CNarrow *narrow;      /* by buffer; NULL: nothing is stored in fewer bits */
     bool *used;           /* by buffer */
     int32_t *area_of;     /* by buffer */
     CAreas area;
@@ -60,6 +61,11 @@ typedef struct {
     int64_t n;
     const double *value; /* of the model's weights */
     const double *probe; /* of others: fields that are equal here and there are one */
+    const int64_t *origin; /* of each element: 1 + its place in theta; 0: none, it is 0; -1: computed from several. NULL: unknown */
+    CNarrow narrow;        /* how it is stored */
+    const double *code;    /* then: what is written in place of value */
+    const double *scale;   /* [scales] */
+    int64_t scales;
 } CField;
 /* How much room a call needs, at most, over all widths: a sum of products of dims. */
 typedef struct {
@@ -85,6 +91,7 @@ typedef struct {
     int64_t scratch; /* of a state, the most that a width needs */
     bool again;      /* not the first width: what does not depend on it is written */
     bool stream, train;
+    bool calls;  /* functions of a library are part of a step or gradient: bits are not ours alone */
     bool theta;  /* the weights as they are listed are a field */
     bool learns; /* starts of states depend on weights: they are fields */
     const char *optimizer; /* its function's name after the prefix; NULL: none */
@@ -97,6 +104,10 @@ typedef struct {
     CPorts kept;                 /* states and influences */
     int64_t learn_scratch;       /* as scratch */
     VEC(CField) field;
+    VEC(const char *) refused; /* fields, once for each form that does not suit how they are read (emit_narrow.c) */
+    uint32_t refused_before; /* this round */
+    int32_t *row_of;           /* by place in theta: number of its row among all that have a scale; -1: none */
+    double *row_scale;
     CPorts state;
     int32_t *state_in; /* areas of infer by state */
     double **start;                 /* [state][n] */
@@ -107,14 +118,34 @@ typedef struct {
     Str *payload;                   /* of the blob, while it is written */
     Str blob;
     uint32_t layout; /* of the blob */
+    int64_t bytes;   /* of the weights, while they are counted */
 } CModel;
-/* Do the weights stand in the source as floats, so that init needs none? */
-static inline bool has_constants(const CModel *c) { return !c->o->blob && !c->o->storage; }
+/* Are weights stored in fewer bits widened into memory (where training changes them), instead of where they are read? */
+static inline bool unpacks(const CModel *c) { return c->o->storage && c->o->train; }
+/* Do the weights stand in the source as they are read, so that init needs none? */
+static inline bool has_constants(const CModel *c) { return !c->o->blob && !unpacks(c); }
+
+/* emit_pack.c */
+bool cprogram_pack(CModel *c, CProgram *p); /* makes fields of what kernels read of the weights */
+CProgram *cprogram_prepare(CModel *c, const CProgram *p); /* a packed program's prepare alone */
+void cprogram_refused(CModel *c, const CProgram *p); /* after printing: notes fields that are read in another way than they are stored */
+uint32_t cfield_add(CModel *c, CField f);
+
+/* emit_narrow.c */
+void cfield_narrow(CModel *c, CField *f); /* chooses how a field is stored */
+void cfield_refused(CModel *c, const CField *f);
+typedef struct {
+    const char *type, *id, *what;
+    const double *value;
+    int64_t n;
+    int bytes; /* of one; floats are 4 or 8 */
+    bool is_real;
+} CMember;
+void weights_members(CModel *c, void (*fn)(CModel *c, const CMember *m)); /* the members of NAME_weights in their order */
 
 /* emit_bind.c */
 bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind);
-bool cprogram_pack(CModel *c, CProgram *p); /* makes fields of what prepare computes from the model's weights */
-CProgram *cprogram_prepare(CModel *c, const CProgram *p); /* a packed program's prepare alone */
+void cprogram_areas(CModel *c, CProgram *p); /* what the entries touch, and where scratch lies */
 int32_t cprogram_area(CModel *c, CProgram *p, const char *what, uint32_t elem, uint32_t axes, int64_t n, bool whole);
 void cprogram_ports(CModel *c, CProgram *p, bool targets);
 int64_t cprogram_offset(const CProgram *p, int32_t area, const int64_t *dim); /* in bytes; area = area.n: one step's total */
@@ -132,7 +163,6 @@ CBinding cbinding_make(CModel *c, const CProgram *p);
 const char *cprogram_at(CModel *c, const CProgram *p, int32_t area); /* address of an area at w */
 void cprogram_call(CModel *c, const CProgram *p, const CBinding *b); /* calls the kernels; dim is set */
 void cprogram_one_step(const CProgram *p, int64_t *dim);             /* dim[] for one step of one example */
-uint32_t cfield_add(CModel *c, CField f);
 
 /* emit_equations.c */
 void emit_equations(CModel *c, const CProgram *p); /* a comment: the lines of the source that the program computes */
@@ -175,6 +205,7 @@ bool emit_prepare(CModel *c);             /* source, of a width */
 
 /* emit_storage.c */
 void emit_storage_round(CModel *c); /* rounds the model's weights to what is stored */
+double storage_code(EmitStorage s, double v, double *back); /* of bf16 and f16; *back: what it stands for */
 void emit_storage_type(CModel *c);
 void emit_storage_values(CModel *c);
 void emit_storage_bytes(CModel *c); /* to c->payload */
@@ -186,7 +217,7 @@ void emit_open(CModel *c); /* the function that reads it */
 
 /* emit_files.c, emit_readme.c */
 const char *emit_readme(CModel *c);
-void emit_bytes(const CModel *c, int64_t *bytes); /* of the weights: [as f32, as stored] */
+void emit_bytes(CModel *c, int64_t *bytes); /* of the weights: [as f32, as stored] */
 bool emit_files(CModel *c, const char *dir);
 
 /* emit_learn.c: after emit_infer */

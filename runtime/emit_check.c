@@ -74,7 +74,7 @@ static void put_head(CModel *c) {
                "   Written by Rondo %s. This file belongs to you: no licence of Rondo's is attached to it. */\n"
                "#include \"%s.h\"\n\n#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n\n",
                c->id, c->id, RONDO_VERSION, c->id);
-    bool exact = !c->m->f64 && c->m->opt.exec.math != MATH_SLEEF;
+    bool exact = !c->m->f64 && c->m->opt.exec.math != MATH_SLEEF && !c->calls;
     str_printf(&c->t,
                "/* Largest difference, relative to 1 + |expected|. */\n#ifndef TOLERANCE\n"
                "#if %s(defined(%s) || defined(__FMA__) || defined(__ARM_FEATURE_FMA))\n#define TOLERANCE 0.0\n"
@@ -348,7 +348,7 @@ static const char *begin_main(CModel *c) {
                    c->m->f64 ? "double" : "uint32_t", (long long)(c->blob.n / (c->m->f64 ? 8 : 4) + 1));
     }
     str_printf(&s, "\nint main(%s)\n{\n", c->o->blob ? "int argc, char **argv" : "void");
-    if (c->o->storage)
+    if (unpacks(c))
         str_printf(&s, "    static %s_weights ram;\n    const %s_stored *stored = %s;\n    if (stored) %s_unpack(&ram, stored);\n    weights = stored ? &ram : NULL;\n",
                    c->id, c->id, open, c->id);
     else

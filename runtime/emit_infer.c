@@ -89,7 +89,7 @@ static void add_starts(CModel *c) {
         double *probe = NEW_N(c->a, double, n + 1);
         for (int64_t i = 0; i < n; i++) probe[i] = -2.0 - (double)made++; /* nothing else has these */
         const char *id = c->state.at[k].id;
-        (void)cfield_add(c, (CField){arena_printf(c->a, "start_%s", id), "where this state starts", false, n, c->start[k], probe});
+        (void)cfield_add(c, (CField){.id = arena_printf(c->a, "start_%s", id), .what = "where this state starts", .n = n, .value = c->start[k], .probe = probe});
     }
 }
 
@@ -303,11 +303,12 @@ bool emit_infer(CModel *c) {
     note_theta(c, p);
     emit_swap_helper(c, p);
     cprogram_put(c, p);
+    c->calls = c->calls || c_text_calls(c->text);
     cprogram_put_sizes(c, p);
     put_predict(c);
     if (c->stream) {
         str_put(&c->c, "#endif\n");
         str_put(&c->h, "#endif\n");
     }
-    return !(c->o->train || c->o->storage) || emit_prepare(c);
+    return !c->o->train || emit_prepare(c);
 }

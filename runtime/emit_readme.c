@@ -5,10 +5,12 @@
 
 static int64_t real_bytes(const CModel *c) { return c->m->f64 ? 8 : 4; }
 
-static int64_t weights_bytes(const CModel *c) {
-    int64_t bytes = c->theta ? model_theta_size(c->m) * real_bytes(c) : 0;
-    for (uint32_t k = 0; k < c->field.n; k++) bytes += c->field.at[k].n * (c->field.at[k].is_int ? 4 : real_bytes(c));
-    return bytes;
+static void add_bytes(CModel *c, const CMember *m) { c->bytes += m->n * m->bytes; }
+
+static int64_t weights_bytes(CModel *c) {
+    c->bytes = 0;
+    weights_members(c, add_bytes);
+    return c->bytes;
 }
 
 static int64_t stored_bytes(const CModel *c) {
@@ -21,20 +23,20 @@ static int64_t stored_bytes(const CModel *c) {
     return bytes;
 }
 
-void emit_bytes(const CModel *c, int64_t *bytes) {
+void emit_bytes(CModel *c, int64_t *bytes) {
     bytes[0] = model_theta_size(c->m) * real_bytes(c);
-    bytes[1] = stored_bytes(c);
+    bytes[1] = unpacks(c) ? stored_bytes(c) : weights_bytes(c);
 }
 
 static void put_sizes(CModel *c, Str *s) {
     int64_t state = 0;
     for (uint32_t k = 0; k < c->state.n; k++) state += c->state.at[k].n;
     str_put(s, "## Sizes\n\n| what | bytes | where |\n|---|---|---|\n");
-    if (c->o->storage)
+    if (unpacks(c))
         str_printf(s, "| `%s_stored` | %lld | %s, %s |\n", c->id, (long long)stored_bytes(c), c->o->blob ? "blob" : "constants",
                    storage_name[c->o->storage]);
     str_printf(s, "| `%s_weights` | %lld | %s |\n", c->id, (long long)weights_bytes(c),
-               c->o->storage ? "memory, filled by `unpack`" : c->o->blob ? "blob" : "constants");
+               unpacks(c) ? "memory, filled by `unpack`" : c->o->blob ? "blob" : "constants");
     if (c->stream)
         str_printf(s, "| `%s_state` | %lld and a pointer | memory, one a stream; %lld are remembered from step to step |\n", c->id,
                    (long long)((state + (c->scratch > 0 ? c->scratch : 1)) * real_bytes(c)), (long long)(state * real_bytes(c)));
@@ -92,13 +94,13 @@ static void put_example(CModel *c, Str *s) {
     put_arrays(c, s, c->stream ? "" : "20 * ");
     const char *weights = has_constants(c) ? "" : ", weights";
     const char *params = c->o->blob ? "const void *blob, size_t bytes" : "void";
-    if (c->o->storage) str_printf(s, "static %s_weights ram;\n", c->id);
+    if (unpacks(c)) str_printf(s, "static %s_weights ram;\n", c->id);
     if (c->stream) str_printf(s, "static %s_state s;\n", c->id);
     str_printf(s, "\nint example(%s)\n{\n", params);
-    if (c->o->storage && c->o->blob)
+    if (unpacks(c) && c->o->blob)
         str_printf(s, "    const %s_weights *weights = &ram;\n    if (!%s_open(blob, bytes)) return 1;\n    %s_unpack(&ram, %s_open(blob, bytes));\n", c->id,
                    c->id, c->id, c->id);
-    else if (c->o->storage)
+    else if (unpacks(c))
         str_printf(s, "    const %s_weights *weights = &ram;\n    %s_unpack(&ram, %s_builtin());\n", c->id, c->id, c->id);
     else if (c->o->blob)
         str_printf(s, "    const %s_weights *weights = %s_open(blob, bytes);\n    if (!weights) return 1;\n", c->id, c->id);

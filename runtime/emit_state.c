@@ -107,7 +107,7 @@ static void put_run(CModel *c) {
 /* The weights of this file. */
 static void put_builtin(CModel *c) {
     c_function(c, "The weights of this file.",
-               arena_printf(c->a, "const %s_%s *%s_builtin(void)", c->id, c->o->storage ? "stored" : "weights", c->id));
+               arena_printf(c->a, "const %s_%s *%s_builtin(void)", c->id, unpacks(c) ? "stored" : "weights", c->id));
     str_printf(&c->c, "    return &%s_constants;\n}\n", c->id);
 }
 
@@ -116,7 +116,7 @@ void emit_state_functions(CModel *c) {
         emit_open(c);
     else
         put_builtin(c);
-    if (c->o->storage) emit_unpack(c);
+    if (unpacks(c)) emit_unpack(c);
     if (!c->stream) return;
     put_init(c);
     put_reset(c);

@@ -50,6 +50,12 @@ static float from_f16(uint32_t h) {
     return (float)(h & 0x8000 ? -x : x);
 }
 
+double storage_code(EmitStorage s, double v, double *back) {
+    uint32_t bits = s == EMIT_BF16 ? to_bf16((float)v) : to_f16((float)v);
+    *back = (double)(s == EMIT_BF16 ? float_of(bits << 16) : from_f16(bits));
+    return bits;
+}
+
 static uint32_t stored_params(CModel *c, Stored **out) {
     const ModelDesc *d = c->m->desc;
     int64_t at = 0;
@@ -82,11 +88,15 @@ void emit_storage_round(CModel *c) {
     c->stored = NEW_N(c->a, double, model_theta_size(c->m) + 1);
     c->stored_scale = NEW_N(c->a, double *, n + 1);
     c->before = before;
+    c->row_of = NEW_N(c->a, int32_t, model_theta_size(c->m) + 1);
+    c->row_scale = NEW_N(c->a, double, model_theta_size(c->m) + 1);
+    int32_t rows = 0;
     for (uint32_t i = 0; i < n; i++) {
         c->stored_scale[i] = NEW_N(c->a, double, s[i].rows + 1);
         for (int64_t k = 0; k < s[i].q->count; k++) {
             int64_t at = s[i].at + k, row = s[i].rows ? k / s[i].columns : 0;
             float v = (float)model_theta_get(c->m, at), r = v;
+            c->row_of[at] = s[i].rows ? rows + (int32_t)row : -1;
             if (!s[i].rows) {
                 c->stored[at] = (double)v;
                 continue;
@@ -99,12 +109,13 @@ void emit_storage_round(CModel *c) {
                 c->stored[at] = q;
                 r = (float)q * scale;
             } else {
-                uint32_t bits = c->o->storage == EMIT_BF16 ? to_bf16(v) : to_f16(v);
-                c->stored[at] = bits;
-                r = c->o->storage == EMIT_BF16 ? float_of(bits << 16) : from_f16(bits);
+                double back;
+                c->stored[at] = storage_code(c->o->storage, (double)v, &back);
+                r = (float)back;
             }
             model_theta_set(c->m, at, (double)r);
         }
+        for (int64_t k = 0; k < s[i].rows; k++) c->row_scale[rows++] = c->stored_scale[i][k];
     }
 }
 

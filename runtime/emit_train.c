@@ -260,6 +260,7 @@ bool emit_train(CModel *c) {
     cprogram_ports(c, &c->grad, true);
     emit_swap_helper(c, &c->grad);
     cprogram_put(c, &c->grad);
+    c->calls = c->calls || c_text_calls(c->text);
     cprogram_put_sizes(c, &c->grad);
     put_grad(c);
     return emit_optimizer(c) && emit_learn(c);

@@ -13,39 +13,26 @@ const double *emit_theta(CModel *c) {
 
 static bool has_fields(const CModel *c) { return c->theta || c->field.n; }
 
+static void put_member(CModel *c, const CMember *m) { str_printf(&c->h, "    %s %s[%lld]; /* %s */\n", m->type, m->id, (long long)m->n, m->what); }
+
 void emit_weights_type(CModel *c) {
     str_put(&c->h, "\n/* What a step reads: the weights, and what was packed from them. */\ntypedef struct {\n");
-    for (int is_int = 0; is_int < 2; is_int++) { /* packs first, where vectors are read; then the larger elements: no padding */
-        for (uint32_t k = 0; k < c->field.n; k++) {
-            const CField *f = &c->field.at[k];
-            if (f->is_int == is_int)
-                str_printf(&c->h, "    %s %s[%lld]; /* %s */\n", is_int ? "int32_t" : c->real, f->id, (long long)f->n, f->what);
-        }
-        if (c->theta && !is_int) str_printf(&c->h, "    %s theta[%s_WEIGHTS]; /* as listed above */\n", c->real, c->upper);
-    }
+    weights_members(c, put_member);
     if (!has_fields(c)) str_printf(&c->h, "    %s none[1]; /* the model has no weights */\n", c->real);
     str_printf(&c->h, "} %s_weights;\n", c->id);
 }
 
+static void put_constant(CModel *c, const CMember *m) {
+    str_printf(&c->c, "\n/* %s, %s */ ", m->id, m->what);
+    c_values(c, &c->c, m->value, m->n, !m->is_real);
+    str_putc(&c->c, ',');
+}
+
 void emit_weights_values(CModel *c) {
-    Str *s = &c->c;
-    str_printf(s, "\n%sstatic const %s_weights %s_constants = {", c_text_aligned, c->id, c->id);
-    for (int is_int = 0; is_int < 2; is_int++) {
-        for (uint32_t k = 0; k < c->field.n; k++) {
-            const CField *f = &c->field.at[k];
-            if (f->is_int != is_int) continue;
-            str_printf(s, "\n/* %s */ ", f->what);
-            c_values(c, s, f->value, f->n, is_int);
-            str_putc(s, ',');
-        }
-        if (!c->theta || is_int) continue;
-        str_put(s, "\n/* theta */ ");
-        c_values(c, s, emit_theta(c), model_theta_size(c->m), false);
-        arena_free(&c->values);
-        str_putc(s, ',');
-    }
-    if (!has_fields(c)) str_put(s, "{0}");
-    str_put(s, "\n};\n");
+    str_printf(&c->c, "\n%sstatic const %s_weights %s_constants = {", c_text_aligned, c->id, c->id);
+    weights_members(c, put_constant);
+    if (!has_fields(c)) str_put(&c->c, "{0}");
+    str_put(&c->c, "\n};\n");
 }
 
 /* ---- prepare ------------------------------------------------------------------------------------------------------------ */

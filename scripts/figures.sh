@@ -17,9 +17,6 @@ cat >main.c <<'END_C'
 #include <stdio.h>
 
 static net_state state;
-#ifdef STORED
-static net_weights weights;
-#endif
 
 int main(void) {
     static float x[NET_IN_X], p[NET_OUT_P];
@@ -29,12 +26,7 @@ int main(void) {
     systick[1] = 0xffffff;
     systick[0] = 5;
 #endif
-#ifdef STORED
-    net_unpack(&weights, net_builtin());
-    net_init(&state, &weights);
-#else
     net_init(&state);
-#endif
     for (int i = 0; i < 200; i++) {
         x[0] = (float)(i % 7) * 0.1f;
 #ifdef __ARM_ARCH_7EM__
@@ -84,5 +76,5 @@ echo "|---|---|---|---|---|---|"
 for t in "cortex-m4 Cortex-M4F" "cortex-m7 Cortex-M7" "aarch64 AArch64" "armv7 ARMv7-A, NEON" "riscv64 RISC-V 64" "ppc64 POWER8 (big-endian)" "s390x z/Architecture (big-endian)"; do
     row "${t%% *}" "${t#* }" lstm20 "LSTM 20, 1 input"
     row "${t%% *}" "${t#* }" gru32 "GRU 32, 1 input"
-    row "${t%% *}" "${t#* }" fastgrnn16 "FastGRNN 16, 32 inputs, int8" -DSTORED
+    row "${t%% *}" "${t#* }" fastgrnn16 "FastGRNN 16, 32 inputs, int8"
 done

@@ -43,10 +43,18 @@ check() {
 }
 check blob m --weights blob --train
 check int8 m --weights int8
+check trained m --weights int8 --train
 check bf16 m --weights bf16 --weights blob
 check f16 m --weights f16 --simd 1
 check plain m --dtype f64 --weights blob
 if grep -q 'M_SIMD == 8' f16/m.c; then fail "--simd 1 left other widths in"; fi
+
+# without --train nothing is widened into memory: int8 stands in the constants, with a scale a row of the weights
+says int8/m.h 'int8_t e_E\[55\]; /. e.E ./'
+says int8/m.h 'float e_E_scale\[11\];'
+if grep -q unpack int8/m.h; then fail "int8 weights want memory"; fi
+if grep -q ' theta' int8/m.h; then fail "the weights stand there twice"; fi
+says trained/m.h 'm_unpack'
 
 # ---- numbers that each storage holds: exactly what bits it has ----
 cat >bits.c <<'END'
@@ -88,7 +96,7 @@ for name, out in (('bf16', map(bf16, w)), ('f16', map(f16, w)), ('int8', int8(w[
     open(name + '.want', 'w').write(''.join('%.9g\n' % v for v in out))
 END
 for s in bf16 f16 int8; do
-    expect 0 "$RONDO" emit c bits.rondo -w bits.safetensors -o bits_$s --weights $s
+    expect 0 "$RONDO" emit c bits.rondo -w bits.safetensors -o bits_$s --weights $s --train
     expect 0 "$CC" $strict -O1 -Ibits_$s -o t bits.c bits_$s/bits.c -lm
     expect 0 ./t
     cmp out $s.want || { diff out $s.want; fail "$s holds other numbers"; }

@@ -1,0 +1,103 @@
+/* c_narrow: buffers in fewer bits in emitted C: the functions that widen what is read, to the bits that the weights have been rounded
+   to, and the place of a scale.
+   before:  5 = ld dot_4$1[64]
+   after:   m_f v5; m_op_ldq(&v5, b1 + (64), s1 + (64), 8);
+   relies on: a product's tile stays within one panel, walks its rows by variables, and its columns by constants. */
+#include "codegen/c_emit.h"
+
+#include <inttypes.h>
+
+const char *c_narrow_type(CStorage s) { return s == C_INT8 ? "int8_t" : s == C_FLOAT ? "$F" : "uint16_t"; }
+
+int64_t c_narrow_scale(const CNarrow *n, int64_t element) {
+    if (!n->panel) return element / n->rows;
+    int64_t first = element / (n->panel * n->rows) * n->panel, width = n->columns - first < n->panel ? n->columns - first : n->panel;
+    return first + element % (n->panel * n->rows) % width;
+}
+
+bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx *x, const char *(*val)(void *arg, LV v), void *arg) {
+    const char *sep = " + (";
+    str_put(out, scales);
+    int64_t block = n->panel * n->rows, first = n->panel ? c_narrow_scale(n, x->c0) : x->c0;
+    for (uint32_t k = 0; k < x->n; k++) {
+        if (!x->c[k]) continue;
+        if (n->panel && x->c[k] % block) return false;
+        int64_t by = n->panel ? x->c[k] / block * n->panel : x->c[k];
+        str_put(out, sep);
+        if (by != 1) str_printf(out, "%" PRId64 " * ", by);
+        str_put(out, val(arg, x->v[k]));
+        sep = " + ";
+    }
+    if (first) {
+        str_printf(out, "%s%" PRId64, sep, first);
+        sep = " + ";
+    }
+    if (sep[3] == '(') return true;
+    str_putc(out, ')');
+    if (!n->panel) str_printf(out, " / %" PRId64, n->rows);
+    return true;
+}
+
+typedef struct {
+    Str *out;
+    const LProgram *p;
+    const CEmitOptions *o;
+} Narrow;
+
+static void put(const Narrow *e, const char *text) { c_put(e->out, e->p, e->o, text); }
+
+/* Lanes 0 to n - 1, the others 0; all of them at once by `vector`, where the compiler has vectors. */
+static void put_loads(const Narrow *e, const char *head, const char *vector, const char *lane) {
+    int V = e->p->V;
+    put(e, head);
+    if (V == 1) {
+        str_put(e->out, "{\n    const int k = 0;\n    *r = n ? ");
+        put(e, lane);
+        str_put(e->out, " : 0;\n}\n");
+        return;
+    }
+    str_put(e->out, "{\n    int k;" C_GNU_VECTORS);
+    str_printf(e->out, "    if (n == %d) {\n", V);
+    put(e, vector);
+    str_put(e->out, "        return;\n    }\n#endif\n");
+    str_printf(e->out, "    for (k = 0; k < %d; k++) ", V);
+    put(e, "$P_lane(*r, k) = k < n ? ");
+    put(e, lane);
+    str_put(e->out, " : 0;\n}\n");
+}
+
+static void put_vector_type(const Narrow *e, const char *type, int bytes, const char *name) {
+    if (e->p->V == 1) return;
+    str_put(e->out, C_GNU_VECTORS "typedef ");
+    str_printf(e->out, "%s %s_%s __attribute__((vector_size(%d), aligned(%d), may_alias));\n#endif\n", type, e->o->prefix, name, e->p->V * bytes, bytes);
+}
+
+static void put_half(const Narrow *e, const CUses *u) {
+    put(e, "static inline float $P_half(uint16_t h)\n{\n    union {\n        uint32_t bits;\n        float value;\n    } x;\n");
+    if (u->bf16)
+        put(e, "    x.bits = (uint32_t)h << 16;\n    return x.value;\n}\n");
+    else /* the exponent moves by a product: denormals too */
+        put(e, "    x.bits = (uint32_t)(h & 0x7fff) << 13;\n    x.value *= 0x1p112f;\n    x.bits |= (uint32_t)(h & 0x8000) << 16;\n    return x.value;\n}\n");
+    put_vector_type(e, "uint16_t", 2, "hu");
+    put_loads(e, "static inline void $P_op_ldh($f *r, const uint16_t *p, int n)\n",
+              u->bf16 ? "        *r = ($f)(__builtin_convertvector(*(const $P_hu *)(const void *)p, $u) << 16);\n"
+                      : "        const $u w = __builtin_convertvector(*(const $P_hu *)(const void *)p, $u);\n"
+                        "        const $f x = ($f)((w & 0x7fffu) << 13) * 0x1p112f;\n        *r = ($f)(($u)x | (w & 0x8000u) << 16);\n",
+              "$P_half(p[k])");
+}
+
+void c_narrow_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *u) {
+    const Narrow e = {out, p, o};
+    static const char wide[] = "__builtin_convertvector(__builtin_convertvector(*(const $P_qu *)(const void *)p, $v), $f)";
+    if (u->columns) {
+        put_vector_type(&e, "int8_t", 1, "qu");
+        put_loads(&e, "static inline void $P_op_ldq($f *r, const int8_t *p, const float *s, int n)\n",
+                  arena_printf(out->arena, "        *r = %s * *(const $P_fu *)(const void *)s;\n", wide), "(float)p[k] * s[k]");
+    }
+    if (u->blocks) {
+        put_vector_type(&e, "int8_t", 1, "qb");
+        put_loads(&e, "static inline void $P_op_ldr($f *r, const int8_t *p, const float *s, int n)\n",
+                  "        *r = __builtin_convertvector(__builtin_convertvector(*(const $P_qb *)(const void *)p, $v), $f) * $P_splat(*s);\n", "(float)p[k] * *s");
+    }
+    if (u->bf16 || u->f16) put_half(&e, u);
+}
