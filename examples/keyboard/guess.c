@@ -2,15 +2,13 @@
 
 #include "keyboard.h"
 
-static keyboard_weights weights; /* widened from the eight bits that are stored */
 static keyboard_state state;
 static float p[KEYBOARD_OUT_P];
 static int started;
 
 void guess_reset(void) {
-    if (!started) keyboard_unpack(&weights, keyboard_builtin());
     started = 1;
-    keyboard_init(&state, &weights);
+    keyboard_init(&state);
     guess_key('\n');
 }
 

@@ -14,7 +14,8 @@ int main(int argc, char **argv) {
     for (const char *s = argv[1]; *s; s++, keys++) {
         int key = (unsigned char)*s, hit = 0;
         for (int rank = 0; rank < 3; rank++) hit |= guess_next(rank) == key;
-        printf("%c offered: [%c] [%c] [%c]%s\n", shown(key), shown(guess_next(0)), shown(guess_next(1)), shown(guess_next(2)), hit ? "  *" : "");
+        printf("%c offered: [%c] [%c] [%c] %c %.2f bits\n", shown(key), shown(guess_next(0)), shown(guess_next(1)), shown(guess_next(2)), hit ? '*' : '-',
+               -log2(guess_probability(key)));
         offered += hit;
         bits -= log2(guess_probability(key));
         guess_key(key);

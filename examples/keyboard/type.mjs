@@ -13,9 +13,10 @@ guess_reset();
 for (const key of bytes) {
     const offer = [0, 1, 2].map(guess_next);
     const hit = offer.includes(key);
-    console.log(`${shown(key)} offered: ${offer.map((k) => `[${shown(k)}]`).join(' ')}${hit ? '  *' : ''}`);
+    const cost = -Math.log2(guess_probability(key));
+    console.log(`${shown(key)} offered: ${offer.map((k) => `[${shown(k)}]`).join(' ')} ${hit ? '*' : '-'} ${cost.toFixed(2)} bits`);
     offered += hit;
-    bits -= Math.log2(guess_probability(key));
+    bits += cost;
     guess_key(key);
 }
 console.log(`${offered} of ${bytes.length} keys were among the three; ${(bits / (bytes.length || 1)).toFixed(2)} bits a key`);
