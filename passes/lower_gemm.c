@@ -408,8 +408,8 @@ typedef struct {
     LV k0, K; /* this block of rows */
 } Gradient;
 
-/* The tiles of one panel that starts at column n0 + j * W: this thread's part of them. */
-static void gradient_panel(Gradient *g, LV j, int64_t n0, int nv, int tail)
+/* Tiles lo .. hi of one panel that starts at column n0 + j * W. */
+static void gradient_panel(Gradient *g, LV lo, LV hi, LV j, int64_t n0, int nv, int tail)
 {
     Low *L = g->lg->L;
     LBuilder *b = &L->b;
@@ -424,23 +424,41 @@ static void gradient_panel(Gradient *g, LV j, int64_t n0, int nv, int tail)
     t->P[0] = (TileOperand){ g->P.buf, lb_idx_term(b, p, g->k0, g->P.ld), 0 };
     t->C = (TileOperand){ g->C.buf, c, lb_iconst(b, g->C.fs[0]) };
     t->K[0] = g->K;
-    LV lo, hi;
-    low_share(L, tiles, &lo, &hi);
     tile_rows(L, t, lo, hi);
 }
 
-static void gradient_block(Gradient *g)
+static void gradient_panels(Gradient *g, LV lo, LV hi)
 {
     Low *L = g->lg->L;
     LBuilder *b = &L->b;
     if (g->p.full) {
         LV j = g->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, g->p.full), 1, false, 0, NULL, NULL);
-        gradient_panel(g, j, 0, g->p.w, 0);
+        gradient_panel(g, lo, hi, j, 0, g->p.w, 0);
         if (j)
             lb_end_for(b, 0, NULL, NULL);
     }
     if (g->p.last)
-        gradient_panel(g, 0, g->p.full * g->p.w * L->p->V, g->p.last, g->p.tail);
+        gradient_panel(g, lo, hi, 0, g->p.full * g->p.w * L->p->V, g->p.last, g->p.tail);
+}
+
+/* This thread's tiles, all of a panel after each other. Where A is far wider than P and P is small, some tiles of every panel after each other,
+   so that A, which is read down its columns and stays in no cache, comes once. */
+static void gradient_block(Gradient *g)
+{
+    enum { NARROW = 256, WIDER = 8, TILES = 8 };
+    Low *L = g->lg->L;
+    LBuilder *b = &L->b;
+    LV lo, hi;
+    low_share(L, (g->M + TILE_ROWS - 1) / TILE_ROWS, &lo, &hi);
+    if (g->p.full + (g->p.last > 0) < 2 || g->N > NARROW || g->M < WIDER * g->N) {
+        gradient_panels(g, lo, hi);
+        return;
+    }
+    LV size = lb_iconst(b, TILES), count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, lb_op(b, LOP_ISUB, hi, lo, 0, 0), lb_iconst(b, TILES - 1), 0, 0), size, 0, 0);
+    LV k = lb_for(b, lb_iconst(b, 0), count, 1, false, 0, NULL, NULL);
+    LV from = lb_op(b, LOP_IADD, lo, lb_op(b, LOP_IMUL, k, size, 0, 0), 0, 0);
+    gradient_panels(g, from, lb_op(b, LOP_IMIN, hi, lb_op(b, LOP_IADD, from, size, 0, 0), 0, 0));
+    lb_end_for(b, 0, NULL, NULL);
 }
 
 /* A place whose rows follow each other: the value's own, or a copy (a carry view inside of another scan has gaps). */
