@@ -1,6 +1,6 @@
 /* jsonl: an example a line, {"x": [[1, 2], [3, 4]], "y": 1}, by the names of the model's inputs and targets. A sequence is an
-   array of steps, of arrays of features (of one feature: of numbers) or of tokens, or a text; a single value a number, an array
-   of features, true or false, or the name of a class. */
+   array of steps, of arrays of features (of one feature: of numbers), of tokens, or of names: words of an input, classes of a target; or it
+   is a text. A single value is a number, an array of features, true or false, or the name of a class. */
 #include <jansson.h>
 #include <string.h>
 
@@ -31,8 +31,34 @@ static bool features(Records *r, Store *s, const json_t *j, int rank) {
     return true;
 }
 
+/* The steps of an array of names: each the name of a class or, of an input, a word. */
+static bool add_names(Records *r, Store *s, const json_t *j, bool target) {
+    const char *name = strchr(s->name, '/') + 1;
+    Str words = str_make(r->a);
+    for (size_t i = 0; i < json_array_size(j); i++) {
+        const json_t *x = json_array_get(j, i);
+        const char *text = json_string_value(x);
+        size_t n = json_string_length(x);
+        if (!text) return records_bad(r, 622, 0, "\"%s\" holds names and something else", name);
+        if (!target && (!n || memchr(text, ' ', n) || memchr(text, '\t', n) || memchr(text, '\n', n)))
+            return records_bad(r, 622, 0, "\"%s\" holds '%.40s', which is not one word", name, escape_token(r->a, text, n < 40 ? n : 40));
+        if (!target) {
+            str_printf(&words, "%s%s", i ? " " : "", text);
+            continue;
+        }
+        VEC_PUSH(r->a, s->string) = arena_strndup(r->a, text, n);
+        VEC_PUSH(r->a, s->size) = n;
+    }
+    if (target) VEC_PUSH(r->a, s->labels) = (int64_t)json_array_size(j);
+    else record_text(r, s, words.at, words.n);
+    return true;
+}
+
 static bool add_port(Records *r, Store *s, const json_t *j) {
     const char *name = strchr(s->name, '/') + 1;
+    bool target = (uint32_t)(s - r->store) >= r->m->desc->input.n, named = json_is_array(j) && json_is_string(json_array_get(j, 0));
+    if (named && s->port->seq && s->port->vocab && !s->port->rank && !s->steps.n && (!target || s->labels.n || !s->string.n)) return add_names(r, s, j, target);
+    if (s->labels.n) return records_bad(r, 622, 0, "\"%s\" holds names in some lines and none in others", name);
     bool is_text = json_is_string(j), was_text = s->string.n > 0;
     if (is_text && s->port->seq && s->port->vocab && (was_text || !s->steps.n)) {
         record_text(r, s, arena_strndup(r->a, json_string_value(j), json_string_length(j)), json_string_length(j));

@@ -190,7 +190,8 @@ static bool name_classes(Records *r, const Store *s) {
     return false;
 }
 
-static bool class_of(Records *r, const Store *s, uint32_t i, int64_t *out) {
+/* The class that string i, of a record, names. */
+static bool class_of(Records *r, const Store *s, uint32_t i, uint32_t record, int64_t *out) {
     const Fitted *f = fitted(r->m);
     const char *text = s->string.at[i];
     size_t n = s->size.at[i];
@@ -204,7 +205,7 @@ static bool class_of(Records *r, const Store *s, uint32_t i, int64_t *out) {
         *out = strtol(text, NULL, 10);
         return true;
     }
-    at_record(r, i);
+    at_record(r, record);
     records_bad(r, 609, 0, "'%.40s' is no class of '%s'", n ? escape_token(r->a, text, n < 40 ? n : 40) : "",
                 name_str(r->m->ctx, s->port->name));
     Str list = str_make(r->a);
@@ -217,15 +218,18 @@ static bool class_of(Records *r, const Store *s, uint32_t i, int64_t *out) {
 }
 
 static bool number_classes(Records *r, Store *s) {
+    bool each_step = s->labels.n > 0;
     if (!name_classes(r, s)) return false;
-    for (uint32_t i = 0; i < s->string.n; i++) {
-        int64_t c = 0;
-        if (!class_of(r, s, i, &c)) return false;
-        record_number(r, s, (double)c);
-        if (!record_steps(r, s, 1)) return false;
-        if (s == records_target(r)) r->record.at[i].label = c;
+    for (uint32_t i = 0, at = 0; i < (each_step ? s->labels.n : s->string.n); i++) {
+        int64_t steps = each_step ? s->labels.at[i] : 1, c = 0;
+        for (int64_t t = 0; t < steps; t++) {
+            if (!class_of(r, s, at++, i, &c)) return false;
+            record_number(r, s, (double)c);
+        }
+        if (!record_steps(r, s, steps)) return false;
+        if (s == records_target(r) && !each_step) r->record.at[i].label = c;
     }
-    r->classes = r->classes || s == records_target(r);
+    r->classes = r->classes || (s == records_target(r) && !each_step);
     return true;
 }
 
@@ -401,7 +405,7 @@ bool records_finish(Records *r, Dataset *out) {
         return false;
     }
     for (uint32_t k = 0; k < r->nstore; k++)
-        if (r->store[k].classes && r->store[k].string.n && !number_classes(r, &r->store[k])) return false;
+        if ((r->store[k].classes || r->store[k].labels.n) && r->store[k].string.n && !number_classes(r, &r->store[k])) return false;
     uint8_t *part = NEW_N(r->a, uint8_t, r->record.n + 1);
     return split_records(r->m, r, r->a, part) && encode_texts(r, part) && lay_out(r, part, out);
 }

@@ -54,8 +54,9 @@ typedef struct {
     char *data;
     size_t n, cap;             /* numbers */
     VEC(int64_t) start, steps; /* of each record, in steps */
-    VEC(const char *) string;  /* text, classes: of each record, */
+    VEC(const char *) string;  /* text, classes: of each record (labels: of each step), */
     VEC(size_t) size;          /* and its bytes */
+    VEC(int64_t) labels;       /* of each record, steps whose classes are named; none: no steps are */
 } Store;
 
 typedef struct {

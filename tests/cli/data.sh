@@ -57,6 +57,34 @@ expect 0 "$RONDO" train $V -o v2.safetensors --set epochs=2 --seed 1 --set bucke
 any=$(sed -n 's/^padding: \([0-9]*\).*/\1/p' err)
 [ "${near:-0}" -lt "${any:-0}" ] || fail "padding $near % in batches of similar lengths, $any % in any"
 
+# ---- labels of steps by their names: the same bits as by their numbers ----
+sed 's/.*"words": "\([^"]*\)", "tag": \[\([^]]*\)\].*/\1|\2/' "$E/names.jsonl" | awk -F'|' '{ split("O PER LOC TIME", name, " ")
+    n = split($1, w, " "); split($2, t, ", "); a = b = ""
+    for (i = 1; i <= n; i++) { a = a (i > 1 ? ", " : "") "\"" w[i] "\""; b = b (i > 1 ? ", " : "") "\"" name[t[i] + 1] "\"" }
+    print "{\"words\": [" a "], \"tag\": [" b "]}" }' >named.jsonl
+G="$E/tagging.rondo --set epochs=2 --seed 1 -q"
+expect 0 "$RONDO" train $G -o g.safetensors
+expect 0 "$RONDO" train $G --data named.jsonl -o named.safetensors --set 'classes=["O", "PER", "LOC", "TIME"]'
+expect 0 "$RONDO" eval "$E/tagging.rondo" -w g.safetensors --data "$E/names.jsonl"
+cp out numbers
+expect 0 "$RONDO" eval "$E/tagging.rondo" -w named.safetensors --data named.jsonl
+cmp out numbers || fail "named labels are other ones"
+expect 0 "$RONDO" predict "$E/tagging.rondo" -w named.safetensors --data named.jsonl
+says out '^tags,0,train,LOC,[A-Z]*,0,'
+expect 0 "$RONDO" train $G --data named.jsonl -o sorted.safetensors
+expect 0 "$RONDO" predict "$E/tagging.rondo" -w sorted.safetensors --data named.jsonl
+awk -F, 'BEGIN { name[0] = "LOC"; name[1] = "O"; name[2] = "PER"; name[3] = "TIME" } $1 == "tags" { n++; if ($5 != name[$7]) exit 1 } END { exit !n }' out ||
+    fail "classes have other numbers than their names sorted"
+sed '3s/"LOC"/"MOON"/' named.jsonl >bad.jsonl
+expect 1 "$RONDO" eval "$E/tagging.rondo" -w named.safetensors --data bad.jsonl
+says err "E0609.*bad.jsonl:3: 'MOON' is no class of 'tag'"
+sed '3s/\["[^ ]*/["two words",/' named.jsonl >bad.jsonl
+expect 1 "$RONDO" eval "$E/tagging.rondo" -w named.safetensors --data bad.jsonl
+says err "E0622.*bad.jsonl:3: .*not one word"
+sed '3s/"tag": \[[^]]*\]/"tag": [0, 0, 0, 0, 0, 0, 0]/' named.jsonl >bad.jsonl
+expect 1 "$RONDO" train $G --data bad.jsonl -o no.safetensors
+says err 'E0622.*bad.jsonl:3: "tag" holds names in some lines and none in others'
+
 # ---- a text: resumed to the same bits, carried states, generation ----
 C="$E/char_lm.rondo --set H=24"
 expect 0 "$RONDO" train $C -o c.safetensors --set epochs=4 --seed 1
