@@ -158,6 +158,14 @@ static Right copied(LowG *lg, Ref r, const MatrixForm *f, const Loc *P, uint32_t
     return x;
 }
 
+/* What a value is a view of. */
+static Ref viewed(const LowG *lg, Ref r)
+{
+    while (lg->ni[r].kind == NK_ACCESS && !lg->ni[r].loc.ok)
+        r = lg->g->node.at[r].in[0];
+    return r;
+}
+
 void matrix_copies(LowG *lg, const Stage *s)
 {
     for (uint32_t k = 0; k < s->node.n; k++) {
@@ -167,8 +175,9 @@ void matrix_copies(LowG *lg, const Stage *s)
         lg->ni[r].copy = 0;
         if (n->op != OP_DOT || !dot_is_matrix(lg->g, r, &f))
             continue;
-        Loc P = low_loc(lg, n->in[!f.swapped]);
-        if (P.ok && !(P.axes & s->axes) && !P.own && lg->ni[n->in[!f.swapped]].item != lg->ni[r].item && P.fs[f.pn] != 1)
+        Ref right = n->in[!f.swapped];
+        Loc P = low_loc(lg, right);
+        if (P.ok && !(P.axes & s->axes) && !P.own && lg->ni[viewed(lg, right)].item != lg->ni[r].item && P.fs[f.pn] != 1)
             (void)copied(lg, r, &f, &P, &lg->ni[r].copy);
     }
 }
