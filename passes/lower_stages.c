@@ -128,8 +128,8 @@ static void mark_scratch(LowG *lg, Ref user, Ref o, bool mapped)
         return;
     const Node *vn = &lg->g->node.at[o], *un = &lg->g->node.at[user];
     const Node *loop = full_reduce(lg->g, user) ? &lg->g->node.at[un->in[0]] : un;
-    bool gathered = un->op == OP_GATHER; /* an index is read from memory */
-    if (is_scalar(vn) ? gathered : mapped || v->phase != u->loop_phase || u->nest || v->nest || u->scalar_loop || v->scalar_loop || !same_dims(loop, vn))
+    bool from_memory = un->op == OP_GATHER || un->op == OP_DOT;
+    if (is_scalar(vn) ? from_memory : mapped || v->phase != u->loop_phase || u->nest || v->nest || u->scalar_loop || v->scalar_loop || !same_dims(loop, vn))
         v->scratch = true;
 }
 
