@@ -16,6 +16,7 @@ typedef struct {
     int64_t segments;
     int runs;
     ExecStats stats;
+    const char *tuning; /* with --autotune, if there was anything to choose */
     bool profile;
     Str stages; /* with --profile */
 } Timing;
@@ -99,6 +100,7 @@ static bool bench(Cli *c, Model *m, Mode mode, int64_t batch, int64_t steps, Tim
     ok = ok && time_runs(e, theta, mode == MODE_TRAIN ? grad : NULL, t);
     t->flops = module_flops(exec_module(e), axis).product;
     t->stats = exec_stats(e);
+    t->tuning = o.autotune && exec_tuning(e) ? arena_strdup(ctx_arena(c->ctx), exec_tuning(e)) : NULL;
     const LProgram *p = ok ? exec_program(e) : NULL;
     t->segments = p && p->cut.n ? exec_dim(e)[p->cut.at[0].count] : 0;
     if (ok && o.engine == EXEC_JIT) t->peak = fma_peak(c->ctx, exec_f64(e), t->seconds / 2);
@@ -132,6 +134,10 @@ static void print_timing(Cli *c, Model *m, Mode mode, int64_t batch, int64_t ste
         str_printf(&s, ", \"bytes\": %" PRId64 ", \"segments\": %" PRId64 ", \"recompute_factor\": ",
                    st->array_bytes + st->slab_bytes + st->pack_bytes, t->segments);
         put_json_number(&s, st->recompute);
+        if (t->tuning) {
+            str_put(&s, ", \"tuned\": ");
+            put_json_string(&s, t->tuning);
+        }
         str_printf(&s, "%s}\n", t->profile ? t->stages.at : "");
     } else {
         str_printf(&s, "%s %s, batch %" PRId64 ", %" PRId64 " step%s, %d thread%s\n", rondo_name(m), mode_name[mode], batch, steps,
@@ -145,6 +151,7 @@ static void print_timing(Cli *c, Model *m, Mode mode, int64_t batch, int64_t ste
         str_printf(&s, "\n  compile   %.4g ms%s: passes %.3g, lowering %.3g, code %.3g\n", compile * 1e3,
                    st->from_cache ? " (code from the cache)" : "", st->pass_seconds * 1e3, st->lower_seconds * 1e3,
                    st->engine_seconds * 1e3);
+        if (t->tuning) str_printf(&s, "  tuned     %s\n", t->tuning);
         if (t->profile) str_put(&s, t->stages.at);
     }
     cli_write(c, NULL, s.at, s.n);

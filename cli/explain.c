@@ -93,6 +93,7 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
         str_put(&lines, exec_notes(e));
     }
     ExecStats t = exec_stats(e);
+    const char *tuning = exec_tuning(e);
     Flops f = module_flops(exec_module(e), axis);
     Stages stages = find_stages(ctx_arena(c->ctx), module, exec_module(e), batch, steps, lines.at);
     const char *name = kind == MODULE_TRAIN ? "train" : kind == MODULE_STEP ? "step" : "forward";
@@ -103,7 +104,10 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
         put_lines(s, lines.at, true, true);
         str_put(s, "], \"notes\": [");
         put_lines(s, lines.at, true, false);
-        str_put(s, "], \"product_flops\": ");
+        str_put(s, "], \"tuned\": ");
+        if (tuning) put_json_string(s, tuning);
+        else str_put(s, "null");
+        str_put(s, ", \"product_flops\": ");
         put_json_number(s, f.product);
         str_put(s, ", \"other_flops\": ");
         put_json_number(s, f.other);
@@ -116,6 +120,7 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
         put_stages(s, &stages);
         str_put(s, " kernels:\n");
         put_lines(s, lines.at, false, false);
+        if (tuning) str_printf(s, " tuned on this machine:\n  %s\n", tuning);
         str_put(s, " cost of a call:\n");
         str_printf(s, "  %-12s %.4g Mflop in products, %.4g M elementwise\n", "work", f.product * 1e-6, f.other * 1e-6);
         if (o.grad && o.gradient)

@@ -32,7 +32,7 @@ static const Command command[] = {
     {"check", "M.rondo", "parse and check a model; print parameters, states and shapes", cmd_check, 1, 1, O_MODEL | O(JSON)},
     {"fmt", "M.rondo..", "format files in place", cmd_fmt, 1, 1 << 20, O(CHECK)},
     {"train", "M.rondo", "train a model; -o takes the weights", cmd_train, 1, 1,
-     O_MODEL | O_FILES | O(OUT) | O_ENGINE | O(GRADIENT) | O(LOG) | O(CHECKPOINT) | O(RESUME) | O(SEEDS) | O(FOLDS) | O(JOBS) | O(JSON) | O(QUIET)},
+     O_MODEL | O_FILES | O(OUT) | O_ENGINE | O(AUTOTUNE) | O(GRADIENT) | O(LOG) | O(CHECKPOINT) | O(RESUME) | O(SEEDS) | O(FOLDS) | O(JOBS) | O(JSON) | O(QUIET)},
     {"tune", "M.rondo -s 'H={8, 16}'", "train with many settings, rank them by what validates; -o takes the runs, from which it goes on", cmd_tune, 1, 1,
      O_MODEL | O_FILES | O(OUT) | O_ENGINE | O(GRADIENT) | O(METHOD) | O(TRIALS) | O(JOBS) | O(QUIET)},
     {"eval", "M.rondo -w W", "loss and metrics on the test part of the data, or on all rows of --data", cmd_eval, 1, 1,
@@ -59,7 +59,7 @@ static const Command command[] = {
     {"explain", "M.rondo", "what the compiler did and why", cmd_explain, 1, 1,
      O_MODEL | O(BATCH) | O(STEPS) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(JSON) | O(MODE) | O(GRADIENT) | O_PASSES},
     {"bench", "M.rondo --batch B --steps T", "time of a call, share of the machine's FMA peak", cmd_bench, 1, 1,
-     O_MODEL | O(BATCH) | O(STEPS) | O(MODE) | O(TIME) | O(GRADIENT) | O_ENGINE | O(LANES) | O(PROFILE) | O(JSON)},
+     O_MODEL | O(BATCH) | O(STEPS) | O(MODE) | O(TIME) | O(GRADIENT) | O_ENGINE | O(AUTOTUNE) | O(LANES) | O(PROFILE) | O(JSON)},
 };
 enum { COMMANDS = sizeof command / sizeof *command };
 

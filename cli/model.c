@@ -36,6 +36,7 @@ bool cli_model_options(Cli *c, ModelOptions *o) {
         !cli_int(c, OPT_STEPS, 1, INT32_MAX, &o->exec.steps) || !cli_bytes(c, OPT_MEMORY, &o->exec.memory_limit))
         return false;
     o->exec.whole_process = cli_has(c, OPT_MEMORY);
+    o->exec.autotune = cli_has(c, OPT_AUTOTUNE);
     o->model = cli_get(c, OPT_MODEL);
     size_t n;
     o->set = all_values(c, OPT_SET, &n);

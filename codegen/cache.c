@@ -37,8 +37,8 @@ const char *cache_folder(Arena *a, const char *wanted) {
     return path;
 }
 
-static char *file_of(Arena *a, const char *folder, const uint64_t key[2]) {
-    return arena_printf(a, "%s/%016" PRIx64 "%016" PRIx64 ".img", folder, key[0], key[1]);
+static char *file_of(Arena *a, const char *folder, const uint64_t key[2], const char *end) {
+    return arena_printf(a, "%s/%016" PRIx64 "%016" PRIx64 ".%s", folder, key[0], key[1], end);
 }
 
 static bool read_all(int fd, char *at, size_t n) {
@@ -77,7 +77,7 @@ static const char *read_image(Arena *a, int fd, const uint64_t key[2], size_t *n
 }
 
 const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_t *n) {
-    int fd = open(file_of(a, folder, key), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(file_of(a, folder, key, "img"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     CtxFrame frame;
     if (fd < 0) return NULL;
     if (CTX_TRY(a->ctx, &frame)) {
@@ -90,11 +90,38 @@ const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_
     ctx_out_of_memory(a->ctx);
 }
 
-void cache_put(Arena *a, const char *folder, const uint64_t key[2], const char *image, size_t n) {
-    char *temp = arena_printf(a, "%s/new-XXXXXX", folder), *file = file_of(a, folder, key);
+static void put_file(Arena *a, const char *folder, const char *file, const char *text, size_t n) {
+    char *temp = arena_printf(a, "%s/new-XXXXXX", folder);
     int fd = mkstemp(temp);
     if (fd < 0) return;
-    bool ok = write_all(fd, image, n);
+    bool ok = write_all(fd, text, n);
     ok = close(fd) == 0 && ok;
     if (!ok || rename(temp, file) != 0) unlink(temp);
+}
+
+void cache_put(Arena *a, const char *folder, const uint64_t key[2], const char *image, size_t n) {
+    put_file(a, folder, file_of(a, folder, key, "img"), image, n);
+}
+
+/* ---- notes -------------------------------------------------------------------------------------------------------------- */
+
+enum { NOTE_MAX = 4096 };
+
+const char *cache_note(Arena *a, const char *cache_dir, const uint64_t key[2]) {
+    const char *folder = cache_folder(a, cache_dir), *text = NULL;
+    struct stat s;
+    int fd = folder ? open(file_of(a, folder, key, "note"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW) : -1;
+    if (fd < 0) return NULL;
+    char *room = arena_alloc(a, NOTE_MAX + 1);
+    if (fstat(fd, &s) == 0 && trusted(&s) && s.st_size <= NOTE_MAX && read_all(fd, room, (size_t)s.st_size)) {
+        room[s.st_size] = 0;
+        text = room;
+    }
+    close(fd);
+    return text;
+}
+
+void cache_note_put(Arena *a, const char *cache_dir, const uint64_t key[2], const char *text) {
+    const char *folder = cache_folder(a, cache_dir);
+    if (folder && strlen(text) <= NOTE_MAX) put_file(a, folder, file_of(a, folder, key, "note"), text, strlen(text));
 }

@@ -33,6 +33,11 @@ KernelFn *engine_kernel(Engine *e, uint32_t fn); /* NULL for LOOPS */
 EngineStats engine_stats(const Engine *e);
 void engine_destroy(Engine *e);
 
+/* A short text kept beside the code of the cache, under a key of the caller's (what a tuner found); NULL: none. cache_dir as in
+   EngineOptions. Nothing fails: what cannot be kept is not there. */
+const char *cache_note(Arena *a, const char *cache_dir, const uint64_t key[2]);
+void cache_note_put(Arena *a, const char *cache_dir, const uint64_t key[2], const char *text);
+
 /* What the host offers: lanes of f32 and f64 in its widest useful vectors, number of vector registers, a name to print.
    Found without loading LLVM. */
 typedef struct {

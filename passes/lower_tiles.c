@@ -205,7 +205,7 @@ static void tile_of_row(Low *L, LBuilder *b, const TileRows *t, LV row)
 /* Vectors of a panel that a tile of m rows takes at a time. */
 static int tile_width(const Low *L, const TileRows *t, int m)
 {
-    int most = m == 1 ? TILE_VECTORS : tile_registers(L) / m;
+    int most = m == 1 || tile_registers(L) / m > TILE_VECTORS ? TILE_VECTORS : tile_registers(L) / m;
     return t->nv < most ? t->nv : most;
 }
 

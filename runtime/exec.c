@@ -5,64 +5,10 @@
      arrays  one block: inputs and results in canonical layout, unless the caller binds memory of its own
    A block grows when larger dims come and is never cut, so alternating batches (a short last one) allocate nothing. */
 #include <math.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 
-#include "runtime/internal.h"
-
-typedef struct {
-    Border border;
-    El el;
-    size_t offset; /* in the block of arrays */
-    void *own, *bound;
-    bool used; /* an input that the graph reads */
-} Slot;
-
-/* A loop program for the module: plain, or with axes cut into segments. */
-typedef struct {
-    LProgram *p;
-    Engine *engine; /* made when the plan is first chosen, if there is a choice */
-    uint32_t segments; /* axes that are cut */
-    int64_t run, prepare; /* entries; -1: none */
-    void **buf;
-    int64_t *slab_at, *pack_at; /* offsets of the slots */
-    const char *notes; /* what the lowering said */
-} Plan;
-enum { PLANS = 3 };
-
-struct Exec {
-    Ctx *ctx;
-    Arena arena;
-    ExecOptions opt;
-    bool f64;
-    Module *m;
-    Plan plan[PLANS];
-    uint32_t nplan; /* 0: EXEC_EVAL */
-    Plan *now; /* NULL: EXEC_EVAL */
-    Pool *pool;
-    bool own_pool;
-    bool dims_set, packed;
-    uint64_t theta_version;
-    int64_t dim[LDIM_COUNT];
-    Slot *input, *root; /* by Module.input, by root of graph[0] */
-    int32_t *example;
-    int64_t example_cap;
-    Block packs, arrays;
-    ExecMemory own, *memory;
-    char *slab; /* that the buffers are bound to */
-    ExecStats stats;
-    /* EXEC_EVAL */
-    Arena eval_arena;
-    double *theta64;
-    const double **param, **in, **out;
-    int64_t *example64;
-    /* one call */
-    int64_t call_fn;
-    atomic_bool call_failed;
-    void (*watch)(void *arg); /* in place of the barrier; NULL: nobody watches */
-    void *watch_arg;
-};
+#include "runtime/exec_int.h"
 
 static double now(void) {
     struct timespec t;
@@ -90,10 +36,14 @@ static bool take_pool(Exec *e) {
     return e->pool != NULL;
 }
 
-static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
+bool exec_build(Exec *e, Plan *k, uint32_t segments, Str *explain) {
     const ExecOptions *o = &e->opt;
-    Plan *k = &e->plan[e->nplan];
+    const Schedule *x = &e->schedule;
     LowerOptions lo = exec_lower_options(o, e->m);
+    lo.place = x->place != PLACE_AUTO ? x->place : lo.place;
+    lo.V = x->V ? x->V : lo.V;
+    lo.panel = x->panel;
+    lo.share_columns = x->share;
     lo.segments = segments;
     lo.threads = pool_threads(e->pool);
     double t0 = now();
@@ -117,6 +67,11 @@ static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
     k->buf = NEW_N(&e->arena, void *, k->p->buf.n + 1);
     k->slab_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
     k->pack_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
+    return true;
+}
+
+static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
+    if (!exec_build(e, &e->plan[e->nplan], segments, explain)) return false;
     e->nplan++;
     return true;
 }
@@ -435,6 +390,26 @@ static bool choose_plan(Exec *e, size_t arrays, Need *n) {
     return over_limit(e, e->nplan ? other + (size_t)least : arrays, limit);
 }
 
+/* Memory of the present plan. */
+static void bind_plan(Exec *e, const Plan *before, const Need *n) {
+    block_reserve(e, &e->memory->slab, (size_t)n->slab + 64);
+    bind_slab(e);
+    hold(e, &e->packs, (size_t)n->packs + 64);
+    bind_packs(e, before, n->packs);
+    e->stats.recompute = recompute_factor(e->now->p, e->dim);
+    e->stats.slab_bytes = n->slab;
+    e->stats.pack_bytes = n->packs;
+}
+
+bool exec_use(Exec *e, Plan *k) {
+    const Plan *before = e->now;
+    Need n;
+    if (!measure(e, k, &n)) return too_large(e, "memory");
+    if (!use_plan(e, k)) return false;
+    bind_plan(e, before, &n);
+    return true;
+}
+
 bool exec_dims(Exec *e, const int64_t *axis) {
     bool same = e->dims_set;
     for (uint32_t k = 0; same && k < e->m->naxis; k++)
@@ -450,16 +425,9 @@ bool exec_dims(Exec *e, const int64_t *axis) {
     if (!choose_plan(e, arrays, &n)) return false;
     hold(e, &e->arrays, arrays + 64);
     bind_arrays(e);
-    if (e->now) {
-        block_reserve(e, &e->memory->slab, (size_t)n.slab + 64);
-        bind_slab(e);
-        hold(e, &e->packs, (size_t)n.packs + 64);
-        bind_packs(e, before, n.packs);
-        e->stats.recompute = recompute_factor(e->now->p, e->dim);
-    }
+    e->stats.slab_bytes = e->stats.pack_bytes = 0;
+    if (e->now) bind_plan(e, before, &n);
     reserve_examples(e);
-    e->stats.slab_bytes = n.slab;
-    e->stats.pack_bytes = n.packs;
     e->stats.array_bytes = (int64_t)arrays;
     e->dims_set = true;
     for (uint32_t i = 0; i < e->m->input.n; i++) exec_set_input(e, i, NULL, NULL);
@@ -718,20 +686,26 @@ static void bind_call(Exec *e, const void *theta, void *grad, uint64_t seed, uin
     e->dim[LDIM_UPDATE] = (int64_t)update;
 }
 
+bool exec_call(Exec *e, const Call *c) {
+    bind_call(e, c->theta, c->grad, c->seed, c->update);
+    if (e->now->prepare >= 0 && (!e->packed || e->theta_version != c->version)) {
+        if (!call_entry(e, e->now->prepare)) return false;
+        e->packed = true;
+        e->theta_version = c->version;
+    }
+    return call_entry(e, e->now->run);
+}
+
 bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update,
               const int64_t *example) {
+    Call c = {theta, theta_version, grad, seed, update};
     for (int64_t b = 0; b < e->dim[0]; b++) {
         e->example64[b] = example ? example[b] : b;
         e->example[b] = (int32_t)e->example64[b];
     }
     if (!e->now) return run_eval(e, theta, grad, seed, update);
-    bind_call(e, theta, grad, seed, update);
-    if (e->now->prepare >= 0 && (!e->packed || e->theta_version != theta_version)) {
-        if (!call_entry(e, e->now->prepare)) return false;
-        e->packed = true;
-        e->theta_version = theta_version;
-    }
-    return call_entry(e, e->now->run);
+    if (e->opt.autotune && !e->tuned && !exec_tune(e, &c)) return false;
+    return exec_call(e, &c);
 }
 
 /* ---- what is not finite ------------------------------------------------------------------------------------------------- */

@@ -93,6 +93,7 @@ typedef struct {
     const char *cc, *cache_dir; /* see EngineOptions */
     const PassOptions *passes; /* watching and disabling; NULL: every pass, nothing printed. What it asks of autodiff and jvp is not read */
     size_t memory_limit; /* bytes; 0: 16 GiB. Past one that is given, work is done in segments, with recomputation */
+    bool autotune; /* of the JIT, at its first call: the fastest of some schedules that have the same bits (exec_tune.c) */
     bool whole_process; /* the limit is for all that the process has in memory, as far as it can be known when dims are set */
     struct ExecMemory *memory; /* shared with other Execs that never run at the same time; NULL: its own */
     Pool *pool; /* shared workers; NULL: `threads` of its own */
@@ -174,6 +175,7 @@ void exec_destroy(Exec *e);
 const Module *exec_module(const Exec *e); /* after the passes */
 const LProgram *exec_program(const Exec *e); /* NULL for EXEC_EVAL */
 const char *exec_notes(const Exec *e); /* what the lowering of a program in segments said; "" for others */
+const char *exec_tuning(Exec *e); /* what tuning found for these dims, now or in another process; NULL: nothing */
 const int64_t *exec_dim(const Exec *e); /* [LDIM_COUNT], of the present dims: steps of the axes, segments of LProgram.cut */
 uint32_t largest_values(const LProgram *p, const int64_t *dim, MemoryValue *out, uint32_t most); /* of scratch, largest first */
 ExecStats exec_stats(const Exec *e);
