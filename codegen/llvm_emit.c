@@ -228,16 +228,26 @@ static bool is_pure(const LInst *i) {
     return i->op == LOP_NONE || i->op > LOP_STV1 || (i->op >= LOP_ICONST && i->op < LOP_LD);
 }
 
+/* By value: whether it can be made again anywhere, from nothing but values that can. */
+static const bool *made_again(LlvmFunc *C, const LFunc *f) {
+    bool *again = NEW_N(C->arena, bool, f->type.n + 1);
+    uint32_t depth = 0;
+    for (uint32_t k = 0; k < f->inst.n; k++) {
+        const LInst *i = &f->inst.at[k];
+        bool ok = !depth && i->dst && is_pure(i);
+        for (int j = 0; j < 3; j++) ok = ok && (!i->a[j] || again[i->a[j]]);
+        if (ok) again[i->dst] = true;
+        depth += i->op == LOP_FOR || i->op == LOP_IF;
+        depth -= i->op == LOP_END;
+    }
+    return again;
+}
+
 /* The instructions from..to of a function, and those before that others may need and that can be made again. */
 static const bool *part_of(LlvmFunc *C, const LFunc *f, uint32_t from, uint32_t to) {
     bool *here = NEW_N(C->arena, bool, f->inst.n + 1);
-    uint32_t depth = 0;
-    for (uint32_t k = 0; k < to; k++) {
-        LOp op = (LOp)f->inst.at[k].op;
-        here[k] = k >= from || (!depth && is_pure(&f->inst.at[k]));
-        depth += op == LOP_FOR || op == LOP_IF;
-        depth -= op == LOP_END;
-    }
+    const bool *again = made_again(C, f);
+    for (uint32_t k = 0; k < to; k++) here[k] = k >= from || again[f->inst.at[k].dst];
     return here;
 }
 
@@ -327,13 +337,14 @@ static uint32_t find_cut(LlvmFunc *C, uint32_t longest) {
     const LProgram *p = C->p;
     const LFunc *f = p->fn.at[longest];
     Uses u = {NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), f->type.n};
+    const bool *again = made_again(C, f);
     uint32_t depth = 0, all = 0, best = 0, *open = NEW_N(C->arena, uint32_t, f->inst.n + 2);
     for (uint32_t k = 0; k < p->fn.n; k++) /* a tile's instructions compile in three quarters of the time of an entry's */
         all += p->fn.at[k]->inst.n - (p->fn.at[k]->kind == LFUNC_HELPER ? p->fn.at[k]->inst.n / 4 : 0);
     for (uint32_t k = 0; k < f->inst.n; k++) {
         const LInst *i = &f->inst.at[k];
         if (i->dst) {
-            if (!depth && is_pure(i)) u.first[i->dst] = UINT32_MAX;
+            if (again[i->dst]) u.first[i->dst] = UINT32_MAX;
             else use(&u, i->dst, k);
         }
         use_operands(p, f, &u, k);
