@@ -150,7 +150,7 @@ static void find_fused(LowG *lg)
     uint32_t *adds = NEW_N(lg->L->arena, uint32_t, g->node.n);
     for (Ref r = 1; r < g->node.n; r++) {
         const Node *n = &g->node.at[r];
-        bool itself = n->in[0] == n->in[1]; /* x y - x y is 0, not what rounding x y takes */
+        bool itself = n->op == OP_SUB && n->in[0] == n->in[1]; /* x y - x y is 0, not what rounding x y takes */
         if ((n->op == OP_ADD || n->op == OP_SUB) && n->dtype == DT_F && ni[r].kind == NK_ROW && !itself)
             for (int k = 0; k < 2; k++)
                 adds[n->in[k]]++;
