@@ -47,7 +47,11 @@ static bool quoted_cell(Reader *r, const char **out) {
 static bool plain_cell(Reader *r, const char **out) {
     const char *start = r->p;
     while (r->p < r->end && *r->p != r->separator && *r->p != '\n' && *r->p != '\r') {
-        if (*r->p == '"' && r->quotes) return fail(r, "a quote inside a cell that does not begin with one");
+        if (*r->p == '"' && r->quotes) {
+            fail(r, "a quote inside a cell that does not begin with one");
+            diag_help(r->ctx, (Span){0, 0}, "a quoted cell has its quotes around the whole, and twice inside; texts a line each are no table: `lines` or `text` reads them");
+            return false;
+        }
         r->p++;
     }
     *out = arena_strndup(r->a, start, (size_t)(r->p - start));

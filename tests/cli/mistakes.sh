@@ -59,6 +59,9 @@ wrong "E0612.*holds '[0-9]*,[0-9]', which is not a number" train sunspots.rondo 
 says err 'a point before its decimals'
 wrong 'E0554.*too few for window 400' train sunspots.rondo --set window=400
 says err 'at most 308 steps'
+printf 'he said "no" to it\nand went\n' >said.csv
+wrong 'E0610.*said.csv:1:9: a quote inside a cell' train sunspots.rondo --data said.csv
+says err '`lines` or `text` reads them'
 printf '1 0.1 0.2\n2 0.3 0.4\n3 0.5 0.6\n1 0.1 0.2\n' >three.ts
 cat >three.rondo <<'R'
 model three[D = 2, K = 2] {
