@@ -50,15 +50,19 @@ LFunc *lprogram_add_fn(LProgram *p, const char *name, LFuncKind kind) {
     return f;
 }
 
+static bool mono_eval(const LMono *x, const int64_t *dim, int64_t *out) {
+    int64_t m = x->coef;
+    for (int k = 0; k < 64; k++)
+        if (x->dims >> k & 1 && !checked_mul(m, dim[k], &m)) return false;
+    *out = m;
+    return true;
+}
+
 int64_t lextent_eval(const LExtent *e, const int64_t *dim) {
-    int64_t sum = 0;
-    for (uint32_t i = 0; i < e->n; i++) {
-        int64_t m = e->term[i].coef;
-        for (int k = 0; k < 64; k++)
-            if (e->term[i].dims >> k & 1 && !checked_mul(m, dim[k], &m)) return -1;
-        if (!checked_add(sum, m, &sum)) return -1;
-    }
-    return sum;
+    int64_t sum = 0, m;
+    for (uint32_t i = 0; i < e->n; i++)
+        if (!mono_eval(&e->term[i], dim, &m) || !checked_add(sum, m, &sum)) return -1;
+    return e->most.coef && mono_eval(&e->most, dim, &m) && m < sum ? m : sum;
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------------- */

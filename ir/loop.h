@@ -121,6 +121,7 @@ typedef struct {
 typedef struct {
     LMono term[LEXTENT_TERMS];
     uint32_t n;
+    LMono most; /* no more than this; coef 0: no such bound */
 } LExtent;
 
 typedef struct {

@@ -401,16 +401,22 @@ static uint32_t dimension(Parser *s) {
     return number(s, LDIM_COUNT - 1);
 }
 
+static LMono parse_mono(Parser *s) {
+    LMono m = {integer(s), 0};
+    while (accept(s, "*")) m.dims |= UINT64_C(1) << dimension(s);
+    return m;
+}
+
 static LExtent parse_extent(Parser *s) {
     LExtent e = {.n = 0};
     do {
-        LMono m = {integer(s), 0};
-        while (accept(s, "*")) m.dims |= UINT64_C(1) << dimension(s);
+        LMono m = parse_mono(s);
         if (e.n == LEXTENT_TERMS) fail(s, 752, "an extent has at most 4 terms");
         if (s->failed) return e;
         e.term[e.n++] = m;
     } while (accept(s, "+"));
     if (e.n == 1 && e.term[0].coef == 0 && !e.term[0].dims) e.n = 0;
+    if (accept(s, "most")) e.most = parse_mono(s);
     return e;
 }
 

@@ -41,12 +41,21 @@ static void put_hint(Str *s, const char *t) {
     }
 }
 
+static void put_mono(Str *s, const LMono *m) {
+    str_printf(s, "%lld", (long long)m->coef);
+    for (int d = 0; d < 64; d++)
+        if (m->dims >> d & 1) str_printf(s, "*d%d", d);
+}
+
 static void put_extent(Str *s, const LExtent *e) {
     if (e->n == 0) str_put(s, "0");
     for (uint32_t k = 0; k < e->n; k++) {
-        str_printf(s, "%s%lld", k ? " + " : "", (long long)e->term[k].coef);
-        for (int d = 0; d < 64; d++)
-            if (e->term[k].dims >> d & 1) str_printf(s, "*d%d", d);
+        if (k) str_put(s, " + ");
+        put_mono(s, &e->term[k]);
+    }
+    if (e->most.coef) {
+        str_put(s, " most ");
+        put_mono(s, &e->most);
     }
 }
 

@@ -236,6 +236,8 @@ static bool check_program_buf(Verifier *v, const LBuf *b) {
             return bad_program(v, "has an impossible extent", b->name);
         if (b->role == LB_LOCAL && m->dims) return bad_program(v, "is local and has no constant size", b->name);
     }
+    if (b->extent.most.dims >> LDIM_COUNT || b->extent.most.coef < 0 || (b->role == LB_LOCAL && b->extent.most.coef))
+        return bad_program(v, "has an impossible extent", b->name);
     if (b->role == LB_LOCAL && b->index >= v->p->fn.n) return bad_program(v, "is local to no function", b->name);
     if ((b->role == LB_SLAB || b->role == LB_PACK) && b->slot >= v->p->nslot) return bad_program(v, "has no slot", b->name);
     if (b->role == LB_EXAMPLE && b->elem != LE_I32) return bad_program(v, "must hold integers", b->name);

@@ -64,13 +64,15 @@ Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis)
     Low *L = lg->L;
     uint32_t axes = lg->g->node.at[r].axes;
     Loc l = low_slab(lg, r, axes, NULL);
-    LExtent *x = &L->p->buf.at[l.buf].extent; /* ceil(CHUNK_ROWS / B) steps of B rows */
+    LExtent *x = &L->p->buf.at[l.buf].extent; /* ceil(CHUNK_ROWS / B) steps of B rows, or all */
     x->term[0] = (LMono){ l.ld * CHUNK_ROWS, axes & ~AX(axis) & ~AX(L->bx) };
     x->term[1] = (LMono){ l.ld, axes & ~AX(axis) };
     x->n = 2;
+    x->most = (LMono){ l.ld, axes };
     if (L->o.one_step) { /* and the only one */
         x->term[0] = x->term[1];
         x->n = 1;
+        x->most = (LMono){ 0, 0 };
     }
     l.chunk = 1 + axis;
     l.seg = 0;

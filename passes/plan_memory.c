@@ -12,7 +12,7 @@
 
 static bool same_extent(const LExtent *a, const LExtent *b, bool exactly)
 {
-    if (a->n != b->n)
+    if (a->n != b->n || a->most.dims != b->most.dims || !a->most.coef != !b->most.coef || (exactly && a->most.coef != b->most.coef))
         return false;
     for (uint32_t i = 0; i < a->n; i++)
         if (a->term[i].dims != b->term[i].dims || (exactly && a->term[i].coef != b->term[i].coef))

@@ -38,13 +38,27 @@ static const char *buffer_meaning(CModel *c, const CProgram *p, const LBuf *b, c
     return NULL;
 }
 
-static void put_extent(Str *s, const LExtent *e) {
-    for (uint32_t t = 0; t < e->n; t++) {
-        str_printf(s, "%s%lld", t ? " + " : "", (long long)e->term[t].coef);
+static void put_sum(Str *s, const LMono *term, uint32_t n) {
+    for (uint32_t t = 0; t < n; t++) {
+        str_printf(s, "%s%lld", t ? " + " : "", (long long)term[t].coef);
         for (int k = 0; k < LDIM_COUNT; k++)
-            if (e->term[t].dims >> k & 1) str_printf(s, " * dim[%d]", k);
+            if (term[t].dims >> k & 1) str_printf(s, " * dim[%d]", k);
     }
-    if (!e->n) str_putc(s, '0');
+    if (!n) str_putc(s, '0');
+}
+
+static void put_extent(Str *s, const LExtent *e) {
+    if (!e->most.coef) {
+        put_sum(s, e->term, e->n);
+        return;
+    }
+    put_sum(s, &e->most, 1);
+    str_put(s, " < ");
+    put_sum(s, e->term, e->n);
+    str_put(s, " ? ");
+    put_sum(s, &e->most, 1);
+    str_put(s, " : ");
+    put_sum(s, e->term, e->n);
 }
 
 static void put_buffers(CModel *c, const CProgram *p, Str *s) {

@@ -178,12 +178,12 @@ int64_t cprogram_offset(const CProgram *p, int32_t area, const int64_t *dim) {
     return total;
 }
 
-static void put_extent(Str *s, const LExtent *e) {
-    if (!e->n) str_putc(s, '0');
-    for (uint32_t t = 0; t < e->n; t++) {
-        str_printf(s, "%s%lld", t ? " + " : "", (long long)e->term[t].coef);
+static void put_sum(Str *s, const LMono *term, uint32_t n) {
+    if (!n) str_putc(s, '0');
+    for (uint32_t t = 0; t < n; t++) {
+        str_printf(s, "%s%lld", t ? " + " : "", (long long)term[t].coef);
         for (int k = 0; k < LDIM_COUNT; k++)
-            if (e->term[t].dims >> k & 1) str_printf(s, " * dim[%d]", k);
+            if (term[t].dims >> k & 1) str_printf(s, " * dim[%d]", k);
     }
 }
 
@@ -191,15 +191,22 @@ static void put_layout(CModel *c, const CProgram *p) {
     Str *s = &c->c;
     str_printf(s,
                "\n/* Where the scratch of one call lies: offsets in bytes; returns the size. */\n"
-               "static size_t %s_%s_layout(const ptrdiff_t *dim, size_t *at)\n{\n    size_t total = 0, size, n;\n    (void)dim;\n",
+               "static size_t %s_%s_layout(const ptrdiff_t *dim, size_t *at)\n{\n    size_t total = 0, size, n, most = 0;\n    (void)dim;\n    (void)most;\n",
                c->id, p->name);
     for (uint32_t k = 0; k < p->area.n; k++) {
         const CArea *x = &p->area.at[k];
         str_printf(s, "    size = 0; /* %s */\n", x->what);
         for (uint32_t j = 0; j < x->extent.n; j++) {
+            const LExtent *e = &x->extent.at[j];
             str_put(s, "    n = (size_t)(");
-            put_extent(s, &x->extent.at[j]);
-            str_printf(s, ") * %d;\n    if (n > size) size = n;\n", (int)elem_bytes(p, x->elem));
+            put_sum(s, e->term, e->n);
+            str_printf(s, ") * %d;\n", (int)elem_bytes(p, x->elem));
+            if (e->most.coef) {
+                str_put(s, "    most = (size_t)(");
+                put_sum(s, &e->most, 1);
+                str_printf(s, ") * %d;\n    if (n > most) n = most;\n", (int)elem_bytes(p, x->elem));
+            }
+            str_put(s, "    if (n > size) size = n;\n");
         }
         str_printf(s, "    at[%u] = total;\n    total += (size + 63) / 64 * 64;\n", k);
     }

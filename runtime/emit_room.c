@@ -20,50 +20,44 @@ static LMono plain_term(const CProgram *p, LMono t) {
     return t;
 }
 
-/* The least polynomial that is not below any extent of the area. */
-static void add_area(CModel *c, CRoom *room, const CProgram *p, const CArea *area) {
-    VEC(LMono) most = {0};
+static void add_term(CModel *c, CSum *s, LMono x, bool larger) {
+    uint32_t k = 0;
+    while (k < s->n && s->at[k].dims != x.dims) k++;
+    if (k == s->n) VEC_PUSH(c->a, *s) = (LMono){0, x.dims};
+    if (!larger) s->at[k].coef += x.coef;
+    else if (x.coef > s->at[k].coef) s->at[k].coef = x.coef;
+}
+
+/* The least polynomial that is not below any extent of the area; brief: that of their bounds, where they have such. */
+static void add_area(CModel *c, CSum *sum, const CProgram *p, const CArea *area, bool brief) {
+    CSum most = {0};
     int64_t bytes = area->elem == LE_F && p->p->f64 ? 8 : 4;
     for (uint32_t j = 0; j < area->extent.n; j++) {
-        VEC(LMono) one = {0};
-        for (uint32_t t = 0; t < area->extent.at[j].n; t++) {
-            LMono x = plain_term(p, area->extent.at[j].term[t]);
-            uint32_t k = 0;
-            while (k < one.n && one.at[k].dims != x.dims) k++;
-            if (k == one.n) VEC_PUSH(c->a, one) = (LMono){0, x.dims};
-            one.at[k].coef += x.coef * bytes;
+        const LExtent *e = &area->extent.at[j];
+        CSum one = {0};
+        for (uint32_t t = 0; t < (brief && e->most.coef ? 1 : e->n); t++) {
+            LMono x = plain_term(p, brief && e->most.coef ? e->most : e->term[t]);
+            add_term(c, &one, (LMono){x.coef * bytes, x.dims}, false);
         }
-        for (uint32_t t = 0; t < one.n; t++) {
-            uint32_t k = 0;
-            while (k < most.n && most.at[k].dims != one.at[t].dims) k++;
-            if (k == most.n) VEC_PUSH(c->a, most) = (LMono){0, one.at[t].dims};
-            if (one.at[t].coef > most.at[k].coef) most.at[k].coef = one.at[t].coef;
-        }
+        for (uint32_t t = 0; t < one.n; t++) add_term(c, &most, one.at[t], true);
     }
-    VEC_PUSH(c->a, most) = (LMono){63, 0}; /* areas begin at multiples of 64 */
-    for (uint32_t t = 0; t < most.n; t++) {
-        uint32_t k = 0;
-        while (k < room->term.n && room->term.at[k].dims != most.at[t].dims) k++;
-        if (k == room->term.n) VEC_PUSH(c->a, room->term) = (LMono){0, most.at[t].dims};
-        room->term.at[k].coef += most.at[t].coef;
-    }
+    add_term(c, &most, (LMono){63, 0}, false); /* areas begin at multiples of 64 */
+    for (uint32_t t = 0; t < most.n; t++) add_term(c, sum, most.at[t], false);
 }
 
 void emit_room(CModel *c, const CProgram *p, const char *what) {
-    CRoom now = {.what = what, .p = p}, *room = NULL;
-    VEC_PUSH(c->a, now.term) = (LMono){64, 0};
-    for (uint32_t k = 0; k < p->area.n; k++) add_area(c, &now, p, &p->area.at[k]);
+    CRoom *room = NULL;
     for (uint32_t k = 0; k < c->room.n; k++)
         if (c->room.at[k].what == what) room = &c->room.at[k];
     if (!room) {
-        VEC_PUSH(c->a, c->room) = now;
-        return;
+        VEC_PUSH(c->a, c->room) = (CRoom){.what = what, .p = p};
+        room = &c->room.at[c->room.n - 1];
     }
-    for (uint32_t t = 0; t < now.term.n; t++) {
-        uint32_t k = 0;
-        while (k < room->term.n && room->term.at[k].dims != now.term.at[t].dims) k++;
-        if (k == room->term.n) VEC_PUSH(c->a, room->term) = (LMono){0, now.term.at[t].dims};
-        if (now.term.at[t].coef > room->term.at[k].coef) room->term.at[k].coef = now.term.at[t].coef;
+    for (int brief = 0; brief < 2; brief++) {
+        CSum now = {0};
+        add_term(c, &now, (LMono){64, 0}, false);
+        for (uint32_t k = 0; k < p->area.n; k++) add_area(c, &now, p, &p->area.at[k], brief);
+        for (uint32_t t = 0; t < now.n; t++) add_term(c, &room->sum[brief], now.at[t], true);
     }
 }
 
@@ -72,16 +66,38 @@ static void put_steps(CModel *c, const CProgram *p, uint32_t k) {
     str_printf(&c->h, " * (size_t)(%.*s)", (int)strlen(shape) - 2, shape + 1);
 }
 
+static void put_sum(CModel *c, const CRoom *r, const CSum *s) {
+    str_putc(&c->h, '(');
+    for (uint32_t t = 0; t < s->n; t++) {
+        str_printf(&c->h, "%s(size_t)%lld", t ? " + " : "", (long long)s->at[t].coef);
+        for (uint32_t d = 0; d < MAX_AXES; d++)
+            if (s->at[t].dims >> d & 1) put_steps(c, r->p, d);
+    }
+    str_putc(&c->h, ')');
+}
+
+static bool same_sum(const CSum *a, const CSum *b) {
+    bool same = a->n == b->n;
+    for (uint32_t t = 0; same && t < a->n; t++) same = a->at[t].dims == b->at[t].dims && a->at[t].coef == b->at[t].coef;
+    return same;
+}
+
 void emit_rooms(CModel *c) {
     for (uint32_t k = 0; k < c->room.n; k++) {
         const CRoom *r = &c->room.at[k];
         str_printf(&c->h, "\n/* The same for constant sizes, as in: static unsigned char work[..]; never less than the function gives. */\n");
-        str_printf(&c->h, "#define %s_%s_WORK(%s) (", c->upper, c_ident(c->a, r->what, true), c_size_params(c, r->p, false));
-        for (uint32_t t = 0; t < r->term.n; t++) {
-            str_printf(&c->h, "%s(size_t)%lld", t ? " + " : "", (long long)r->term.at[t].coef);
-            for (uint32_t d = 0; d < MAX_AXES; d++)
-                if (r->term.at[t].dims >> d & 1) put_steps(c, r->p, d);
+        str_printf(&c->h, "#define %s_%s_WORK(%s) ", c->upper, c_ident(c->a, r->what, true), c_size_params(c, r->p, false));
+        bool one = same_sum(&r->sum[0], &r->sum[1]);
+        if (!one) {
+            str_put(&c->h, "( \\\n    ");
+            put_sum(c, r, &r->sum[1]);
+            str_put(&c->h, " < \\\n    ");
+            put_sum(c, r, &r->sum[0]);
+            str_put(&c->h, " ? \\\n    ");
+            put_sum(c, r, &r->sum[1]);
+            str_put(&c->h, " : \\\n    ");
         }
-        str_put(&c->h, ")\n");
+        put_sum(c, r, &r->sum[0]);
+        str_put(&c->h, one ? "\n" : ")\n");
     }
 }
