@@ -268,13 +268,29 @@ static void begin_value(CEmit *e, LV v) {
 
 static const char *val_of(void *arg, LV v) { return val(arg, v); }
 
+/* A loop's variable from 0 on stays below this; -1: it is none, or nobody knows. */
+static int64_t below_of(void *arg, LV v) {
+    const LFunc *f = ((CEmit *)arg)->f;
+    int64_t lo = -1, hi = -1;
+    for (uint32_t k = 0; k < f->inst.n; k++) {
+        const LInst *loop = &f->inst.at[k];
+        if (loop->op != LOP_FOR || loop->dst != v) continue;
+        for (uint32_t q = 0; q < k; q++) {
+            const LInst *i = &f->inst.at[q];
+            if (i->op == LOP_ICONST && i->dst == loop->a[0]) lo = i->imm;
+            if (i->op == LOP_ICONST && i->dst == loop->a[1]) hi = i->imm;
+        }
+    }
+    return lo >= 0 ? hi : -1;
+}
+
 /* Where the scales of what is read at `idx` are: those of a helper's pointer go along with its columns. */
 static void put_scale(CEmit *e, const CNarrow *n, uint32_t buf, uint32_t idx) {
     const LIdx *x = &e->f->idx.at[idx];
     if (buf & LBUF_PARAM) {
         str_printf(e->out, "s%u", buf & ~LBUF_PARAM);
         if (x->c0) str_printf(e->out, " + %s", int_text(e, x->c0));
-    } else if (!c_narrow_address(e->out, n, arena_printf(e->t->arena, "s%u", buf), x, val_of, e)) {
+    } else if (!c_narrow_address(e->out, n, arena_printf(e->t->arena, "s%u", buf), x, &(CNames){val_of, below_of, e})) {
         e->refused[buf] = true;
     }
 }

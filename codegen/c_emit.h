@@ -22,8 +22,13 @@ void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *
 /* c_narrow.c */
 void c_narrow_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *fresh);
 const char *c_narrow_type(CStorage s); /* of an element */
-/* The scale of what an entry reads at index x of a buffer, as an expression over `scales`. val: names of values. False: no such one. */
-bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx *x, const char *(*val)(void *arg, LV v), void *arg);
+typedef struct {
+    const char *(*val)(void *arg, LV v); /* the name of a value */
+    int64_t (*below)(void *arg, LV v);   /* from 0 on it stays below this; -1: unknown */
+    void *arg;
+} CNames;
+/* The scale of what an entry reads at index x of a buffer, as an expression over `scales`. False: there is no such one. */
+bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx *x, const CNames *names);
 
 /* Copies text with $name replaced: $f $v $m $u $w the lane types, $F $I the C types of a float lane and of a mask lane, $N that of
    an index, $P the prefix, $E the suffix of <math.h> names. */

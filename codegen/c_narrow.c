@@ -2,7 +2,7 @@
    to, and the place of a scale.
    before:  5 = ld dot_4$1[64]
    after:   m_f v5; m_op_ldq(&v5, b1 + (64), s1 + (64), 8);
-   relies on: a product's tile stays within one panel, walks its rows by variables, and its columns by constants. */
+   relies on: a product's tile, where it is a helper, stays within one panel, walks its rows by variables, and its columns by constants. */
 #include "codegen/c_emit.h"
 
 #include <inttypes.h>
@@ -15,17 +15,29 @@ int64_t c_narrow_scale(const CNarrow *n, int64_t element) {
     return first + element % (n->panel * n->rows) % width;
 }
 
-bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx *x, const char *(*val)(void *arg, LV v), void *arg) {
+/* Does a variable count rows of the panel that c0 is in? */
+static bool counts_rows(const CNarrow *n, const LIdx *x, uint32_t k, const CNames *names) {
+    int64_t block = n->panel * n->rows, first = x->c0 / block * n->panel, width = n->columns - first < n->panel ? n->columns - first : n->panel;
+    int64_t below = names->below(names->arg, x->v[k]);
+    return x->c[k] == width && below >= 0 && x->c0 % block / width + below <= n->rows;
+}
+
+bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx *x, const CNames *names) {
     const char *sep = " + (";
     str_put(out, scales);
     int64_t block = n->panel * n->rows, first = n->panel ? c_narrow_scale(n, x->c0) : x->c0;
+    uint32_t rows = 0;
     for (uint32_t k = 0; k < x->n; k++) {
         if (!x->c[k]) continue;
+        if (n->panel && !rows && counts_rows(n, x, k, names)) {
+            rows++;
+            continue;
+        }
         if (n->panel && x->c[k] % block) return false;
         int64_t by = n->panel ? x->c[k] / block * n->panel : x->c[k];
         str_put(out, sep);
         if (by != 1) str_printf(out, "%" PRId64 " * ", by);
-        str_put(out, val(arg, x->v[k]));
+        str_put(out, names->val(names->arg, x->v[k]));
         sep = " + ";
     }
     if (first) {
