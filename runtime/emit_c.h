@@ -67,11 +67,12 @@ typedef struct {
     const double *scale;   /* [scales] */
     int64_t scales;
 } CField;
-/* How much room a call needs, at most, over all widths: a sum of products of dims. */
+/* How much room a call needs, at most, over all widths: the lesser one of two sums of products of dims, in bytes. */
+typedef VEC(LMono) CSum;
 typedef struct {
     const char *what;
     const CProgram *p; /* of the axes */
-    VEC(LMono) term;   /* bytes */
+    CSum sum[2];       /* of long sequences: chunks of them are as large as chunks are; of short ones: as large as the sequence */
 } CRoom;
 /* C_LEARN: the gradient of a window of one stream, its states (and influences on them) from outside; C_LEARN_FIRST: of the first one. */
 typedef enum { C_FORWARD, C_ONE_STEP, C_GRADIENT, C_LEARN, C_LEARN_FIRST } CProgramKind;
@@ -89,6 +90,7 @@ typedef struct {
     CText *text;     /* of the width being written */
     int V;           /* its lanes; 0: of a program that is no C */
     int64_t scratch; /* of a state, the most that a width needs */
+    int64_t prepare_stack, update_stack; /* bytes of locals, likewise */
     bool again;      /* not the first width: what does not depend on it is written */
     bool stream, train;
     bool calls;  /* functions of a library are part of a step or gradient: bits are not ours alone */

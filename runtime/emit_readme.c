@@ -49,6 +49,8 @@ static void put_sizes(CModel *c, Str *s) {
     for (uint32_t k = 0; k < c->room.n; k++)
         str_printf(s, "| room for `%s` | `%s_%s_WORK(%s)` | memory, of one call |\n", strcmp(c->room.at[k].what, "train") == 0 ? "grad" : c->room.at[k].what,
                    c->upper, c_ident(c->a, c->room.at[k].what, true), c_size_params(c, c->room.at[k].p, false));
+    if (c->prepare_stack) str_printf(s, "| locals of `prepare` | %lld | stack, of one call |\n", (long long)c->prepare_stack);
+    if (c->update_stack) str_printf(s, "| locals of `%s` | %lld | stack, of one call |\n", c->optimizer, (long long)c->update_stack);
     if (c->train) str_printf(s, "| `grad` | %lld | memory |\n", (long long)(model_theta_size(c->m) * real_bytes(c)));
     str_putc(s, '\n');
 }

@@ -152,6 +152,9 @@ static void put_update_locals(COptimizer *x, int64_t scratch) {
         str_printf(&c->c, "    %s next_%u[%d]; /* %s */\n", c->real, k, each_element(x, k) ? BLOCK : 1,
                    name_str(c->ctx, x->o.cell.mod->state.at[k].name));
     if (scratch) str_printf(&c->c, "    %s scratch[%lld];\n", c->real, (long long)scratch);
+    int64_t stack = 2 * BLOCK + scratch;
+    for (uint32_t k = 0; k < x->o.cell.n; k++) stack += each_element(x, k) ? BLOCK : 1;
+    if (stack * (c->m->f64 ? 8 : 4) > c->update_stack) c->update_stack = stack * (c->m->f64 ? 8 : 4);
     for (uint32_t i = 0; i < c->opt.m->input.n; i++) {
         const Input *in = &c->opt.m->input.at[i];
         if (in->kind != INPUT_SCALAR || (int64_t)i == x->o.in_lr || (int64_t)i == x->o.in_decay) continue;

@@ -102,6 +102,7 @@ bool emit_prepare(CModel *c) {
                "then reset, where a state's start is learned.",
                arena_printf(c->a, "void %s_prepare(%s_weights *weights)", c->id, c->id));
     if (scratch) str_printf(&c->c, "    %s scratch[%lld];\n", c->real, (long long)scratch);
+    if (scratch * (c->m->f64 ? 8 : 4) > c->prepare_stack) c->prepare_stack = scratch * (c->m->f64 ? 8 : 4);
     str_put(&c->c, "    (void)weights;\n");
     if (n) {
         cprogram_one_step(call[0], dim);

@@ -1,6 +1,7 @@
 /* device: the detector on a bare Cortex-M. It was trained on a motor at 48 turns a second and wakes up on one at 61. For a while it
-   learns: after each window of 32 samples the gradient and one update, in the weights' copy in RAM. Then it watches: an error far
-   above what it saw at the end of learning is an alarm. At last the motor gets a fault.
+   learns, in the weights' copy in RAM: after each window of 32 samples the gradient and one update, or both after each sample
+   (sensor_learn, where the C was emitted for that). Then it watches: an error far above what it saw at the end of learning is an
+   alarm. At last the motor gets a fault.
    Prints a line a window: its number, the error with the weights that it came with, the error with its own. */
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,26 @@ enum { WINDOW = 32, LEARN = 250, WATCH = 60, FAULT = 40 };
 static sensor_weights weights; /* begins as a copy of the constants in flash */
 static sensor_state came_with, own;
 static float grad[SENSOR_WEIGHTS], moments[SENSOR_MOMENTS];
+static long updates;
+
+#ifdef SENSOR_LEARN_STEPS
+static sensor_learner learner; /* the state, and the influence of the weights on it: nothing else of the past */
+static void learn_window(const float *x) {
+    if (!updates) sensor_learn_begin(&learner);
+    for (int i = 0; i < WINDOW; i++) {
+        sensor_learn(&learner, weights.theta, x + i, x + i + 1, grad);
+        sensor_adam(weights.theta, grad, moments, updates++);
+    }
+    sensor_prepare(&weights);
+}
+#else
 static uint64_t work[(SENSOR_TRAIN_WORK(WINDOW, 1) + 7) / 8];
+static void learn_window(const float *x) {
+    sensor_grad(weights.theta, x, x + 1, WINDOW, 1, grad, work);
+    sensor_adam(weights.theta, grad, moments, updates++);
+    sensor_prepare(&weights);
+}
+#endif
 
 /* The system's own timer, 25 MHz on these boards. QEMU with -icount shift=0 runs an instruction in a nanosecond: 40 a tick. */
 static volatile uint32_t *const systick = (uint32_t *)0xE000E010;
@@ -55,9 +75,7 @@ int main(void) {
         printf("%d %.6f %.6f\n", w, (double)before, (double)score);
         if (w < LEARN) {
             start = now();
-            sensor_grad(weights.theta, x, x + 1, WINDOW, 1, grad, work);
-            sensor_adam(weights.theta, grad, moments, w);
-            sensor_prepare(&weights);
+            learn_window(x);
             learn = instructions(start);
             if (w >= LEARN - 50) usual = score > usual ? score : usual;
         } else if (score > 3 * usual) {

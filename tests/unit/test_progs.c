@@ -1,6 +1,6 @@
 /* Random programs, many to one compilation: front end, printed forms, passes, gradients, and the same bits from interpreter, JIT and C.
 
-   usage: test_progs [--seed FIRST] [--count N] [--every N] [--cc COMMAND] [--no-shrink] [--joint] [--print]     generated programs
+   usage: test_progs [--seed FIRST] [--count N] [--every N] [--engine jit|c] [--cc COMMAND] [--no-shrink] [--joint] [--print]     generated programs
           test_progs FILE.rondo ..                                                   files, with a "# run:" line or without
    --joint, for long runs: differences along one direction of everything, one by one only where these disagree */
 #include <stdio.h>
@@ -14,6 +14,7 @@ enum { BATCH = 300, TRIES = 1500 };
 static int passed, failed;
 static bool no_shrink;
 static uint64_t every = 1; /* one in so many programs is compiled, by both compilers */
+static const char *only; /* by this one alone; NULL: both */
 static const char *cc = "cc -std=c99 -O1 -march=native -ffp-contract=off";
 
 static void report(Prog *p, const char *replay) {
@@ -46,6 +47,7 @@ static void run_group(Ctx *ctx, Prog *at, uint32_t n, bool f64, int V) {
         any = true;
     }
     for (int k = 0; k < 2 && any; k++) {
+        if (only && strcmp(only, engine[k].name)) continue;
         Engine *e = engine_make(ctx, all, &(EngineOptions){.kind = engine[k].kind, .cache_dir = "", .cc = cc});
         for (uint32_t i = 0; i < n; i++)
             if (compiled(&at[i], f64, V)) (void)prog_check_engine(&at[i], e, true, engine[k].name);
@@ -94,6 +96,7 @@ int main(int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         const char *v = i + 1 < argc ? argv[i + 1] : "";
         if (!strcmp(argv[i], "--every") && *v) every = strtoull(argv[++i], NULL, 10);
+        else if (!strcmp(argv[i], "--engine") && *v) only = argv[++i];
         else if (!strcmp(argv[i], "--cc") && *v) cc = argv[++i];
         else if (!strcmp(argv[i], "--no-shrink")) no_shrink = true;
         else if (!strcmp(argv[i], "--joint")) prog_joint = true;
