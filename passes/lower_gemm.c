@@ -9,8 +9,8 @@
 
 Panels cut_panels(const Low *L, int64_t N, int64_t max)
 {
-    int64_t V = L->p->V, nv = (N + V - 1) / V, count = (nv + max - 1) / max;
-    Panels p = { .w = (int)(L->o.panel ? max : (nv + count - 1) / count) };
+    int64_t V = L->p->V, unit = L->o.panel ? 16 / V : 1, nv = (N + V - 1) / V, count = (nv + max - 1) / max;
+    Panels p = { .w = (int)((nv + count * unit - 1) / (count * unit) * unit) };
     p.full = N / (p.w * V);
     int64_t left = N - p.full * p.w * V;
     p.last = (int)((left + V - 1) / V);
@@ -19,11 +19,16 @@ Panels cut_panels(const Low *L, int64_t N, int64_t max)
     return p;
 }
 
-/* A matrix that single rows are multiplied by wants panels of 8 vectors, as many chains as hide the latency of a multiply-add;
-   tiles of more rows take such a panel in parts. */
+/* A matrix that single rows are multiplied by is one panel if it can, else panels of 8 vectors, as many chains as hide the latency
+   of a multiply-add; tiles of more rows take such a panel in parts. */
 static Panels cut_product(const Low *L, int64_t N)
 {
-    return cut_panels(L, N, L->o.panel ? L->o.panel / L->p->V : L->o.batch == 1 ? TILE_VECTORS : tile_registers(L) / TILE_ROWS);
+    int64_t max = tile_registers(L) / TILE_ROWS;
+    if (L->o.panel)
+        max = L->o.panel / L->p->V;
+    else if (L->o.batch == 1)
+        max = N <= TILE_VECTORS * L->p->V ? TILE_VECTORS : 8;
+    return cut_panels(L, N, max);
 }
 
 /* ---- packing ---------------------------------------------------------------------------------------------------------------- */

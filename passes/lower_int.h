@@ -99,7 +99,7 @@ typedef struct {
 } Pack;
 
 #define TILE_ROWS 6
-#define TILE_VECTORS 8 /* of one row */
+#define TILE_VECTORS 12 /* of one row: with the broadcast they fit into 16 registers */
 #define TILE_SEGMENTS 16
 /* The first row of an operand, and the distance of its rows. */
 typedef struct {

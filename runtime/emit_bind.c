@@ -49,7 +49,7 @@ void cprogram_areas(CModel *c, CProgram *p) {
     }
 }
 
-enum { PANEL = 64 }; /* columns: 8 vectors of 8 lanes */
+enum { PANEL = 96 };
 
 bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind) {
     const ExecOptions *o = &c->m->opt.exec;
