@@ -196,8 +196,8 @@ static LIdx at_column(LBuilder *b, LIdx i, LV j, int64_t step, int64_t n0)
     return j ? lb_idx_term(b, i, j, step) : i;
 }
 
-/* The tiles of one panel: nv vectors that start at column n0 + j * W, in a pack of `width` columns at pack0. */
-static void panel_tiles(Product *q, LV lo, LV hi, LV j, int64_t n0, int64_t width, int nv, int tail)
+/* One panel: nv vectors that start at column n0 + j * W, in a pack of `width` columns at pack0. */
+static TileRows *panel_rows(Product *q, LV j, int64_t n0, int64_t width, int nv, int tail)
 {
     Low *L = q->lg->L;
     LBuilder *b = &L->b;
@@ -215,7 +215,12 @@ static void panel_tiles(Product *q, LV lo, LV hi, LV j, int64_t n0, int64_t widt
         t->P[s] = (TileOperand){ g->pack, at_column(b, lidx(0), j, g->K * W, n0 * g->K), 0 };
         t->K[s] = lb_iconst(b, g->K);
     }
-    tile_rows(L, t, lo, hi);
+    return t;
+}
+
+static void panel_tiles(Product *q, LV lo, LV hi, LV j, int64_t n0, int64_t width, int nv, int tail)
+{
+    tile_rows(q->lg->L, panel_rows(q, j, n0, width, nv, tail), lo, hi);
 }
 
 /* Zigzag: odd steps of a scan walk the panels lo .. hi backwards, so that those read last are still in the near cache. */
@@ -380,7 +385,7 @@ static void explain_gemm(const Product *q, Ref end, bool flat)
                q->lg->body ? "each step" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
 }
 
-void emit_gemm(LowG *lg, const Stage *s)
+static Product *make_product(LowG *lg, const Stage *s)
 {
     Low *L = lg->L;
     Ref end = s->node.at[0].ref;
@@ -392,15 +397,103 @@ void emit_gemm(LowG *lg, const Stage *s)
     q->C = lg->ni[end].loc;
     q->p = cut_product(L, q->N);
     gemm_operands(lg, s, q);
+    return q;
+}
+
+/* ---- products of one row ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    Product *q[TILE_VECTORS];
+    uint32_t n;
+} Together;
+
+static int only_panel(const Product *q) /* its vectors; 0: there are more */
+{
+    return q->p.full + (q->p.last > 0) > 1 ? 0 : q->p.full ? q->p.w : q->p.last;
+}
+
+static bool same_place(const Loc *a, const Loc *b)
+{
+    return a->buf == b->buf && a->foff == b->foff && a->ld == b->ld && a->axes == b->axes && a->slots == b->slots && a->shift == b->shift &&
+           a->chunk == b->chunk && a->seg == b->seg && memcmp(a->at, b->at, sizeof a->at) == 0;
+}
+
+/* Whether nothing of the stage is to be made before its product: matrices are packed, no product of another graph begins it. */
+static bool ready(LowG *lg, const Stage *s)
+{
+    Ref base = lg->ni[s->node.at[0].ref].base;
+    bool all = !lg->ni[s->node.at[0].ref].sunk && !(base && sunk_product(lg, base));
+    for (uint32_t k = s->node.n > 1; k < s->node.n && all; k++) {
+        Right r = right_operand(lg, s->node.at[k].ref);
+        bool found = false;
+        for (uint32_t i = 0; i < lg->L->packs.n; i++)
+            found |= same_right(&r, &lg->L->packs.at[i]);
+        all = r.at.ok && found;
+    }
+    return all;
+}
+
+/* Whether q may share the last loop of those before: the same A, nothing of theirs read, no more accumulators than registers. */
+static bool may_join(const Together *x, const Product *q)
+{
+    const Low *L = q->lg->L;
+    int64_t lo, hi;
+    int vectors = only_panel(q);
+    const Segment *a = &x->q[0]->seg[x->q[0]->nseg - 1], *b = &q->seg[q->nseg - 1];
+    bool one = lb_known_int(&L->b, L->blo, &lo) && lb_known_int(&L->b, L->bhi, &hi) && lo == 0 && hi == 1 && !L->columns;
+    bool may = one && vectors && only_panel(x->q[0]) && q->axes == x->q[0]->axes && a->K == b->K && same_place(&a->A, &b->A);
+    for (uint32_t i = 0; i < x->n && may; i++) {
+        vectors += only_panel(x->q[i]);
+        may = !q->C0.ok || q->C0.buf != x->q[i]->C.buf;
+        for (uint32_t s = 0; s < q->nseg; s++)
+            may &= q->seg[s].A.buf != x->q[i]->C.buf;
+    }
+    return may && vectors <= TILE_VECTORS;
+}
+
+static void together_body(LowG *lg, void *arg)
+{
+    const Together *x = arg;
+    TileRows *t[TILE_VECTORS];
+    for (uint32_t i = 0; i < x->n; i++) {
+        const Panels *p = &x->q[i]->p;
+        t[i] = panel_rows(x->q[i], 0, 0, p->full ? (int64_t)p->w * lg->L->p->V : p->width, p->full ? p->w : p->last, p->full ? 0 : p->tail);
+    }
+    tile_one_row(lg->L, t, x->n);
+}
+
+/* The product of stage i, and those of the stages behind it that share its loop. Gives how many more than the one. */
+uint32_t emit_gemm(LowG *lg, uint32_t i)
+{
+    Low *L = lg->L;
+    const Stage *s = &lg->g->stage.at[i];
+    Together x = { .q = { make_product(lg, s) }, .n = 1 };
+    while (!L->failed && i + x.n < lg->g->stage.n && x.n < TILE_VECTORS) {
+        const Stage *next = &lg->g->stage.at[i + x.n];
+        if (next->kind != STAGE_PRODUCT || next->load != s->load || next->group != s->group || !ready(lg, next))
+            break;
+        Product *q = make_product(lg, next);
+        if (L->failed || !may_join(&x, q))
+            break;
+        x.q[x.n++] = q;
+    }
     if (L->failed)
-        return;
-    touch_product(q);
-    bool flat = gemm_is_flat(L, q);
+        return 0;
+    bool flat = gemm_is_flat(L, x.q[0]);
     if (flat)
-        flat_gemm(q);
+        x.n = 1;
+    for (uint32_t k = 0; k < x.n; k++) {
+        touch_product(x.q[k]);
+        explain_gemm(x.q[k], lg->g->stage.at[i + k].node.at[0].ref, flat);
+    }
+    uint32_t axes = x.q[0]->axes & ~AX(L->bx);
+    if (flat)
+        flat_gemm(x.q[0]);
+    else if (x.n > 1)
+        emit_rows(lg, axes, together_body, &x);
     else
-        emit_rows(lg, n->axes & ~AX(L->bx), gemm_body, q);
-    explain_gemm(q, end, flat);
+        emit_rows(lg, axes, gemm_body, x.q[0]);
+    return x.n - 1;
 }
 
 /* ---- weight gradients ------------------------------------------------------------------------------------------------------------ */

@@ -266,7 +266,7 @@ typedef struct {
     int64_t width; /* of that panel in a pack, in columns */
 } Panels;
 Panels cut_panels(const Low *L, int64_t N, int64_t max); /* of `max` vectors at most */
-void emit_gemm(LowG *lg, const Stage *s);
+uint32_t emit_gemm(LowG *lg, uint32_t stage); /* gives how many of the next stages it has done too */
 void emit_gradient(LowG *lg, Ref r);
 void low_pack(LowG *lg, Ref dot);
 typedef struct {
@@ -283,7 +283,8 @@ void matrix_nest(LowG *lg, Ref r);
 
 /* lower_tiles.c */
 int tile_registers(const Low *L); /* accumulators of a tile */
-void tile_rows(Low *L, const TileRows *t, LV lo, LV hi); /* columns: lo, hi count tiles */
+void tile_one_row(Low *L, TileRows *const *t, uint32_t n); /* row 0 of n products at once: one last A for all, no more than TILE_VECTORS */
+void tile_rows(Low *L, TileRows *t, LV lo, LV hi); /* columns: lo, hi count tiles */
 
 /* lower_items.c */
 void low_share(Low *L, int64_t n, LV *lo, LV *hi); /* this thread's part of 0..n */

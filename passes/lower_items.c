@@ -646,7 +646,7 @@ void emit_stages(LowG *lg, Ref group)
             begin_one_thread(L);
         switch ((StageKind)s->kind) {
         case STAGE_ROW: emit_row_stage(lg, s); break;
-        case STAGE_PRODUCT: emit_gemm(lg, s); break;
+        case STAGE_PRODUCT: i += emit_gemm(lg, i); break;
         case STAGE_GRADIENT: emit_gradient(lg, r); break;
         case STAGE_REDUCE: emit_axis(lg, r); break;
         case STAGE_SCATTER: emit_scatter(lg, r); break;

@@ -18,17 +18,10 @@ enum { AHEAD = 16 }; /* floats: the next cache line */
 typedef struct {
     LBuilder *b;
     uint32_t A, P;
-    LIdx a0, p0; /* where k = 0 stands */
     LV as, ps, step, row[TILE_ROWS]; /* step: of A, from one k to the next */
     int m, nv, V, fam;
     int tail; /* not rows: lanes of the last vector that exist in P; 0: all */
 } Tile;
-
-static LIdx at_offset(LBuilder *b, LIdx x, int64_t c, LV v)
-{
-    x.c0 += c;
-    return v ? lb_idx_term(b, x, v, 1) : x;
-}
 
 /* One k: nv vectors of P, m broadcasts of A, m * nv fused multiply-adds. ao, po: offsets of this k. */
 static void tile_step(Tile *t, LV ao, LV po, LV *acc)
@@ -37,13 +30,15 @@ static void tile_step(Tile *t, LV ao, LV po, LV *acc)
     LV p[TILE_VECTORS];
     for (int j = 0; j < t->nv; j++) {
         int lanes = t->tail && j == t->nv - 1 ? t->tail : t->V; /* packs are padded, rows of the caller's arrays are not */
-        p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, at_offset(b, t->p0, j * (int64_t)t->V, po), lanes);
+        p[j] = lb_load(b, lanes == t->V ? LOP_LD : LOP_LDT, t->P, lb_idx_term(b, lidx(j * (int64_t)t->V), po, 1), lanes);
     }
     if (t->fam == FAM_COLUMNS) /* each k is another row, out of reach of the hardware's own prefetching: the tiles to come read on in it */
         lb_prefetch(b, t->A, lb_idx_term(b, lidx(AHEAD), ao, 1));
     for (int i = 0; i < t->m; i++) {
-        LIdx x = at_offset(b, t->a0, t->fam == FAM_COLUMNS ? i : 0, t->fam != FAM_COLUMNS && i ? t->row[i] : 0);
-        LV a = lb_load(b, LOP_LDB, t->A, at_offset(b, x, 0, ao), 0);
+        LIdx x = lidx(t->fam == FAM_COLUMNS ? i : 0);
+        if (t->fam != FAM_COLUMNS && i)
+            x = lb_idx_term(b, x, t->row[i], 1);
+        LV a = lb_load(b, LOP_LDB, t->A, lb_idx_term(b, x, ao, 1), 0);
         for (int j = 0; j < t->nv; j++)
             acc[i * t->nv + j] = lb_op(b, LOP_FMA, a, p[j], acc[i * t->nv + j], 0);
     }
@@ -175,32 +170,77 @@ static void tile_calls(Low *L, LBuilder *b, const TileRows *t, LV row, int m, in
     }
 }
 
-/* The same for one row, in place: its accumulators stay in registers from segment to segment. */
-static void tile_of_row(Low *L, LBuilder *b, const TileRows *t, LV row)
+/* ---- one row ---------------------------------------------------------------------------------------------------------------- */
+
+static LIdx past(LIdx x, int64_t columns)
 {
-    int V = L->p->V, nv = t->nv;
-    int64_t K;
-    LV acc[TILE_VECTORS], inner[TILE_VECTORS], zero = lb_iconst(b, 0);
-    LIdx c = at_row(b, &t->C, row, 0), c0 = t->from ? at_row(b, &t->C0, row, 0) : c;
-    for (int j = 0; j < nv; j++) {
-        int lanes = j == nv - 1 && t->tail ? t->tail : V;
-        acc[j] = t->from ? lb_load(b, lanes == V ? LOP_LD : LOP_LDT, t->C0.buf, at_offset(b, c0, (int64_t)j * V, 0), lanes) : lb_fconst(b, 0);
-    }
-    for (uint32_t s = 0; s < t->nseg; s++) {
-        Tile x = { .b = b, .A = t->A[s].buf, .P = t->P[s].buf, .a0 = at_row(b, &t->A[s], row, 0), .p0 = t->P[s].at, .m = 1, .nv = nv, .V = V };
-        if (lb_known_int(b, t->K[s], &K) && K == 1) {
-            tile_step(&x, zero, zero, acc);
-            continue;
-        }
-        LV k = lb_for(b, zero, t->K[s], 1, false, (uint32_t)nv, acc, inner);
-        tile_step(&x, k, lb_op(b, LOP_IMUL, k, t->p_stride, 0, 0), inner);
-        lb_end_for(b, (uint32_t)nv, inner, acc);
-    }
-    for (int j = 0; j < nv; j++) {
-        int lanes = j == nv - 1 && t->tail ? t->tail : V;
-        lb_store(b, lanes == V ? LOP_ST : LOP_STT, t->C.buf, at_offset(b, c, (int64_t)j * V, 0), acc[j], lanes);
-    }
+    x.c0 += columns;
+    return x;
 }
+
+/* One k of segment s: a broadcast of A for all panels. */
+static void row_step(LBuilder *b, TileRows *const *t, uint32_t n, const uint32_t *s, LV k, LV *acc)
+{
+    const TileOperand *A = &t[0]->A[s[0]];
+    int V = b->p->V;
+    LV a = lb_load(b, LOP_LDB, A->buf, lb_idx_term(b, A->at, k, 1), 0);
+    for (uint32_t i = 0; i < n; i++)
+        for (int j = 0; j < t[i]->nv; j++, acc++) {
+            const TileOperand *P = &t[i]->P[s[i]];
+            LV p = lb_load(b, LOP_LD, P->buf, past(lb_idx_term(b, P->at, lb_op(b, LOP_IMUL, k, t[i]->p_stride, 0, 0), 1), (int64_t)j * V), V);
+            *acc = lb_op(b, LOP_FMA, a, p, *acc, 0);
+        }
+}
+
+static void row_segment(LBuilder *b, TileRows *const *t, uint32_t n, const uint32_t *s, LV *acc)
+{
+    LV inner[TILE_VECTORS], zero = lb_iconst(b, 0), K = t[0]->K[s[0]];
+    uint32_t nv = 0;
+    int64_t known;
+    for (uint32_t i = 0; i < n; i++)
+        nv += (uint32_t)t[i]->nv;
+    if (lb_known_int(b, K, &known) && known == 1) {
+        row_step(b, t, n, s, zero, acc);
+        return;
+    }
+    LV k = lb_for(b, zero, K, 1, false, nv, acc, inner);
+    row_step(b, t, n, s, k, inner);
+    lb_end_for(b, nv, inner, acc);
+}
+
+static int row_lanes(const LBuilder *b, const TileRows *t, int j)
+{
+    return j == t->nv - 1 && t->tail ? t->tail : b->p->V;
+}
+
+/* Panels of one row, no more than TILE_VECTORS together: accumulators stay in registers from segment to segment, and the last one,
+   which has one A for all panels, is one loop. */
+void tile_one_row(Low *L, TileRows *const *t, uint32_t n)
+{
+    LBuilder *b = &L->b;
+    LV acc[TILE_VECTORS];
+    uint32_t last[TILE_VECTORS] = { 0 }, at = 0;
+    int V = L->p->V;
+    for (uint32_t i = 0; i < n; i++) {
+        LV *mine = acc + at;
+        for (int j = 0; j < t[i]->nv; j++, at++) {
+            int lanes = row_lanes(b, t[i], j);
+            acc[at] = t[i]->from ? lb_load(b, lanes == V ? LOP_LD : LOP_LDT, t[i]->C0.buf, past(t[i]->C0.at, (int64_t)j * V), lanes) : lb_fconst(b, 0);
+        }
+        last[i] = t[i]->nseg - 1;
+        for (uint32_t s = 0; s < last[i]; s++)
+            row_segment(b, t + i, 1, &s, mine);
+    }
+    row_segment(b, t, n, last, acc);
+    at = 0;
+    for (uint32_t i = 0; i < n; i++)
+        for (int j = 0; j < t[i]->nv; j++, at++) {
+            int lanes = row_lanes(b, t[i], j);
+            lb_store(b, lanes == V ? LOP_ST : LOP_STT, t[i]->C.buf, past(t[i]->C.at, (int64_t)j * V), acc[at], lanes);
+        }
+}
+
+/* ---- rows cut into tiles ------------------------------------------------------------------------------------------------------ */
 
 /* Vectors of a panel that a tile of m rows takes at a time. */
 static int tile_width(const Low *L, const TileRows *t, int m)
@@ -335,15 +375,15 @@ static uint32_t get_rows(Low *L, const TileRows *t)
     return fn;
 }
 
-void tile_rows(Low *L, const TileRows *t, LV lo, LV hi)
+void tile_rows(Low *L, TileRows *t, LV lo, LV hi)
 {
     LBuilder *b = &L->b;
     LArg arg[4 * TILE_SEGMENTS + 7];
     uint32_t n = 0;
     int64_t first, last;
     if (!t->columns && lb_known_int(b, lo, &first) && lb_known_int(b, hi, &last)) {
-        if (last == first + 1 && t->nv <= TILE_VECTORS && !t->matrix) {
-            tile_of_row(L, b, t, lo);
+        if (!first && last == 1 && t->nv <= TILE_VECTORS && !t->matrix) {
+            tile_one_row(L, &t, 1);
             return;
         }
         TileCut x = cut_rows(b, t, lo, hi);

@@ -49,7 +49,7 @@ void cprogram_areas(CModel *c, CProgram *p) {
     }
 }
 
-enum { PANEL = 96 };
+enum { PANEL = 96 }; /* columns: 12 vectors of 8 lanes, 6 of 16 */
 
 bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind) {
     const ExecOptions *o = &c->m->opt.exec;
