@@ -170,11 +170,13 @@ static LV share(LBuilder *b, const LInst *want) {
 }
 
 static void open_block(LBuilder *b) {
+    b->nstored = 0;
     VEC_PUSH(b->p->arena, b->open) = (LOpen){.at = b->f->inst.n - 1};
     VEC_PUSH(b->p->arena, b->scope) = b->known.n;
 }
 
 static void forget_block(LBuilder *b) {
+    b->nstored = 0;
     uint32_t keep = b->scope.at[--b->scope.n];
     while (b->known.n > keep) {
         const LInst *i = &b->f->inst.at[b->known.at[b->known.n - 1]];
@@ -197,7 +199,9 @@ static void close_block(LBuilder *b) {
 /* What is built until the block is closed stays where it is; or is taken back. */
 static void open_inlined(LBuilder *b, bool dropped, uint32_t carry) {
     VEC_PUSH(b->p->arena, b->open) = (LOpen){b->f->inst.n, true, dropped, carry};
-    if (dropped) VEC_PUSH(b->p->arena, b->scope) = b->known.n;
+    if (!dropped) return;
+    b->nstored = 0;
+    VEC_PUSH(b->p->arena, b->scope) = b->known.n;
 }
 
 static bool close_inlined(LBuilder *b, LOpen *o) {
@@ -387,7 +391,32 @@ static uint32_t push_ext(LBuilder *b, uint32_t v) {
     return b->f->ext.n - 1;
 }
 
+static bool same_terms(const LIdx *x, const LIdx *y) {
+    bool same = x->n == y->n;
+    for (uint32_t k = 0; same && k < x->n; k++) same = x->v[k] == y->v[k] && x->c[k] == y->c[k];
+    return same;
+}
+
+/* What is stored now is what loads find; what it may have changed is not known any more. A pointer may point to anything. */
+static void note_store(LBuilder *b, LOp op, uint32_t buf, const LIdx *i, LV v) {
+    uint32_t n = 0;
+    if (buf & LBUF_PARAM) return;
+    for (uint32_t k = 0; k < b->nstored; k++) {
+        const LIdx *x = &b->stored[k].idx;
+        int64_t apart = x->c0 > i->c0 ? x->c0 - i->c0 : i->c0 - x->c0;
+        if (b->stored[k].buf != buf || (same_terms(x, i) && apart >= b->p->V)) b->stored[n++] = b->stored[k];
+    }
+    b->nstored = n;
+    if (op != LOP_ST || n == LSTORED) return;
+    b->stored[n].buf = buf;
+    b->stored[n].idx = *i;
+    b->stored[n].v = v;
+    b->nstored++;
+}
+
 LV lb_load(LBuilder *b, LOp op, uint32_t buf, LIdx i, int64_t lanes) {
+    for (uint32_t k = 0; op == LOP_LD && k < b->nstored; k++)
+        if (b->stored[k].buf == buf && b->stored[k].idx.c0 == i.c0 && same_terms(&b->stored[k].idx, &i)) return b->stored[k].v;
     uint32_t idx = push_idx(b, i);
     LV v = new_value(b, lop_info[op].result, b->f->inst.n);
     LInst *s = push_inst(b, op);
@@ -412,6 +441,7 @@ void lb_store(LBuilder *b, LOp op, uint32_t buf, LIdx i, LV v, int64_t lanes) {
     s->buf = buf;
     s->idx = idx;
     s->imm = op == LOP_STT || op == LOP_STVT ? lanes : 0;
+    note_store(b, op, buf, &i, v);
 }
 
 /* ---- control ------------------------------------------------------------------------------------------------------- */
@@ -492,7 +522,9 @@ void lb_end_if(LBuilder *b) {
 }
 
 void lb_barrier(LBuilder *b) {
-    if (!b->p->alone) push_inst(b, LOP_BARRIER);
+    if (b->p->alone) return;
+    push_inst(b, LOP_BARRIER);
+    b->nstored = 0;
 }
 
 void lb_call(LBuilder *b, uint32_t fn, const LArg *arg, uint32_t n) {
@@ -505,6 +537,7 @@ void lb_call(LBuilder *b, uint32_t fn, const LArg *arg, uint32_t n) {
     LInst *s = push_inst(b, LOP_CALL);
     s->imm = fn;
     s->ext = ext;
+    b->nstored = 0;
 }
 
 /* ---- order ---------------------------------------------------------------------------------------------------------------- */

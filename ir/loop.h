@@ -167,14 +167,16 @@ LProgram *lprogram_make(Ctx *ctx, Arena *a, Name name, bool f64, int V);
 uint32_t lprogram_add_buf(LProgram *p, const char *name, LBufRole role, LElem e, uint32_t index, LExtent extent);
 LFunc *lprogram_add_fn(LProgram *p, const char *name, LFuncKind kind); /* index = p->fn.n - 1 */
 
-/* A builder over one function. Integer operations fold and are shared within the block they stand in; a loop of one known round
-   or a condition known to hold leaves its body, a loop of no round or a condition known to fail leaves nothing. */
+/* A builder over one function. Integer operations fold and are shared within the block they stand in; a load of a vector stored
+   before in that block is its value; a loop of one known round or a condition known to hold leaves its body, a loop of no round or a
+   condition known to fail leaves nothing. */
 typedef struct {
     uint32_t at;     /* index of its FOR or IF; of the first instruction inside where it has none */
     bool inlined;    /* its body stands without it */
     bool dropped;    /* and will be taken back */
     uint32_t carry;  /* inlined FOR: its initial carries in ext */
 } LOpen;
+enum { LSTORED = 32 };
 typedef struct LBuilder {
     LProgram *p;
     LFunc *f;
@@ -185,6 +187,12 @@ typedef struct LBuilder {
     VEC(uint32_t) scope; /* of open: known.n outside the block */
     VEC(uint32_t) def; /* of a value: the instruction it is the result of; UINT32_MAX: none */
     uint32_t *head, nhead; /* hash buckets */
+    struct {
+        uint32_t buf;
+        LIdx idx;
+        LV v;
+    } stored[LSTORED]; /* whole vectors that stand in memory since a store in this block: a load of one is its value */
+    uint32_t nstored;
 } LBuilder;
 LBuilder lb_make(LProgram *p, uint32_t fn);
 LV lb_param_int(LBuilder *b, const char *name);
