@@ -90,7 +90,7 @@ LowG *low_body(LowG *lg, Ref scan)
     return bg;
 }
 
-int lower_lanes(const Module *m, int lanes)
+static int widest_carry(const Module *m)
 {
     int widest = 0;
     for (uint32_t k = 1; k < m->graph.n; k++) {
@@ -101,7 +101,19 @@ int lower_lanes(const Module *m, int lanes)
                 widest = n->dim[n->rank - 1];
         }
     }
+    return widest;
+}
+
+int lower_lanes(const Module *m, int lanes)
+{
+    int widest = widest_carry(m);
     while (widest > 1 && lanes > 4 && lanes / 2 >= widest)
         lanes /= 2;
     return lanes;
+}
+
+bool lower_fills(const Module *m, int lanes)
+{
+    int widest = widest_carry(m);
+    return 4 * widest >= 3 * ((widest + lanes - 1) / lanes * lanes);
 }

@@ -27,6 +27,8 @@ typedef struct LowerOptions {
 /* How many of the target's lanes a program of this module has use for: half of them while no carry fills more than that, since
    a vector wider than the recurrence delays each step by partial stores and adds nothing. No bit depends on it. */
 int lower_lanes(const Module *m, int lanes);
+/* Whether the widest carry leaves no more than a quarter of its vectors empty; what has none does. */
+bool lower_fills(const Module *m, int lanes);
 
 /* NULL with diagnostics. `explain` (may be NULL) gets lines of what was merged, hoisted, sunk, fused, or took a slow path. */
 LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *o, Str *explain);

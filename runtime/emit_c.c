@@ -84,7 +84,7 @@ typedef struct {
 } Width;
 
 static const Width widths_f32[] = {
-    {8, "defined(__AVX__)"}, {4, "defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__wasm_simd128__)"}, {1, NULL}};
+    {16, "defined(__AVX512F__)"}, {8, "defined(__AVX__)"}, {4, "defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__wasm_simd128__)"}, {1, NULL}};
 static const Width widths_f64[] = {{4, "defined(__AVX__)"}, {1, NULL}};
 
 static void put_choice(CModel *c, Str *s, const Width *w, size_t n) {
@@ -130,6 +130,9 @@ static bool emit_code(CModel *c, Str *file) {
     const Width own = {c->o->simd ? c->o->simd : o->V, NULL};
     const Width *w = own.V ? &own : c->m->f64 ? widths_f64 : widths_f32;
     size_t n = own.V ? 1 : c->m->f64 ? sizeof widths_f64 / sizeof *w : sizeof widths_f32 / sizeof *w;
+    const Module *m = own.V ? NULL : model_module(c->m, can_stream(c->m) ? MODULE_STEP : MODULE_PREDICT, false);
+    if (!own.V && (!m || diag_error_count(c->ctx))) return false;
+    if (m && w->V == 16 && !lower_fills(m, 16)) w++, n--; /* half empty vectors take as long as full ones */
     Str header = str_make(c->a), body = str_make(c->a);
     c->style = (CEmitOptions){.prefix = c->id, .freestanding = c->o->freestanding};
     for (size_t k = 0; k < n; k++) {
