@@ -222,6 +222,7 @@ static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *pat
         str_printf(s, "plot confusion %s -w %s -o %s.svg", c->arg[0], path, rondo_name(m));
     else
         str_printf(s, "predict %s -w %s -o %s.%s", c->arg[0], path, rondo_name(m), settings_find(&d->data, intern(c->ctx, "wav")) ? "wav" : "csv");
+    if (cli_get(c, OPT_MODEL)) str_printf(s, " --model %s", cli_get(c, OPT_MODEL));
     if (data && !language) str_printf(s, " --data %s", data);
     const char *set;
     for (uint32_t k = 0; !language && (set = cli_nth(c, OPT_SET, k)); k++)

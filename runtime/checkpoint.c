@@ -119,6 +119,12 @@ static bool refuse(Training *t, const char *path, const char *why) {
     return false;
 }
 
+static bool refuse_other(Training *t, const char *path, const char *why) {
+    refuse(t, path, why);
+    diag_help(t->m->ctx, NOWHERE, "a run that goes on is given the same --set and --data as the one before");
+    return false;
+}
+
 /* A text that has changed has other numbers for its words, and the same shapes. */
 static bool same_fitted(Training *t, Arena *tmp, const char *path, const Safetensors *s) {
     static const char *const key[] = {"rondo.vocabulary", "rondo.classes", "rondo.scale"},
@@ -140,9 +146,9 @@ static bool take(Training *t, Arena *tmp, const char *path, const Safetensors *s
     if (!*get_meta(s, "rondo.checksum")) return refuse(t, path, "it is no checkpoint");
     if (strcmp(hex, get_meta(s, "rondo.checksum")) != 0) return refuse(t, path, "it is damaged: its checksum is wrong");
     snprintf(hex, sizeof hex, "%016llx", (unsigned long long)t->m->desc->hash);
-    if (strcmp(hex, get_meta(s, "rondo.hash")) != 0) return refuse(t, path, "its model has other names or shapes of weights");
+    if (strcmp(hex, get_meta(s, "rondo.hash")) != 0) return refuse_other(t, path, "its model has other names or shapes of weights");
     if (strcmp(name_str(t->m->ctx, t->opt.cell.mod->name), get_meta(s, "rondo.optimizer")) != 0)
-        return refuse(t, path, "it was made with another optimizer");
+        return refuse_other(t, path, "it was made with another optimizer");
     list_arrays(t, tmp, position, sums, &want);
     for (uint32_t i = 0; i < want.array.n; i++) {
         const Array *w = &want.array.at[i], *x = arrays_find(&s->tensor, w->name);
@@ -151,7 +157,7 @@ static bool take(Training *t, Arena *tmp, const char *path, const Safetensors *s
     const Array *p = arrays_find(&s->tensor, "position");
     if (array_get(p, NPOSITION - 1) != VERSION) return refuse(t, path, "it was written by another version of Rondo");
     if (array_get(p, 5) != (double)t->n || array_get(p, 6) != (double)t->batch)
-        return refuse(t, path, "the number of examples or the batch size has changed");
+        return refuse_other(t, path, "the number of examples or the batch size has changed");
     if (!same_fitted(t, tmp, path, s)) return false;
     for (uint32_t i = 0; i < want.array.n; i++) {
         const Array *w = &want.array.at[i], *x = arrays_find(&s->tensor, w->name);

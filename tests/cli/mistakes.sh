@@ -59,6 +59,11 @@ wrong "E0612.*holds '[0-9]*,[0-9]', which is not a number" train sunspots.rondo 
 says err 'a point before its decimals'
 wrong 'E0554.*too few for window 400' train sunspots.rondo --set window=400
 says err 'at most 308 steps'
+printf 'model a { input x: seq [1] target y: [1] p = dense[1](gru[4](x).last) output p loss mse(p, y) data { csv = "sunspots.csv", window = 6 } }\n' >two.rondo
+sed 's/model a/model b/; s/gru.4/gru[5/' two.rondo >b.rondo
+cat b.rondo >>two.rondo
+expect 0 "$RONDO" train two.rondo --model a -o a.safetensors --set epochs=1
+says out 'next: rondo plot forecast two.rondo -w a.safetensors -o a.svg --model a'
 printf 'he said "no" to it\nand went\n' >said.csv
 wrong 'E0610.*said.csv:1:9: a quote inside a cell' train sunspots.rondo --data said.csv
 says err '`lines` or `text` reads them'

@@ -17,6 +17,9 @@ cmp -s w.safetensors again.safetensors || fail "the same seed gave other weights
 expect 0 "$RONDO" train "$M" -o half.safetensors --set epochs=2 --seed 7 -q --checkpoint state
 expect 0 "$RONDO" train "$M" -o whole.safetensors --set epochs=3 --seed 7 -q --resume state
 cmp -s w.safetensors whole.safetensors || fail "a resumed run differs"
+expect 1 "$RONDO" train "$M" -o no.safetensors --set epochs=3 --set H=7 -q --resume state
+says err 'E0615.*other names or shapes'
+says err 'the same --set and --data'
 # its log goes on where the checkpoint was made, whatever a killed run wrote after it
 for end in csv jsonl; do
     { cat log.$end; tail -n 1 log.$end | tr -d '\n'; } >goes_on.$end
