@@ -319,12 +319,19 @@ void plan_kinds(LowG *lg)
 }
 
 
+/* What is computed in the chunks of a scan is there for others when the scan is over. */
+static bool waits_for_scan(const LowG *lg, Ref r, Ref o)
+{
+    Ref scan = lg->ni[o].group;
+    return scan && lg->g->node.at[scan].op == OP_SCAN && r != scan && lg->ni[r].group != scan && !lg->ni[scan].done;
+}
+
 bool inputs_done(const LowG *lg, Ref r)
 {
     const Ref *in;
     uint32_t n = node_inputs(lg->g, r, &in);
     for (uint32_t k = 0; k < n; k++)
-        if (!lg->ni[in[k]].done)
+        if (!lg->ni[in[k]].done || waits_for_scan(lg, r, in[k]))
             return false;
     return true;
 }

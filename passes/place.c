@@ -78,8 +78,8 @@ static bool may_join(const LowG *lg, Ref r, uint32_t axis)
 }
 
 typedef struct {
-    bool *after; /* computed from the scan's results */
-    bool *inside, *outside; /* read in the chunks, read after the scan */
+    bool *before; /* the scan, and what it is computed from */
+    bool *inside, *outside; /* read in the chunks, read elsewhere when the scan is over */
 } Users;
 
 static Users find_users(const LowG *lg, Ref scan)
@@ -87,19 +87,17 @@ static Users find_users(const LowG *lg, Ref scan)
     const Graph *g = lg->g;
     Arena *a = lg->L->arena;
     Users u = { NEW_N(a, bool, g->node.n), NEW_N(a, bool, g->node.n), NEW_N(a, bool, g->node.n) };
-    for (Ref r = scan; r < g->node.n; r++) {
-        const Ref *in;
-        uint32_t n = node_inputs(g, r, &in);
-        u.after[r] = r == scan;
-        for (uint32_t k = 0; k < n; k++)
-            u.after[r] |= u.after[in[k]];
-    }
+    const Ref *in;
+    u.before[scan] = true;
+    for (Ref r = scan + 1; r-- > 1;)
+        for (uint32_t k = u.before[r] ? node_inputs(g, r, &in) : 0; k-- > 0;)
+            u.before[in[k]] = true;
     return u;
 }
 
 /* The nodes before a scan that can be computed chunk by chunk: row-local, over its axis, and read only by its steps, by one
-   another, or by what comes after the scan. Only worth it when a product is among them. `only`: of the products those r for
-   which only[r] is this scan; NULL: all. */
+   another, or by what the scan does not wait for, which then waits for the scan. Only worth it when a product is among them.
+   `only`: of the products those r for which only[r] is this scan; NULL: all. */
 static void group_scan(LowG *lg, Ref scan, const Ref *only)
 {
     const Graph *g = lg->g;
@@ -120,7 +118,7 @@ static void group_scan(LowG *lg, Ref scan, const Ref *only)
                 u.inside[o] = true;
             else if (member[r])
                 u.inside[o] = true, u.outside[o] |= u.outside[r] && lg->ni[r].kind < NK_ROW;
-            else if (u.after[r] && r != scan)
+            else if (!u.before[r])
                 u.outside[o] = true;
             else
                 blocked[o] = true;

@@ -6,7 +6,7 @@
    A section is named by its last sum. Its members: row-local values over T and the examples, and sums over just these, that hang
    together, all in one direction (NodeInfo.down), none of which needs another one for all steps. Chunks are the blocks in which
    the rows of a gradient are summed anyway, taken in the same order: no bit depends on it.
-   Only where a product is among the members that nobody outside reads, and a sum. */
+   Only where a product or a weight gradient is among the members, and a vector that nobody outside reads. */
 #include "passes/lower_int.h"
 
 typedef struct {
@@ -117,16 +117,17 @@ static void name_sections(Section *x)
 {
     const Graph *g = x->lg->g;
     Ref *sum = NEW_N(x->lg->L->arena, Ref, g->node.n + 1);
-    bool *product = NEW_N(x->lg->L->arena, bool, g->node.n + 1);
+    bool *product = NEW_N(x->lg->L->arena, bool, g->node.n + 1), *row = NEW_N(x->lg->L->arena, bool, g->node.n + 1);
     for (Ref r = 1; r < g->node.n; r++) {
         Ref first = first_of(x, r);
         if (x->may[r] && is_sum(x->lg, r))
             sum[first] = r;
-        product[first] |= x->may[r] && x->lg->ni[r].kind == NK_GEMM && !x->outside[r];
+        product[first] |= x->may[r] && ((x->lg->ni[r].kind == NK_GEMM && !x->outside[r]) || x->lg->ni[r].kind == NK_GRADIENT);
+        row[first] |= x->may[r] && (x->lg->ni[r].kind == NK_GEMM || (x->lg->ni[r].kind == NK_ROW && !is_scalar(&g->node.at[r]))) && !x->outside[r];
     }
     for (Ref r = 1; r < g->node.n; r++) {
         Ref first = first_of(x, r);
-        if (x->may[r] && product[first] && sum[first]) {
+        if (x->may[r] && product[first] && row[first] && sum[first]) {
             x->lg->ni[r].group = sum[first];
             x->lg->ni[r].chunk_only = !is_sum(x->lg, r) && !x->outside[r];
         }
