@@ -65,6 +65,7 @@ static bool same_sort(const Val *given, const Val *def)
 {
     if (given->kind == V_POISON || def->kind == V_POISON || given->kind == def->kind) return true;
     if (def->kind == V_NUM) return given->kind == V_TENSOR;
+    if (def->kind == V_TENSOR) return given->kind == V_NUM; /* `s = sqrt(2)` */
     if (def->kind == V_INIT) return given->kind == V_NUM;
     if (def->kind == V_MAKER) return given->kind == V_INST;
     return false;
