@@ -64,6 +64,31 @@ static bool run_direction(Run *r, const Module *m, ExecOptions *o) {
     return true;
 }
 
+/* Arrays that are meant for the model, by their names, and belong to nothing that it has: probably misspelt. */
+static void tell_strangers(Run *r, const Module *m) {
+    static const char *const kind[] = {"input", "target", "init", "length", "param", "const"};
+    Ctx *ctx = r->m->ctx;
+    VEC(const char *) known = {0};
+    for (uint32_t i = 0; i < m->param.n; i++)
+        for (int k = 4; k < 6; k++) VEC_PUSH(r->a, known) = arena_printf(r->a, "%s/%s", kind[k], name_str(ctx, m->param.at[i].name));
+    for (uint32_t i = 0; i < m->input.n; i++) {
+        const Input *x = &m->input.at[i];
+        int k = x->kind == INPUT_DATA ? 0 : x->kind == INPUT_TARGET ? 1 : x->kind == INPUT_STATE ? 2 : 3;
+        VEC_PUSH(r->a, known) = arena_printf(r->a, "%s/%s", kind[k], name_str(ctx, x->name));
+        if (k < 2) VEC_PUSH(r->a, known) = arena_printf(r->a, "length/%s", name_str(ctx, x->name));
+    }
+    for (uint32_t i = 0; i < r->in->array.n; i++) {
+        const char *name = r->in->array.at[i].name, *slash = strchr(name, '/');
+        uint32_t k = 0, n = 0;
+        while (slash && k < 6 && (strncmp(name, kind[k], (size_t)(slash - name)) != 0 || kind[k][slash - name])) k++;
+        while (n < known.n && strcmp(known.at[n], name) != 0) n++;
+        if (!slash || k == 6 || n < known.n) continue;
+        diag_warning(ctx, 607, NOWHERE, "'%.100s' is nothing that '%s' has", name, name_str(ctx, m->name));
+        const char *near = nearest_name(name, known.at, known.n);
+        if (near) diag_help(ctx, NOWHERE, "did you mean '%s'?", near);
+    }
+}
+
 /* The module of this run: lengths if some are given, states from outside if they are given, gradients of all that is given. */
 static bool run_build(Run *r) {
     Model *m = r->m;
@@ -78,6 +103,7 @@ static bool run_build(Run *r) {
     }
     Module *all = frontend_model(m->program, r->a, &bo);
     if (!all) return false;
+    tell_strangers(r, all);
     bool *given = NEW_N(r->a, bool, all->state.n + 1), *want = NEW_N(r->a, bool, all->input.n + 1);
     for (uint32_t k = 0; k < all->state.n; k++) {
         uint32_t input = all->state.at[k].input;

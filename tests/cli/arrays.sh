@@ -19,3 +19,12 @@ expect 1 "$RONDO" run "$SRC/examples/tiny.rondo" --in "$npz" --compare
 printf 'PK' >bad.npz
 expect 1 "$RONDO" run "$M" --in bad.npz --compare
 says err 'bad.npz'
+
+# names that are meant for the model and are not its own
+printf 'model m {\n    input x: seq [5]\n    target goal: seq [9]\n    h = lstm[9](x)\n    output y = h\n    loss mse(h, goal)\n}\n' >other.rondo
+expect 0 "$RONDO" run other.rondo --in "$npz" --out y.npz
+says err "E0607.*'param/y.Wi' is nothing that 'm' has"
+says err "did you mean 'param/h.Wi'"
+says err "did you mean 'init/h.c'"
+expect 0 "$RONDO" run "$M" --in "$npz" --out y.npz
+silent err
