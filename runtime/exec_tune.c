@@ -166,6 +166,17 @@ static bool search(Exec *e, const Call *c, Found *f) {
         f->best = next;
         best = p;
     }
+    if (ok && best != &e->plan[0]) { /* once more, against where it began */
+        double was, is;
+        ok = compare(e, &e->plan[0], best, c, &was, &is);
+        f->plain = was * 1e3;
+        f->ms = is * 1e3;
+        if (is >= (1 - NOISE) * was) {
+            best = &e->plan[0];
+            f->best = (Schedule){.V = 0};
+            f->ms = f->plain;
+        }
+    }
     if (!ok) best = &e->plan[0];
     for (uint32_t k = 0; k < n; k++)
         if (&tried[k] != best) drop(&tried[k]);
