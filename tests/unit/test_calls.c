@@ -44,23 +44,27 @@ static rondo_model *open_model(const char *text, bool f64) {
     exit(1);
 }
 
-static void streams(const char *text, int nx, int ny, const char *what) {
+static void streams(const char *text, int n, int nx, int ny, const char *what) {
     static float x[STEPS * B * NX], one[STEPS * B * NY], all[STEPS * B * NY];
     rondo_model *m = open_model(text, false);
     rondo_stream *s;
     memset(all, 0, sizeof all);
-    for (int k = 0; k < STEPS * B * nx; k++) x[k] = wave(k);
-    if (rondo_stream_open(m, B, &s) != RONDO_OK) {
+    for (int k = 0; k < STEPS * n * nx; k++) x[k] = wave(k);
+    if (rondo_stream_open(m, n, &s) != RONDO_OK) {
         printf("%s", rondo_message(m));
         exit(1);
     }
-    check(rondo_stream_inputs(s) == (size_t)(B * nx) && rondo_stream_outputs(s) == (size_t)(B * ny), what);
-    for (int t = 0; t < STEPS; t++) rondo_stream_step(s, x + t * B * nx, one + t * B * ny);
+    check(rondo_stream_inputs(s) == (size_t)(n * nx) && rondo_stream_outputs(s) == (size_t)(n * ny), what);
+    for (int t = 0; t < STEPS; t++) rondo_stream_step(s, x + t * n * nx, one + t * n * ny);
     rondo_stream_reset(s);
     static const int cut[] = {0, 1, 66, 67, 149, STEPS}; /* runs between single steps, longer and shorter than a block */
     for (int k = 0; k < 5; k++)
-        check(rondo_stream_run(s, cut[k + 1] - cut[k], x + cut[k] * B * nx, all + cut[k] * B * ny) == RONDO_OK, what);
-    check(memcmp(one, all, (size_t)(STEPS * B * ny) * sizeof *one) == 0 && one[STEPS * B * ny - 1] != 0, what);
+        check(rondo_stream_run(s, cut[k + 1] - cut[k], x + cut[k] * n * nx, all + cut[k] * n * ny) == RONDO_OK, what);
+    check(memcmp(one, all, (size_t)(STEPS * n * ny) * sizeof *one) == 0 && one[STEPS * n * ny - 1] != 0, what);
+    if (nx == ny) { /* answers where the questions stood */
+        rondo_stream_reset(s);
+        check(rondo_stream_run(s, STEPS, x, x) == RONDO_OK && memcmp(x, one, sizeof *x * (size_t)(STEPS * n * ny)) == 0, what);
+    }
     rondo_stream_close(s);
     rondo_close(m);
 }
@@ -174,8 +178,12 @@ static void orders(bool f64) {
 }
 
 int main(void) {
-    streams(model, 5, 11, "steps at once: two inputs, two outputs");
-    streams("model last[H = 4] {\n    input x: seq [5]\n    h = lstm[H](x)\n    output y = h.last\n}\n", 5, 4, "steps at once: an output without time");
+    streams(model, B, 5, 11, "steps at once: two inputs, two outputs");
+    streams(model, 1, 5, 11, "steps at once: one example");
+    static const char one[] = "model one {\n    input x: seq [5]\n    h = gru[5](x)\n    output h\n}\n";
+    streams(one, 1, 5, 5, "steps at once, in the caller's arrays");
+    streams(one, B, 5, 5, "steps at once, in the caller's arrays, three examples");
+    streams("model last[H = 4] {\n    input x: seq [5]\n    h = lstm[H](x)\n    output y = h.last\n}\n", B, 5, 4, "steps at once: an output without time");
     gradients();
     orders(true);
     orders(false);
