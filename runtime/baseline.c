@@ -80,9 +80,13 @@ bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double
     *out = NAN;
     if (!y || y->seq || y->rank || (!y->vocab && y->dtype != DT_B) || to <= from) return false;
     Arena *tmp = scratch_begin(m);
-    const Array *x = arrays_find(&d->array, arena_printf(tmp, "target/%s", name_str(m->ctx, y->name)));
+    const Array *x = first_target(m, &d->array);
     int64_t *count = NEW_N(tmp, int64_t, classes);
-    for (int64_t i = 0; x && i < d->train; i++) count[(int64_t)array_get(x, i)]++;
+    if (x && (x->rank < 1 || array_count(x) != d->n)) x = NULL;
+    for (int64_t i = 0; x && i < d->train; i++) {
+        double v = array_get(x, i);
+        if (v >= 0 && v < (double)classes) count[(int64_t)v]++;
+    }
     for (int64_t c = 1; c < classes; c++)
         if (count[c] > count[best]) best = c;
     for (int64_t i = from; x && i < to; i++) same += (int64_t)array_get(x, i) == best;

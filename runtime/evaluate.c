@@ -77,7 +77,7 @@ static Windows *streamed(Model *m, const Dataset *d) {
 }
 
 bool evaluate_set(Model *m, const Dataset *d, int64_t from, int64_t to, double *loss, double *metric) {
-    if (!model_need_weights(m)) return false;
+    if (!model_need_weights(m) || !says_classes(m, d)) return false;
     if (to <= from) {
         diag_error(m->ctx, 554, NOWHERE, "there are no examples to evaluate on");
         return false;

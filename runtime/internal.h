@@ -229,6 +229,9 @@ struct Windows {
     const int64_t *given; /* ids of the batch; NULL: the rows */
     bool forward, outputs; /* forward: no gradients, but metrics; outputs: these and no loss */
 };
+/* The first target among arrays by name: "target/y", or "y" where no input is called so; NULL: it is not there. */
+bool says_classes(Model *m, const Dataset *d); /* false with a diagnostic: it is unlabelled */
+const Array *first_target(const Model *m, const Arrays *in);
 bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input, bool outputs);
 void windows_free(Windows *w);
 /* B 0: all of the arrays. row: which rows of the arrays (NULL: the first B); id: which examples they are (NULL: as the rows).

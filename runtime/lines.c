@@ -31,7 +31,7 @@ static bool add_line(Records *r, Open *o, const char *path, const char *label, i
     records_add(r);
     record_text(r, x, o->at, n && o->at[n - 1] == '\r' ? n - 1 : n);
     o->at = end ? end + 1 : o->end;
-    return !y || record_value(r, y, label, strlen(label), 0);
+    return !y || !label || record_value(r, y, label, strlen(label), 0);
 }
 
 /* The files in turn, a line of each, of shorter files less often, in even distances: so that the order of reading, which settles ties

@@ -112,6 +112,14 @@ static bool list_files(Model *m, Arena *a, const Setting *s, const char ***path,
     return true;
 }
 
+bool says_classes(Model *m, const Dataset *d) {
+    if (!d->unlabelled) return true;
+    diag_error(m->ctx, 552, NOWHERE, "a file alone does not say the class of its lines");
+    diag_help(m->ctx, NOWHERE,
+              "--set 'lines=[\"a.txt\", \"b.txt\"]' names a file for each class; a .csv with a column of classes can be given");
+    return false;
+}
+
 static bool load_lines(Model *m, const char *given, Arena *a, bool whole, Dataset *out) {
     Records r;
     const char **path, **label;
@@ -119,11 +127,9 @@ static bool load_lines(Model *m, const char *given, Arena *a, bool whole, Datase
     const Setting *test = whole ? NULL : data_setting(m, "test");
     records_make(&r, m, a, whole);
     if (given) {
-        diag_error(m->ctx, 552, NOWHERE, "a file alone does not say the class of its lines");
-        diag_help(
-            m->ctx, NOWHERE,
-            "--set 'lines=[\"a.txt\", \"b.txt\"]' names a file for each class; a .csv with a column of classes can be given");
-        return false;
+        bool ok = read_lines(&r, &given, 1, (const char *[]){NULL}) && records_finish(&r, out);
+        out->unlabelled = m->desc->target.n > 0;
+        return ok && (whole || says_classes(m, out));
     }
     if (!list_files(m, a, data_setting(m, "lines"), &path, &label, &n) || !read_lines(&r, path, n, label)) return false;
     r.test = true;
@@ -198,7 +204,7 @@ const char *validation_file(Model *m) {
 bool validation_load(Model *m, Arena *a, TrainData *d) {
     const char *file = validation_file(m);
     d->has_other = file != NULL;
-    return !file || dataset_load(m, model_beside(m, a, file), a, true, &d->other);
+    return !file || (dataset_load(m, model_beside(m, a, file), a, true, &d->other) && says_classes(m, &d->other));
 }
 
 bool dataset_count(Model *m, Dataset *d) {

@@ -25,10 +25,20 @@ static int64_t real_steps(const Exec *e, uint32_t root, int64_t b) {
     return 0;
 }
 
+const Array *first_target(const Model *m, const Arrays *in) {
+    const ModelDesc *d = m->desc;
+    const char *name = d->target.n ? name_str(m->ctx, d->target.at[0].name) : NULL;
+    for (uint32_t i = 0; name && i < in->array.n; i++)
+        if (!strncmp(in->array.at[i].name, "target/", 7) && !strcmp(in->array.at[i].name + 7, name)) return &in->array.at[i];
+    for (uint32_t i = 0; name && i < d->input.n; i++)
+        if (d->input.at[i].name == d->target.at[0].name) return NULL;
+    return name ? arrays_find(in, name) : NULL;
+}
+
 static bool hand_out(Job *j, int64_t at, int64_t B) {
     const ModelDesc *d = j->m->desc;
     Arena *tmp = scratch_begin(j->m);
-    const Array *target = d->target.n ? arrays_find(&j->batch.array, arena_printf(tmp, "target/%s", name_str(j->m->ctx, d->target.at[0].name))) : NULL;
+    const Array *target = first_target(j->m, &j->batch.array);
     bool ok = true;
     for (uint32_t i = 0; ok && i < d->output.n; i++) {
         int64_t root = exec_root(j->exec, ROOT_OUTPUT, 0, d->output.at[i].name);

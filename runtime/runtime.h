@@ -253,9 +253,10 @@ GradCheck *grad_check(Model *m, const GradCheckOptions *o, Arena *a, uint32_t *n
 /* Examples: inputs and targets, batch first, the first dimension is the example. */
 typedef struct Feed Feed;
 typedef struct {
-    Arrays array; /* by input name; targets as "target/y" */
+    Arrays array; /* by input name; targets as "target/y", of a file of arrays as they are called there */
     const Feed *feed; /* sequences from which batches are put together (runtime/feed.h); NULL: the arrays are all there is */
     int64_t n, train, valid; /* examples: [0, train) train, [train, train + valid) validate, the rest tests */
+    bool unlabelled;         /* lines of a file that does not say their class: to predict from */
 } Dataset;
 
 /* A series cut by the model's data block. */

@@ -153,7 +153,7 @@ static void add_field(Arena *a, Dataset *out, const Classes *c, const Array *w, 
 bool several_classes(Model *m, const Dataset *d) {
     const PortDesc *p = m->desc->target.n ? &m->desc->target.at[0] : NULL;
     if (!p || p->seq || !(p->vocab || p->dtype == DT_B) || d->train < 2) return true;
-    const Array *x = arrays_find(&d->array, arena_printf(&m->arena, "target/%s", name_str(m->ctx, p->name)));
+    const Array *x = first_target(m, &d->array);
     if (!x || steps_of(x, d->n, false) < 0) return true;
     for (int64_t i = 1; i < d->train; i++)
         if (array_get(x, i) != array_get(x, 0)) return true;

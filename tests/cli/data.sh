@@ -24,6 +24,14 @@ expect 0 "$RONDO" eval "$E/sentiment.rondo" --set V=40 --set 'column="review"' -
 says out 'on all 2 examples'
 expect 1 "$RONDO" eval $S -w s.safetensors --data good
 says err 'does not say the class of its lines'
+expect 1 "$RONDO" train $S -q -o no.safetensors --data good
+says err 'does not say the class of its lines'
+# but one can be told their classes: those of the same lines where the classes are known
+expect 0 "$RONDO" predict $S -w s.safetensors --data good
+awk -F, '$1 == "p" { print $5, $6, $7 }' out | sort >alone
+expect 0 "$RONDO" predict $S -w s.safetensors
+awk -F, '$1 == "p" && $4 == 1 { print $5, $6, $7 }' out | sort | cmp - alone || fail "other classes without the truth"
+[ -s alone ] || fail "no classes"
 expect 1 "$RONDO" eval "$E/sentiment.rondo" --set V=30 --set 'lines=["none"]' -w s.safetensors
 says err 'E0606'
 

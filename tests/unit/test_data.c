@@ -355,6 +355,34 @@ static void test_tables(void) {
                   "a series is one record"));
 }
 
+/* ---- classes in arrays -------------------------------------------------------------------------------------------------- */
+
+static bool sees_truth(void *arg, const OutputRow *r) {
+    if (r->target && array_get(r->target, r->row) == (r->example < 3)) ++*(int *)arg;
+    return true;
+}
+
+/* A file of arrays calls the target as the model does, without "target/". A class out of range is not counted. */
+static void test_arrays(void) {
+    Arrays a = {0};
+    const char *ports = "input x: [1] target y: token[2] p = dense[2](x) output p loss softmax_crossentropy(p, y)", *data = "npz = \"c.npz\", split = 1";
+    double share = 0;
+    int seen = 0;
+    Array *x = arrays_add(&arena, &a, "x", RONDO_F32, 2, (int64_t[]){6, 1}), *y = arrays_add(&arena, &a, "y", RONDO_I32, 1, (int64_t[]){6});
+    for (int i = 0; i < 6; i++) {
+        array_set(x, i, i);
+        array_set(y, i, i < 3 ? 1 : i == 3 ? 7 : 0);
+    }
+    const char *path = arena_printf(&arena, "%s/c.npz", dir);
+    CHECK(npz_write(ctx, path, &a));
+    VEC_PUSH(&arena, made) = path;
+    CHECK(good(ports, data));
+    CHECK(majority_share(model, &set, 0, 6, &share) && share == 0.5);
+    CHECK(weights_init(model, 1) && !dataset_outputs(model, &set, sees_truth, &seen) && says(609, "token 'y' of example 3 is 7"));
+    array_set(y, 3, 0);
+    CHECK(npz_write(ctx, path, &a) && good(ports, data) && weights_init(model, 1) && dataset_outputs(model, &set, sees_truth, &seen) && seen == 6);
+}
+
 /* ---- sound -------------------------------------------------------------------------------------------------------------- */
 
 static void put_wav(const char *name, int format, int bits, int n, int channels) {
@@ -433,6 +461,7 @@ int main(void) {
     test_text();
     test_vocabulary();
     test_tables();
+    test_arrays();
     test_wav();
     test_made();
     model_close(model);
