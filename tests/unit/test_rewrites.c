@@ -1,6 +1,7 @@
 /* test_rewrites RONDO: the LSTM, the GRU and the layer-norm LSTM of std, written in other ways (rewrite.h), are the same to the
    compiler: results and gradients in f64 by the interpreter agree, weight by weight, and `rondo explain` finds the same work in no
-   more products (what is written as one is left one), as many stages, no product added up in a loop, and no slow path.
+   more products (what is written as one is left one), as many of them begun by another, as many stages, no product added up in a
+   loop, and no slow path.
    test_rewrites --write FOLDER: the files CELL-REWRITE.rondo, for bench/rewrites.sh to measure. Run from the source root. */
 #include <jansson.h>
 #include <math.h>
@@ -177,6 +178,18 @@ static int product_sums(const json_t *m) {
     return n;
 }
 
+/* Products that are computed as the beginning of another one's accumulator. */
+static int sunk(const json_t *m) {
+    size_t i;
+    int n = 0;
+    const json_t *p;
+    json_array_foreach(json_object_get(m, "products"), i, p) {
+        const char *place = json_string_value(json_object_get(p, "place"));
+        n += place && strstr(place, "as the beginning of its product") != NULL;
+    }
+    return n;
+}
+
 static void same_structure(const char *rondo, Arena *a, const Rewritten *plain, const Rewritten *w) {
     static const char *const mode[] = {"forward", "train"};
     json_t *old = explain(rondo, model_text(a, plain)), *now = explain(rondo, model_text(a, w));
@@ -187,6 +200,7 @@ static void same_structure(const char *rondo, Arena *a, const Rewritten *plain, 
             if (!check(f == g && f > 0, arena_printf(a, "%s: the same work in products", mode[k]))) printf("  %g, not %g\n", g, f);
             check(many(x, "stages") == many(y, "stages"), arena_printf(a, "%s: as many stages", mode[k]));
             check(many(y, "products") > 0 && many(y, "products") <= many(x, "products"), arena_printf(a, "%s: no more products", mode[k]));
+            check(sunk(y) == sunk(x), arena_printf(a, "%s: as many products in the accumulator of another", mode[k]));
             check(product_sums(y) == 0, arena_printf(a, "%s: no product added up in a loop", mode[k]));
             check(many(y, "slow") == 0, arena_printf(a, "%s: no slow path", mode[k]));
         }
