@@ -284,13 +284,13 @@ static int64_t below_of(void *arg, LV v) {
     return lo >= 0 ? hi : -1;
 }
 
-/* Where the scales of what is read at `idx` are: those of a helper's pointer go along with its columns. */
+/* Where the scales (q..) of what is read at `idx` are: those of a helper's pointer go along with its columns. */
 static void put_scale(CEmit *e, const CNarrow *n, uint32_t buf, uint32_t idx) {
     const LIdx *x = &e->f->idx.at[idx];
     if (buf & LBUF_PARAM) {
-        str_printf(e->out, "s%u", buf & ~LBUF_PARAM);
+        str_printf(e->out, "q%u", buf & ~LBUF_PARAM);
         if (x->c0) str_printf(e->out, " + %s", int_text(e, x->c0));
-    } else if (!c_narrow_address(e->out, n, arena_printf(e->t->arena, "s%u", buf), x, &(CNames){val_of, below_of, e})) {
+    } else if (!c_narrow_address(e->out, n, arena_printf(e->t->arena, "q%u", buf), x, &(CNames){val_of, below_of, e})) {
         e->refused[buf] = true;
     }
 }
@@ -546,7 +546,7 @@ static void put_helper_head(CEmit *e) {
             if (!e->writes[e->fn][k]) str_put(e->out, "const ");
             put(e, narrow ? c_narrow_type(narrow->storage) : elem_type(q->elem));
             str_printf(e->out, " *p%u", k);
-            if (narrow && narrow->storage == C_INT8) str_printf(e->out, ", const float *s%u", k);
+            if (narrow && narrow->storage == C_INT8) str_printf(e->out, ", const float *q%u", k);
         } else {
             put(e, "$N ");
             str_printf(e->out, "v%u", q->value);
@@ -556,7 +556,7 @@ static void put_helper_head(CEmit *e) {
     for (uint32_t k = 0; k < e->f->param.n; k++) {
         const LParam *q = &e->f->param.at[k];
         const CNarrow *narrow = q->pointer ? stored(e, LBUF_PARAM | k) : NULL;
-        if (narrow && narrow->storage == C_INT8) str_printf(e->out, "    (void)s%u;\n", k);
+        if (narrow && narrow->storage == C_INT8) str_printf(e->out, "    (void)q%u;\n", k);
         if (q->pointer)
             str_printf(e->out, "    (void)p%u;", k);
         else if (!e->live[q->value])
@@ -601,7 +601,7 @@ static void put_entry_head(CEmit *e) {
         if (!e->wrote[k]) str_put(e->out, "const ");
         put(e, narrow ? c_narrow_type(narrow->storage) : elem_type(b->elem));
         str_printf(e->out, " *b%u /* %s */", k, name_str(e->p->ctx, b->name));
-        if (narrow && narrow->storage == C_INT8) str_printf(e->out, "%sconst float *s%u", sep, k);
+        if (narrow && narrow->storage == C_INT8) str_printf(e->out, "%sconst float *q%u", sep, k);
     }
     if (e->dim) str_printf(e->out, "%sconst ptrdiff_t *dim", sep);
     if (!e->dim && sep[0] == '\n') str_put(e->out, "void");

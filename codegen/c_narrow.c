@@ -1,7 +1,7 @@
 /* c_narrow: buffers in fewer bits in emitted C: the functions that widen what is read, to the bits that the weights have been rounded
    to, and the place of a scale.
    before:  5 = ld dot_4$1[64]
-   after:   m_f v5; m_op_ldq(&v5, b1 + (64), s1 + (64), 8);
+   after:   m_f v5; m_op_ldq(&v5, b1 + (64), q1 + (64), 8);
    relies on: a product's tile, where it is a helper, stays within one panel, walks its rows by variables, and its columns by constants. */
 #include "codegen/c_emit.h"
 

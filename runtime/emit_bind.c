@@ -49,7 +49,6 @@ void cprogram_areas(CModel *c, CProgram *p) {
     }
 }
 
-enum { PANEL = 96 }; /* columns: 12 vectors of 8 lanes, 6 of 16 */
 
 bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind) {
     const ExecOptions *o = &c->m->opt.exec;
@@ -69,7 +68,7 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
                             : o->V      ? o->V
                             : c->m->f64 ? 4
                                         : 8,
-                       .panel = c->V ? PANEL : 0,
+                       .panel = c->V ? C_PANEL : 0,
                        .registers = 16,
                        .math = o->math,
                        .place = o->place,

@@ -6,7 +6,7 @@
 
 #include "runtime/emit_c.h"
 
-enum { PANEL = 64, LANES = 16 };
+enum { LANES = 16 }; /* panels are so many columns, or a multiple */
 
 static uint32_t times_refused(const CModel *c, const CField *f) {
     uint32_t n = 0;
@@ -55,7 +55,8 @@ static bool fits(CModel *c, CField *f, const CNarrow *how, int64_t scales) {
 static bool find_scales(CModel *c, CField *f, bool columns) {
     if (columns) {
         for (int64_t n = LANES; n <= f->n; n += LANES)
-            if (f->n % n == 0 && fits(c, f, &(CNarrow){C_INT8, f->n / n, n, PANEL}, n)) return true;
+            for (int64_t panel = n < C_PANEL ? n : C_PANEL; f->n % n == 0 && panel >= LANES; panel -= LANES)
+                if (fits(c, f, &(CNarrow){C_INT8, f->n / n, n, panel}, n)) return true;
         return false;
     }
     for (int64_t n = 1; n <= f->n; n++)
