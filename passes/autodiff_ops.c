@@ -234,6 +234,16 @@ static void back_index(Level *l, Ref r)
 
 /* ---- time ----------------------------------------------------------------------------------------------------------------- */
 
+/* A shift back looks at each example's length, so a value that all examples share gets B and is summed over B again: as many times as
+   examples have the step. What is to be shifted is divided by that number. */
+static Ref shared_part(Graph *g, Ref v, uint32_t axis)
+{
+    if (!g->module->axis[axis].ragged || (g->node.at[v].axes & AX(AXIS_B)))
+        return v;
+    Ref one = g_const(g, 1), number = g_sum(g, g_expand_axes(g, one, AX(axis) | AX(AXIS_B)), AX(AXIS_B), 0);
+    return g_bin(g, OP_DIV, v, g_bin(g, OP_MAX, number, one));
+}
+
 static void back_shift(Level *l, Ref r)
 {
     Graph *g = l->bwd;
@@ -246,7 +256,7 @@ static void back_shift(Level *l, Ref r)
     if (l->act->node[y.in[0]]) {
         Node type = g->node.at[v];
         type.axes &= ~AX(axis);
-        give(l, r, 0, g_shift(g, v, splat(g, 0, &type), axis, -n));
+        give(l, r, 0, g_shift(g, n > 0 ? shared_part(g, v, axis) : v, splat(g, 0, &type), axis, -n));
     }
     if (!l->act->node[y.in[1]]) return;
     t = g_iota_axis(g, axis, false);
