@@ -342,18 +342,13 @@ static double draw(Eval *e) {
     return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-/* The float below or above each value, the nearer the likelier; or its neighbour in f64. What f32 has stays: it is often exact. */
-static void round_by_chance(Eval *e, double *v, int64_t n) {
-    for (int64_t i = 0; i < n; i++) {
-        float near = (float)v[i];
-        if ((double)near == v[i] || !isfinite(near)) continue;
-        if (e->in->f64_draw) {
-            v[i] = nextafter(v[i], draw(e) < 0.5 ? INFINITY : -INFINITY);
-            continue;
-        }
-        float other = nextafterf(near, (double)near < v[i] ? INFINITY : -INFINITY);
-        v[i] = draw(e) * fabs((double)other - (double)near) < fabs(v[i] - (double)near) ? (double)other : (double)near;
-    }
+/* The float below or above, the nearer the likelier; or the neighbour in f64. What f32 has stays: it is often exact. */
+double eval_rounded(Eval *e, double v) {
+    float near = (float)v;
+    if ((!e->in->f32_draw && !e->in->f64_draw) || (double)near == v || !isfinite(near)) return v;
+    if (e->in->f64_draw) return nextafter(v, draw(e) < 0.5 ? INFINITY : -INFINITY);
+    float other = nextafterf(near, (double)near < v ? INFINITY : -INFINITY);
+    return draw(e) * fabs((double)other - (double)near) < fabs(v - (double)near) ? (double)other : (double)near;
 }
 
 static bool eval_node(Eval *e, Frame *f, Ref r) {
@@ -378,7 +373,8 @@ static bool eval_node(Eval *e, Frame *f, Ref r) {
         eval_elementwise(e, f, r, v);
     else
         eval_structural(e, f, r, v);
-    if ((e->in->f32_draw || e->in->f64_draw) && n->dtype == DT_F) round_by_chance(e, v, f->size[r]);
+    if ((e->in->f32_draw || e->in->f64_draw) && n->dtype == DT_F)
+        for (int64_t i = 0; i < f->size[r]; i++) v[i] = eval_rounded(e, v[i]);
     return true;
 }
 

@@ -44,6 +44,7 @@ bool row_valid(const Eval *e, uint32_t axes, const int64_t *idx);
 int64_t axis_length(const Eval *e, uint32_t axis, uint32_t axes, const int64_t *idx);
 
 void eval_noise(const Eval *e, const Node *n, const uint32_t *w, double *out);
-void eval_structural(const Eval *e, const Frame *f, Ref r, double *out); /* reduce, contract, shape, index, time */
+void eval_structural(Eval *e, const Frame *f, Ref r, double *out); /* reduce, contract, shape, index, time */
+double eval_rounded(Eval *e, double v); /* v, or where in->f32_draw or f64_draw is set: as EvalIn says */
 
 #endif

@@ -79,7 +79,7 @@ void eval_noise(const Eval *e, const Node *n, const uint32_t *w, double *out) {
 
 /* ---- reductions ------------------------------------------------------------------------------------------------------- */
 
-static void eval_reduce(const Eval *e, const Frame *f, Ref r, double *out) {
+static void eval_reduce(Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r], *a = operand(f, r, 0);
     const uint32_t *w = node_attr(f->g, r);
     const double *v = value(f, r, 0);
@@ -96,7 +96,7 @@ static void eval_reduce(const Eval *e, const Frame *f, Ref r, double *out) {
         if (!row_valid(e, a->axes, idx)) continue;
         for (int64_t k = 0; k < features; k++) {
             if (n->op == OP_SUM)
-                p[map[k]] += v[k];
+                p[map[k]] = eval_rounded(e, p[map[k]] + v[k]);
             else if (p[map[k]] < v[k] || v[k] != v[k])
                 p[map[k]] = v[k];
         }
@@ -153,19 +153,19 @@ static Labels dot_labels(const Node *a, const Node *b, const Node *n, const uint
     return l;
 }
 
-static void dot_row(const Labels *l, int k, const double *a, const double *b, double *o) {
+static void dot_row(Eval *e, const Labels *l, int k, const double *a, const double *b, double *o) {
     if (k == l->n) {
-        *o += *a * *b;
+        *o = eval_rounded(e, *o + *a * *b);
         return;
     }
-    if (k == l->n - 1) {
+    if (k == l->n - 1 && !e->in->f32_draw && !e->in->f64_draw) {
         for (int64_t i = 0; i < l->size[k]; i++) o[i * l->so[k]] += a[i * l->sa[k]] * b[i * l->sb[k]];
         return;
     }
-    for (int64_t i = 0; i < l->size[k]; i++) dot_row(l, k + 1, a + i * l->sa[k], b + i * l->sb[k], o + i * l->so[k]);
+    for (int64_t i = 0; i < l->size[k]; i++) dot_row(e, l, k + 1, a + i * l->sa[k], b + i * l->sb[k], o + i * l->so[k]);
 }
 
-static void eval_dot(const Eval *e, const Frame *f, Ref r, double *out) {
+static void eval_dot(Eval *e, const Frame *f, Ref r, double *out) {
     const Node *n = &f->g->node.at[r], *a = operand(f, r, 0), *b = operand(f, r, 1);
     Labels labels = dot_labels(a, b, n, node_attr(f->g, r));
     Layout all, la, lb, lo;
@@ -178,7 +178,7 @@ static void eval_dot(const Eval *e, const Frame *f, Ref r, double *out) {
     memset(out, 0, (size_t)(lo.rows * fo) * sizeof(double));
     for (bool more = all.rows > 0; more; more = row_next(&all, idx))
         if (row_valid(e, a->axes | b->axes, idx))
-            dot_row(&labels, 0, value(f, r, 0) + row_at(&la, idx) * fa, value(f, r, 1) + row_at(&lb, idx) * fb,
+            dot_row(e, &labels, 0, value(f, r, 0) + row_at(&la, idx) * fa, value(f, r, 1) + row_at(&lb, idx) * fb,
                     out + row_at(&lo, idx) * fo);
 }
 
@@ -337,7 +337,7 @@ static void eval_time(const Eval *e, const Frame *f, Ref r, double *out) {
     }
 }
 
-void eval_structural(const Eval *e, const Frame *f, Ref r, double *out) {
+void eval_structural(Eval *e, const Frame *f, Ref r, double *out) {
     uint16_t op = f->g->node.at[r].op;
 
     if (op == OP_SUM || op == OP_AMAX)
