@@ -103,7 +103,7 @@ static bool section_ready(const LowG *lg, Ref group)
         const Ref *in;
         uint32_t n = node_inputs(lg->g, r, &in);
         for (uint32_t k = 0; k < n && lg->ni[r].group == group; k++)
-            if (lg->ni[in[k]].group != group && !lg->ni[in[k]].done)
+            if (lg->ni[in[k]].group != group && (!lg->ni[in[k]].done || waits_for_scan(lg, r, in[k])))
                 return false;
     }
     return true;

@@ -320,7 +320,7 @@ void plan_kinds(LowG *lg)
 
 
 /* What is computed in the chunks of a scan is there for others when the scan is over. */
-static bool waits_for_scan(const LowG *lg, Ref r, Ref o)
+bool waits_for_scan(const LowG *lg, Ref r, Ref o)
 {
     Ref scan = lg->ni[o].group;
     return scan && lg->g->node.at[scan].op == OP_SCAN && r != scan && lg->ni[r].group != scan && !lg->ni[scan].done;

@@ -210,6 +210,7 @@ LElem elem_of(const Node *n);
 static inline bool is_real(uint8_t kind) { return kind >= NK_ROW; }
 /* Nodes that this phase (prepare or run) leaves alone: those of the other rate. */
 static inline bool other_rate(const LowG *lg, Ref r) { return lg->ni[r].load != lg->load_phase; }
+bool waits_for_scan(const LowG *lg, Ref r, Ref o); /* r, of what it reads, for o */
 bool inputs_done(const LowG *lg, Ref r); /* whether the values that r is computed from exist, given the nodes marked done */
 /* The values in registers or memory that r reads, through shape operations and inlined nodes. */
 typedef void Visit(LowG *lg, Ref user, Ref value, bool mapped);

@@ -9,6 +9,8 @@
    Only where a product or a weight gradient is among the members, and a vector that nobody outside reads. */
 #include "passes/lower_int.h"
 
+#define SWEEPS 64
+
 typedef struct {
     LowG *lg;
     uint32_t axis;
@@ -78,18 +80,47 @@ static bool together(const Section *x, Ref o, Ref r)
     return x->may[o] && x->may[r] && !is_sum(x->lg, o) && x->depth[o] == x->depth[r];
 }
 
-static void join_members(Section *x, const Ref *only)
+/* One more sweep over the depths; whether one grew. What is in a group already is computed as one, a scan with what it waits for. */
+static bool deepen(Section *x, uint32_t *of_group)
+{
+    const LowG *lg = x->lg;
+    bool more = false;
+    for (Ref r = 1; r < lg->g->node.n; r++) {
+        const Ref *in;
+        uint32_t n = node_inputs(lg->g, r, &in), depth = x->depth[r];
+        Ref group = lg->g->node.at[r].op == OP_SCAN ? r : lg->ni[r].group;
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t d = x->depth[in[k]] + (x->may[in[k]] && (!x->may[r] || is_sum(lg, in[k])));
+            depth = d > depth ? d : depth;
+        }
+        depth = group && of_group[group] > depth ? of_group[group] : depth;
+        more |= depth > x->depth[r] || (group && depth > of_group[group]);
+        x->depth[r] = depth;
+        if (group)
+            of_group[group] = depth;
+    }
+    return more;
+}
+
+/* False where groups wait for one another in a way that has no depths: then there are no sections of this axis. */
+static bool find_depths(Section *x, const Ref *only)
+{
+    uint32_t n = x->lg->g->node.n, *of_group = NEW_N(x->lg->L->arena, uint32_t, n + 1);
+    for (Ref r = 1; r < n; r++)
+        x->may[r] = may_be_member(x, r, only);
+    for (int sweeps = 0; sweeps < SWEEPS; sweeps++)
+        if (!deepen(x, of_group))
+            return true;
+    return false;
+}
+
+static void join_members(Section *x)
 {
     const Graph *g = x->lg->g;
     for (Ref r = 1; r < g->node.n; r++) {
         const Ref *in;
         uint32_t n = node_inputs(g, r, &in);
         x->up[r] = r;
-        x->may[r] = may_be_member(x, r, only);
-        for (uint32_t k = 0; k < n; k++) {
-            uint32_t d = x->depth[in[k]] + (x->may[in[k]] && (!x->may[r] || is_sum(x->lg, in[k])));
-            x->depth[r] = d > x->depth[r] ? d : x->depth[r];
-        }
         for (uint32_t k = 0; k < n; k++)
             if (together(x, in[k], r)) {
                 Ref a = first_of(x, in[k]), b = first_of(x, r);
@@ -166,7 +197,9 @@ static void find_sections(LowG *lg, uint32_t axis, bool down, const Ref *only)
     Arena *a = lg->L->arena;
     uint32_t n = lg->g->node.n + 1;
     Section x = { lg, axis, down, NEW_N(a, bool, n), NEW_N(a, uint32_t, n), NEW_N(a, Ref, n), NEW_N(a, bool, n) };
-    join_members(&x, only);
+    if (!find_depths(&x, only))
+        return;
+    join_members(&x);
     find_outside(&x);
     name_sections(&x);
     take_along(&x);
