@@ -275,6 +275,8 @@ static void need_operand_rows(LowG *lg)
             need_rows(lg, left);
             if (kind == GEMM_GRADIENT)
                 need_rows(lg, right);
+            else
+                need_place(lg, right);
         } else if (n->op == OP_DOT) {
             need_place(lg, n->in[0]);
             need_place(lg, n->in[1]);
