@@ -297,6 +297,9 @@ bool emit_infer(CModel *c) {
         note_scratch(c);
         cprogram_put(c, &c->step);
         put_step(c);
+    }
+    bool alone = c->stream && !c->o->train; /* training shares the functions of whole sequences */
+    if (alone) {
         str_printf(&c->c, "\n#ifndef %s_STEP_ONLY\n", c->upper);
         str_printf(&c->h, "\n#ifndef %s_STEP_ONLY /* defined for header and source: no code for whole sequences */\n", c->upper);
     }
@@ -306,7 +309,7 @@ bool emit_infer(CModel *c) {
     c->calls = c->calls || c_text_calls(c->text);
     cprogram_put_sizes(c, p);
     put_predict(c);
-    if (c->stream) {
+    if (alone) {
         str_put(&c->c, "#endif\n");
         str_put(&c->h, "#endif\n");
     }
