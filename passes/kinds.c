@@ -293,6 +293,9 @@ static void need_operand_rows(LowG *lg)
         if (n->op == OP_GATHER || n->op == OP_SCATTER_ADD)
             for (int k = 0; k < 2; k++)
                 need_place(lg, n->in[k]);
+        const Ref *in;
+        for (uint32_t k = lg->ni[r].load ? node_inputs(g, r, &in) : 0; k-- > 0;) /* constants that got a place have it by then */
+            lg->ni[in[k]].load |= lg->ni[in[k]].kind == NK_ROW;
     }
 }
 
