@@ -87,11 +87,20 @@ static Users find_users(const LowG *lg, Ref scan)
     const Graph *g = lg->g;
     Arena *a = lg->L->arena;
     Users u = { NEW_N(a, bool, g->node.n), NEW_N(a, bool, g->node.n), NEW_N(a, bool, g->node.n) };
-    const Ref *in;
+    bool *whole = NEW_N(a, bool, g->node.n), more = true; /* sections of which some is before the scan, so all of it */
     u.before[scan] = true;
-    for (Ref r = scan + 1; r-- > 1;)
-        for (uint32_t k = u.before[r] ? node_inputs(g, r, &in) : 0; k-- > 0;)
-            u.before[in[k]] = true;
+    while (more) {
+        more = false;
+        for (Ref r = g->node.n; r-- > 1;) {
+            const Ref *in;
+            Ref section = is_section(lg, lg->ni[r].group) ? lg->ni[r].group : 0;
+            u.before[r] |= section && whole[section];
+            if (section && u.before[r] && !whole[section])
+                whole[section] = more = true;
+            for (uint32_t k = u.before[r] ? node_inputs(g, r, &in) : 0; k-- > 0;)
+                u.before[in[k]] = true;
+        }
+    }
     return u;
 }
 

@@ -325,7 +325,7 @@ static int by_name(const void *a, const void *b) { return strcmp(a, b); }
 
 /* test_language [FILE [MODEL]] */
 int main(int argc, char **argv) {
-    static char path[200][256];
+    static char path[200][300];
     int n = 0;
     if (argc > 1) run_file(argv[1], argc > 2 ? argv[2] : NULL);
     else {
