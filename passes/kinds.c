@@ -78,6 +78,11 @@ static bool is_carry_view(const Graph *g, Ref r)
     return false;
 }
 
+static bool is_real_reshape(const Graph *g, const Node *n)
+{
+    return n->op == OP_RESHAPE && !same_dims(n, &g->node.at[n->in[0]]) && !is_scalar(n);
+}
+
 static uint8_t first_kind(LowG *lg, Ref r)
 {
     const Graph *g = lg->g;
@@ -99,7 +104,7 @@ static uint8_t first_kind(LowG *lg, Ref r)
     case OPC_SHAPE:
         if (n->op == OP_CONCAT)
             return NK_ROW;
-        if (n->op == OP_RESHAPE && !same_dims(n, &g->node.at[n->in[0]]) && !is_scalar(n))
+        if (is_real_reshape(g, n))
             for (Ref o = n->in[0]; lg->ni[o].kind == NK_ACCESS; o = g->node.at[o].in[0])
                 lg->ni[o].kind = NK_ROW; /* a reshape reads dense rows */
         return NK_ACCESS;
@@ -256,11 +261,33 @@ static void need_place(LowG *lg, Ref o)
         lg->ni[o].kind = NK_ROW;
 }
 
+/* Whether the body of s, or one in it, reshapes its k-th step input, or beyond these its capture. */
+static bool reshaped_inside(const Module *m, const ScanInfo *s, uint32_t k)
+{
+    const Graph *g = m->graph.at[s->body];
+    uint16_t op = k < s->nstep ? OP_STEP : OP_CAPTURE;
+    uint32_t index = k < s->nstep ? k : k - s->nstep;
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Node *n = &g->node.at[r];
+        ScanInfo t = n->op == OP_SCAN ? scan_info(g, r) : (ScanInfo){ .nstep = is_real_reshape(g, n), .step = n->in };
+        for (uint32_t j = 0; j < t.nstep + t.ncapture; j++) {
+            const Node *o = &g->node.at[j < t.nstep ? t.step[j] : t.capture[j - t.nstep]];
+            if (o->op == op && o->attr == index && (n->op == OP_RESHAPE || reshaped_inside(m, &t, j)))
+                return true;
+        }
+    }
+    return false;
+}
+
 static void need_scan_operands(LowG *lg, Ref r)
 {
     ScanInfo s = scan_info(lg->g, r);
-    for (uint32_t k = 0; k < s.nstep + s.ncapture; k++)
-        need_place(lg, k < s.nstep ? s.step[k] : s.capture[k - s.nstep]);
+    for (uint32_t k = 0; k < s.nstep + s.ncapture; k++) {
+        Ref o = k < s.nstep ? s.step[k] : s.capture[k - s.nstep];
+        need_place(lg, o);
+        if (lg->ni[o].kind == NK_ACCESS && reshaped_inside(lg->L->m, &s, k))
+            lg->ni[o].kind = NK_ROW;
+    }
 }
 
 static void need_operand_rows(LowG *lg)
