@@ -354,8 +354,8 @@ typedef struct {
     const double **param, **input; /* by index in Module; NULL input of kind SCALAR: its default */
     uint64_t seed, update; /* noise */
     const int64_t *example; /* [B] example ids for noise; NULL: 0..B-1 */
-    /* 0: f64. Else a seed: every float result, and a sum after each of its terms, is rounded to f32, up or down by chance, or moved to a
-       neighbour in f64. What several draws differ by is what arithmetic may lose here, cancellation included (stochastic arithmetic:
+    /* 0: f64. Else a seed: every float result, and a sum after each of its terms, is rounded to f32, up or down by chance (tanh and
+       sigmoid within the fast tier's 2.5 ulp), or moved to a neighbour in f64. What several draws differ by is what arithmetic may lose here, cancellation included (stochastic arithmetic:
        Vignes 1993; Parker 1997). */
     uint64_t f32_draw, f64_draw;
 } EvalIn;

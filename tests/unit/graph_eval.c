@@ -401,6 +401,16 @@ void test_eval_draws(void) {
     }
     in.f64_draw = 0;
     check(ok && below && above, "the neighbours in f64 by chance");
+    start(1, 0);
+    graph_root(g, ROOT_VALUE, 0, g_un(g, OP_TANH, g_input(g, input("x", DT_F, 1, 0, 0, 0))), 0);
+    val[0] = (const double[]){3};
+    double most = 0, want = tanh(3);
+    for (in.f32_draw = 1; in.f32_draw <= 40; in.f32_draw++) {
+        ok &= eval() && out[0][0] == (double)(float)out[0][0];
+        most = fmax(most, fabs(out[0][0] - want) * 0x1p24);
+    }
+    in.f32_draw = 0;
+    check(ok && most > 1 && most <= 2.5, "tanh by chance within the fast tier's error");
 }
 
 /* ---- dead code and copies --------------------------------------------------------------------------------------------- */
