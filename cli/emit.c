@@ -51,7 +51,7 @@ static void print_report(Cli *c, Model *m, const EmitOptions *o) {
     cli_write(c, NULL, s.at, s.n);
 }
 
-static CliExit emit_c(Cli *c, Model *m, EmitOptions *o, const char *dir) {
+static CliExit emit(Cli *c, Model *m, EmitOptions *o, const char *dir) {
     EmitReport report = {0};
     o->report = &report;
     if (!emit_c_model(m, o, dir)) return cli_status(c);
@@ -60,27 +60,21 @@ static CliExit emit_c(Cli *c, Model *m, EmitOptions *o, const char *dir) {
 }
 
 CliExit cmd_emit(Cli *c) {
-    static const char *const kind[] = {"c", "obj", "so", "asm", "llvm", NULL};
-    static const struct {
-        Opt opt;
-        const char *name;
-    } c_only[] = {{OPT_TRAIN, "train"}, {OPT_TEST, "test"}, {OPT_LAYOUT, "layout"}, {OPT_SIMD, "simd"}, {OPT_FREESTANDING, "freestanding"}};
     EmitOptions o;
     int k = 0;
-    while (kind[k] && strcmp(kind[k], c->arg[0])) k++;
-    if (!kind[k]) return cli_usage(c, "emit writes c, obj, so, asm or llvm, not '%.60s'", c->arg[0]);
+    while (emit_kind_name[k] && strcmp(emit_kind_name[k], c->arg[0])) k++;
+    if (!emit_kind_name[k]) return cli_usage(c, "emit writes c, obj, so, asm or llvm, not '%.60s'", c->arg[0]);
     const char *dir = cli_get(c, OPT_OUT);
     if (!dir) return cli_usage(c, "-o DIR is missing: where the files go");
     if (!take_options(c, &o)) return CLI_USAGE;
-    for (size_t i = 0; k && i < sizeof c_only / sizeof *c_only; i++)
-        if (cli_has(c, c_only[i].opt)) return cli_usage(c, "--%s is of emit c", c_only[i].name);
-    if (k && (o.blob || o.storage)) return cli_usage(c, "--weights blob, bf16, f16 and int8 are of emit c");
+    o.kind = k;
+    o.target = cli_get(c, OPT_TARGET);
+    if (k && o.layout) return cli_usage(c, "--layout is of emit c");
+    if (!k && o.target) return cli_usage(c, "--target is of emit so, obj, asm and llvm: C is the same for every machine");
     CliExit rc;
     Model *m = cli_model(c, c->arg[1], &rc);
     if (!m) return rc;
-    if (!cli_weights(c, m, false, &rc)) {
-    } else if (k == 0) rc = emit_c(c, m, &o, dir);
-    else rc = cli_result(c, m, rondo_emit(m, kind[k], cli_get(c, OPT_TARGET), dir));
+    if (cli_weights(c, m, false, &rc)) rc = emit(c, m, &o, dir);
     model_close(m);
     return rc;
 }

@@ -86,13 +86,20 @@ bool c_text_calls(const CText *t); /* any mathematical function that is not writ
 /* A call of entry `fn`: buf[k] is what buffer k is bound to, as an expression. */
 void c_text_call(CUnit *u, Str *out, uint32_t fn, const char *const *buf);
 
-/* ---- files from LLVM --------------------------------------------------------------------------------------------------- */
+/* ---- from LLVM --------------------------------------------------------------------------------------------------------- */
 
 typedef enum { EMIT_OBJ, EMIT_ASM, EMIT_LLVM, EMIT_SO } EmitKind;
 typedef struct {
     const char *triple, *cpu, *features; /* NULL: the host's */
 } EmitTarget;
-/* Writes the kernels of p (KernelFn ABI, names <prefix>_<entry>) to a file. False with a diagnostic. */
-bool emit_llvm_file(Ctx *ctx, const LProgram *p, EmitKind kind, const EmitTarget *t, const char *prefix, const char *path);
+/* Appends what LLVM makes of the kernels of p (KernelFn ABI, names <prefix>_<entry>); no EMIT_SO. False with a diagnostic. */
+bool llvm_kernels(Ctx *ctx, const LProgram *p, EmitKind kind, const EmitTarget *t, const char *prefix, Str *out);
+
+typedef struct {
+    const char *name, *c, *h; /* NAME.c, which includes NAME.h and of a library <math.h> and <string.h> alone */
+} EmitSource;
+/* Appends what clang makes of a source; of the machine that triple names (NULL: the host, with all it can do) it needs nothing, but
+   for EMIT_SO a linker. False with a diagnostic. */
+bool clang_compile(Ctx *ctx, const EmitSource *s, EmitKind kind, const char *triple, Str *out);
 
 #endif

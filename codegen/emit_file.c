@@ -1,4 +1,6 @@
-/* emit_file: kernels as an object, assembly, LLVM's text or a shared object. Files appear whole or not at all. */
+/* emit_file: C compiled by clang into an object, assembly, LLVM's text or a shared object, for any machine that LLVM knows, and what
+   LLVM makes of kernels. */
+#include "base/port_cpu.h"
 #include "codegen/image.h"
 #include "codegen/plugin.h"
 
@@ -8,53 +10,114 @@
 #include <string.h>
 #include <unistd.h>
 
-/* CC, or for another machine the cross compiler that bears the triple's name. */
-static const char *linker(Arena *a, const EmitTarget *t) {
-    const char *cc = getenv("CC");
-    if (cc && *cc) return cc;
-    return t && t->triple ? arena_printf(a, "%s-gcc", t->triple) : "cc";
+bool llvm_kernels(Ctx *ctx, const LProgram *p, EmitKind kind, const EmitTarget *t, const char *prefix, Str *out) {
+    const LlvmPlugin *llvm = llvm_plugin(ctx);
+    LlvmJob job = {.kind = kind, .prefix = prefix, .triple = t->triple, .cpu = t->cpu, .features = t->features};
+    LlvmCounts counts;
+    return llvm && llvm->compile(ctx, p, &job, out, &counts);
 }
 
-static bool link_shared(Ctx *ctx, Arena *a, const Str *object, const EmitTarget *t, const char *path) {
-    const char *o = arena_printf(a, "%s.tmp.o", path), *so = arena_printf(a, "%s.tmp.so", path);
-    const char *log = arena_printf(a, "%s.tmp.log", path);
-    const char *command = arena_printf(a, "%s -shared -o %s %s %s -lm", linker(a, t), shell_quote(a, so), shell_quote(a, o),
-                                       t && t->triple ? "" : "-lsleef");
-    if (!file_write(ctx, o, object->at, object->n)) return false;
-    bool ok = shell_compile(ctx, a, command, log);
-    unlink(o);
-    if (ok && rename(so, path) != 0) {
-        diag_error(ctx, 1, (Span){0, 0}, "%s: %s", path, strerror(errno));
-        ok = false;
+/* ---- clang ------------------------------------------------------------------------------------------------------------- */
+
+/* The compiler of the LLVM that the JIT has, or another one. */
+static const char *find_clang(Ctx *ctx, Arena *a) {
+    static const char *const name[] = {"clang-19", "clang"};
+    const char *path = getenv("PATH");
+    for (size_t k = 0; path && k < sizeof name / sizeof *name; k++)
+        for (const char *at = path, *end; *at; at = *end ? end + 1 : end) {
+            end = at + strcspn(at, ":");
+            if (access(arena_printf(a, "%.*s/%s", (int)(end - at), at, name[k]), X_OK) == 0) return name[k];
+        }
+    diag_error(ctx, 853, (Span){0, 0}, "there is no clang here");
+    return NULL;
+}
+
+/* Headers that stand for the machine's own, which need not be here. */
+static const char *math_h(Arena *a) {
+    Str s = str_make(a);
+    str_put(&s, "#define NAN __builtin_nanf(\"\")\n#define INFINITY __builtin_inff()\n"
+                "#if defined(__riscv_flen) || defined(__powerpc64__) || defined(__s390x__)\n#define FP_FAST_FMA\n#define FP_FAST_FMAF\n#endif\n");
+    static const char *const more[] = {"fabs", "sqrt", "floor"};
+    for (size_t k = 0; k < LFN_COUNT + sizeof more / sizeof *more; k++) {
+        const char *name = k < LFN_COUNT ? lfn_info[k].cname : more[k - LFN_COUNT];
+        bool two = k < LFN_COUNT && lfn_info[k].args == 2;
+        str_printf(&s, two ? "double %s(double, double);\nfloat %sf(float, float);\n" : "double %s(double);\nfloat %sf(float);\n", name, name);
     }
-    if (!ok) unlink(so);
+    str_put(&s, "double fma(double, double, double);\nfloat fmaf(float, float, float);\n");
+    return s.at;
+}
+
+static const char string_h[] = "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\n";
+
+enum { SOURCE, HEADER, MATH, STRING, OBJECT, SHARED, LOG, FILES };
+
+typedef struct {
+    Ctx *ctx;
+    Arena *a;
+    const EmitSource *s;
+    EmitKind kind;
+    const char *triple;
+    const char *dir, *file[FILES];
+} Compile;
+
+/* CC, or for another machine the cross compiler that bears the triple's name. */
+static const char *linker(const Compile *x) {
+    const char *cc = getenv("CC");
+    if (cc && *cc) return cc;
+    return x->triple ? arena_printf(x->a, "%s-gcc", x->triple) : "cc";
+}
+
+static const char *compiler(const Compile *x, const char *clang) {
+    static const char *const what[] = {"-c", "-S", "-S -emit-llvm", "-c"}; /* by EmitKind */
+    const char *machine = PORT_CPU_X86 ? "-march=native" : "-mcpu=native";
+    if (x->triple) machine = arena_printf(x->a, "--target=%s", shell_quote(x->a, x->triple));
+    bool moves = !x->triple || strstr(x->triple, "linux"); /* where programs have no fixed place */
+    return arena_printf(x->a, "%s %s -std=c99 -O2 -ffp-contract=off -fno-math-errno -fno-addrsig %s -nostdlibinc -isystem %s %s -o %s %s", clang,
+                        machine, x->kind == EMIT_SO ? "-fPIC" : moves ? "-fPIE" : "", shell_quote(x->a, x->dir), what[x->kind],
+                        shell_quote(x->a, x->file[OBJECT]), shell_quote(x->a, x->file[SOURCE]));
+}
+
+static bool compile_in(const Compile *x, const char *clang, Str *out) {
+    const char *math = math_h(x->a), *log = x->file[LOG], *made = x->file[x->kind == EMIT_SO ? SHARED : OBJECT];
+    char *at;
+    size_t n;
+    bool ok = file_write(x->ctx, x->file[SOURCE], x->s->c, strlen(x->s->c)) && file_write(x->ctx, x->file[HEADER], x->s->h, strlen(x->s->h)) &&
+              file_write(x->ctx, x->file[MATH], math, strlen(math)) && file_write(x->ctx, x->file[STRING], string_h, strlen(string_h)) &&
+              shell_compile(x->ctx, x->a, compiler(x, clang), log);
+    if (ok && x->kind == EMIT_SO)
+        ok = shell_compile(x->ctx, x->a,
+                           arena_printf(x->a, "%s -shared -o %s %s -lm", linker(x), shell_quote(x->a, made), shell_quote(x->a, x->file[OBJECT])), log);
+    ok = ok && file_read(x->ctx, x->a, made, &at, &n);
+    if (ok) str_putn(out, at, n);
     return ok;
 }
 
-static bool emit(Ctx *ctx, Arena *a, const LProgram *p, EmitKind kind, const EmitTarget *t, const char *prefix, const char *path) {
-    const LlvmPlugin *llvm = llvm_plugin(ctx);
-    if (!llvm) return false;
-    Str out = str_make(a);
-    LlvmJob job = {.kind = kind == EMIT_SO ? EMIT_OBJ : kind, .prefix = prefix ? prefix : ""};
-    LlvmCounts counts;
-    if (t) {
-        job.triple = t->triple;
-        job.cpu = t->cpu;
-        job.features = t->features;
+static bool make_folder(Compile *x) {
+    const char *tmp = getenv("TMPDIR");
+    char *dir = arena_printf(x->a, "%s/rondo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(dir)) {
+        diag_error(x->ctx, 1, (Span){0, 0}, "%s: %s", dir, strerror(errno));
+        return false;
     }
-    if (!llvm->compile(ctx, p, &job, &out, &counts)) return false;
-    return kind == EMIT_SO ? link_shared(ctx, a, &out, t, path) : file_write(ctx, path, out.at, out.n);
+    const char *const file[FILES] = {arena_printf(x->a, "%s.c", x->s->name), arena_printf(x->a, "%s.h", x->s->name), "math.h", "string.h", "object", "shared", "log"};
+    for (int k = 0; k < FILES; k++) x->file[k] = arena_printf(x->a, "%s/%s", dir, file[k]);
+    x->dir = dir;
+    return true;
 }
 
-bool emit_llvm_file(Ctx *ctx, const LProgram *p, EmitKind kind, const EmitTarget *t, const char *prefix, const char *path) {
+bool clang_compile(Ctx *ctx, const EmitSource *s, EmitKind kind, const char *triple, Str *out) {
     Arena a = arena_make(ctx);
+    Compile x = {.ctx = ctx, .a = &a, .s = s, .kind = kind, .triple = triple};
     CtxFrame frame;
     volatile bool ok = false;
     bool memory = CTX_TRY(ctx, &frame);
     if (memory) {
-        ok = emit(ctx, &a, p, kind, t, prefix, path);
+        const char *clang = find_clang(ctx, &a);
+        ok = clang && make_folder(&x) && compile_in(&x, clang, out);
         CTX_END(ctx);
     }
+    for (int k = 0; x.dir && k < FILES; k++) unlink(x.file[k]);
+    if (x.dir) rmdir(x.dir);
     arena_free(&a);
     if (!memory) ctx_out_of_memory(ctx);
     return ok;

@@ -218,6 +218,10 @@ void emit_unpack(CModel *c);
 void emit_blob(CModel *c); /* the file */
 void emit_open(CModel *c); /* the function that reads it */
 
+/* emit.c */
+const char *emit_source_name(CModel *c); /* "sunspots.c", or of what was compiled from it */
+bool emit_compile(CModel *c, Str *out); /* what is written in place of the source */
+
 /* emit_files.c, emit_readme.c */
 const char *emit_readme(CModel *c);
 void emit_bytes(CModel *c, int64_t *bytes); /* of the weights: [as f32, as stored] */

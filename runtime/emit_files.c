@@ -1,5 +1,5 @@
 /* emit_files: how the emitted files are arranged.
-   flat     NAME.h NAME.c NAME_README.md, NAME_test.c, NAME.blob
+   flat     NAME.h NAME.c (or what was compiled from it) NAME_README.md, NAME_test.c, NAME.blob
    single   the source stands in NAME.h behind NAME_IMPLEMENTATION, which one file of the program defines
    arduino  a library: library.properties, src/, examples/NAME/NAME.ino
    cmake    a project: CMakeLists.txt, include/, src/, test/ */
@@ -96,8 +96,10 @@ bool emit_files(CModel *c, const char *dir) {
     } else if (layout == EMIT_CMAKE) {
         put_cmake(&o);
     } else {
+        Str made = str_make(c->a);
+        o.ok = !c->o->kind || emit_compile(c, &made);
         put_file(&o, arena_printf(c->a, "%s.h", c->id), c->h.at, c->h.n);
-        put_file(&o, arena_printf(c->a, "%s.c", c->id), c->c.at, c->c.n);
+        put_file(&o, emit_source_name(c), c->o->kind ? made.at : c->c.at, c->o->kind ? made.n : c->c.n);
     }
     if (c->t.n && (layout == EMIT_FLAT || layout == EMIT_ARDUINO))
         put_file(&o, arena_printf(c->a, layout == EMIT_FLAT ? "%s_test.c" : "test/%s_test.c", c->id), c->t.at, c->t.n);

@@ -125,10 +125,12 @@ static void put_example(CModel *c, Str *s) {
 
 const char *emit_readme(CModel *c) {
     Str s = str_make(c->a);
+    const char *how = "in C99";
+    if (c->o->kind) how = arena_printf(c->a, "as `%s`%s%s", emit_source_name(c), c->o->target ? ", for " : "", c->o->target ? c->o->target : "");
     str_printf(&s,
-               "# %s\n\nA recurrent network in C99: %s. No allocation, nothing global but constants, any number of streams at a time. "
+               "# %s\n\nA recurrent network %s: %s. No allocation, nothing global but constants, any number of streams at a time. "
                "Written by Rondo %s; these files belong to you.\n\n",
-               c->id, c->m->f64 ? "numbers are double" : "numbers are float", RONDO_VERSION);
+               c->id, how, c->m->f64 ? "numbers are double" : "numbers are float", RONDO_VERSION);
     put_sizes(c, &s);
     put_example(c, &s);
     str_putc(&s, '\n');

@@ -349,7 +349,10 @@ typedef struct {
     double *metric[2]; /* in the order of RONDO_METRIC; in the model's memory */
     int64_t bytes[2];  /* of the weights as f32, and as stored */
 } EmitReport;
+extern const char *const emit_kind_name[]; /* "c", then by EmitKind; NULL-terminated */
 typedef struct {
+    int kind; /* in emit_kind_name: what stands for the source */
+    const char *target; /* then: the machine it is for; NULL: this one */
     bool train; /* also gradient, optimizer, and what makes weights ready that changed */
     bool test; /* also NAME_test.c: the emitted functions against expected values; its main prints PASS */
     bool freestanding; /* no library, not even <math.h> and <string.h> */

@@ -191,9 +191,6 @@ says out 'not measured'
 expect 2 "$RONDO" emit c m.rondo -o d --layout flta
 says err 'flat, single, arduino or cmake'
 expect 2 "$RONDO" emit c m.rondo -o d --simd 3
-expect 2 "$RONDO" emit so m.rondo -o d --train
-says err 'train is of emit c'
-expect 2 "$RONDO" emit so m.rondo -o d --weights int8
 expect 1 "$RONDO" emit c m.rondo -o d --dtype f64 --weights int8
 says err E0851
 [ ! -e d ] || fail "a refused emit left files"
