@@ -41,18 +41,12 @@ static void put_sizes(CModel *c) {
     }
 }
 
-static void put_double(CModel *c, double v) {
-    Str s = str_make(c->a);
-    str_double(&s, v);
-    str_printf(&c->h, "%s%s", s.at, strpbrk(s.at, ".eEn") ? "" : ".0");
-}
-
 static void put_columns(CModel *c, const char *which, const Column *x, uint32_t n) {
     for (int shift = 1; shift >= 0; shift--) {
         str_printf(&c->h, "#define %s_%s_%s ", c->upper, which, shift ? "OFFSET" : "SCALE");
         for (uint32_t k = 0; k < n; k++) {
             str_put(&c->h, k ? ", " : n > 1 ? "{" : "");
-            put_double(c, shift ? x[k].shift : x[k].scale);
+            str_put(&c->h, c_double(c, shift ? x[k].shift : x[k].scale));
         }
         str_put(&c->h, n > 1 ? "}\n" : "\n");
     }

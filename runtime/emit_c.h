@@ -174,6 +174,7 @@ void emit_equations(CModel *c, const CProgram *p); /* a comment: the lines of th
 const char *c_ident(Arena *a, const char *s, bool upper);
 const char *c_type(const CModel *c, uint8_t dtype);
 const char *c_number(CModel *c, double v); /* a constant of the model's float */
+const char *c_double(CModel *c, double v);
 void c_values(CModel *c, Str *s, const double *v, int64_t n, bool is_int); /* {..} */
 void c_array(CModel *c, Str *s, const char *type, const char *name, const double *v, int64_t n, bool is_int);
 const char *c_shape(CModel *c, const CProgram *p, const CPort *x);   /* "[batch][steps][1]" */
@@ -230,6 +231,17 @@ bool emit_files(CModel *c, const char *dir);
 /* emit_learn.c: after emit_infer */
 bool emit_learn(CModel *c);
 void emit_learner_type(CModel *c);
+
+/* emit_rules.c: what the train block says of every update */
+typedef struct Schedule Schedule;
+bool emit_rules(CModel *c, Schedule *s); /* false: something of it is not to be had in C */
+bool schedule_varies(const Schedule *s);
+void emit_schedule(CModel *c, const Schedule *s); /* NAME_factor(t, updates) */
+void emit_root(CModel *c);                        /* what clipping calls, where there is no library */
+const char *emit_clip_about(CModel *c);           /* for the comment */
+void emit_clip_locals(CModel *c);
+void emit_clip_norm(CModel *c); /* before the first element */
+void emit_clip(CModel *c);      /* of g[k] */
 
 /* emit_infer.c, emit_train.c, emit_check.c */
 bool emit_infer(CModel *c);

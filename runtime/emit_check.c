@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/emit_c.h"
+#include "runtime/train.h"
 
 enum { BATCH = 2, STEPS = 5 };
 
@@ -280,9 +281,13 @@ static bool put_learning(Check *x, Str *body) {
 
 /* ---- updates ------------------------------------------------------------------------------------------------------------------ */
 
+enum { UPDATES = 4 }; /* of an epoch */
+
 typedef struct {
     Check *x;
     Optimizer opt;
+    Schedule schedule;
+    bool varies; /* the learning rate, with time */
     void *grad;
 } Updates;
 
@@ -293,14 +298,17 @@ static bool update_twice(void *arg) {
     int64_t n = model_theta_size(c->m);
     const Setting *s = train_setting(c->m, "optimizer");
     const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
-    bool ok = optimizer_make(&u->opt, c->m, name, s && s->kind == SET_CALL ? s : NULL);
+    bool ok = schedule_make(&u->schedule, c->m) && optimizer_make(&u->opt, c->m, name, s && s->kind == SET_CALL ? s : NULL);
+    u->varies = u->opt.in_lr >= 0 && schedule_varies(&u->schedule);
     for (int k = 0; ok && k < 2; k++) {
         for (int64_t i = 0; i < n; i++)
             if (c->m->f64)
                 ((double *)u->grad)[i] = x->grad[i];
             else
                 ((float *)u->grad)[i] = (float)x->grad[i];
-        ok = optimizer_step(&u->opt, u->grad, 1);
+        double factor = schedule_factor(&u->schedule, k / (double)UPDATES, 1 / (double)UPDATES);
+        ok = gradient_clip(c->m, u->grad, train_number(c->m, "clip_norm"), train_number(c->m, "clip_value")) &&
+             optimizer_step(&u->opt, u->grad, factor);
     }
     return ok;
 }
@@ -329,8 +337,9 @@ static bool put_updates(Check *x, Str *body) {
     str_printf(body,
                "\nstatic int check_updates(void)\n{\n    static %s got_theta[%lld], moments[%s_MOMENTS];\n    long k;\n"
                "    for (k = 0; k < %lld; k++) got_theta[k] = theta[k];\n    for (k = 0; k < 2; k++) %s_%s(got_theta, "
-               "want_grad, moments, k);\n",
-               c->real, (long long)n, c->upper, (long long)n, c->id, c->optimizer);
+               "want_grad, moments, k%s);\n",
+               c->real, (long long)n, c->upper, (long long)n, c->id, c->optimizer,
+               u.varies ? arena_printf(c->a, ", %d", UPDATES) : "");
     put_compare(body, "theta", "got_theta", "want_theta", n);
     str_put(body, "    return 0;\n}\n");
     return true;

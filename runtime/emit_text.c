@@ -48,6 +48,12 @@ const char *c_number(CModel *c, double v) {
     return s.at;
 }
 
+const char *c_double(CModel *c, double v) {
+    Str s = str_make(c->a);
+    str_double(&s, v);
+    return arena_printf(c->a, "%s%s", s.at, strpbrk(s.at, ".eEn") ? "" : ".0");
+}
+
 void c_values(CModel *c, Str *s, const double *v, int64_t n, bool is_int) {
     str_putc(s, '{');
     Arena *keep = c->a;

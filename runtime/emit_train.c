@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "runtime/emit_c.h"
+#include "runtime/train.h"
 
 enum { BLOCK = 256 }; /* elements of one call of the optimizer's kernel */
 
@@ -71,6 +72,8 @@ typedef struct {
     const char *id; /* "adam" */
     int64_t *at;    /* of each state in moments */
     int64_t moments;
+    Schedule schedule;
+    bool varies; /* the learning rate, with time */
 } COptimizer;
 
 static bool each_element(const COptimizer *x, uint32_t k) { return x->c->opt.m->state.at[k].axes & ~AX(AXIS_B); }
@@ -99,13 +102,13 @@ static void put_segments(COptimizer *x) {
     const Optimizer *o = &x->o;
     str_printf(
         &c->c,
-        "\n/* runs of weights that are trained alike: first, number; learning rate, decay, the optimizer's own decay */\n"
-        "static const struct {\n    ptrdiff_t first, n;\n    %s lr, decay, own;\n} %s_segment[%u] = {\n",
-        c->real, c->id, o->segment.n ? o->segment.n : 1);
+        "\n/* runs of weights that are trained alike: first, number; learning rate%s, decay, the optimizer's own decay */\n"
+        "static const struct {\n    ptrdiff_t first, n;\n    %s lr;\n    %s decay, own;\n} %s_segment[%u] = {\n",
+        x->varies ? "'s factor" : "", x->varies ? "double" : c->real, c->real, c->id, o->segment.n ? o->segment.n : 1);
     for (uint32_t k = 0; k < o->segment.n; k++) {
         const Segment *s = &o->segment.at[k];
         str_printf(&c->c, "    {%lld, %lld, ", (long long)s->offset, (long long)s->n);
-        str_printf(&c->c, "%s, ", c_number(c, o->in_lr >= 0 ? o->lr * 1 * s->lr_scale : 0));
+        str_printf(&c->c, "%s, ", x->varies ? c_double(c, s->lr_scale) : c_number(c, o->in_lr >= 0 ? o->lr * 1 * s->lr_scale : 0));
         str_printf(&c->c, "%s, ", c_number(c, s->decay));
         str_printf(&c->c, "%s},\n", c_number(c, s->no_decay ? 0 : o->own_decay));
     }
@@ -125,7 +128,7 @@ static CBinding bind_update(COptimizer *x) {
         else if (i == x->o.in_g)
             b.in[i] = "g";
         else if (in->kind == INPUT_SCALAR && (int64_t)i == x->o.in_lr)
-            b.in[i] = arena_printf(c->a, "&%s_segment[j].lr", c->id);
+            b.in[i] = x->varies ? "&rate" : arena_printf(c->a, "&%s_segment[j].lr", c->id);
         else if (in->kind == INPUT_SCALAR && (int64_t)i == x->o.in_decay)
             b.in[i] = arena_printf(c->a, "&%s_segment[j].own", c->id);
         else if (in->kind == INPUT_SCALAR)
@@ -161,6 +164,8 @@ static void put_update_locals(COptimizer *x, int64_t scratch) {
         str_printf(&c->c, "    const %s scalar_%u = %s; /* %s */\n", c->real, i, c_number(c, in->value),
                    name_str(c->ctx, in->name));
     }
+    emit_clip_locals(c);
+    if (x->varies) str_printf(&c->c, "    const double factor = %s * %s_factor(t, updates);\n", c_double(c, x->o.lr), c->id);
     str_put(&c->c, "    (void)i;\n    (void)k;\n    (void)moments;\n    (void)dim;\n");
 }
 
@@ -174,16 +179,20 @@ static void put_update(COptimizer *x) {
     CBinding b = bind_update(x);
     b.base = "scratch";
     b.dim = dim;
+    emit_root(c);
+    if (x->varies) emit_schedule(c, &x->schedule);
     c_function(
         c,
         arena_printf(
             c->a,
             "One update of theta by %s. t: updates made before; at t = 0 moments [%s_MOMENTS] need not be set. theta and grad "
-            "[%s_WEIGHTS].",
-            x->id, c->upper, c->upper),
-        arena_printf(c->a, "void %s_%s(%s *theta, const %s *grad, %s *moments, long t)", c->id, x->id, c->real, c->real,
-                     c->real));
+            "[%s_WEIGHTS].%s%s",
+            x->id, c->upper, c->upper, emit_clip_about(c),
+            x->varies ? " updates: in an epoch; the model's schedule counts in epochs." : ""),
+        arena_printf(c->a, "void %s_%s(%s *theta, const %s *grad, %s *moments, long t%s)", c->id, x->id, c->real, c->real,
+                     c->real, x->varies ? ", long updates" : ""));
     put_update_locals(x, cprogram_offset(p, (int32_t)p->area.n, dim) / (c->m->f64 ? 8 : 4));
+    emit_clip_norm(c);
     str_put(&c->c, "    if (t <= 0) {\n");
     for (uint32_t k = 0; k < cell->n; k++)
         str_printf(&c->c, "        for (k = 0; k < %lld; k++) moments[%lld + k] = %s;\n", (long long)cell->count[k],
@@ -193,14 +202,16 @@ static void put_update(COptimizer *x) {
         if (!each_element(x, k)) str_printf(&c->c, "    next_%u[0] = moments[%lld];\n", k, (long long)x->at[k]);
     str_printf(&c->c, "    for (j = 0; j < %u; j++)\n    for (i = 0; i < %s_segment[j].n; i += %d) {\n", x->o.segment.n, c->id,
                BLOCK);
+    if (x->varies) str_printf(&c->c, "    const %s rate = %s(factor * %s_segment[j].lr);\n", c->real, c->m->f64 ? "" : "(float)", c->id);
     str_printf(
         &c->c,
         "    n = %s_segment[j].n - i < %d ? %s_segment[j].n - i : %d;\n    first = %s_segment[j].first + i;\n    dim[1] = n;\n",
         c->id, BLOCK, c->id, BLOCK, c->id);
     str_printf(&c->c, /* a variable: some targets widen what stays inside of an expression */
                "    for (k = 0; k < n; k++) {\n        const %s more = %s_segment[j].decay * theta[first + k];\n"
-               "        g[k] = grad[first + k];\n        if (%s_segment[j].decay < 0 || %s_segment[j].decay > 0) g[k] += more;\n    }\n",
-               c->real, c->id, c->id, c->id);
+               "        g[k] = grad[first + k];\n", c->real, c->id);
+    emit_clip(c);
+    str_printf(&c->c, "        if (%s_segment[j].decay < 0 || %s_segment[j].decay > 0) g[k] += more;\n    }\n", c->id, c->id);
     cprogram_call(c, p, &b);
     str_printf(&c->c, "    %s_copy(theta + first, p, n);\n", c->id);
     for (uint32_t k = 0; k < cell->n; k++)
@@ -229,7 +240,9 @@ static bool put_optimizer(void *arg) {
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcmp(ours[i], x->id) == 0) x->id = arena_printf(c->a, "%s_update", x->id);
     if (!optimizer_make(&x->o, c->m, name, s && s->kind == SET_CALL ? s : NULL)) return false;
+    if (!emit_rules(c, &x->schedule)) return false;
     if (!can_update(x)) return true;
+    x->varies = x->o.in_lr >= 0 && schedule_varies(&x->schedule);
     Module *mod = module_copy(x->o.cell.mod, c->a);
     module_keep_roots(mod, 1u << ROOT_OUTPUT | 1u << ROOT_FINAL);
     if (!cprogram_make(c, &c->opt, "opt", mod, C_FORWARD)) return false;

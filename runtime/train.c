@@ -110,41 +110,37 @@ static bool prepare(Training *t) {
 
 /* ---- one update --------------------------------------------------------------------------------------------------------- */
 
-static double grad_at(const Training *t, int64_t i) {
-    return t->m->f64 ? ((const double *)t->grad)[i] : (double)((const float *)t->grad)[i];
+static double grad_at(const Model *m, const void *grad, int64_t i) { return m->f64 ? ((const double *)grad)[i] : (double)((const float *)grad)[i]; }
+
+static void grad_scale(const Model *m, void *grad, double f) {
+    for (int64_t i = 0; i < m->desc->theta_size; i++)
+        if (m->f64) ((double *)grad)[i] *= f;
+        else ((float *)grad)[i] *= (float)f;
 }
 
-static void grad_scale(Training *t, double f) {
-    int64_t n = t->m->desc->theta_size;
-    for (int64_t i = 0; i < n; i++)
-        if (t->m->f64) ((double *)t->grad)[i] *= f;
-        else ((float *)t->grad)[i] *= (float)f;
-}
-
-/* Clips; false if the gradient is not finite. The norm is summed in double, in one order. */
-static bool grad_clip(Training *t) {
-    int64_t n = t->m->desc->theta_size;
+bool gradient_clip(const Model *m, void *grad, double clip_norm, double clip_value) {
+    int64_t n = m->desc->theta_size;
     double sum = 0;
     for (int64_t i = 0; i < n; i++) {
-        double g = grad_at(t, i);
+        double g = grad_at(m, grad, i);
         sum += g * g;
     }
     if (!isfinite(sum)) return false;
-    if (t->clip_value > 0)
+    if (clip_value > 0)
         for (int64_t i = 0; i < n; i++) {
-            double g = grad_at(t, i), c = fmax(-t->clip_value, fmin(t->clip_value, g));
-            if (t->m->f64) ((double *)t->grad)[i] = c;
-            else ((float *)t->grad)[i] = (float)c;
+            double g = grad_at(m, grad, i), c = fmax(-clip_value, fmin(clip_value, g));
+            if (m->f64) ((double *)grad)[i] = c;
+            else ((float *)grad)[i] = (float)c;
         }
     double norm = sqrt(sum);
-    if (t->clip_norm > 0 && norm > t->clip_norm) grad_scale(t, t->clip_norm / norm);
+    if (clip_norm > 0 && norm > clip_norm) grad_scale(m, grad, clip_norm / norm);
     return true;
 }
 
 /* Adds a gradient to those of its update, by its weight in the loss; the last one leaves their mean in t->grad. */
 static bool gather(Training *t, double weight, bool last) {
     int64_t n = t->m->desc->theta_size;
-    for (int64_t i = 0; i < n; i++) t->sum[i] += weight * grad_at(t, i);
+    for (int64_t i = 0; i < n; i++) t->sum[i] += weight * grad_at(t->m, t->grad, i);
     t->gathered_weight += weight;
     if (++t->gathered < t->accumulate && !last) return false;
     for (int64_t i = 0; i < n; i++) {
@@ -190,7 +186,7 @@ static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part,
     if (t->sum && !gather(t, w, t->at + 1 == t->batches && part + 1 == parts)) return true;
     double before = t->sum ? (double)(t->gathered - 1) : 0, at = (double)t->epoch + ((double)t->at + (double)part / (double)parts) / (double)t->batches;
     t->gathered = 0;
-    if (!grad_clip(t)) return not_finite(t, e, "gradient");
+    if (!gradient_clip(m, t->grad, t->clip_norm, t->clip_value)) return not_finite(t, e, "gradient");
     if (!optimizer_step(&t->opt, t->grad, schedule_factor(&t->schedule, at - before * single, (before + 1) * single))) return false;
     t->update++;
     return true;

@@ -12,12 +12,15 @@ typedef enum {
     SCHEDULE_EXPONENTIAL,
     SCHEDULE_PLATEAU
 } ScheduleKind;
-typedef struct {
+typedef struct Schedule {
     ScheduleKind kind;
     double warmup, factor, every, total; /* epochs, but for factor: also where linear and cosine end */
     double drop, best; /* plateau */
     int64_t waited;
 } Schedule;
+/* Limits every entry and the whole gradient (NaN, 0: no limit); false if the gradient is not finite. The norm, of the gradient as it is given,
+   is summed in double, in one order. */
+bool gradient_clip(const Model *m, void *grad, double clip_norm, double clip_value);
 bool schedule_make(Schedule *c, Model *m);
 double schedule_factor(const Schedule *c, double epoch, double one); /* one: how much of an epoch an update is */
 void schedule_epoch(Schedule *c, double value, double min_delta); /* value: what is watched, less is better */

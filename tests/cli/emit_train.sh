@@ -62,7 +62,11 @@ int main(int argc, char **argv) {
             }
             float loss = sunspots_grad(w.theta, x, y, SUNSPOTS_WINDOW, b, grad, work);
             if (!(loss >= 0)) return puts("the loss is no number"), 1;
+#ifdef UPDATES
+            sunspots_adam(w.theta, grad, moments, t++, UPDATES);
+#else
             sunspots_adam(w.theta, grad, moments, t++);
+#endif
         }
     }
     sunspots_prepare(&w);
@@ -87,3 +91,33 @@ if [ -n "$fused" ]; then
 else
     echo "skipped: to the bit, which needs a fused multiply-add"
 fi
+
+# ---- what the train block says of every update: clipping, schedules, decay, what is frozen ----
+rules() { # NAME SCHEDULE options..: as rondo train has it
+    schedule=$2
+    echo "-- $1"
+    shift 2
+    set -- --set H=8 --set epochs=3 --set "schedule=$schedule" "$@"
+    rm -rf c trained sunspots.h
+    expect 0 "$RONDO" emit c "$M" -o c --train --test --simd 8 $free "$@"
+    expect 0 "$RONDO" train "$M" -q -o w.safetensors "$@"
+    expect 0 "$RONDO" emit c "$M" -w w.safetensors -o trained --train --simd 1 "$@"
+    expect 0 "$CC" $strict -O1 $fused -Ic -o t c/sunspots_test.c c/sunspots.c -lm
+    expect 0 ./t
+    expect 0 "$CC" $strict -O1 $fused -DEPOCHS=3 -DSEED=0 -DUPDATES=8 -Ic -o learn learn.c c/sunspots.c -lm
+    expect 0 ./learn years mine
+    expect 0 "$CC" $strict -O0 $fused -DEPOCHS=0 -DSEED=0 -DUPDATES=8 -Itrained -o given learn.c trained/sunspots.c -lm
+    expect 0 ./given years rondo
+    [ -z "$fused" ] || cmp mine rondo || fail "training from C makes other weights than rondo train"
+}
+free=
+rules "cosine, norm" "cosine(warmup = 1, to = 0.1)" --set clip_norm=0.05 --set 'lr_scale=["p.*": 0.3]'
+free=--freestanding # the root is written out
+rules "linear, norm and value" "linear(warmup = 1, to = 0.1)" --set clip_norm=0.02 --set clip_value=0.01 --set 'freeze=["*.b*"]' --set 'decay=["*.W*": 0.01]'
+free=
+for key in "schedule=plateau(patience = 3)" accumulate=2 "class_weights=[1, 2]"; do
+    expect 1 "$RONDO" emit c "$M" -o refused --train --set "$key"
+    says err E0854
+    expect 0 "$RONDO" emit c "$M" -o other --set "$key"
+done
+[ ! -e refused ] || fail "a refused emit left files"

@@ -1,0 +1,121 @@
+/* emit_rules: what the train block says of every update, in C as train.c and schedule.c do it: limits of the gradient, the learning rate
+   over time. What only the loop around the updates can do, and changes their numbers, is refused. */
+#include <math.h>
+#include <string.h>
+
+#include "runtime/emit_c.h"
+#include "runtime/train.h"
+
+static bool refuse(CModel *c, const char *key, const char *why, const char *help) {
+    const Setting *s = train_setting(c->m, key);
+    diag_error(c->ctx, 854, s ? s->span : c->m->desc->train.span, "`%s` is not written into C: %s", key, why);
+    diag_help(c->ctx, NOWHERE, "%s", help);
+    return false;
+}
+
+bool emit_rules(CModel *c, Schedule *s) {
+    if (!schedule_make(s, c->m)) return false;
+    if (train_number(c->m, "accumulate") > 1)
+        return refuse(c, "accumulate", "the program that calls the gradient adds several of them up", "--set accumulate=1 leaves that to it");
+    for (int k = 0; k < 2; k++) {
+        const char *key = k ? "sample_weights" : "class_weights";
+        if (train_setting(c->m, key)) return refuse(c, key, "the loss there has the same weight for every example", "leave it out of the model that is emitted");
+    }
+    if (s->kind == SCHEDULE_PLATEAU)
+        return refuse(c, "schedule", "a plateau is seen by validation", "--set \"schedule=constant(warmup = 0)\" leaves the learning rate as it is");
+    if (!c->o->freestanding || s->kind == SCHEDULE_CONSTANT || s->kind == SCHEDULE_LINEAR) return true;
+    diag_error(c->ctx, 852, train_setting(c->m, "schedule")->span, "this schedule needs %s of <math.h>", s->kind == SCHEDULE_COSINE ? "cos" : "pow");
+    diag_help(c->ctx, NOWHERE, "without --freestanding the program is linked with -lm");
+    return false;
+}
+
+static double limit(const CModel *c, const char *key) {
+    double v = train_number(c->m, key);
+    return v > 0 ? v : 0;
+}
+
+/* Two digits of an integer's root a round, then rounded to nearest. */
+static const char root_text[] =
+    "static double $_root(double a)\n{\n    union {\n        double f;\n        uint64_t i;\n    } x;\n    uint64_t m, r = 0, bit, rest = 0;\n    int e, k;\n"
+    "    x.f = a;\n    e = (int)(x.i >> 52);\n    if (e < 1 || e > 2046) return 0;\n    m = (x.i & 0xfffffffffffffu) | (uint64_t)1 << 52;\n    e -= 1023;\n"
+    "    m <<= e & 1 ? 11 : 10;\n    e = (e - (e & 1)) / 2;\n    for (k = 0; k < 54; k++) {\n        rest = rest << 2 | m >> 62;\n        m <<= 2;\n"
+    "        bit = r << 2 | 1;\n        r <<= 1;\n        if (rest >= bit) {\n            rest -= bit;\n            r |= 1;\n        }\n    }\n"
+    "    r = (r + 1) >> 1;\n    x.i = ((uint64_t)(e + 1022) << 52) + r;\n    return x.f;\n}\n";
+
+void emit_root(CModel *c) {
+    if (!c->o->freestanding || !limit(c, "clip_norm")) return;
+    str_put(&c->c, "\n/* the square root, to the last bit */\n");
+    for (const char *s = root_text; *s; s++) {
+        if (*s == '$') str_put(&c->c, c->id);
+        else str_putc(&c->c, *s);
+    }
+}
+
+void emit_clip_norm(CModel *c) {
+    double most = limit(c, "clip_norm");
+    if (!most) return;
+    const char *wide = c->m->f64 ? "" : "(double)";
+    str_printf(&c->c,
+               "    for (k = 0; k < %s_WEIGHTS; k++) {\n        const double square = %sgrad[k] * %sgrad[k];\n        norm += square;\n    }\n"
+               "    if (!(norm <= 1.7976931348623157e308)) return;\n    norm = %s(norm);\n    if (norm > %s) shrink = %s(%s / norm);\n",
+               c->upper, wide, wide, c->o->freestanding ? arena_printf(c->a, "%s_root", c->id) : "sqrt", c_double(c, most), c->m->f64 ? "" : "(float)",
+               c_double(c, most));
+}
+
+void emit_clip_locals(CModel *c) {
+    if (limit(c, "clip_norm")) str_printf(&c->c, "    double norm = 0;\n    %s shrink = 1;\n", c->real);
+}
+
+const char *emit_clip_about(CModel *c) {
+    double value = limit(c, "clip_value"), norm = limit(c, "clip_norm");
+    if (!norm && !value) return "";
+    Str s = str_make(c->a);
+    str_put(&s, " The gradient is clipped first:");
+    if (value) str_printf(&s, " no entry beyond %g%s", value, norm ? "," : ".");
+    if (norm) str_printf(&s, " no norm above %g; where it is not finite nothing changes.", norm);
+    return s.at;
+}
+
+void emit_clip(CModel *c) {
+    double value = limit(c, "clip_value");
+    if (value) {
+        const char *most = c_number(c, value);
+        str_printf(&c->c, "        if (g[k] > %s) g[k] = %s;\n        if (g[k] < -%s) g[k] = -%s;\n", most, most, most, most);
+    }
+    if (limit(c, "clip_norm")) str_put(&c->c, "        g[k] *= shrink;\n");
+}
+
+/* ---- the learning rate over time ---------------------------------------------------------------------------------------- */
+
+bool schedule_varies(const Schedule *s) { return s->kind != SCHEDULE_CONSTANT || s->warmup > 0; }
+
+/* `past`: epochs since the warm-up; `part` of what there is of them in all. */
+static const char *factor_text(CModel *c, const Schedule *s) {
+    switch (s->kind) {
+    case SCHEDULE_LINEAR: return arena_printf(c->a, "1 + %s * part", c_double(c, s->factor - 1));
+    case SCHEDULE_COSINE:
+        return arena_printf(c->a, "%s + %s * (1 + cos(3.14159265358979323846 * part))", c_double(c, s->factor), c_double(c, (1 - s->factor) * 0.5));
+    case SCHEDULE_STEP: return arena_printf(c->a, "pow(%s, floor(epoch / %s))", c_double(c, s->factor), c_double(c, s->every));
+    case SCHEDULE_EXPONENTIAL: return arena_printf(c->a, "pow(%s, past > 0 ? past : 0)", c_double(c, s->factor));
+    case SCHEDULE_CONSTANT:
+    case SCHEDULE_PLATEAU: break;
+    }
+    return "1";
+}
+
+void emit_schedule(CModel *c, const Schedule *s) {
+    if (!schedule_varies(s)) return;
+    bool parts = s->kind == SCHEDULE_LINEAR || s->kind == SCHEDULE_COSINE, past = parts || s->kind == SCHEDULE_EXPONENTIAL;
+    double span = s->total - s->warmup;
+    str_printf(&c->c,
+               "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(long t, long updates)\n{\n"
+               "    const double one = 1 / (double)updates, epoch = (double)(t / updates) + (double)(t %% updates) / (double)updates;\n",
+               c->id);
+    if (past) str_printf(&c->c, "    const double past = epoch - %s;\n", c_double(c, s->warmup));
+    if (parts && span > 0) str_printf(&c->c, "    double part = past / %s;\n", c_double(c, span));
+    else if (parts) str_put(&c->c, "    const double part = 1;\n    (void)past;\n");
+    if (parts && span > 0) str_put(&c->c, "    if (part < 0) part = 0;\n    if (part > 1) part = 1;\n");
+    if (s->warmup > 0) str_printf(&c->c, "    if (epoch + one < %s) return (epoch + one) / %s;\n", c_double(c, s->warmup), c_double(c, s->warmup));
+    else str_put(&c->c, "    (void)one;\n");
+    str_printf(&c->c, "    return %s;\n}\n", factor_text(c, s));
+}
