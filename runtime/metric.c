@@ -17,6 +17,10 @@ struct Metrics {
     Model *m;
     Arena arena;
     Kept *kept;
+    struct {
+        void *data;
+        size_t size;
+    } room[METRIC_ARGS]; /* a batch's rows, argument by argument: kept, since fresh pages cost more than the rows */
 };
 
 /* ---- what there is ------------------------------------------------------------------------------------------------------ */
@@ -74,23 +78,35 @@ static bool real_row(const Exec *e, const Node *n, const int64_t *dim, int64_t b
     return true;
 }
 
-/* The real rows of one argument of a metric: [rows, features]. */
-static bool metric_rows(Exec *e, uint32_t root, Arena *tmp, Array *out) {
+static void *room(Metrics *s, uint32_t arg, size_t size) {
+    if (size > s->room[arg].size) {
+        ctx_free(s->m->ctx, s->room[arg].data);
+        s->room[arg].data = NULL;
+        s->room[arg].size = 0;
+        s->room[arg].data = ctx_alloc(s->m->ctx, size);
+        s->room[arg].size = size;
+    }
+    return s->room[arg].data;
+}
+
+/* The real rows of argument `arg` of a metric: [rows, features], in the metrics' own room. */
+static void metric_rows(Metrics *s, Exec *e, uint32_t root, uint32_t arg, Array *out) {
     const Graph *g = exec_module(e)->graph.at[0];
     const Node *n = &g->node.at[g->root.at[root].ref];
-    Array x;
-    if (!exec_get(e, tmp, root, &x)) return false;
+    Array x = {.name = "rows"};
+    exec_shape(e, root, &x);
+    x.data = room(s, arg, (size_t)array_count(&x) * rondo_type_size(x.type));
+    exec_read(e, root, &x);
     int64_t B = n->axes & AX(AXIS_B) ? exec_batch(e) : 1, F = node_features(n), X = array_count(&x) / B / F, got = 0;
     *out = (Array){.name = "rows", .type = x.type, .rank = 1 + n->rank, .data = x.data};
     for (int k = 0; k < n->rank; k++) out->dim[k + 1] = n->dim[k];
     size_t bytes = (size_t)F * rondo_type_size(x.type);
-    for (int64_t r = 0; r < B * X; r++) { /* the array is this batch's own: padding is closed up in place */
+    for (int64_t r = 0; r < B * X; r++) { /* padding is closed up in place */
         if (!real_row(e, n, x.dim, r / X, r % X)) continue;
         if (got < r) memcpy((char *)x.data + (size_t)got * bytes, (char *)x.data + (size_t)r * bytes, bytes);
         got++;
     }
     out->dim[0] = got;
-    return true;
 }
 
 /* Rows [at, at + n) of every argument through the metric. */
@@ -104,7 +120,9 @@ static bool run_chunk(CellRun *c, const Array *arg, uint32_t nargs, int64_t at, 
         int64_t row = x.dim[0] ? array_count(&x) / x.dim[0] : 0;
         x.dim[0] = n;
         x.data = (char *)x.data + (size_t)(at * row) * rondo_type_size(x.type);
-        if (!exec_set_input(c->exec, k, &x, NULL)) return false;
+        if (x.type == (exec_f64(c->exec) ? RONDO_F64 : RONDO_F32) && exec_module(c->exec)->input.at[k].dtype == DT_F)
+            exec_bind_input(c->exec, k, x.data);
+        else if (!exec_set_input(c->exec, k, &x, NULL)) return false;
     }
     if (!cell_run(c, 0, n)) return false;
     cell_swap(c);
@@ -217,15 +235,17 @@ Metrics *metrics_begin(Model *m) {
 void metrics_free(Metrics *s) {
     if (!s) return;
     arena_free(&s->arena);
+    for (uint32_t k = 0; k < METRIC_ARGS; k++) ctx_free(s->m->ctx, s->room[k].data);
     ctx_free(s->m->ctx, s);
 }
 
-static bool one_metric(Metrics *s, uint32_t i, Exec *e, Arena *tmp) {
+static bool one_metric(Metrics *s, uint32_t i, Exec *e) {
     uint32_t nargs = arguments(s->m, i);
     Array arg[METRIC_ARGS];
     for (uint32_t k = 0; k < nargs; k++) {
         int64_t root = exec_root(e, ROOT_METRIC, i << 8 | k, 0);
-        if (root < 0 || !metric_rows(e, (uint32_t)root, tmp, &arg[k])) return false;
+        if (root < 0) return false;
+        metric_rows(s, e, (uint32_t)root, k, &arg[k]);
         if (arg[k].dim[0] == arg[0].dim[0]) continue;
         diag_error(s->m->ctx, 999, NOWHERE, "the arguments of a metric differ in their rows");
         return false;
@@ -237,11 +257,8 @@ static bool one_metric(Metrics *s, uint32_t i, Exec *e, Arena *tmp) {
 }
 
 bool metrics_batch(Metrics *s, Exec *e) {
-    for (uint32_t i = 0; i < s->m->desc->metric.n; i++) {
-        bool ok = one_metric(s, i, e, scratch_begin(s->m));
-        scratch_end(s->m);
-        if (!ok) return false;
-    }
+    for (uint32_t i = 0; i < s->m->desc->metric.n; i++)
+        if (!one_metric(s, i, e)) return false;
     return true;
 }
 
