@@ -1,5 +1,6 @@
 /* arena: memory by lifetime: chunks handed out from the front, freed together. */
 #include "base/ctx.h"
+#include "base/port_mem.h"
 
 #include <string.h>
 
@@ -32,6 +33,7 @@ static ArenaChunk *chunk_add(Arena *a, size_t n) {
     Allocator *al = &a->ctx->alloc;
     ArenaChunk *c = al->realloc(al->arg, NULL, total);
     if (!c) ctx_out_of_memory(a->ctx);
+    port_large_pages(c, total);
     char *p = (char *)(c + 1);
     c->at = p + (ALIGN - (uintptr_t)p % ALIGN) % ALIGN;
     c->used = 0;
