@@ -24,14 +24,12 @@ with=0
 while [ $n -lt "${KILLS:-2}" ]; do
     rm -f state part.safetensors
     at=$(od -An -N4 -tu4 /dev/urandom | awk -v took=$took '{ printf "%.3f", (0.2 + 0.8 * $1 / 4294967296) * took / 1000 }')
-    (exec "$RONDO" train m.rondo -q --seed 3 -o part.safetensors --checkpoint state --log part.csv) >/dev/null 2>&1 & # no shell between
-    pid=$!
-    sleep "$at"
-    kill -KILL $pid 2>/dev/null || true
+    start=$(date +%s%N)
     rc=0
-    wait $pid 2>/dev/null || rc=$?
+    timeout -s KILL "$at" "$RONDO" train m.rondo -q --seed 3 -o part.safetensors --checkpoint state --log part.csv >/dev/null 2>&1 || rc=$?
     [ $rc = 137 ] || [ $rc = 0 ] || fail "exit $rc"
-    if [ $rc = 0 ]; then
+    if [ $rc = 0 ]; then # done before its time: the machine was busier when the first run was measured
+        took=$((($(date +%s%N) - start) / 1000000))
         cmp part.safetensors whole.safetensors || fail "a run that was not broken has other bits"
         continue
     fi
