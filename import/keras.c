@@ -106,14 +106,31 @@ static bool h5_weights(Keras *k, const Saved *s, KLayer *l, const char *group) {
                                        "backward_layer/cell/vars"};
     static const char *const root[] = {"layers",
                                        "_layer_checkpoint_dependencies"}; /* the second: the first files of this form */
-    for (size_t r = 0; r < 2 && !l->weight.n; r++)
+    uint32_t before = l->weight.n;
+    for (size_t r = 0; r < 2 && l->weight.n == before; r++)
         for (size_t p = 0; p < sizeof part / sizeof *part; p++)
             for (uint32_t i = 0;; i++) {
                 const Array *x = arrays_find(&s->h5, arena_printf(k->w.a, "%s/%s/%s/%u", root[r], group, part[p], (unsigned)i));
                 if (!x) break;
                 VEC_PUSH(k->w.a, l->weight) = *x;
             }
-    return l->weight.n > 0;
+    return l->weight.n > before;
+}
+
+/* As group names are made: a class's name, counted from the second on. */
+static const char *group_name(Arena *a, const char *cls, uint32_t before) {
+    return before ? arena_printf(a, "%s_%u", snake_case(a, cls), (unsigned)before) : snake_case(a, cls);
+}
+
+/* The weights of an RNN of stacked cells, one cell after the other. */
+static void h5_stacked_weights(Keras *k, const Saved *s, KLayer *l, const char *group) {
+    const Json *cells = keras_stacked_cells(l->config);
+    for (uint32_t i = 0; cells && i < cells->n; i++) {
+        const char *cls = json_text(&cells->item[i], "class_name", "?");
+        uint32_t before = 0;
+        for (uint32_t j = 0; j < i; j++) before += !strcmp(json_text(&cells->item[j], "class_name", "?"), cls);
+        h5_weights(k, s, l, arena_printf(k->w.a, "%s/cell/cells/%s", group, group_name(k->w.a, cls, before)));
+    }
 }
 
 /* Keras names the groups of a file after classes, counted, not after layers; some versions after layers. */
@@ -121,9 +138,9 @@ static void find_h5_weights(Keras *k, const Saved *s) {
     for (uint32_t i = 0; i < k->layer.n; i++) {
         uint32_t before = 0;
         for (uint32_t j = 0; j < i; j++) before += !strcmp(k->layer.at[j].cls, k->layer.at[i].cls);
-        const char *base = snake_case(k->w.a, k->layer.at[i].cls);
-        const char *group = before ? arena_printf(k->w.a, "%s_%u", base, (unsigned)before) : base;
+        const char *group = group_name(k->w.a, k->layer.at[i].cls, before);
         if (!h5_weights(k, s, &k->layer.at[i], group)) h5_weights(k, s, &k->layer.at[i], k->layer.at[i].name);
+        h5_stacked_weights(k, s, &k->layer.at[i], group);
     }
 }
 

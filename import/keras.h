@@ -36,6 +36,8 @@ typedef struct {
 
 /* Writes the layer and fills its outputs. False with a diagnostic at the layer. */
 bool keras_layer(Keras *k, KLayer *l, const KValue *in, uint32_t nin);
+/* The list of cells of an RNN of StackedRNNCells; NULL: it is no such layer. */
+const Json *keras_stacked_cells(const Json *config);
 bool keras_refuse(Keras *k, const KLayer *l, const char *fmt, ...) PORT_PRINTF(3, 4);
 
 #endif

@@ -46,6 +46,13 @@ static const char *activation(Keras *k, const KLayer *l, const Json *c, const ch
     return fn;
 }
 
+/* The features that an activation leaves of n. 0 with a diagnostic. */
+static int64_t activated(Keras *k, const KLayer *l, const char *act, int64_t n) {
+    if (strcmp(act, "glu") != 0) return n;
+    if (n % 2) keras_refuse(k, l, "glu halves its features, here %lld", (long long)n);
+    return n % 2 ? 0 : n / 2;
+}
+
 static bool one_input(Keras *k, KLayer *l, const KValue *in, uint32_t nin) {
     if (nin != 1) return keras_refuse(k, l, "it has %u inputs", (unsigned)nin);
     return !in[0].token || keras_refuse(k, l, "it computes with whole numbers; only an Embedding takes them");
@@ -79,14 +86,17 @@ static bool dense(Keras *k, KLayer *l, const Json *c, const KValue *in) {
     const char *act = O ? activation(k, l, c, "activation", "linear") : NULL;
     const double *W = act ? weight(k, l, "kernel", in->n, O) : NULL, *b = NULL;
     if (!W || (json_flag(c, "use_bias", true) && !(b = weight(k, l, "bias", O, 0)))) return false;
-    l->out[0] = (KValue){.seq = in->seq, .n = O};
+    l->out[0] = (KValue){.seq = in->seq, .n = activated(k, l, act, O)};
+    if (!l->out[0].n) return false;
     l->out[0].text = dense_write(&k->w, l->name, O, in->n, transposed(k->w.a, W, in->n, O), b, act, in->text);
     return l->out[0].text != NULL;
 }
 
 static bool activation_layer(Keras *k, KLayer *l, const Json *c, const KValue *in) {
     const char *f = activation(k, l, c, "activation", "linear");
-    return f && plain(k, l, in, "%s(%s)", f, in->text);
+    KValue v = *in;
+    v.n = f ? activated(k, l, f, in->n) : 0;
+    return v.n && plain(k, l, &v, "%s(%s)", f, in->text);
 }
 
 static bool relu(Keras *k, KLayer *l, const Json *c, const KValue *in) {
@@ -150,6 +160,11 @@ static bool last_axis(const Json *c, const KValue *in) {
     return v == -1 || v == (in->seq ? 2 : 1);
 }
 
+static bool unit_norm(Keras *k, KLayer *l, const Json *c, const KValue *in) {
+    if (!last_axis(c, in)) return keras_refuse(k, l, "only the last axis is read");
+    return plain(k, l, in, "%s / max(norm(%s), 1e-12)", in->text, in->text);
+}
+
 static bool layer_norm(Keras *k, KLayer *l, const Json *c, const KValue *in) {
     if (!last_axis(c, in) || json_flag(c, "rms_scaling", false))
         return keras_refuse(k, l, "only the last axis, with mean and variance, is read");
@@ -161,6 +176,13 @@ static bool layer_norm(Keras *k, KLayer *l, const Json *c, const KValue *in) {
     if (!plain(k, l, in, "layer_norm[eps = %s](%s)", number(k, json_number_of(c, "epsilon", 1e-3)), in->text)) return false;
     return writer_weight(&k->w, arena_printf(k->w.a, "%s.gain", l->out[0].text), 1, &in->n, gain) &&
            writer_weight(&k->w, arena_printf(k->w.a, "%s.bias", l->out[0].text), 1, &in->n, bias);
+}
+
+static bool rms_norm(Keras *k, KLayer *l, const Json *c, const KValue *in) {
+    if (!last_axis(c, in)) return keras_refuse(k, l, "only the last axis is read");
+    const double *gain = weight(k, l, "scale", in->n, 0);
+    return gain && plain(k, l, in, "rms_norm[eps = %s](%s)", number(k, json_number_of(c, "epsilon", 1e-6)), in->text) &&
+           writer_weight(&k->w, arena_printf(k->w.a, "%s.gain", l->out[0].text), 1, &in->n, gain);
 }
 
 /* In use, batch statistics are constants: a scale and a shift. */
@@ -236,8 +258,8 @@ static bool conv(Keras *k, KLayer *l, const Json *c, const KValue *in) {
             str_printf(&s, "%s @ %s + ", name, in->text);
     }
     const char *bias = b ? writer_param(&k->w, arena_printf(k->w.a, "%.50s_b", l->name), 1, &O, b) : NULL;
-    KValue v = {.seq = true, .n = O};
-    return bias && plain(k, l, &v, "%s(%s%s)", act, s.at, bias);
+    KValue v = {.seq = true, .n = activated(k, l, act, O)};
+    return bias && v.n && plain(k, l, &v, "%s(%s%s)", act, s.at, bias);
 }
 
 /* ---- recurrent layers ---------------------------------------------------------------------------------------------------- */
@@ -258,8 +280,14 @@ static bool recurrent_kind(const char *cls, RnnKind *kind) {
     return !strcmp(cls, "GRU") || !strcmp(cls, "GRUCell");
 }
 
-static bool read_recurrent(Keras *k, KLayer *l, const char *cls, const Json *c, Recurrent *r) {
-    const Json *cell = json_get(c, "cell"); /* RNN(LSTMCell(..)) */
+const Json *keras_stacked_cells(const Json *config) {
+    const Json *cell = json_get(config, "cell"), *cells = json_get(json_get(cell, "config"), "cells");
+    bool stacked = cell && !strcmp(json_text(cell, "class_name", "?"), "StackedRNNCells");
+    return stacked && cells && cells->kind == JSON_LIST_ && cells->n ? cells : NULL;
+}
+
+/* cell: of RNN(LSTMCell(..)); NULL: the layer is the cell. */
+static bool read_recurrent(Keras *k, KLayer *l, const char *cls, const Json *c, const Json *cell, Recurrent *r) {
     const Json *own = cell ? json_get(cell, "config") : c;
     if (!recurrent_kind(cell ? json_text(cell, "class_name", "?") : cls, &r->kind))
         return keras_refuse(k, l, "its cell is not one of Keras's own");
@@ -323,16 +351,25 @@ static const char *one_direction(Keras *k, KLayer *l, const Recurrent *r, const 
 }
 
 static bool recurrent(Keras *k, KLayer *l, const Json *c, const KValue *in, uint32_t nin) {
-    Recurrent r;
-    if (!read_recurrent(k, l, l->cls, c, &r)) return false;
-    uint32_t states = r.kind == RNN_LSTM ? 2 : 1;
-    if (!in[0].seq || in[0].token || (nin != 1 && nin != 1 + states))
-        return keras_refuse(k, l, "its input is no sequence of numbers, with or without initial states");
-    for (uint32_t i = 1; i < nin; i++)
-        if (in[i].seq || in[i].n != r.H) return keras_refuse(k, l, "an initial state does not fit");
-    const char *x = r.backwards ? arena_printf(k->w.a, "reverse(%s)", in[0].text) : in[0].text;
-    const char *name = one_direction(k, l, &r, l->name, x, in[0].n, nin > 1 ? in[1].text : NULL, nin > 2 ? in[2].text : NULL);
-    if (!name) return false;
+    const Json *cell = json_get(c, "cell"), *stack = keras_stacked_cells(c);
+    const char *x = in[0].text, *name = NULL;
+    int64_t I = in[0].n;
+    uint32_t states = 1, n = stack ? stack->n : 1;
+    Recurrent r = {.H = 0};
+    for (uint32_t j = 0; j < n; j++) {
+        if (!read_recurrent(k, l, l->cls, c, stack ? &stack->item[j] : cell, &r)) return false;
+        states = r.kind == RNN_LSTM ? 2 : 1;
+        if (!in[0].seq || in[0].token || (nin != 1 && nin != 1 + states))
+            return keras_refuse(k, l, "its input is no sequence of numbers, with or without initial states");
+        if (n > 1 && (nin > 1 || r.state)) return keras_refuse(k, l, "the states of stacked cells are not read or returned");
+        for (uint32_t i = 1; i < nin; i++)
+            if (in[i].seq || in[i].n != r.H) return keras_refuse(k, l, "an initial state does not fit");
+        if (j == 0 && r.backwards) x = arena_printf(k->w.a, "reverse(%s)", x);
+        name = j + 1 < n ? arena_printf(k->w.a, "%.50s_%u", l->name, (unsigned)j) : l->name;
+        name = one_direction(k, l, &r, name, x, I, nin > 1 ? in[1].text : NULL, nin > 2 ? in[2].text : NULL);
+        if (!name) return false;
+        x = name, I = r.H;
+    }
     l->out[0] = (KValue){.seq = r.sequences, .n = r.H, .text = r.sequences ? name : arena_printf(k->w.a, "%s.last", name)};
     for (uint32_t i = 0; r.state && i < states; i++)
         l->out[1 + i] = (KValue){.n = r.H, .text = arena_printf(k->w.a, "%s.%c'.last", name, "hc"[i])};
@@ -349,9 +386,10 @@ static bool bidirectional(Keras *k, KLayer *l, const Json *c, const KValue *in) 
     size_t m = 0;
     while (m < 4 && strcmp(mode[m], merge)) m++;
     if (m == 4 || !config) return keras_refuse(k, l, "merge_mode '%.40s' is not read, or there is no layer in it", merge);
-    if (!read_recurrent(k, l, json_text(inner, "class_name", "?"), config, &r)) return false;
+    if (!read_recurrent(k, l, json_text(inner, "class_name", "?"), config, json_get(config, "cell"), &r)) return false;
     rb = r;
-    if (back && !read_recurrent(k, l, json_text(back, "class_name", "?"), json_get(back, "config"), &rb)) return false;
+    config = json_get(back, "config");
+    if (back && !read_recurrent(k, l, json_text(back, "class_name", "?"), config, json_get(config, "cell"), &rb)) return false;
     if (r.backwards || r.state || rb.H != r.H || rb.sequences != r.sequences || (back && !rb.backwards) || !in->seq)
         return keras_refuse(k, l, "its two directions differ in size, go the wrong way or return states");
     name[0] = one_direction(k, l, &r, arena_printf(k->w.a, "%.50s_forth", l->name), in->text, in->n, NULL, NULL);
@@ -413,6 +451,7 @@ static const struct {
     {"ELU", elu},
     {"PReLU", prelu},
     {"Softmax", softmax},
+    {"UnitNormalization", unit_norm},
     {"Dropout", dropout},
     {"SpatialDropout1D", dropout},
     {"GaussianNoise", nothing},
@@ -423,6 +462,7 @@ static const struct {
     {"Identity", nothing},
     {"Rescaling", rescaling},
     {"LayerNormalization", layer_norm},
+    {"RMSNormalization", rms_norm},
     {"BatchNormalization", batch_norm},
     {"Flatten", flatten},
     {"GlobalAveragePooling1D", pooling},

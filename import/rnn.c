@@ -89,11 +89,19 @@ const char *keras_activation(Writer *w, const char *name, int version) {
         {"hard_tanh", "hard_tanh"},
         {"tanh_shrink", "tanh_shrink"},
         {"celu", "celu"},
+        {"hard_silu", "hard_silu"},
+        {"hard_swish", "hard_silu"},
+        {"hard_shrink", "hard_shrink"},
+        {"soft_shrink", "soft_shrink"},
+        {"threshold", "threshold"},
+        {"squareplus", "squareplus"},
+        {"sparse_plus", "sparse_plus"},
+        {"sparse_sigmoid", "sparse_sigmoid"},
+        {"sparsemax", "sparsemax"},
+        {"glu", "glu"},
     };
     if (!strcmp(name, "hard_sigmoid")) return version >= 3 ? "hard_sigmoid6" : "hard_sigmoid";
     if (!strcmp(name, "leaky_relu")) return writer_declare(w, "leaky_relu_02", NULL, "fn", "(x) = where(x > 0, x, 0.2 * x)");
-    if (!strcmp(name, "hard_silu") || !strcmp(name, "hard_swish"))
-        return writer_declare(w, "hard_silu", NULL, "fn", "(x) = x * hard_sigmoid6(x)");
     for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++)
         if (!strcmp(pairs[k][0], name)) return pairs[k][1];
     return NULL;
