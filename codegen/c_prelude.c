@@ -190,24 +190,39 @@ static void gnu_types(Prelude *e) {
     put(e, "})\n");
 }
 
-/* (a < b ? a : b): one instruction of x86's, which clang finds by itself and gcc does not. */
+/* An operation that is one instruction of x86's and that clang finds by itself, gcc not always: its builtin under #if, then #else. */
+static bool gcc_builtin(Prelude *e, LOp op, const char *name) {
+    bool f64 = e->p->f64;
+    int bits = e->V * (f64 ? 64 : 32), args = (int)strlen(lop_info[op].args);
+    if (bits > 512) return false;
+    put(e, bits == 512 ? "#if defined(__AVX512F__)" : op == LOP_FMA ? "#if defined(__FMA__)" : bits == 256 ? "#if defined(__AVX__)" : "#if defined(__SSE2__)");
+    put(e, " && defined(__GNUC__) && !defined(__clang__)\n");
+    put_macro_head(e, op);
+    str_printf(e->out, "__builtin_ia32_%sp%c", name, f64 ? 'd' : 's');
+    str_put(e->out, bits == 512 ? "512_mask" : bits == 256 ? "256" : "");
+    str_put(e->out, args == 3 ? "((a), (b), (c)" : "((a), (b)");
+    if (bits == 512) str_printf(e->out, "%s, %s, 4", args == 3 ? "" : ", (a)", f64 ? "0xff" : "-1");
+    put(e, ")\n#else\n");
+    return true;
+}
+
+/* (a < b ? a : b) */
 static void gnu_extreme(Prelude *e, LOp op) {
-    bool f64 = e->p->f64, min = op == LOP_MIN;
-    int bits = e->V * (f64 ? 64 : 32);
-    if (bits <= 512) {
-        put(e, bits == 512 ? "#if defined(__AVX512F__)" : bits == 256 ? "#if defined(__AVX__)" : "#if defined(__SSE2__)");
-        put(e, " && !defined(__clang__)\n");
-        put_macro_head(e, op);
-        str_printf(e->out, "__builtin_ia32_%sp%c", min ? "min" : "max", f64 ? 'd' : 's');
-        if (bits == 512) str_printf(e->out, "512_mask((a), (b), (a), %s, 4)\n", f64 ? "0xff" : "-1");
-        else str_put(e->out, bits == 256 ? "256((a), (b))\n" : "((a), (b))\n");
-        put(e, "#else\n");
-    }
+    bool min = op == LOP_MIN, builtin = gcc_builtin(e, op, min ? "min" : "max");
     put_macro_head(e, op);
     put(e, min ? "(($f)((($m)((a) < (b)) & ($m)(a)) | (~($m)((a) < (b)) & ($m)(b))))\n"
                : "(($f)((($m)((b) < (a)) & ($m)(a)) | (~($m)((b) < (a)) & ($m)(b))))\n");
-    if (bits <= 512)
-        put(e, "#endif\n");
+    if (builtin) put(e, "#endif\n");
+}
+
+/* gcc makes one instruction of the lanes only where it vectorizes them: not without optimisation, nor where some are known to be 0. */
+static void gnu_fma(Prelude *e) {
+    put(e, "#if defined($P_FUSED)\n");
+    bool builtin = gcc_builtin(e, LOP_FMA, "vfmadd");
+    put(e, "#define $P_op_fma(a, b, c) (($f){");
+    put_lanes(e, e->V, "$P_fma1((a)[#], (b)[#], (c)[#])");
+    put(e, builtin ? "})\n#endif\n" : "})\n");
+    put(e, "#else\n#define $P_op_fma(a, b, c) ((a) * (b) + (c))\n#endif\n");
 }
 
 static void gnu_ops(Prelude *e) {
@@ -216,9 +231,7 @@ static void gnu_ops(Prelude *e) {
         if (!e->u->op[op])
             continue;
         if (op == LOP_FMA) {
-            put(e, "#if defined($P_FUSED)\n#define $P_op_fma(a, b, c) (($f){");
-            put_lanes(e, e->V, "$P_fma1((a)[#], (b)[#], (c)[#])");
-            put(e, "})\n#else\n#define $P_op_fma(a, b, c) ((a) * (b) + (c))\n#endif\n");
+            gnu_fma(e);
         } else if (op == LOP_MIN || op == LOP_MAX) {
             gnu_extreme(e, op);
         } else if (op == LOP_SQRT || op == LOP_FLOOR) {
@@ -254,6 +267,27 @@ static void put_tail(Prelude *e, const char *lanes, int n) {
     put(e, "} while (0)\n");
 }
 
+/* The first n lanes from p, the others 0. gcc collects them one by one, but knows a half that a vector of zeros is joined to. */
+static void gnu_ldt(Prelude *e, int n) {
+    bool half = 2 * n == e->V && n * (e->p->f64 ? 8 : 4) >= 16;
+    if (half) {
+        put(e, "#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12\ntypedef $F $P_fh __attribute__((vector_size(");
+        str_printf(e->out, "%d)));\n", n * (e->p->f64 ? 8 : 4));
+        put(e, "typedef $F $P_fhu __attribute__((vector_size(");
+        str_printf(e->out, "%d), aligned(%d), may_alias));\n#define ", n * (e->p->f64 ? 8 : 4), e->p->f64 ? 8 : 4);
+        put(e, "$P_op_ldt");
+        str_printf(e->out, "%d(p) ", n);
+        put(e, "__builtin_shufflevector(*(const $P_fhu *)(const void *)(p), ($P_fh){0}, ");
+        put_lanes(e, e->V, "#");
+        put(e, ")\n#else\n");
+    }
+    put(e, "#define $P_op_ldt");
+    str_printf(e->out, "%d(p) ", n);
+    put(e, "(($f){");
+    put_lanes(e, n ? n : 1, n ? "(p)[#]" : "0");
+    put(e, half ? "})\n#endif\n" : "})\n");
+}
+
 static void gnu_memory(Prelude *e) {
     const bool *op = e->u->op;
     if (op[LOP_LD])
@@ -265,13 +299,7 @@ static void gnu_memory(Prelude *e) {
     if (op[LOP_STV])
         put(e, "#define $P_op_stv(p, a) (*($P_vu *)(void *)(p) = (a))\n");
     for (int n = 0; n <= e->V; n++) {
-        if (e->u->ldt[n]) {
-            put(e, "#define $P_op_ldt");
-            str_printf(e->out, "%d(p) ", n);
-            put(e, "(($f){");
-            put_lanes(e, n ? n : 1, n ? "(p)[#]" : "0");
-            put(e, "})\n");
-        }
+        if (e->u->ldt[n]) gnu_ldt(e, n);
         if (e->u->ldvt[n]) {
             put(e, "#define $P_op_ldvt");
             str_printf(e->out, "%d(p) ", n);
