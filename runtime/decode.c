@@ -40,31 +40,38 @@ static bool refuse(Decoding *d, const char *why) {
 
 /* ---- the model ---------------------------------------------------------------------------------------------------------- */
 
-static bool find_ports(Decoding *d) {
-    const ModelDesc *desc = d->m->desc;
-    Name teacher = data_setting(d->m, "teacher")->name;
-    for (uint32_t i = 0; i < desc->input.n; i++) {
-        const PortDesc *p = &desc->input.at[i];
-        if (!p->seq || !p->vocab || p->steps) return refuse(d, "its inputs have to be `seq token[V]`");
-        const char *name = arena_printf(d->tmp, "input/%s", name_str(d->m->ctx, p->name));
-        *(p->name == teacher ? &d->teacher : &d->source) = name;
-        d->size = p->vocab;
+const char *decode_unsuited(const Model *m, DecodePorts *x) {
+    const ModelDesc *d = m->desc;
+    Name teacher = data_setting(m, "teacher")->name;
+    bool named = false, found = false;
+    *x = (DecodePorts){0};
+    for (uint32_t i = 0; i < d->input.n; i++) {
+        const PortDesc *p = &d->input.at[i];
+        if (!p->seq || !p->vocab || p->steps) return "its inputs have to be `seq token[V]`";
+        *(p->name == teacher ? &x->teacher : &x->source) = p->name;
+        named = named || p->name == teacher;
+        x->size = p->vocab;
     }
-    return (desc->input.n == 2 && d->teacher && d->source) ||
-           refuse(d, "it needs two inputs, the text and the one that the data key `teacher` names");
+    if (d->input.n != 2 || !named) return "it needs two inputs, the text and the one that the data key `teacher` names";
+    for (uint32_t i = 0; i < d->output.n; i++) {
+        const PortDesc *p = &d->output.at[i];
+        bool logits = strcmp(name_str(m->ctx, p->name), "logits") == 0;
+        if (!p->seq || p->dtype != DT_F || p->rank != 1 || p->dim[0] != x->size || (found && !logits)) continue;
+        x->scores = p->name;
+        found = true;
+    }
+    return found ? NULL : "it has no output `logits`, the scores of the next token at each step";
 }
 
-static bool find_scores(Decoding *d) {
-    const ModelDesc *desc = d->m->desc;
-    const PortDesc *found = NULL;
-    for (uint32_t i = 0; i < desc->output.n; i++) {
-        const PortDesc *p = &desc->output.at[i];
-        bool named = strcmp(name_str(d->m->ctx, p->name), "logits") == 0;
-        if (p->seq && p->dtype == DT_F && p->rank == 1 && p->dim[0] == d->size && (named || !found)) found = p;
-    }
-    int64_t root = found ? exec_root(d->exec, ROOT_OUTPUT, 0, found->name) : -1;
-    d->root = (uint32_t)root;
-    return root >= 0 || refuse(d, "it has no output `logits`, the scores of the next token at each step");
+static bool find_ports(Decoding *d) {
+    DecodePorts x;
+    const char *why = decode_unsuited(d->m, &x);
+    if (why) return refuse(d, why);
+    d->source = arena_printf(d->tmp, "input/%s", name_str(d->m->ctx, x.source));
+    d->teacher = arena_printf(d->tmp, "input/%s", name_str(d->m->ctx, x.teacher));
+    d->size = x.size;
+    d->root = (uint32_t)exec_root(d->exec, ROOT_OUTPUT, 0, x.scores);
+    return true;
 }
 
 static bool read_prompt(Decoding *d) {
@@ -170,10 +177,23 @@ static bool search(Decoding *d) {
     return true;
 }
 
+bool decode_ids(Model *m, const int32_t *source, int64_t n, int64_t most, int32_t *token, int64_t *count) {
+    rondo_generate_options o = {.length = most};
+    Decoding d = {.m = m, .o = &o, .beam = 1, .v = m->fitted->vocabulary, .exec = model_exec(m, MODULE_PREDICT, true, false), .nprompt = n};
+    d.tmp = scratch_begin(m);
+    d.prompt = NEW_N(d.tmp, int32_t, n + 1);
+    memcpy(d.prompt, source, (size_t)n * sizeof *source);
+    bool ok = d.exec && find_ports(&d) && search(&d);
+    *count = ok ? d.best.n : 0;
+    if (*count) memcpy(token, d.best.id, (size_t)d.best.n * sizeof *token);
+    scratch_end(m);
+    return ok;
+}
+
 static bool decode(void *arg) {
     Decoding *d = arg;
     d->tmp = scratch_begin(d->m);
-    bool ok = find_ports(d) && find_scores(d) && read_prompt(d) && search(d);
+    bool ok = find_ports(d) && read_prompt(d) && search(d);
     for (int64_t i = 0; ok && !d->stopped && i < d->best.n; i++) {
         const char *token = d->v->token[d->best.id[i]];
         if (i && d->v->unit == UNIT_WORDS) d->stopped = d->o->write(d->o->write_arg, " ", 1) != 0;

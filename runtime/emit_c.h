@@ -93,7 +93,7 @@ typedef struct {
     int64_t scratch; /* of a state, the most that a width needs */
     int64_t prepare_stack, update_stack; /* bytes of locals, likewise */
     bool again;      /* not the first width: what does not depend on it is written */
-    bool stream, train;
+    bool stream, train, decodes;
     bool calls;  /* functions of a library are part of a step or gradient: bits are not ours alone */
     bool theta;  /* the weights as they are listed are a field */
     bool learns; /* starts of states depend on weights: they are fields */
@@ -227,6 +227,12 @@ bool emit_compile(CModel *c, Str *out); /* what is written in place of the sourc
 const char *emit_readme(CModel *c);
 void emit_bytes(CModel *c, int64_t *bytes); /* of the weights: [as f32, as stored] */
 bool emit_files(CModel *c, const char *dir);
+
+/* emit_vocabulary.c */
+void emit_vocabulary(CModel *c);
+
+/* emit_decode.c: after predict */
+void emit_decode(CModel *c);
 
 /* emit_learn.c: after emit_infer */
 bool emit_learn(CModel *c);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "runtime/emit_c.h"
+#include "runtime/records.h"
 #include "runtime/train.h"
 
 enum { BATCH = 2, STEPS = 5 };
@@ -169,6 +170,30 @@ static bool put_steps(Check *x, Str *body) {
                    "(double)want_steps[at])) return 1;\n",
                    (long long)p->out.at[k].n, p->out.at[k].id, p->out.at[k].id);
     str_put(body, "    }\n    return 0;\n}\n");
+    return true;
+}
+
+/* What the model answers to example 0. */
+static bool put_decoding(Check *x, Str *body) {
+    enum { MOST = 12 };
+    CModel *c = x->c;
+    const Vocabulary *v = c->m->fitted ? c->m->fitted->vocabulary : NULL;
+    DecodePorts port;
+    if (!c->decodes || !v || v->end < 0 || decode_unsuited(c->m, &port)) return true;
+    const Array *source = arrays_find(&x->in, arena_printf(c->a, "input/%s", name_str(c->ctx, port.source)));
+    int32_t token[MOST];
+    double want[MOST];
+    int64_t n = source->dim[1], count;
+    if (!decode_ids(c->m, source->data, n, MOST, token, &count)) return false;
+    for (int64_t k = 0; k < count; k++) want[k] = token[k];
+    c_array(c, &c->t, "int32_t", "want_tokens", want, count, true);
+    str_printf(body,
+               "\nstatic int check_decode(void)\n{\n    int32_t got_tokens[%d];\n    int k, n;\n    void *work = malloc(%s_decode_workspace(%lld, %d));\n"
+               "    if (!work) return 1;\n    n = %s_decode(weights, in_%s, %lld, %s_END, %d, got_tokens, work);\n    free(work);\n"
+               "    if (differs(\"number of tokens\", 0, (double)n, %lld)) return 1;\n",
+               MOST, c->id, (long long)n, MOST, c->id, c_ident(c->a, name_str(c->ctx, port.source), false), (long long)n, c->upper, MOST, (long long)count);
+    put_compare(body, "tokens", "got_tokens", "want_tokens", count);
+    str_put(body, "    return 0;\n}\n");
     return true;
 }
 
@@ -376,12 +401,14 @@ bool emit_check(CModel *c) {
         if (!make_array(&x, p->m, &p->in.at[k], "input/")) return false;
         put_values(&x, arena_printf(c->a, "in_%s", p->in.at[k].id), &x.in.array.at[x.in.array.n - 1], p->in.at[k].dtype);
     }
-    if (!put_predict(&x, &body) || (c->stream && !put_steps(&x, &body)) || (c->train && !put_gradient(&x, &body)) ||
+    if (!put_predict(&x, &body) || (c->stream && !put_steps(&x, &body)) || !put_decoding(&x, &body) || (c->train && !put_gradient(&x, &body)) ||
         (c->window && !put_learning(&x, &body)) || (c->optimizer && !put_updates(&x, &body)))
         return false;
     str_put(&c->t, body.at);
-    bool steps = strstr(body.at, "check_steps") != NULL, learns = strstr(body.at, "check_learn") != NULL;
-    str_printf(&c->t, "%s    if (check_predict()%s%s%s%s) return 1;\n    puts(\"PASS\");\n    return 0;\n}\n",
-               begin_main(c), steps ? " || check_steps()" : "", c->train ? " || check_grad()" : "", learns ? " || check_learn()" : "", c->optimizer ? " || check_updates()" : "");
+    static const char *const check[] = {"predict", "steps", "decode", "grad", "learn", "updates"};
+    str_printf(&c->t, "%s    if (", begin_main(c));
+    for (size_t k = 0, n = 0; k < sizeof check / sizeof *check; k++)
+        if (strstr(body.at, arena_printf(c->a, "check_%s(", check[k]))) str_printf(&c->t, "%scheck_%s()", n++ ? " || " : "", check[k]);
+    str_put(&c->t, ") return 1;\n    puts(\"PASS\");\n    return 0;\n}\n");
     return true;
 }

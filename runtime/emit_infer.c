@@ -309,6 +309,7 @@ bool emit_infer(CModel *c) {
     c->calls = c->calls || c_text_calls(c->text);
     cprogram_put_sizes(c, p);
     put_predict(c);
+    emit_decode(c);
     if (alone) {
         str_put(&c->c, "#endif\n");
         str_put(&c->h, "#endif\n");

@@ -117,6 +117,7 @@ void emit_state_functions(CModel *c) {
     else
         put_builtin(c);
     if (unpacks(c)) emit_unpack(c);
+    emit_vocabulary(c);
     if (!c->stream) return;
     put_init(c);
     put_reset(c);

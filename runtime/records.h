@@ -103,6 +103,13 @@ typedef struct {
 bool wav_parse(Ctx *ctx, Arena *a, const char *path, const char *data, size_t n, Wav *out);
 
 bool decode_text(Model *m, const rondo_generate_options *o, bool *stopped); /* rondo_generate of a model with the key `teacher` */
+typedef struct {
+    Name source, teacher, scores; /* inputs; output */
+    int32_t size;                 /* V */
+} DecodePorts;
+const char *decode_unsuited(const Model *m, DecodePorts *x); /* of a model with that key: why it has not what decoding takes; NULL: it has */
+/* The likeliest token of each step, up to the end or `most`; the model's weights have a vocabulary with an end. */
+bool decode_ids(Model *m, const int32_t *source, int64_t n, int64_t most, int32_t *token, int64_t *count);
 bool text_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 bool made_load(Model *m, Arena *a, bool whole, Dataset *out);
 bool split_arrays(Model *m, Dataset *d); /* in their order */
