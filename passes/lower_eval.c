@@ -45,6 +45,23 @@ static LIdx place_index(Eval *e, const Loc *l, uint32_t rank, const Ix *ix, int6
     return i;
 }
 
+/* The hardware's own prefetching begins anew in each page, and a step's rows of one sequence lie apart from those of the last step: so
+   what a row stage reads and writes of sequences is asked for a row of AHEAD floats ahead, or several rows. i: in the current row. */
+static void prefetch_ahead(Low *L, const Loc *l, LIdx i)
+{
+    enum { AHEAD = 128 };
+    if (!L->ahead || l->chunk || !(l->axes & AX(L->bx)) || !(l->axes & ~AX(L->bx)) || l->ld < 16)
+        return;
+    for (uint32_t k = 0; k < L->prefetched.n; k++) {
+        const Ahead *a = &L->prefetched.at[k];
+        if (a->buf == l->buf && a->foff == l->foff && a->level != L->level)
+            return;
+    }
+    VEC_PUSH(L->arena, L->prefetched) = (Ahead){ l->buf, L->level, l->foff };
+    i.c0 += l->ld < AHEAD ? (AHEAD + l->ld - 1) / l->ld * l->ld : l->ld;
+    lb_prefetch(&L->b, l->buf, i);
+}
+
 static LV load_place(Eval *e, const Loc *l, const Node *n, uint32_t rank, const Ix *ix)
 {
     Low *L = e->lg->L;
@@ -54,6 +71,8 @@ static LV load_place(Eval *e, const Loc *l, const Node *n, uint32_t rank, const 
     if (e->lanes > 0 && lane != 0 && lane != 1)
         low_fail(L, "a vector load of neighbours that are not neighbours");
     low_touch(L, l->buf);
+    if (vector)
+        prefetch_ahead(L, l, i);
     if (l->elem == LE_I32) {
         LOp op = !vector ? LOP_LDVB : e->lanes == L->p->V ? LOP_LDV : LOP_LDVT;
         return lb_load(&L->b, op, l->buf, i, e->lanes);
@@ -86,6 +105,8 @@ void store_value(Eval *e, const Loc *l, const Node *n, LV v)
     low_touch(L, l->buf);
     if (e->lanes > 0 && lane != 1 && e->lanes != 1 && lane != 0)
         low_fail(L, "a vector store to places that are not neighbours");
+    if (vector)
+        prefetch_ahead(L, l, i);
     if (n->dtype == DT_I) {
         lb_store(&L->b, !vector ? LOP_STV1 : full ? LOP_STV : LOP_STVT, l->buf, i, v, full ? L->p->V : e->lanes);
         return;

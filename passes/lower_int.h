@@ -122,6 +122,12 @@ typedef struct {
     uint32_t fn;
 } RowsKey;
 
+/* A sequence of which a row stage prefetches, at the level that touches it first. */
+typedef struct {
+    uint32_t buf, level;
+    int64_t foff;
+} Ahead;
+
 typedef struct Low {
     Ctx *ctx;
     Arena *arena;
@@ -140,6 +146,9 @@ typedef struct Low {
     LV blo, bhi; /* this thread's part of the row axis */
     uint32_t seg; /* 1 + axis that stands for one segment of it in the current code; 0: none */
     LV slo, shi; /* the current segment */
+    bool ahead; /* a row stage: the next rows of what it reads and writes of sequences are prefetched */
+    uint32_t level; /* of it */
+    VEC(Ahead) prefetched;
     uint32_t pos; /* counts items as they are emitted: lifetimes */
     VEC(LoopRange) loop;
     VEC(LoopBuf) across; /* buffers read in another iteration of a loop than they were written in */

@@ -656,10 +656,14 @@ static void row_body(LowG *lg, void *arg)
     uint32_t last = last_phase(lg, it);
     for (uint32_t k = 0; k < it->node.n; k++)
         lg->ni[it->node.at[k].ref].row = 0;
+    lg->L->ahead = true;
+    lg->L->prefetched.n = 0;
     for (uint32_t p = 0; p <= last; p++) {
+        lg->L->level = p;
         emit_scalars(lg, it, p);
         emit_phase(lg, it, p);
     }
+    lg->L->ahead = false;
     for (uint32_t k = 0; k < it->node.n; k++) { /* scalars last: a carry may be written where it was read */
         Ref r = it->node.at[k].ref;
         NodeInfo *ni = &lg->ni[r];
