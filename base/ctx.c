@@ -44,7 +44,13 @@ void ctx_destroy(Ctx *ctx) {
 
 Arena *ctx_arena(Ctx *ctx) { return &ctx->arena; }
 
+/* The system gives large blocks as zeros that take no memory before somebody writes: half of a small model's start is such blocks. */
 void *ctx_alloc(Ctx *ctx, size_t n) {
+    if (ctx->alloc.realloc == default_realloc) {
+        void *z = calloc(1, n ? n : 1);
+        if (!z) ctx_out_of_memory(ctx);
+        return z;
+    }
     void *p = ctx->alloc.realloc(ctx->alloc.arg, NULL, n ? n : 1);
     if (!p) ctx_out_of_memory(ctx);
     port_large_pages(p, n);
