@@ -148,6 +148,7 @@ bool file_read(Ctx *ctx, Arena *a, const char *path, char **text, size_t *n);
 /* Writes through a temporary file, fsync and rename: the old file stays whole on any failure. False with a diagnostic. */
 bool file_write(Ctx *ctx, const char *path, const void *data, size_t n);
 const char *file_real(Arena *a, const char *path); /* the one path of an existing file, links followed; NULL if there is none */
+bool file_is_plain(const char *path); /* a file that is no link */
 
 /* ---- context ------------------------------------------------------------------------------------------------------ */
 

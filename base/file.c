@@ -96,7 +96,15 @@ static int write_in_place(const char *path, const void *data, size_t n) {
     return err;
 }
 
-const char *file_real(Arena *a, const char *path) { return realpath(path, arena_alloc(a, PATH_MAX)); }
+const char *file_real(Arena *a, const char *path) {
+    char real[PATH_MAX];
+    return realpath(path, real) ? arena_strdup(a, real) : NULL;
+}
+
+bool file_is_plain(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
 
 static int write_file(Arena *a, const char *path, const void *data, size_t n) {
     struct stat st;

@@ -41,6 +41,8 @@ Decl *unit_find_own(Unit *u, Name name, bool model)
     return NULL;
 }
 
+static Decl *std_find(Program *p, Unit *u, Name name);
+
 Decl *unit_find(Program *p, Unit *u, Name name)
 {
     Decl *d = unit_find_own(u, name, false);
@@ -48,7 +50,7 @@ Decl *unit_find(Program *p, Unit *u, Name name)
     for (uint32_t i = 0; !d && i < u->import.n; i++)
         if (!u->import.at[i].as) d = unit_find_own(u->import.at[i].unit, name, false);
     for (uint32_t i = 0; !d && i < p->unit.n; i++)
-        if (p->unit.at[i]->std) d = unit_find_own(p->unit.at[i], name, false);
+        if (p->unit.at[i]->std) d = std_find(p, p->unit.at[i], name);
     return d;
 }
 
@@ -70,7 +72,7 @@ Decl *unit_find_dotted(Program *p, Unit *u, Name name)
 
 enum { UNITS_MAX = 500 };
 
-static Unit *unit_load(Program *p, const char *path, bool std);
+static Unit *unit_load(Program *p, const char *path, const char *key, bool std);
 
 /* a/./b and a/c/../b are a/b: one file has one path, so that files may import each other. */
 static const char *clean(Program *p, const char *path)
@@ -93,6 +95,14 @@ static const char *clean(Program *p, const char *path)
     }
     out[len] = 0;
     return out;
+}
+
+/* What two paths of one file have in common. */
+static const char *key_of(Program *p, const char *path)
+{
+    const char *real = file_real(p->arena, path);
+
+    return real ? real : clean(p, path);
 }
 
 static const char *beside(Program *p, const char *path, const char *name)
@@ -127,7 +137,7 @@ static void unit_import(Program *p, Unit *u, const AstDecl *d)
         p->broken = true;
         return;
     }
-    v = unit_load(p, path, false);
+    v = unit_load(p, path, key_of(p, path), false);
     if (v) VEC_PUSH(p->arena, u->import) = (Import){d->name, v, d->span, false};
 }
 
@@ -202,9 +212,97 @@ static void unit_import_c(Program *p, Unit *u, const AstDecl *d)
     if (v) VEC_PUSH(p->arena, u->import) = (Import){0, v, d->span, false};
 }
 
-static Unit *unit_load(Program *p, const char *path, bool std)
+static void unit_parse(Program *p, Unit *u)
 {
-    const char *real = file_real(p->arena, path), *key = real ? real : clean(p, path);
+    u->ast = parse_file(p->ctx, p->arena, u->source);
+    p->broken |= !u->ast->ok;
+    for (uint32_t i = 0; i < u->ast->decls.n; i++) {
+        AstDecl *d = u->ast->decls.at[i];
+        if (is_named(d)) unit_declare(p, u, u, d);
+        else if (d->kind == AST_IMPORT) unit_import(p, u, d);
+        else if (d->kind == AST_IMPORT_C) unit_import_c(p, u, d);
+    }
+}
+
+/* ---- std: parsed file by file, when a name of it is asked for --------------------------------------------------------- */
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+static bool begins_declaration(const char *at, size_t n)
+{
+    static const char *const word[] = {"cell", "fn", "model", "metric", "optimizer", "init", "train", "data"};
+
+    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
+        if (*at == *word[i] && strlen(word[i]) == n && !memcmp(at, word[i], n)) return true;
+    return false;
+}
+
+static const char *skip_comment(const char *at)
+{
+    const char *end = strchr(at, '\n');
+
+    return end ? end : at + strlen(at);
+}
+
+static const char *skip_string(const char *at)
+{
+    for (at++; *at && *at != '"' && *at != '\n'; at++)
+        if (*at == '\\' && at[1] && at[1] != '\n') at++;
+    return *at == '"' ? at + 1 : at;
+}
+
+/* A declaration is one of these words and then its name, so every name behind such a word is one that the file may declare. False if
+   it has to be parsed to know: it imports another. */
+static bool list_names(Program *p, Unit *u)
+{
+    bool head = false;
+
+    for (const char *at = u->source->text; *at;) {
+        const char *from = at;
+        if (*at == '#') {
+            at = skip_comment(at);
+        } else if (*at == ' ' || (*at >= '\t' && *at <= '\r')) {
+            at++;
+        } else if (is_letter(*at)) {
+            while (is_letter(*at) || (*at >= '0' && *at <= '9')) at++;
+            if (at - from == 6 && !memcmp(from, "import", 6)) return false;
+            if (head) VEC_PUSH(p->arena, u->may) = intern_n(p->ctx, from, (size_t)(at - from));
+            head = begins_declaration(from, (size_t)(at - from));
+        } else {
+            at = *at == '"' ? skip_string(at) : at + 1;
+            head = false;
+        }
+    }
+    return true;
+}
+
+static void std_open(Program *p, Unit *u)
+{
+    if (u->ast) return;
+    unit_parse(p, u);
+    elab_check_kinds(p, u);
+}
+
+void std_open_all(Program *p)
+{
+    for (uint32_t i = 0; i < p->unit.n; i++)
+        if (p->unit.at[i]->std) std_open(p, p->unit.at[i]);
+}
+
+static Decl *std_find(Program *p, Unit *u, Name name)
+{
+    for (uint32_t i = 0; !u->ast && i < u->may.n; i++)
+        if (u->may.at[i] == name) std_open(p, u);
+    return unit_find_own(u, name, false);
+}
+
+/* ---- all files -------------------------------------------------------------------------------------------------------- */
+
+static Unit *unit_load(Program *p, const char *path, const char *key, bool std)
+{
     const Source *src;
     Unit *u;
 
@@ -218,14 +316,8 @@ static Unit *unit_load(Program *p, const char *path, bool std)
     }
     u = unit_add(p, path, key, std);
     if (!u) return NULL;
-    u->ast = parse_file(p->ctx, p->arena, src);
-    p->broken |= !u->ast->ok;
-    for (uint32_t i = 0; i < u->ast->decls.n; i++) {
-        AstDecl *d = u->ast->decls.at[i];
-        if (is_named(d)) unit_declare(p, u, u, d);
-        else if (d->kind == AST_IMPORT) unit_import(p, u, d);
-        else if (d->kind == AST_IMPORT_C) unit_import_c(p, u, d);
-    }
+    u->source = src;
+    if (!std || !list_names(p, u)) unit_parse(p, u);
     return u;
 }
 
@@ -249,10 +341,17 @@ static void list_std(Program *p, DIR *dir, Paths *path)
     }
 }
 
+/* The folder's own way is followed once; a file in it that is no link has its name there. */
+static const char *std_key(Program *p, const char *folder, const char *path)
+{
+    return folder && file_is_plain(path) ? arena_printf(p->arena, "%s%s", folder, strrchr(path, '/')) : key_of(p, path);
+}
+
 /* Every .rondo file of the folder, in the order of their names. */
 static void load_std(Program *p)
 {
     Paths path = {0};
+    const char *folder;
     CtxFrame frame;
     DIR *dir;
 
@@ -273,7 +372,8 @@ static void load_std(Program *p)
     }
     closedir(dir);
     if (path.n) qsort(path.at, path.n, sizeof *path.at, by_text);
-    for (uint32_t i = 0; i < path.n; i++) unit_load(p, path.at[i], true);
+    folder = file_real(p->arena, p->opt.std_dir);
+    for (uint32_t i = 0; i < path.n; i++) unit_load(p, path.at[i], std_key(p, folder, path.at[i]), true);
 }
 
 static void warn_hidden(Program *p)
@@ -282,8 +382,9 @@ static void warn_hidden(Program *p)
 
     for (uint32_t i = 0; i < u->decl.n; i++)
         for (uint32_t k = 1; k < p->unit.n; k++) {
-            Decl *d = p->unit.at[k]->std ? unit_find_own(p->unit.at[k], u->decl.at[i]->name, false) : NULL;
-            if (!d || u->decl.at[i]->ast->kind == AST_MODEL) continue;
+            bool model = u->decl.at[i]->ast->kind == AST_MODEL;
+            Decl *d = p->unit.at[k]->std && !model ? std_find(p, p->unit.at[k], u->decl.at[i]->name) : NULL;
+            if (!d) continue;
             diag_warning(p->ctx, 211, u->decl.at[i]->ast->name_span, "`%s` hides the one of the standard library", name_str(p->ctx, d->name));
             diag_note(p->ctx, d->ast->name_span, "this one");
         }
@@ -347,6 +448,14 @@ static void describe(Program *p, const Module *m)
     d->hash = h;
 }
 
+static bool check_kinds(Program *p)
+{
+    bool ok = true;
+
+    for (uint32_t i = 0; i < p->unit.n; i++) ok &= elab_check_kinds(p, p->unit.at[i]);
+    return ok;
+}
+
 /* The optimizer of the train block, with the arguments given to it. */
 static void check_optimizer(Program *p, Arena *a)
 {
@@ -386,11 +495,11 @@ Program *frontend_load(Ctx *ctx, Arena *a, const char *path, const FrontendOptio
     p->ctx = ctx;
     p->arena = a;
     if (o) p->opt = *o;
-    if (!unit_load(p, path, false)) return NULL;
+    if (!unit_load(p, path, key_of(p, path), false)) return NULL;
     load_std(p);
     if (p->broken) return NULL; /* what is missing now would only be missed again below */
     warn_hidden(p);
-    if (!pick_model(p) || !elab_check_kinds(p)) return NULL;
+    if (!pick_model(p) || !check_kinds(p)) return NULL;
     if (p->model) {
         Elab *e = elab_model(p, a, &check, &p->desc);
         if (e && diag_error_count(ctx) == errors) describe(p, e->m);

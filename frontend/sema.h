@@ -37,9 +37,11 @@ typedef struct {
 } Import;
 
 struct Unit {
-    AstFile *ast;
+    AstFile *ast; /* of a file of std: NULL until a name of it is asked for */
     const char *path, *key; /* as given; without . and .. */
     bool std;
+    const Source *source;
+    VEC(Name) may; /* of a file of std that is not parsed yet: every name that it may declare */
     VEC(Decl *) decl;
     VEC(Import) import;
 };
@@ -99,6 +101,7 @@ Decl *unit_find(Program *p, Unit *u, Name name);
 Decl *unit_find_own(Unit *u, Name name, bool model);
 Decl *unit_find_in(Unit *u, Name as, Name name); /* `as.name` of an import with a name; NULL if none */
 Decl *unit_find_dotted(Program *p, Unit *u, Name name); /* of a text: "adam" or "c.adam" */
+void std_open_all(Program *p); /* parses what is not yet parsed of std: for suggestions, which look at all names */
 bool decl_is_callable(const Decl *d);
 const char *decl_kind_name(const AstDecl *d);
 
@@ -462,7 +465,7 @@ bool module_unroll(Module *m, Arena *a, int32_t steps);
 Elab *elab_model(Program *p, Arena *a, const BuildOptions *o, ModelDesc *desc);
 void elab_state_roots(Elab *e, Scan *outside);
 Module *optimizer_module(Program *p, Arena *a, Decl *d, const Setting *given);
-bool elab_check_kinds(Program *p); /* what can be said of the heads of all declarations; false on an error */
+bool elab_check_kinds(Program *p, const Unit *u); /* what can be said of the heads of all declarations; false on an error */
 void elab_check_alone(Program *p); /* declarations that the model does not use */
 /* What an entry says beyond its type, given the model; false with a diagnostic. */
 bool settings_meaning(Program *p, KeyBlock b, const Entry *e);

@@ -212,12 +212,11 @@ static void check_alone(Program *p, Decl *d)
     }
 }
 
-bool elab_check_kinds(Program *p)
+bool elab_check_kinds(Program *p, const Unit *u)
 {
     bool ok = true;
 
-    for (uint32_t u = 0; u < p->unit.n; u++)
-        for (uint32_t i = 0; i < p->unit.at[u]->decl.n; i++) ok &= kinds_told(p, p->unit.at[u]->decl.at[i]);
+    for (uint32_t i = 0; i < u->decl.n; i++) ok &= kinds_told(p, u->decl.at[i]);
     return ok;
 }
 

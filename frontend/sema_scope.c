@@ -188,6 +188,7 @@ const char *scope_nearest(Scope *s, Name name)
 
     for (Scope *o = s; o; o = o->up)
         for (uint32_t i = 0; i < o->name.n; i++) VEC_PUSH(e->a, c) = name_str(e->ctx, o->name.at[i]->name);
+    std_open_all(e->p);
     for (uint32_t u = 0; u < e->p->unit.n; u++) {
         Unit *unit = e->p->unit.at[u];
         if (unit != s->unit && !unit->std) continue;

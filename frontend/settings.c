@@ -181,6 +181,7 @@ static bool check_optimizer(Program *p, Unit *u, const Setting *v)
     const char *near;
 
     if (d && d->ast->kind == AST_OPTIMIZER) return true;
+    std_open_all(p);
     for (uint32_t i = 0; i < p->unit.n; i++)
         for (uint32_t k = 0; k < p->unit.at[i]->decl.n; k++)
             if (p->unit.at[i]->decl.at[k]->ast->kind == AST_OPTIMIZER) VEC_PUSH(p->arena, names) = name_str(p->ctx, p->unit.at[i]->decl.at[k]->name);
