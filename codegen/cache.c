@@ -1,4 +1,4 @@
-/* cache: images by key, one file each. Files appear by rename and carry a checksum, so concurrent processes, full disks and
+/* cache: images, plans and notes by key, one file each. Files appear by rename and carry a checksum, so concurrent processes, full disks and
    damage cost a compilation at most. Nothing here reports an error: without a cache everything still works. */
 #include "codegen/image.h"
 
@@ -76,18 +76,24 @@ static const char *read_image(Arena *a, int fd, const uint64_t key[2], size_t *n
     return read_all(fd, image, *n) && image_valid(image, *n, key) ? image : NULL;
 }
 
-const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_t *n) {
-    int fd = open(file_of(a, folder, key, "img"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+typedef const char *ReadFile(Arena *a, int fd, const uint64_t key[2], size_t *n);
+
+static const char *get_file(Arena *a, const char *path, const uint64_t key[2], size_t *n, ReadFile *fn) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     CtxFrame frame;
     if (fd < 0) return NULL;
     if (CTX_TRY(a->ctx, &frame)) {
-        const char *image = read_image(a, fd, key, n);
+        const char *bytes = fn(a, fd, key, n);
         CTX_END(a->ctx);
         close(fd);
-        return image;
+        return bytes;
     }
     close(fd);
     ctx_out_of_memory(a->ctx);
+}
+
+const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_t *n) {
+    return get_file(a, file_of(a, folder, key, "img"), key, n, read_image);
 }
 
 static void put_file(Arena *a, const char *folder, const char *file, const char *text, size_t n) {
@@ -101,6 +107,38 @@ static void put_file(Arena *a, const char *folder, const char *file, const char 
 
 void cache_put(Arena *a, const char *folder, const uint64_t key[2], const char *image, size_t n) {
     put_file(a, folder, file_of(a, folder, key, "img"), image, n);
+}
+
+/* ---- plans -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    char magic[8];
+    uint64_t key[2], checksum; /* of all that follows */
+} PlanHeader;
+
+static const char *read_plan(Arena *a, int fd, const uint64_t key[2], size_t *n) {
+    struct stat s;
+    PlanHeader h;
+    if (fstat(fd, &s) != 0 || !trusted(&s) || s.st_size < (off_t)sizeof h || s.st_size > CACHE_FILE_MAX || !read_all(fd, (char *)&h, sizeof h)) return NULL;
+    *n = (size_t)s.st_size - sizeof h;
+    char *bytes = NEW_N(a, char, *n);
+    bool good = read_all(fd, bytes, *n) && !memcmp(h.magic, "RONDOPLN", 8) && h.key[0] == key[0] && h.key[1] == key[1];
+    return good && h.checksum == hash_words(key[0], bytes, *n) ? bytes : NULL;
+}
+
+const char *cache_plan(Arena *a, const char *cache_dir, const uint64_t key[2], size_t *n) {
+    const char *folder = cache_folder(a, cache_dir);
+    return folder ? get_file(a, file_of(a, folder, key, "plan"), key, n, read_plan) : NULL;
+}
+
+void cache_plan_put(Arena *a, const char *cache_dir, const uint64_t key[2], const char *bytes, size_t n) {
+    const char *folder = cache_folder(a, cache_dir);
+    PlanHeader h = {"RONDOPLN", {key[0], key[1]}, hash_words(key[0], bytes, n)};
+    Str s = str_make(a);
+    if (!folder || n > CACHE_FILE_MAX - sizeof h) return;
+    str_putn(&s, (const char *)&h, sizeof h);
+    str_putn(&s, bytes, n);
+    put_file(a, folder, file_of(a, folder, key, "plan"), s.at, s.n);
 }
 
 /* ---- notes -------------------------------------------------------------------------------------------------------------- */

@@ -38,6 +38,10 @@ void engine_destroy(Engine *e);
 const char *cache_note(Arena *a, const char *cache_dir, const uint64_t key[2]);
 void cache_note_put(Arena *a, const char *cache_dir, const uint64_t key[2], const char *text);
 
+/* Bytes of the caller's kept there too, whole and undamaged or not at all: what compilation gave before there was code (exec_kept.c). */
+const char *cache_plan(Arena *a, const char *cache_dir, const uint64_t key[2], size_t *n);
+void cache_plan_put(Arena *a, const char *cache_dir, const uint64_t key[2], const char *bytes, size_t n);
+
 /* What the host offers: lanes of f32 and f64 in its widest useful vectors, number of vector registers, a name to print.
    Found without loading LLVM. */
 typedef struct {

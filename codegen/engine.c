@@ -2,6 +2,7 @@
    interpreter. */
 #include "codegen/image.h"
 #include "codegen/plugin.h"
+#include "ir/pack.h"
 
 #include <dlfcn.h>
 #include <string.h>
@@ -25,10 +26,10 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Everything machine code depends on: the program's text, processor, versions. */
+/* Everything machine code depends on: the program, processor, versions. */
 static void make_key(Arena *a, const LProgram *p, const EngineOptions *o, uint64_t key[2]) {
     Str s = str_make(a);
-    lprogram_print(&s, p);
+    lprogram_pack(&s, p);
     str_printf(&s, "\n%s %s %u", RONDO_VERSION, RONDO_LLVM_VERSION, (unsigned)RONDO_EMITTER_VERSION);
     str_printf(&s, "\ncpu %s\nfeatures %s\n", o->cpu ? o->cpu : "", o->features ? o->features : "");
     if (!o->cpu && !o->features) {

@@ -16,7 +16,7 @@ static ImageHeader header_of(const char *image) {
 }
 
 static uint64_t checksum(const char *image, const ImageHeader *h) {
-    return hash_bytes(h->nsymbol, image + sizeof *h, (size_t)h->size - sizeof *h);
+    return hash_words(h->nsymbol, image + sizeof *h, (size_t)h->size - sizeof *h);
 }
 
 /* The parts follow one another without gaps, so sizes say everything. */

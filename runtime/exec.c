@@ -36,6 +36,23 @@ static bool take_pool(Exec *e) {
     return e->pool != NULL;
 }
 
+static bool find_entries(Exec *e, Plan *k) {
+    for (uint32_t i = 0; i < k->p->fn.n; i++) {
+        const LFunc *f = k->p->fn.at[i];
+        if (f->kind != LFUNC_ENTRY) continue;
+        if (strcmp(name_str(e->ctx, f->name), "run") == 0) k->run = i;
+        if (strcmp(name_str(e->ctx, f->name), "prepare") == 0) k->prepare = i;
+    }
+    if (k->run < 0) {
+        diag_error(e->ctx, 999, NOWHERE, "the loop program of '%s' has no entry 'run'", name_str(e->ctx, e->m->name));
+        return false;
+    }
+    k->buf = NEW_N(&e->arena, void *, k->p->buf.n + 1);
+    k->slab_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
+    k->pack_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
+    return true;
+}
+
 bool exec_build(Exec *e, Plan *k, uint32_t segments, Str *explain) {
     const ExecOptions *o = &e->opt;
     const Schedule *x = &e->schedule;
@@ -54,20 +71,7 @@ bool exec_build(Exec *e, Plan *k, uint32_t segments, Str *explain) {
     if (!k->p) return false;
     k->notes = notes.n ? notes.at : "";
     if (explain) str_put(explain, k->notes);
-    for (uint32_t i = 0; i < k->p->fn.n; i++) {
-        const LFunc *f = k->p->fn.at[i];
-        if (f->kind != LFUNC_ENTRY) continue;
-        if (strcmp(name_str(e->ctx, f->name), "run") == 0) k->run = i;
-        if (strcmp(name_str(e->ctx, f->name), "prepare") == 0) k->prepare = i;
-    }
-    if (k->run < 0) {
-        diag_error(e->ctx, 999, NOWHERE, "the loop program of '%s' has no entry 'run'", name_str(e->ctx, e->m->name));
-        return false;
-    }
-    k->buf = NEW_N(&e->arena, void *, k->p->buf.n + 1);
-    k->slab_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
-    k->pack_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
-    return true;
+    return find_entries(e, k);
 }
 
 static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
@@ -128,9 +132,7 @@ typedef struct {
     Str *explain;
 } Making;
 
-static bool make(void *arg) {
-    const Making *k = arg;
-    Exec *e = k->e;
+static bool run_passes(Exec *e, const Making *k) {
     PassOptions po = {0};
     if (e->opt.passes) po = *e->opt.passes;
     po.grad = e->opt.grad;
@@ -142,18 +144,42 @@ static bool make(void *arg) {
     po.jvp = e->opt.jvp;
     po.tangent_param = e->opt.tangent_param;
     po.tangent_input = e->opt.tangent_input;
-    double t0 = now();
     e->m = module_copy(k->m, &e->arena);
-    if (!e->m || !passes_run(e->m, &po)) return false;
+    return e->m && passes_run(e->m, &po);
+}
+
+/* Passes and lowering, or what they gave another process. */
+static bool make_first(Exec *e, const Making *k) {
+    uint64_t key[2];
+    bool kept = !k->explain && kept_suits(e);
+    double t0 = now();
+    e->plan[0] = (Plan){.run = -1, .prepare = -1, .notes = ""};
+    if (kept) kept_key(e, k->m, key);
+    if (kept && kept_get(e, key)) {
+        e->stats.pass_seconds = now() - t0;
+        e->nplan = 1;
+        return find_entries(e, &e->plan[0]);
+    }
+    uint32_t said = diag_count(e->ctx);
+    if (!run_passes(e, k)) return false;
     e->stats.pass_seconds = now() - t0;
-    if (!take_pool(e)) return false;
+    if (e->opt.engine == EXEC_EVAL) return true;
+    if (!make_plan(e, 0, k->explain)) return false;
+    if (kept && diag_count(e->ctx) == said) kept_put(e, key);
+    return true;
+}
+
+static bool make(void *arg) {
+    const Making *k = arg;
+    Exec *e = k->e;
+    if (!take_pool(e) || !make_first(e, k)) return false;
     if (e->opt.engine == EXEC_EVAL) {
         e->theta64 = NEW_N(&e->arena, double, e->m->theta_size + 1);
         e->param = NEW_N(&e->arena, const double *, e->m->param.n + 1);
         e->in = NEW_N(&e->arena, const double *, e->m->input.n + 1);
         e->out = NEW_N(&e->arena, const double *, e->m->graph.at[0]->root.n + 1);
         for (uint32_t i = 0; i < e->m->param.n; i++) e->param[i] = e->theta64 + e->m->param.at[i].offset;
-    } else if (!make_plan(e, 0, k->explain) || (!e->opt.memory_limit && !use_plan(e, &e->plan[0]))) {
+    } else if (!e->opt.memory_limit && !use_plan(e, &e->plan[0])) {
         return false;
     }
     make_slots(e);

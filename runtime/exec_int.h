@@ -81,6 +81,13 @@ bool exec_build(Exec *e, Plan *k, uint32_t segments, Str *explain); /* lowers th
 bool exec_use(Exec *e, Plan *k); /* makes it the present plan: code and memory for the present dims */
 bool exec_call(Exec *e, const Call *c);
 
+/* exec_kept.c: what passes and lowering made of a module, in the cache. The key is made of all that they depend on, before any of
+   them runs. */
+bool kept_suits(const Exec *e); /* whether anything may be kept: nobody watches the passes, and there is a cache */
+void kept_key(Exec *e, const Module *m, uint64_t key[2]);
+bool kept_get(Exec *e, const uint64_t key[2]); /* sets e->m and the program of e->plan[0] */
+void kept_put(Exec *e, const uint64_t key[2]);
+
 /* exec_tune.c: on the call's own data, once; e->plan[0] becomes the fastest. */
 bool exec_tune(Exec *e, const Call *c);
 

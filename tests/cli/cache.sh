@@ -18,7 +18,7 @@ awk 'BEGIN { print "t,v"; for (i = 0; i < 30; i++) print 1900 + i "," i % 7 }' >
 expect 0 "$RONDO" train m.rondo -q -o w.safetensors
 "$RONDO" eval m.rondo -w w.safetensors >want
 images=$XDG_CACHE_HOME/rondo
-[ -n "$(ls "$images"/*.img)" ] || fail "nothing was cached"
+[ -n "$(ls "$images"/*.img)" ] && [ -n "$(ls "$images"/*.plan)" ] || fail "nothing was cached"
 
 same() {
     expect 0 "$RONDO" eval m.rondo -w w.safetensors
@@ -45,10 +45,12 @@ done
 tidy "several processes"
 same "what several processes left"
 
-# damage: every image cut, emptied, changed in one byte, replaced
+# damage: every image, then every plan, cut, emptied, changed in one byte, replaced
 damage() {
-    for f in "$images"/*.img; do "$@" "$f"; done
-    same "$*"
+    for kind in img plan; do
+        for f in "$images"/*.$kind; do "$@" "$f"; done
+        same "$*, $kind"
+    done
     tidy "$*"
 }
 cut_short() { head -c 100 "$1" >t && cat t >"$1"; }
@@ -57,7 +59,7 @@ longer() { echo x >>"$1"; }
 empty() { : >"$1"; }
 noise() { head -c 5000 /dev/urandom >"$1"; }
 byte() { n=$(wc -c <"$1") && printf '\252' | dd of="$1" bs=1 seek=$((n * $at / 10)) conv=notrunc 2>/dev/null; }
-other() { f=$(ls "$images"/*.img | tail -n 1) && [ "$f" = "$1" ] || cat "$f" >"$1"; }
+other() { f=$(ls "$images"/*.$kind | tail -n 1) && [ "$f" = "$1" ] || cat "$f" >"$1"; }
 writable() { chmod 666 "$1"; }
 linked() { mv "$1" "$1.real" && ln -s "$1.real" "$1"; }
 folder() { rm -f "$1" && mkdir -p "$1"; }

@@ -1,0 +1,59 @@
+/* exec_kept: passes and lowering are pure functions of the module and the options, so what they gave is kept beside the code of the
+   cache: the module after the passes and the loop program. A warm start makes the key from the module as the front end built it,
+   and reads the rest. Scratch is the Exec's eval_arena, which outlives a call that runs out of memory. */
+#include "ir/pack.h"
+#include "runtime/exec_int.h"
+
+extern const char rondo_compiler_id[]; /* of the sources of passes and representations (cmake/compiler_id.cmake) */
+
+static bool watched(const PassOptions *p) {
+    return p && (p->print_after || p->stop_after || (p->disable && *p->disable) || p->print || p->times || p->explain || p->no_verify);
+}
+
+bool kept_suits(const Exec *e) {
+    return e->opt.engine == EXEC_JIT && !watched(e->opt.passes) && !(e->opt.cache_dir && !*e->opt.cache_dir);
+}
+
+static void put_flags(Str *s, const char *what, const bool *flag, uint32_t n) {
+    str_put(s, what);
+    for (uint32_t i = 0; flag && i < n; i++) str_putc(s, flag[i] ? '1' : '0');
+}
+
+/* The module to the last field, its positions in the source included, which messages use. */
+void kept_key(Exec *e, const Module *m, uint64_t key[2]) {
+    const ExecOptions *o = &e->opt;
+    HostInfo host = host_info();
+    Str s = str_make(&e->eval_arena);
+    module_pack(&s, m);
+    str_printf(&s, "%s %s host %d %d %d", RONDO_VERSION, rondo_compiler_id, host.lanes_f32, host.lanes_f64, host.registers);
+    str_printf(&s, " exec %d %d %d %d %d %lld %lld %d %d %d", o->f64, (int)o->math, (int)o->place, o->V, o->registers, (long long)o->batch,
+               (long long)o->steps, o->one_row, o->no_reuse, pool_threads(e->pool));
+    str_printf(&s, " derive %d %d %d %d", o->grad, (int)o->gradient, (int)o->influence, o->jvp);
+    put_flags(&s, " want ", o->want_input, m->input.n);
+    put_flags(&s, " param ", o->tangent_param, m->param.n);
+    put_flags(&s, " input ", o->tangent_input, m->input.n);
+    key[0] = hash_words(0x706c616e, s.at, s.n);
+    key[1] = hash_words(key[0] ^ 0x9e3779b97f4a7c15, s.at, s.n);
+    arena_free(&e->eval_arena);
+}
+
+bool kept_get(Exec *e, const uint64_t key[2]) {
+    size_t n = 0, at = 1;
+    const char *bytes = cache_plan(&e->eval_arena, e->opt.cache_dir, key, &n);
+    Module *m = bytes && n ? module_unpack(e->ctx, &e->arena, bytes, n, &at) : NULL;
+    LProgram *p = m ? lprogram_unpack(e->ctx, &e->arena, bytes, n, &at) : NULL;
+    if (p) e->stats.inexact_gradient = bytes[0] != 0;
+    e->m = m;
+    e->plan[0].p = p;
+    arena_free(&e->eval_arena);
+    return p && at == n;
+}
+
+void kept_put(Exec *e, const uint64_t key[2]) {
+    Str s = str_make(&e->eval_arena);
+    str_putc(&s, e->stats.inexact_gradient);
+    module_pack(&s, e->m);
+    lprogram_pack(&s, e->plan[0].p);
+    cache_plan_put(&e->eval_arena, e->opt.cache_dir, key, s.at, s.n);
+    arena_free(&e->eval_arena);
+}
