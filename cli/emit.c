@@ -1,6 +1,7 @@
 /* rondo emit: the model with its weights as C, machine code or LLVM IR. */
 #include "cli/cli.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* --weights is a file of weights, or says how they are written: blob, bf16, f16, int8. What it says is taken out of the options. */
@@ -20,12 +21,30 @@ static void take_storage(Cli *c, EmitOptions *o) {
     c->use.n = left;
 }
 
+/* --window N or N:D */
+static bool take_window(Cli *c, EmitOptions *o) {
+    const char *given = cli_get(c, OPT_WINDOW);
+    char *end = NULL;
+    o->delay = -1;
+    if (!given) return true;
+    o->window = strtol(given, &end, 10);
+    bool ok = end > given && (*end == 0 || *end == ':'), late = ok && *end == ':';
+    const char *second = late ? end + 1 : end;
+    if (late) {
+        o->delay = strtol(second, &end, 10);
+        ok = end > second && *end == 0 && o->delay >= 0;
+    }
+    if (ok && o->window > 0 && o->window <= 1 << 20) return true;
+    return cli_usage(c, "--window takes a number of steps, and behind a ':' how many of them an output is late, not '%.40s'", given), false;
+}
+
 static bool take_options(Cli *c, EmitOptions *o) {
     int layout = EMIT_FLAT;
     int64_t simd = 0;
     *o = (EmitOptions){.test = cli_has(c, OPT_TEST), .train = cli_has(c, OPT_TRAIN), .freestanding = cli_has(c, OPT_FREESTANDING),
                        .data = cli_get(c, OPT_DATA)};
     take_storage(c, o);
+    if (!take_window(c, o)) return false;
     if (!cli_choice(c, OPT_LAYOUT, layout_name, &layout) || !cli_int(c, OPT_SIMD, 1, 16, &simd)) return false;
     o->layout = (EmitLayout)layout;
     o->simd = (int)simd;

@@ -48,7 +48,7 @@ static const Command command[] = {
      O_MODEL | O(ENGINE) | O(MEMORY) | O(SEED) | O(BATCH) | O(STEPS) | O(GRADIENT) | O_PASSES},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
      O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O(DATA) | O(TEST) | O(TRAIN) | O(GRADIENT) | O(LAYOUT) | O(SIMD) |
-         O(FREESTANDING) | O_PASSES},
+         O(FREESTANDING) | O(WINDOW) | O_PASSES},
     {"import", "onnx|keras|torch FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
      O(OUT) | O(NAME) | O(VECTORS) | O(WEIGHTS)},
     {"ir", "M.rondo", "print what the compiler thinks", cmd_ir, 1, 1,
@@ -70,10 +70,12 @@ static void print_help(FILE *out) {
           "`rondo COMMAND --help` lists a command's options. Exit codes: 0 good, 1 bad input, 2 wrong usage, 3 internal.\n", out);
 }
 
+static bool takes(const Command *c, int option) { return option == OPT_HELP || (option < OPT_HELP && c->options >> option & 1); }
+
 static void print_command_help(const Command *c) {
     printf("usage: rondo %s%s%s [options]\n\n%s.\n\n", c->name, *c->args ? " " : "", c->args, c->summary);
     for (int i = 0; i < OPT_COUNT; i++) {
-        if (!(c->options >> i & 1) && i != OPT_HELP) continue;
+        if (!takes(c, i)) continue;
         char left[64];
         const OptInfo *o = &opt_info[i];
         if (o->letter)
@@ -154,7 +156,7 @@ static bool read_options(Cli *c, int argc, char **argv, bool *asked_help) {
     size_t nlong = 0, nshort = 0;
     shorts[nshort++] = ':';
     for (int i = 0; i < OPT_COUNT; i++) {
-        if (!(c->command->options >> i & 1) && i != OPT_HELP) continue;
+        if (!takes(c->command, i)) continue;
         const OptInfo *o = &opt_info[i];
         lng[nlong++] = (struct option){o->name, o->arg ? required_argument : no_argument, NULL, LONG_BASE + i};
         if (o->letter) shorts[nshort++] = (char)o->letter;

@@ -150,8 +150,9 @@ static bool emit_code(CModel *c, Str *file) {
     str_put(&c->c, body.n ? body.at : "");
     str_printf(&c->c, "\n#else\n#error \"%s_SIMD is none of the widths in this file\"\n#endif\n", c->upper);
     emit_state_functions(c);
-    if (c->o->freestanding) str_put(&c->c, "\n#if defined(__clang__)\n#pragma clang attribute pop\n#endif\n");
     emit_rooms(c);
+    emit_window(c);
+    if (c->o->freestanding) str_put(&c->c, "\n#if defined(__clang__)\n#pragma clang attribute pop\n#endif\n");
     *file = c->c;
     return true;
 }

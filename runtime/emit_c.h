@@ -101,6 +101,7 @@ typedef struct {
     rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */
     Engine *engine;        /* of cprogram_pack, while it works */
     CProgram infer, step, grad, opt;
+    int64_t delay; /* steps that an output lags behind the newest of its window */
     /* learning on a stream, window by window (emit_learn.c) */
     int64_t window; /* steps of one; 0: there is no such learning */
     CProgram learn, learn_first; /* learn_first: where starts are learned */
@@ -227,6 +228,10 @@ bool emit_compile(CModel *c, Str *out); /* what is written in place of the sourc
 const char *emit_readme(CModel *c);
 void emit_bytes(CModel *c, int64_t *bytes); /* of the weights: [as f32, as stored] */
 bool emit_files(CModel *c, const char *dir);
+
+/* emit_window.c: streams of models of whole sequences */
+bool emit_window_check(CModel *c); /* sets the delay; false: there is none for this model */
+void emit_window(CModel *c);       /* after all else: it stands on predict and its room */
 
 /* emit_vocabulary.c */
 void emit_vocabulary(CModel *c);

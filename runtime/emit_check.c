@@ -173,6 +173,82 @@ static bool put_steps(Check *x, Str *body) {
     return true;
 }
 
+/* All examples as one stream through the window: what the runtime says of each window. */
+typedef struct {
+    Check *x;
+    int64_t delay, steps; /* of the stream */
+    double **want;        /* by output */
+    int64_t *n;           /* numbers in it */
+} Seen;
+
+static bool run_seen(Seen *s, int64_t from, int64_t to) {
+    Check *x = s->x;
+    CModel *c = x->c;
+    Arrays in = {0}, keep = x->in;
+    for (uint32_t k = 0; k < c->infer.in.n; k++) {
+        const CPort *p = &c->infer.in.at[k];
+        const char *name = arena_printf(c->a, "input/%s", p->name);
+        const Array *all = arrays_find(&x->in, name);
+        bool seq = p->axes & ~AX(AXIS_B);
+        int64_t dim[RONDO_MAX_RANK];
+        for (int d = 0; d < all->rank; d++) dim[d] = d == 0 ? 1 : d == 1 && seq ? to - from : all->dim[d];
+        Array *one = arrays_add(c->a, &in, name, all->type, all->rank, dim);
+        for (int64_t i = 0; one && i < array_count(one); i++) array_set(one, i, array_get(all, (seq ? from * p->n : 0) + i));
+        if (!one) return false;
+    }
+    x->in = in;
+    bool ok = runtime_run(x, false);
+    x->in = keep;
+    return ok;
+}
+
+/* Outputs of steps [first, last) of the window that has just been run; of those without steps once, if wanted. */
+static void take_seen(Seen *s, int64_t first, int64_t last, bool whole) {
+    CModel *c = s->x->c;
+    for (uint32_t k = 0; k < c->infer.out.n; k++) {
+        const CPort *p = &c->infer.out.at[k];
+        bool seq = p->axes & ~AX(AXIS_B);
+        const Array *a = arrays_find(&s->x->out, arena_printf(c->a, "output/%s", p->name));
+        for (int64_t t = seq ? first : 0; t < (seq ? last : whole); t++)
+            for (int64_t i = 0; i < p->n; i++) s->want[k][s->n[k]++] = array_get(a, t * p->n + i);
+    }
+}
+
+static bool put_window(Check *x, Str *body) {
+    CModel *c = x->c;
+    Seen s = {x, c->delay, 0, NEW_N(c->a, double *, c->infer.out.n + 1), NEW_N(c->a, int64_t, c->infer.out.n + 1)};
+    if (!c->o->window) return true;
+    for (uint32_t k = 1; k < c->infer.m->naxis; k++)
+        if (c->infer.m->axis[k].kind == AXIS_TIME) s.steps = BATCH * x->axis[k];
+    for (uint32_t k = 0; k < c->infer.out.n; k++) s.want[k] = NEW_N(c->a, double, s.steps * c->infer.out.at[k].n + 1);
+    for (int64_t t = 1; t <= s.steps; t++) {
+        int64_t from = t > c->o->window ? t - c->o->window : 0, n = t - from;
+        if ((n > s.delay || t == s.steps) && !run_seen(&s, from, t)) return false;
+        if (n > s.delay) take_seen(&s, n - 1 - s.delay, n - s.delay, true);
+        if (t == s.steps) take_seen(&s, n > s.delay ? n - s.delay : 0, n, false);
+    }
+    Str in = str_make(c->a), out = str_make(c->a), rest = str_make(c->a), after = str_make(c->a);
+    for (uint32_t k = 0; k < c->infer.in.n; k++) {
+        const CPort *p = &c->infer.in.at[k];
+        str_printf(&in, ", in_%s + %s", p->id, p->axes & ~AX(AXIS_B) ? arena_printf(c->a, "t * %lld", (long long)p->n) : "0");
+    }
+    str_printf(body, "\nstatic int check_window(void)\n{\n    static %s_state s;\n    long t, k, got = 0;\n", c->id);
+    for (uint32_t k = 0; k < c->infer.out.n; k++) {
+        const CPort *p = &c->infer.out.at[k];
+        const char *name = arena_printf(c->a, "seen_%s", p->id), *want = arena_printf(c->a, "want_%s", name);
+        c_array(c, &c->t, c_type(c, p->dtype), want, s.want[k], s.n[k], p->dtype != DT_F);
+        str_printf(body, "    static %s %s[%lld];\n", c_type(c, p->dtype), name, (long long)(s.steps * p->n));
+        str_printf(&out, ", %s + got * %lld", name, (long long)p->n);
+        if (p->axes & ~AX(AXIS_B)) str_printf(&rest, ", %s + got * %lld", name, (long long)p->n);
+        put_compare(&after, name, name, want, s.n[k]);
+    }
+    str_printf(body, "    %s_init(&s%s);\n    for (t = 0; t < %lld; t++) got += %s_step(&s%s%s);\n", c->id, has_constants(c) ? "" : ", weights", (long long)s.steps,
+               c->id, in.n ? in.at : "", out.at);
+    if (s.delay) str_printf(body, "    got += %s_finish(&s%s);\n", c->id, rest.at);
+    str_printf(body, "    if (differs(\"outputs of the stream\", 0, (double)got, %lld)) return 1;\n%s    return 0;\n}\n", (long long)s.steps, after.at);
+    return true;
+}
+
 /* What the model answers to example 0. */
 static bool put_decoding(Check *x, Str *body) {
     enum { MOST = 12 };
@@ -401,11 +477,11 @@ bool emit_check(CModel *c) {
         if (!make_array(&x, p->m, &p->in.at[k], "input/")) return false;
         put_values(&x, arena_printf(c->a, "in_%s", p->in.at[k].id), &x.in.array.at[x.in.array.n - 1], p->in.at[k].dtype);
     }
-    if (!put_predict(&x, &body) || (c->stream && !put_steps(&x, &body)) || !put_decoding(&x, &body) || (c->train && !put_gradient(&x, &body)) ||
+    if (!put_predict(&x, &body) || (c->stream && !put_steps(&x, &body)) || !put_window(&x, &body) || !put_decoding(&x, &body) || (c->train && !put_gradient(&x, &body)) ||
         (c->window && !put_learning(&x, &body)) || (c->optimizer && !put_updates(&x, &body)))
         return false;
     str_put(&c->t, body.at);
-    static const char *const check[] = {"predict", "steps", "decode", "grad", "learn", "updates"};
+    static const char *const check[] = {"predict", "steps", "window", "decode", "grad", "learn", "updates"};
     str_printf(&c->t, "%s    if (", begin_main(c));
     for (size_t k = 0, n = 0; k < sizeof check / sizeof *check; k++)
         if (strstr(body.at, arena_printf(c->a, "check_%s(", check[k]))) str_printf(&c->t, "%scheck_%s()", n++ ? " || " : "", check[k]);

@@ -303,6 +303,7 @@ bool emit_infer(CModel *c) {
         str_printf(&c->c, "\n#ifndef %s_STEP_ONLY\n", c->upper);
         str_printf(&c->h, "\n#ifndef %s_STEP_ONLY /* defined for header and source: no code for whole sequences */\n", c->upper);
     }
+    if (!emit_window_check(c)) return false;
     note_theta(c, p);
     emit_swap_helper(c, p);
     cprogram_put(c, p);

@@ -40,6 +40,7 @@ static void put_sizes(CModel *c, Str *s) {
     if (c->stream)
         str_printf(s, "| `%s_state` | %lld and a pointer | memory, one a stream; %lld are remembered from step to step |\n", c->id,
                    (long long)((state + (c->scratch > 0 ? c->scratch : 1)) * real_bytes(c)), (long long)(state * real_bytes(c)));
+    if (c->o->window) str_printf(s, "| `%s_state` | `sizeof(%s_state)` | memory, one a stream: a window of %lld steps, and room |\n", c->id, c->id, (long long)c->o->window);
     int64_t kept = 0;
     for (uint32_t k = 0; k < c->kept.n; k++) kept += c->kept.at[k].n;
     if (c->window)
@@ -92,12 +93,13 @@ static void put_arrays(CModel *c, Str *s, const char *times) {
 
 /* Steps or sequences, from weights wherever they are. */
 static void put_example(CModel *c, Str *s) {
+    bool streams = c->stream || c->o->window;
     str_printf(s, "## Example\n\n```c\n#include \"%s.h\"\n\n", c->id);
-    put_arrays(c, s, c->stream ? "" : "20 * ");
+    put_arrays(c, s, streams ? "" : "20 * ");
     const char *weights = has_constants(c) ? "" : ", weights";
     const char *params = c->o->blob ? "const void *blob, size_t bytes" : "void";
     if (unpacks(c)) str_printf(s, "static %s_weights ram;\n", c->id);
-    if (c->stream) str_printf(s, "static %s_state s;\n", c->id);
+    if (streams) str_printf(s, "static %s_state s;\n", c->id);
     str_printf(s, "\nint example(%s)\n{\n", params);
     if (unpacks(c) && c->o->blob)
         str_printf(s, "    const %s_weights *weights = &ram;\n    if (!%s_open(blob, bytes)) return 1;\n    %s_unpack(&ram, %s_open(blob, bytes));\n", c->id,
@@ -106,7 +108,7 @@ static void put_example(CModel *c, Str *s) {
         str_printf(s, "    const %s_weights *weights = &ram;\n    %s_unpack(&ram, %s_builtin());\n", c->id, c->id, c->id);
     else if (c->o->blob)
         str_printf(s, "    const %s_weights *weights = %s_open(blob, bytes);\n    if (!weights) return 1;\n", c->id, c->id);
-    if (c->stream)
+    if (streams)
         str_printf(s,
                    "    %s_init(&s%s);\n    for (int t = 0; t < 100; t++) %s_step(&s%s%s); /* an input in, an output out */\n"
                    "    return 0;\n}\n```\n",

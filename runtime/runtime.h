@@ -360,6 +360,7 @@ typedef struct {
     EmitStorage storage;
     EmitLayout layout;
     int simd; /* lanes; 0: several widths, chosen by the compiler's macros */
+    int64_t window, delay; /* a stream of so many steps at a time, for a model that cannot run step by step; 0: none. delay -1: half of it */
     const char *data; /* to measure the loss of accuracy on; NULL: the data block's */
     EmitReport *report; /* of storage other than f32; may be NULL */
 } EmitOptions;

@@ -179,6 +179,30 @@ printf 'int main(void) { return example(); }\n' >>example.c
 expect 0 "$CC" $strict -Wno-missing-prototypes -O1 -Iwhole -o t example.c whole/whole.c -lm
 expect 0 ./t
 
+# ---- a model of both directions on a stream, through a window: each output is the runtime's for that window ----
+cat >two.rondo <<'END'
+model two {
+    input x: seq [3]
+    input w: seq token[5]
+    input c: [2]
+    f = lstm[7]([x, embedding[5, 2](w)])
+    b = reverse(lstm[7](reverse(x)))
+    output p = dense[2]([f, b])
+    output m = dense[1]([c, f.mean])
+}
+END
+check slide two --window 4:1 --simd 4
+says slide/two_test.c 'check_window()'
+check short two --window 64 --freestanding --simd 1 # never full: finish gives what is left
+says short/two.h '^#define TWO_STREAM_DELAY 32$'
+check last whole --window 3 --weights blob --simd 1
+if grep -q whole_finish last/whole.h; then fail "nothing is late there"; fi
+expect 1 "$RONDO" emit c two.rondo -o d --window 4:4
+says err E0855
+expect 1 "$RONDO" emit c m.rondo -o d --window 4
+says err 'step by step'
+expect 2 "$RONDO" emit c two.rondo -o d --window 4:x
+
 # ---- what narrower weights cost is measured on the data ----
 expect 0 "$RONDO" emit c "$SRC/examples/sunspots.rondo" -o sun --weights int8
 says out '^int8: [0-9]* bytes of weights, [0-9]* as f32$'
