@@ -60,12 +60,12 @@ static void put_values(Check *x, const char *name, const Array *a, uint8_t dtype
     arena_free(&c->values);
 }
 
-static bool runtime_run(Check *x, bool grad) {
+static bool predict_once(Check *x) {
     ExecOptions *o = model_exec_options(x->c->m);
     ExecEngine keep = o->engine;
     o->engine = EXEC_LOOPS;
     x->out = (Arrays){0};
-    bool ok = run_arrays(x->c->m, &(RunOptions){.grad = grad, .whole = true}, &x->in, x->c->a, &x->out);
+    bool ok = run_arrays(x->c->m, &(RunOptions){.whole = true}, &x->in, x->c->a, &x->out);
     o->engine = keep;
     return ok;
 }
@@ -110,7 +110,7 @@ static void put_compare(Str *s, const char *what, const char *got, const char *w
 static bool put_predict(Check *x, Str *body) {
     CModel *c = x->c;
     const CProgram *p = &c->infer;
-    if (!runtime_run(x, false)) return false;
+    if (!predict_once(x)) return false;
     str_printf(body, "\nstatic int check_predict(void)\n{\n    long k;\n    void *work = malloc(%s_predict_workspace(%s));\n",
                c->id, sizes(x, p->m));
     Str after = str_make(c->a);
@@ -124,7 +124,7 @@ static bool put_predict(Check *x, Str *body) {
         put_compare(&after, q->id, arena_printf(c->a, "got_%s", q->id), want, array_count(a));
     }
     const char *out = arguments(c, &p->out, "got_");
-    str_printf(body, "    if (!work) return 1;\n    %s_predict(weights, %s%s, %swork);\n    free(work);\n%s    return 0;\n}\n", c->id,
+    str_printf(body, "    if (!work) return puts(\"no memory\"), 1;\n    %s_predict(weights, %s%s, %swork);\n    free(work);\n%s    return 0;\n}\n", c->id,
                arguments(c, &p->in, "in_"), sizes(x, p->m), out, after.n ? after.at : "");
     return true;
 }
@@ -197,7 +197,7 @@ static bool run_seen(Seen *s, int64_t from, int64_t to) {
         if (!one) return false;
     }
     x->in = in;
-    bool ok = runtime_run(x, false);
+    bool ok = predict_once(x);
     x->in = keep;
     return ok;
 }
@@ -265,7 +265,7 @@ static bool put_decoding(Check *x, Str *body) {
     c_array(c, &c->t, "int32_t", "want_tokens", want, count, true);
     str_printf(body,
                "\nstatic int check_decode(void)\n{\n    int32_t got_tokens[%d];\n    int k, n;\n    void *work = malloc(%s_decode_workspace(%lld, %d));\n"
-               "    if (!work) return 1;\n    n = %s_decode(weights, in_%s, %lld, %s_END, %d, got_tokens, work);\n    free(work);\n"
+               "    if (!work) return puts(\"no memory\"), 1;\n    n = %s_decode(weights, in_%s, %lld, %s_END, %d, got_tokens, work);\n    free(work);\n"
                "    if (differs(\"number of tokens\", 0, (double)n, %lld)) return 1;\n",
                MOST, c->id, (long long)n, MOST, c->id, c_ident(c->a, name_str(c->ctx, port.source), false), (long long)n, c->upper, MOST, (long long)count);
     put_compare(body, "tokens", "got_tokens", "want_tokens", count);
@@ -273,32 +273,54 @@ static bool put_decoding(Check *x, Str *body) {
     return true;
 }
 
+typedef struct {
+    Check *x;
+    Exec *exec;
+    double loss, *grad;
+} Trained;
+
+/* One batch as `rondo train` runs it: the module of which the gradient is emitted. Another one, with outputs and with gradients of
+   the inputs, adds what a value receives from several uses in another order. */
+static bool train_once(void *arg) {
+    Trained *t = arg;
+    CModel *c = t->x->c;
+    int64_t n = model_theta_size(c->m);
+    const Module *mod = model_module(c->m, MODULE_TRAIN, false);
+    void *slab = arena_alloc_n(c->a, (size_t)n + 16, c->m->f64 ? 8 : 4);
+    ExecOptions o = *model_exec_options(c->m);
+    o.engine = EXEC_LOOPS;
+    o.grad = true;
+    t->exec = mod ? exec_make(c->ctx, mod, &o, NULL) : NULL;
+    if (!t->exec || !run_exec(c->m, t->exec, &t->x->in, 1u << INPUT_DATA | 1u << INPUT_TARGET, 0, slab)) return false;
+    t->loss = exec_get_scalar(t->exec, (uint32_t)exec_root(t->exec, ROOT_LOSS, 0, 0));
+    for (int64_t i = 0; i < n; i++) t->grad[i] = c->m->f64 ? ((const double *)slab)[i] : (double)((const float *)slab)[i];
+    return true;
+}
+
 static bool put_gradient(Check *x, Str *body) {
     CModel *c = x->c;
     const CProgram *p = &c->grad;
-    int64_t n = model_theta_size(c->m), at = 0;
+    int64_t n = model_theta_size(c->m);
     for (uint32_t k = 0; k < p->target.n; k++) {
         if (!make_array(x, p->m, &p->target.at[k], "target/")) return false;
         put_values(x, arena_printf(c->a, "target_%s", p->target.at[k].id), &x->in.array.at[x->in.array.n - 1],
                    p->target.at[k].dtype);
     }
-    if (!runtime_run(x, true)) return false;
     double *theta = NEW_N(c->a, double, n + 1), *grad = NEW_N(c->a, double, n + 1);
     for (int64_t i = 0; i < n; i++) theta[i] = model_theta_get(c->m, i);
-    for (uint32_t k = 0; k < c->m->desc->param.n; k++) {
-        const ParamDesc *q = &c->m->desc->param.at[k];
-        const Array *a = arrays_find(&x->out, arena_printf(c->a, "grad/param/%s", name_str(c->ctx, q->name)));
-        for (int64_t i = 0; a && i < q->count; i++) grad[at + i] = array_get(a, i);
-        at += q->count;
-    }
+    Trained t = {.x = x, .grad = grad};
+    int got = guard_call(c->ctx, train_once, &t);
+    exec_destroy(t.exec);
+    if (got < 0) ctx_out_of_memory(c->ctx);
+    if (!got) return false;
     x->grad = grad;
     c_array(c, &c->t, c->real, "theta", theta, n, false);
     c_array(c, &c->t, c->real, "want_grad", grad, n, false);
-    put_values(x, "want_loss", arrays_find(&x->out, "loss"), DT_F);
+    c_array(c, &c->t, c->real, "want_loss", &t.loss, 1, false);
     str_printf(
         body,
         "\nstatic int check_grad(void)\n{\n    static %s got_grad[%lld];\n    %s got_loss[1];\n    long k;\n"
-        "    void *work = malloc(%s_train_workspace(%s));\n    if (!work) return 1;\n    got_loss[0] = %s_grad(theta, %s",
+        "    void *work = malloc(%s_train_workspace(%s));\n    if (!work) return puts(\"no memory\"), 1;\n    got_loss[0] = %s_grad(theta, %s",
         c->real, (long long)n, c->real, c->id, sizes(x, p->m), c->id, arguments(c, &p->in, "in_"));
     str_printf(body, "%s%s, %sgot_grad, work);\n    free(work);\n", arguments(c, &p->target, "target_"), sizes(x, p->m),
                p->noise ? arena_printf(c->a, "UINT64_C(%llu), 0, ", (unsigned long long)c->m->seed) : "");
