@@ -38,6 +38,7 @@ cortex_m() { # NUMBER FPU BOARD
     # 32-bit enums and the stack's note: the ways of clang and of newlib's own objects differ from gcc's; nothing here depends on them
     CLANG_FLAGS="-isystem /usr/lib/arm-none-eabi/include -fshort-enums"
     LINK="--specs=rdimon.specs -nostartfiles -Wl,-z,noexecstack -T $SRC/examples/mps2/mps2.ld $SRC/examples/mps2/mps2.c"
+    if [ "$3" = mps2-an500 ]; then LINK="$LINK -Wl,--defsym=an500=1"; fi
     RUN="qemu-system-arm -M $3 -nographic -semihosting -kernel"
 }
 

@@ -1,6 +1,7 @@
-# Emitted C under the tool TOOL: everything (clang's -Weverything less the list below), cppcheck, analyzer (gcc -fanalyzer), sanitizers
-# (ASan and UBSan), valgrind, stack (-fstack-usage: bounded, and printed). The models: tokens, noise and two outputs; a series
-# with its optimizer; whole sequences in both directions.
+# Emitted C under the tool TOOL: warnings (gcc's and clang's), everything (clang's -Weverything less the list below), cppcheck, analyzer
+# (gcc -fanalyzer), sanitizers (ASan and UBSan), valgrind, stack (-fstack-usage: bounded, and printed). Every way of writing C and every
+# kind of function is in one of the models: whole sequences in both directions; online learning; tokens, noise and two outputs; functions
+# of <math.h>; matrices as states; no library; double; weights in fewer bits and in a blob.
 . "$SRC/tests/lib.sh"
 
 need() { command -v "$1" >/dev/null || { echo "skipped: needs $1"; exit 77; }; }
@@ -30,69 +31,101 @@ model both {
     loss   mse(p, y)
 }
 END_MODEL
-emitted() { # NAME FILE options..
-    n=$1
-    f=$2
-    shift 2
-    expect 0 "$RONDO" emit c "$f" -o . --test --train "$@"
-    names="${names-} $n"
+# emitted FOLDER NAME FILE options..: one model with its test, in a folder of its own
+folders=
+emitted() {
+    d=$1 n=$2 f=$3
+    shift 3
+    mkdir "$d"
+    expect 0 "$RONDO" emit c "$f" -o "$d" --test "$@"
+    folders="$folders $d:$n"
 }
-emitted both both.rondo
-emitted online "$SRC/examples/online.rondo"
-emitted lstm "$SRC/tests/models/cells.rondo" --model lstm --set H=20
+cells=$SRC/tests/models/cells.rondo
+emitted both both both.rondo --train
+emitted online online "$SRC/examples/online.rondo" --train
+emitted wide wide "$SRC/tests/models/wide.rondo" --train
+emitted lstm lstm "$cells" --model lstm --set H=20 --train
+emitted lru lru "$cells" --model lru --train
+emitted ntm ntm "$cells" --model ntm --train
+emitted bare layernorm_lstm "$cells" --model layernorm_lstm --train --freestanding
+emitted doubles gru "$cells" --model gru --train --dtype f64
+emitted int8 fastgrnn "$cells" --model fastgrnn --weights int8
+emitted widened wide "$SRC/tests/models/wide.rondo" --weights int8 --train
+emitted blob gru "$cells" --model gru --weights bf16 --weights blob
 
-run() { # PROGRAM..: it passes, and says nothing else
+each() { # FUNCTION: in every folder; n: the model's name, N: what its macros begin with
+    for pair in ${FOLDERS:-$folders}; do
+        n=${pair##*:}
+        N=$(echo "$n" | tr a-z A-Z)
+        cd "${pair%%:*}"
+        "$1"
+        cd ..
+    done
+}
+
+passes() { # PROGRAM..: and says nothing else
     expect 0 "$@"
     says out '^PASS$'
     silent err
 }
 
-case $TOOL in
-everything)
-    need clang-19
-    list=$(echo "$quiet" | grep -o -e '-W[^ ]*')
-    for n in $names; do
-        for std in c99 gnu11; do expect 0 clang-19 -std=$std -O2 -Weverything $list -Werror -c "$n.c" -o t.o; done
-        expect 0 clang-19 -std=c99 -O2 -mavx2 -mfma -Weverything $list -Werror -c "$n.c" -o t.o
-        expect 0 clang-19 -std=c99 -O2 -DRONDO_PLAIN_C -Weverything $list -Werror -c "$n.c" -o t.o
-    done
-    ;;
-cppcheck)
-    need cppcheck
-    # one width at a time, as a compiler sees it
-    expect 0 cppcheck -q --std=c99 --enable=warning,portability --error-exitcode=1 --max-configs=1 -D__GNUC__=12 -DONLINE_SIMD=1 online.c
-    silent err
-    ;;
-analyzer)
-    expect 0 gcc -std=c99 -O1 -fanalyzer -Wall -Wextra -Werror -DONLINE_SIMD=1 -c online.c -o t.o
-    # gcc 12 takes the lanes of a vector for the bits of what is shifted, and does not see that a loop over all lanes sets a vector
-    expect 0 gcc -std=c99 -O1 -fanalyzer -Wno-analyzer-shift-count-overflow -Wno-analyzer-use-of-uninitialized-value -Wall -Wextra -Werror -DLSTM_SIMD=4 -c lstm.c -o t.o
-    ;;
-sanitizers)
-    for n in $names; do
-        for flags in "gcc -mavx2 -mfma" "clang-19" "gcc -DRONDO_PLAIN_C"; do
-            need "${flags%% *}"
-            expect 0 $flags -std=c99 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -o t "$n.c" "${n}_test.c" -lm
-            run ./t
+warnings() {
+    for cc in gcc clang-19; do
+        for how in "" "-mavx2 -mfma" -march=x86-64-v4 -DRONDO_PLAIN_C; do
+            expect 0 $cc -std=c99 -O2 $how -pedantic -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Wcast-align -Werror -c "$n.c" -o t.o
         done
+        expect 0 $cc -std=c99 -O1 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Wcast-align -Werror -c "${n}_test.c" -o t.o
     done
-    ;;
-valgrind)
-    need valgrind
-    for n in $names; do
-        expect 0 gcc -std=c99 -g -O1 -o t "$n.c" "${n}_test.c" -lm
-        expect 0 valgrind -q --error-exitcode=9 ./t
-        says out '^PASS$'
+}
+
+everything() {
+    for how in -std=c99 -std=gnu11 "-std=c99 -mavx2 -mfma" "-std=c99 -DRONDO_PLAIN_C"; do
+        expect 0 clang-19 $how -O2 -Weverything $list -Werror -c "$n.c" -o t.o
     done
-    ;;
-stack)
-    need arm-none-eabi-gcc
-    for n in $names; do
-        expect 0 arm-none-eabi-gcc -std=c99 -Os -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -fstack-usage -c "$n.c" -o t.o
-        # no frame whose size the compiler does not know; the largest three, in bytes, and their sum as a bound of what lies on each other
-        if grep -E 'dynamic($|[^,])' t.su | grep -v bounded; then fail "$n: a frame without a bound"; fi
-        sort -t "$(printf '\t')" -k 2 -nr t.su | head -n 3 | sed "s/^[^:]*:[0-9]*:[0-9]*:/$n: stack of /; s/\tstatic//"
+}
+
+# One width at a time, as a compiler sees it. cppcheck 2.10 does not know vectors of GNU C: it takes an assignment to one lane for a read.
+cppcheck_() {
+    for how in "-DRONDO_PLAIN_C -D${N}_SIMD=4" "-D${N}_SIMD=1"; do
+        expect 0 cppcheck -q --std=c99 --enable=warning,portability --error-exitcode=1 --max-configs=1 -D__GNUC__=12 $how "$n.c"
+        silent err
     done
-    ;;
+}
+
+# gcc 12 takes the lanes of a vector for the bits of what is shifted, and does not see that a loop over all lanes sets a vector.
+analyzer() {
+    expect 0 gcc -std=c99 -O1 -fanalyzer -Wall -Wextra -Werror "-D${N}_SIMD=1" -c "$n.c" -o t.o
+    expect 0 gcc -std=c99 -O1 -fanalyzer -Wno-analyzer-shift-count-overflow -Wno-analyzer-use-of-uninitialized-value -Wall -Wextra -Werror "-D${N}_SIMD=4" -c "$n.c" -o t.o
+}
+
+sanitizers() {
+    for how in "gcc -mavx2 -mfma" clang-19 "gcc -DRONDO_PLAIN_C"; do
+        expect 0 $how -std=c99 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -o t "$n.c" "${n}_test.c" -lm
+        passes ./t
+    done
+}
+
+valgrind_() {
+    expect 0 gcc -std=c99 -g -O1 -o t "$n.c" "${n}_test.c" -lm
+    passes valgrind -q --error-exitcode=9 ./t
+}
+
+# No frame whose size the compiler does not know; the largest three, in bytes.
+stack() {
+    expect 0 arm-none-eabi-gcc -std=c99 -Os -mcpu=cortex-m4 -mthumb -mfloat-abi=hard -mfpu=fpv4-sp-d16 -fstack-usage -c "$n.c" -o t.o
+    if grep -E 'dynamic($|[^,])' t.su | grep -v bounded; then fail "$n: a frame without a bound"; fi
+    sort -t "$(printf '\t')" -k 2 -nr t.su | head -n 3 | sed "s/^[^:]*:[0-9]*:[0-9]*:/$n: stack of /; s/\tstatic//"
+}
+
+list=$(echo "$quiet" | grep -o -e '-W[^ ]*')
+case $TOOL in
+warnings | sanitizers | everything) need clang-19 ;;
+cppcheck | valgrind) need "$TOOL" ;;
+stack) need arm-none-eabi-gcc ;;
+analyzer) ;;
 *) fail "no tool $TOOL" ;;
+esac
+case $TOOL in
+cppcheck | valgrind) each "${TOOL}_" ;;
+*) each "$TOOL" ;;
 esac
