@@ -128,7 +128,7 @@ static bool has_id(const CPorts *x, const char *id) {
 /* [batch][steps].. in the caller's memory, [steps][batch].. in the kernel's */
 static void add_swap(CModel *c, CProgram *p, CPort *x) {
     if (!(x->axes & AX(AXIS_B)) || !(x->axes & ~AX(AXIS_B))) return;
-    x->area = cprogram_area(c, p, arena_printf(c->a, "%s, time first", x->name), x->dtype == DT_F ? LE_F : LE_I32, x->axes,
+    x->area = cprogram_area(c, p, arena_printf(c->a, "%s, time first", x->name), x->dtype == DT_I ? LE_I32 : LE_F, x->axes,
                             x->n, true);
 }
 

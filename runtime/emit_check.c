@@ -56,7 +56,7 @@ static void put_values(Check *x, const char *name, const Array *a, uint8_t dtype
     int64_t n = array_count(a);
     double *v = NEW_N(&c->values, double, n + 1);
     for (int64_t i = 0; i < n; i++) v[i] = array_get(a, i);
-    c_array(c, &c->t, c_type(c, dtype), name, v, n, dtype != DT_F);
+    c_array(c, &c->t, c_type(c, dtype), name, v, n, dtype == DT_I);
     arena_free(&c->values);
 }
 

@@ -54,7 +54,7 @@ static void add_areas(CModel *c, CProgram *p) {
     for (uint32_t k = 0; k < c->kept.n; k++) {
         const CPort *x = &c->kept.at[k];
         p->state_next[k] = NO_AREA;
-        if (!emit_in_place(p, k)) p->state_next[k] = cprogram_area(c, p, arena_printf(c->a, "next %s", x->name), x->dtype == DT_F ? LE_F : LE_I32, 0, x->n, false);
+        if (!emit_in_place(p, k)) p->state_next[k] = cprogram_area(c, p, arena_printf(c->a, "next %s", x->name), x->dtype == DT_I ? LE_I32 : LE_F, 0, x->n, false);
     }
     int64_t n = numbers(c, p, -1);
     if (n > c->learn_scratch) c->learn_scratch = n;
@@ -62,7 +62,7 @@ static void add_areas(CModel *c, CProgram *p) {
 
 static const char *area_at(CModel *c, const CProgram *p, int32_t area, uint8_t dtype) {
     const char *at = arena_printf(c->a, "l->scratch + %lld", (long long)numbers(c, p, area));
-    return dtype == DT_F ? at : arena_printf(c->a, "(int32_t *)(void *)(%s)", at);
+    return dtype == DT_I ? arena_printf(c->a, "(int32_t *)(void *)(%s)", at) : at;
 }
 
 static CBinding bind(CModel *c, const CProgram *p, const int64_t *dim) {

@@ -32,7 +32,8 @@ const char *c_ident(Arena *a, const char *s, bool upper) {
     return !upper && is_taken(id) ? arena_printf(a, "%s_", id) : id;
 }
 
-const char *c_type(const CModel *c, uint8_t dtype) { return dtype == DT_F ? c->real : "int32_t"; }
+/* A bool is a number, 0 or 1, as it is in kernels. */
+const char *c_type(const CModel *c, uint8_t dtype) { return dtype == DT_I ? "int32_t" : c->real; }
 
 const char *c_number(CModel *c, double v) {
     bool f64 = c->m->f64;
