@@ -33,9 +33,10 @@ model() {
 }
 
 cells=$SRC/tests/models/cells.rondo
-# tokens and numbers, layer norm, noise, two outputs: what the cells alone do not have; learning step by step
-model wide "$SRC/tests/models/wide.rondo"
+# what the cells alone do not have: bools and tokens everywhere; learning step by step; layer norm, noise, two outputs
+model bools "$SRC/tests/models/bools.rondo"
 model online "$SRC/examples/online.rondo"
+model wide "$SRC/tests/models/wide.rondo"
 for m in gru layernorm_lstm $(sed -n 's/^model \([a-z_0-9]*\).*/\1/p' "$cells"); do
     model "$m" "$cells" --model "$m"
 done
