@@ -25,8 +25,8 @@ enum { LONG_BASE = 1000 };
 #define O_FILES (O(DATA) | O(WEIGHTS) | O(RENAME))
 
 static const Command command[] = {
-    {"new", "forecast|classify|classify-sequences|language-model|cell NAME", "write a commented model that trains at once, with data; -o takes the folder", cmd_new,
-     2, 2, O(OUT)},
+    {"new", "forecast|classify|classify-sequences|language-model|cell NAME", "write a commented model that trains at once, with data or on the file of --data; -o takes the folder", cmd_new,
+     2, 2, O(OUT) | O(DATA)},
     {"list", "", "what the standard library holds", cmd_list, 0, 0, 0},
     {"doc", "NAME", "a declaration of the standard library: its text, where it is from, what it learns", cmd_doc, 1, 1, 0},
     {"check", "M.rondo", "parse and check a model; print parameters, states and shapes", cmd_check, 1, 1, O_MODEL | O(JSON)},

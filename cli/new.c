@@ -1,8 +1,8 @@
-/* rondo new: a commented model file that trains as it stands, with a little data, from std/new/. */
-#include "cli/cli.h"
+/* rondo new: a commented model file that trains as it stands, from std/new/: with a little data, or on a file of the user's. */
+#include "cli/new.h"
 
 #include <ctype.h>
-#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,11 +53,44 @@ static bool is_free(Cli *c, const char *path) {
     return false;
 }
 
+/* The file from where the model will be: names in a data block are relative to the model's. */
+static const char *from_model(Arena *a, const char *path, const char *folder) {
+    if (!folder || *path == '/') return path;
+    char *whole = realpath(path, NULL);
+    const char *kept = whole ? arena_strdup(a, whole) : path;
+    free(whole);
+    return kept;
+}
+
+/* Is it a model (its name could be a word of the language), and does it read the file, where there is one? Complaints have their line. */
+static bool works(Cli *c, const char *model, const Str *text, bool with_file) {
+    Model *m = model_open_text(c->ctx, model, text->at, text->n, &(ModelOptions){.std_dir = std_folder(ctx_arena(c->ctx))});
+    Dataset d;
+    Series series;
+    bool ok = m != NULL;
+    if (ok && with_file)
+        ok = data_is_series(m, NULL) ? series_load(m, NULL, ctx_arena(c->ctx), false, &series) : dataset_load(m, NULL, ctx_arena(c->ctx), false, &d);
+    if (m) model_close(m);
+    return ok;
+}
+
+static CliExit new_from(Cli *c, const Kind *k, const char *model, const char *template, const char *path) {
+    Arena *a = ctx_arena(c->ctx);
+    NewFile f = {.ctx = c->ctx, .a = a, .name = c->arg[1], .path = path, .written = from_model(a, path, cli_get(c, OPT_OUT))};
+    if (strpbrk(f.written, "\"\\\n")) return cli_usage(c, "a model cannot name a file with quotes, backslashes or line feeds in its name");
+    if (!new_look(&f, k->name)) return CLI_INPUT;
+    Str s = str_make(a);
+    str_put(&s, new_text(&f, template));
+    if (!works(c, model, &s, true) || !file_write(c->ctx, model, s.at, s.n)) return CLI_INPUT;
+    printf("%s\n%s: a model to change as you like\nnext: rondo train %s\n", f.said, model, model);
+    return CLI_OK;
+}
+
 CliExit cmd_new(Cli *c) {
     Arena *a = ctx_arena(c->ctx);
     const Kind *k = find_kind(c);
     if (!k) return CLI_USAGE;
-    const char *name = c->arg[1], *folder = std_folder(a), *to = cli_get(c, OPT_OUT);
+    const char *name = c->arg[1], *folder = std_folder(a), *to = cli_get(c, OPT_OUT), *mine = cli_get(c, OPT_DATA);
     if (!good_name(name))
         return cli_usage(c, "a model's name is letters, digits and _, and begins with a letter; not '%.40s'", name);
     const char *base = to ? arena_printf(a, "%s/%s", to, name) : name;
@@ -65,12 +98,12 @@ CliExit cmd_new(Cli *c) {
     char *text, *values;
     size_t n, nvalues;
     Str s = str_make(a);
-    if (!is_free(c, model) || !is_free(c, data) ||
-        !file_read(c->ctx, a, arena_printf(a, "%s/new/%s.rondo", folder, k->name), &text, &n) ||
-        !file_read(c->ctx, a, arena_printf(a, "%s/new/%s", folder, k->data), &values, &nvalues))
-        return CLI_INPUT;
+    if (!is_free(c, model) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s.rondo", folder, k->name), &text, &n)) return CLI_INPUT;
     put_named(&s, text, name);
-    if (!file_write(c->ctx, data, values, nvalues)) return CLI_INPUT;
+    if (mine) return new_from(c, k, model, s.at, mine);
+    if (!is_free(c, data) || !works(c, model, &s, false) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s", folder, k->data), &values, &nvalues) ||
+        !file_write(c->ctx, data, values, nvalues))
+        return CLI_INPUT;
     if (!file_write(c->ctx, model, s.at, s.n)) {
         unlink(data);
         return CLI_INPUT;

@@ -188,7 +188,7 @@ const char *csv_name(const Csv *c, Arena *a, uint32_t column) {
     return c->header ? c->header[column] : arena_printf(a, "%u", column);
 }
 
-static bool is_gap(const char *s) {
+bool cell_gap(const char *s) {
     static const char *const words[] = {"", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL", "?"};
     for (size_t k = 0; k < sizeof words / sizeof *words; k++)
         if (strcmp(s, words[k]) == 0) return true;
@@ -210,7 +210,7 @@ bool csv_series(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, CsvGaps gaps,
     *filled = 0;
     for (uint32_t i = 0; i < c->nrow; i++) {
         const char *cell = c->cell[(size_t)i * c->ncol + column];
-        bool number = cell_number(cell, &v[i]) && isfinite(v[i]), gap = !number && is_gap(cell);
+        bool number = cell_number(cell, &v[i]) && isfinite(v[i]), gap = !number && cell_gap(cell);
         if (!number && !(gap && gaps != GAPS_REFUSE)) {
             diag_error(ctx, 612, (Span){0, 0}, "%s:%u: column %s%s%s holds '%.40s', which is not a number", c->path, c->line[i],
                        c->header ? "'" : "", csv_name(c, a, column), c->header ? "'" : "", cell);

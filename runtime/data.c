@@ -85,7 +85,7 @@ static bool fit_column(Model *m, Column *c, const char *kind, int64_t rows) {
         c->shift = mean;
         c->scale = sqrt(var);
     } else if (strcmp(kind, "none") != 0) {
-        diag_error(m->ctx, 552, m->desc->data.span, "data: scale is none, minmax or standard, not '%s'", kind);
+        diag_error(m->ctx, 552, data_setting(m, "scale")->span, "data: scale is none, minmax or standard, not '%s'", kind);
         return false;
     }
     if (!(c->scale > 0)) c->scale = 1; /* a constant series */
@@ -243,7 +243,8 @@ bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *s) {
     if (!s->window) s->window = s->nrow - s->horizon;
     int64_t span = s->nrow - s->window - s->horizon;
     if (span < 0 || s->window < 1) {
-        diag_error(m->ctx, 554, m->desc->data.span, "%s has %lld rows, too few for window %lld and horizon %lld", s->path,
+        const Setting *w = data_setting(m, "window");
+        diag_error(m->ctx, 554, w ? w->span : m->desc->data.span, "%s has %lld rows, too few for window %lld and horizon %lld", s->path,
                    (long long)s->nrow, (long long)s->window, (long long)s->horizon);
         if (s->nrow > s->horizon) diag_help(m->ctx, NOWHERE, "a window of at most %lld steps fits in, and shorter ones more often", (long long)(s->nrow - s->horizon));
         return false;

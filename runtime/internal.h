@@ -194,7 +194,6 @@ const char *data_file(Model *m, Arena *a, const char *path, const char *key); /*
 bool csv_separator(Model *m, const char *path, char *out); /* the key `separator`, or by the file's ending */
 bool csv_gaps(Model *m, CsvGaps *out); /* the key `gaps` */
 const char *csv_name(const Csv *c, Arena *a, uint32_t column); /* its name, or its number */
-bool cell_number(const char *s, double *v); /* a whole cell, with blanks around it allowed */
 const Setting *data_setting(const Model *m, const char *key); /* NULL: not written */
 /* The whole number of a key of the data block, from lo to hi; NaN is `otherwise`. */
 bool data_whole(Model *m, const char *key, double otherwise, double lo, double hi, int64_t *out);

@@ -82,7 +82,10 @@ static bool columns_of(Records *r, const Csv *csv, const Store *s, const Setting
 static bool add_cells(Records *r, const Csv *csv, uint32_t row, Store *s, const VEC_U32 *column) {
     const char *const *cell = csv->cell + (size_t)row * csv->ncol;
     if ((s->port->seq && s->port->vocab) || s->classes) {
-        record_text(r, s, cell[column->at[0]], strlen(cell[column->at[0]]));
+        const char *text = cell[column->at[0]];
+        if (s->classes && !*text && !r->whole)
+            return records_bad(r, 612, 0, "column '%s' holds no class; every example needs one", csv_name(csv, r->a, column->at[0]));
+        record_text(r, s, text, strlen(text));
         return true;
     }
     for (uint32_t i = 0; i < column->n; i++) {

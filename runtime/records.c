@@ -94,6 +94,7 @@ void record_text(Records *r, Store *s, const char *text, size_t n) {
 
 bool record_value(Records *r, Store *s, const char *text, size_t n, int64_t column) {
     if (s->classes) {
+        if (!n && !r->whole) return records_bad(r, 612, column, "no class of '%s' stands here; every example needs one", name_str(r->m->ctx, s->port->name));
         record_text(r, s, text, n);
         return true;
     }

@@ -65,6 +65,8 @@ bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out
    at an end by the nearest value. *filled: how many. */
 typedef enum { GAPS_REFUSE, GAPS_INTERPOLATE, GAPS_PREVIOUS } CsvGaps;
 bool csv_series(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, CsvGaps gaps, double **out, int64_t *filled);
+bool cell_number(const char *s, double *v); /* a whole cell, with blanks around it allowed */
+bool cell_gap(const char *s);
 
 /* ---- threads ----------------------------------------------------------------------------------------------------------- */
 

@@ -87,3 +87,7 @@ says err 'token\[3\]'
 expect 0 "$RONDO" train char_lm.rondo -q -o c.safetensors --set epochs=1 --set H=4
 expect 0 "$RONDO" predict char_lm.rondo -w c.safetensors
 says out '^logits,0,train,'
+cp "$SRC/std/new/classify.csv" .
+sed 's/NAME/desks/g' "$SRC/std/new/classify.rondo" >desks.rondo
+sed '4s/,[a-z]*$/,/' classify.csv >desks.csv
+wrong "E0612.*desks.csv:4: column 'desk' holds no class" train desks.rondo

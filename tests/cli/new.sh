@@ -45,6 +45,48 @@ for bad in 1x a-b a/b ''; do
     says err 'letters, digits and _'
 done
 
+# --data: the file says its columns, classes, gaps and characters, and the model reads it
+awk 'BEGIN { print "when;rain;sold"; for (i = 0; i < 90; i++) print 1900 + i ";" i % 7 ";" (i == 5 ? "" : i % 9) }' >many.csv
+expect 0 "$RONDO" new forecast many -d many.csv
+says out 'many.csv: 90 rows of "rain"; other numbers: "sold"'
+says many.rondo 'separator = ";"'
+says many.rondo 'date = "when"'
+says many.rondo 'window = 15'
+sed 's/;[^;]*;/;/' many.csv >gap.csv
+expect 0 "$RONDO" new forecast gap -d gap.csv
+says out '1 of them gaps'
+says gap.rondo 'gaps = interpolate'
+sed 's/^[^;]*;//' gap.csv >plain.csv
+expect 0 "$RONDO" new cell plain -d plain.csv
+! grep -q 'date =' plain.rondo || fail "a date of no column"
+sed 's/$/,x/; 1s/,x/,more/' my_classify.csv | awk -F, -v OFS=, '{ print $3, $2, $1 }' >desks.csv
+expect 0 "$RONDO" new classify desks -d desks.csv
+says desks.rondo 'target_column = "desk"'
+says desks.rondo '^    target label: token\[K\]'
+sed '1,/@data/d; s/^\([^:]*\):.*:\([a-z]*\)$/\2,\1/; s/^circle/1/; s/^wave/2/; s/^point/3/' my_classify_sequences.ts >strokes.txt
+expect 0 "$RONDO" new classify-sequences strokes -d strokes.txt
+says out '1 number a step, 3 classes'
+says strokes.rondo 'seq \[1\]'
+expect 0 "$RONDO" new classify-sequences moves -d my_classify_sequences.ts
+says out '2 numbers a step, 3 classes'
+printf 'na\303\257ve na\303\257ve and so on, and so on, once more and then again\n' >short.txt
+for i in 1 2 3 4 5 6 7 8; do cat short.txt short.txt short.txt; done >long.txt
+expect 0 "$RONDO" new language-model long -d long.txt -o sub
+says sub/long.rondo "text = \"/.*/long.txt\""
+for name in many gap plain desks strokes moves sub/long; do
+    expect 0 "$RONDO" fmt --check $name.rondo
+    expect 0 "$RONDO" train $name.rondo -q --set epochs=1 -o w.safetensors
+done
+expect 1 "$RONDO" new forecast words -d short.txt
+expect 1 "$RONDO" new classify numbers -d many.csv
+says err 'a column of texts and one of their classes'
+sed '40s/.*/x/' plain.csv >broken.csv
+expect 1 "$RONDO" new forecast broken -d broken.csv
+says err "broken.csv:40: column 'sold' holds"
+expect 1 "$RONDO" new forecast seq
+says err 'reserved word'
+[ ! -e seq.csv ] && [ ! -e seq.rondo ] && [ ! -e words.rondo ] && [ ! -e numbers.rondo ] && [ ! -e broken.rondo ] || fail "a model of a file that it cannot read"
+
 expect 0 "$RONDO" list
 cat "$SRC"/std/*.rondo | sed -n 's/^\(cell\|fn\|init\|metric\|optimizer\) \([a-z0-9_]*\).*/\1 \2/p' >names
 [ "$(wc -l <names)" -gt 150 ] || fail "only $(wc -l <names) declarations in std"

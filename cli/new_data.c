@@ -1,0 +1,298 @@
+/* new_data: what a file says about itself, for the model that `rondo new --data` writes: columns and gaps of a table, classes and
+   dimensions of sequences, characters of a text. The text of std/new/ is the model; what stands in it for made-up data is changed. */
+#include "cli/new.h"
+#include "runtime/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool ends_in(const char *path, const char *end) {
+    size_t n = strlen(path), m = strlen(end);
+    return n > m && !strcmp(path + n - m, end);
+}
+
+/* `from` is in the model's text, once or several times. */
+static void change(NewFile *f, const char *from, const char *to) {
+    VEC_PUSH(f->a, f->from) = from;
+    VEC_PUSH(f->a, f->to) = to;
+}
+
+/* The same of an entry of the data block, with another one behind it: in its line, or in one of its own where the first has that. */
+static void change_entry(NewFile *f, const char *from, const char *to, const char *more) {
+    if (!*more) {
+        change(f, from, to);
+        return;
+    }
+    change(f, arena_printf(f->a, "%s\n", from), arena_printf(f->a, "%s\n        %s\n", to, more));
+    change(f, arena_printf(f->a, "%s,", from), arena_printf(f->a, "%s, %s,", to, more));
+}
+
+/* ---- tables ------------------------------------------------------------------------------------------------------------- */
+
+enum { MOST_CLASSES = 100 };
+
+typedef struct {
+    uint32_t numbers, gaps, distinct; /* cells; distinct: one more than MOST_CLASSES where there are more */
+    double length; /* mean, of its cells */
+    bool rising; /* numbers only, each above the one before */
+} Look;
+
+static const char *cell_of(const Csv *t, uint32_t row, uint32_t column) {
+    return t->cell[(size_t)row * t->ncol + column];
+}
+
+static Look look_at(const Csv *t, uint32_t column) {
+    Look k = {.rising = true};
+    const char *seen[MOST_CLASSES];
+    double before = -INFINITY;
+    for (uint32_t i = 0; i < t->nrow; i++) {
+        const char *s = cell_of(t, i, column);
+        double v = NAN;
+        uint32_t j = 0;
+        if (cell_number(s, &v)) k.numbers++;
+        else if (cell_gap(s)) k.gaps++;
+        if (!(v > before)) k.rising = false;
+        before = v;
+        k.length += (double)strlen(s) / t->nrow;
+        while (j < k.distinct && j < MOST_CLASSES && strcmp(seen[j], s)) j++;
+        if (j < k.distinct || j == MOST_CLASSES) k.distinct += k.distinct == MOST_CLASSES && j == MOST_CLASSES;
+        else seen[k.distinct++] = s;
+    }
+    return k;
+}
+
+static Look *look_at_all(NewFile *f, const Csv *t) {
+    Look *look = NEW_N(f->a, Look, t->ncol + 1);
+    for (uint32_t k = 0; k < t->ncol; k++) look[k] = look_at(t, k);
+    return look;
+}
+
+static bool is_number(const Csv *t, const Look *k) {
+    return k->numbers > 1 && k->numbers + k->gaps == t->nrow;
+}
+
+/* As a string of the language; the column's number where its name cannot be one. */
+static const char *named(NewFile *f, const Csv *t, uint32_t column) {
+    const char *s = t->header ? t->header[column] : "\"";
+    return strpbrk(s, "\"\\\n\r") ? arena_printf(f->a, "\"%u\"", column) : arena_printf(f->a, "\"%s\"", s);
+}
+
+static bool table(NewFile *f, Csv *t) {
+    char *text;
+    size_t n;
+    if (!file_read(f->ctx, f->a, f->path, &text, &n)) return false;
+    size_t first = strcspn(text, "\r\n");
+    char mark = ends_in(f->path, ".tsv") ? '\t' : ',';
+    if (mark == ',' && !memchr(text, ',', first)) mark = memchr(text, ';', first) ? ';' : memchr(text, '\t', first) ? '\t' : ',';
+    if (!csv_parse(f->ctx, f->a, f->path, text, n, mark, t)) return false;
+    const char *separator = mark == ',' || ends_in(f->path, ".tsv") ? "" : mark == ';' ? "separator = \";\"" : "separator = \"tab\"";
+    change_entry(f, arena_printf(f->a, "csv = \"%s.csv\"", f->name), arena_printf(f->a, "csv = \"%s\"", f->written), separator);
+    return true;
+}
+
+/* No column is one of numbers: what stands in the one that comes closest. */
+static bool no_numbers(NewFile *f, const Csv *t, const Look *look) {
+    uint32_t best = t->ncol - 1;
+    double *v;
+    int64_t filled;
+    for (uint32_t k = 0; k < t->ncol; k++)
+        if (look[k].numbers > look[best].numbers) best = k;
+    if (csv_series(f->ctx, f->a, t, best, GAPS_INTERPOLATE, &v, &filled)) /* what rises counts the rows */
+        diag_error(f->ctx, 611, NOWHERE, "%s has no column of numbers to forecast", f->path);
+    return false;
+}
+
+/* The first column may say when: what is no number, or rises from row to row. The next one of numbers is forecast. */
+static bool look_at_series(NewFile *f) {
+    Csv t;
+    if (!table(f, &t)) return false;
+    Look *look = look_at_all(f, &t);
+    bool dated = t.ncol > 1 && t.nrow > 1 && (!look[0].numbers || look[0].rising);
+    uint32_t value = dated, others = 0;
+    while (value < t.ncol && !is_number(&t, &look[value])) value++;
+    if (value == t.ncol) return no_numbers(f, &t, look);
+    change_entry(f, "column = \"value\"", arena_printf(f->a, "column = %s", named(f, &t, value)), look[value].gaps ? "gaps = interpolate" : "");
+    if (!dated) {
+        change(f, "        date = \"month\"\n", "");
+        change(f, ", date = \"month\"", "");
+    }
+    change(f, "date = \"month\"", arena_printf(f->a, "date = %s", named(f, &t, 0)));
+    uint32_t window = t.nrow / 6 < 24 ? t.nrow / 6 : 24;
+    if (window < 24) change(f, "window = 24", arena_printf(f->a, "window = %u", window ? window : 1));
+    if (window < 24) change(f, "# 24 rows go in", arena_printf(f->a, "# %u rows go in", window ? window : 1));
+    Str said = str_make(f->a);
+    str_printf(&said, "%s: %u rows of %s", f->path, t.nrow, named(f, &t, value));
+    if (look[value].gaps) str_printf(&said, ", %u of them gaps that are interpolated", look[value].gaps);
+    for (uint32_t k = value + 1; k < t.ncol; k++)
+        if (is_number(&t, &look[k])) str_printf(&said, "%s%s", others++ ? ", " : "; other numbers: ", named(f, &t, k));
+    f->said = said.at;
+    return true;
+}
+
+/* The longest texts are read; of the other columns the one with the fewest different cells says the class. */
+static bool look_at_texts(NewFile *f) {
+    Csv t;
+    if (!table(f, &t)) return false;
+    Look *look = look_at_all(f, &t);
+    uint32_t text = 0, label = t.ncol;
+    for (uint32_t k = 1; k < t.ncol; k++)
+        if (look[k].length > look[text].length) text = k;
+    for (uint32_t k = 0; k < t.ncol; k++) {
+        bool classes = k != text && look[k].distinct > 1 && look[k].distinct <= MOST_CLASSES && !look[k].gaps;
+        if (classes && (label == t.ncol || look[k].distinct < look[label].distinct)) label = k;
+    }
+    if (label == t.ncol || is_number(&t, &look[text])) {
+        diag_error(f->ctx, 611, NOWHERE, "%s needs a column of texts and one of their classes, 2 to %d different ones", f->path, MOST_CLASSES);
+        diag_help(f->ctx, NOWHERE, "of a file of texts for each class, `lines = [\"a.txt\", \"b.txt\"]` in place of `csv` reads them");
+        return false;
+    }
+    change(f, "column = \"text\"", arena_printf(f->a, "column = %s", named(f, &t, text)));
+    change(f, "target_column = \"desk\"", arena_printf(f->a, "target_column = %s", named(f, &t, label)));
+    change(f, "target desk:", "target label:");
+    change(f, ", desk)", ", label)");
+    change(f, "K = 3", arena_printf(f->a, "K = %u", look[label].distinct));
+    if (t.nrow > 2000) change(f, "V = 2000", "V = 10000");
+    f->said = arena_printf(f->a, "%s: %u texts in %s, %u classes in %s", f->path, t.nrow, named(f, &t, text), look[label].distinct, named(f, &t, label));
+    return true;
+}
+
+/* ---- sequences ---------------------------------------------------------------------------------------------------------- */
+
+/* The last word of a line of a .ts file, the first of an older one's; *dims of it. */
+static const char *class_of(NewFile *f, const char *line, size_t n, bool ts, int *dims) {
+    const char *stop = ts ? ":" : ", \t";
+    size_t from = 0, to = n;
+    *dims = 1;
+    while (from < to && strchr(" \t\r", line[to - 1])) to--;
+    while (from < to && strchr(" \t\r", line[from])) from++;
+    for (size_t i = from; ts && i < to; i++)
+        if (line[i] == ':') {
+            ++*dims;
+            from = i + 1;
+        }
+    if (ts) --*dims;
+    else to = from + strcspn(line + from, stop) < to ? from + strcspn(line + from, stop) : to;
+    return arena_strndup(f->a, line + from, to - from);
+}
+
+static bool look_at_sequences(NewFile *f) {
+    char *text;
+    size_t n, rows = 0;
+    VEC(const char *) class = {0};
+    if (!file_read(f->ctx, f->a, f->path, &text, &n)) return false;
+    bool ts = ends_in(f->path, ".ts"), head = ts;
+    int dims = 1;
+    for (const char *at = text, *end = text + n; at < end;) {
+        size_t line = strcspn(at, "\n");
+        if (head) head = line < 5 || (strncmp(at, "@data", 5) && strncmp(at, "@DATA", 5));
+        else if (line && *at != '#' && *at != '\r') {
+            uint32_t k = 0;
+            const char *name = class_of(f, at, line, ts, &dims);
+            while (k < class.n && strcmp(class.at[k], name)) k++;
+            if (k == class.n && k <= MOST_CLASSES) VEC_PUSH(f->a, class) = name;
+            rows++;
+        }
+        at += line + (at + line < end);
+    }
+    if (class.n < 2 || class.n > MOST_CLASSES) {
+        diag_error(f->ctx, 611, NOWHERE, "%s needs sequences of 2 to %d classes: a .ts file of the UCR and UEA archives, or lines of a class and its values", f->path, MOST_CLASSES);
+        return false;
+    }
+    change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "ts = \"%s\"", f->written));
+    change(f, "holds two numbers", arena_printf(f->a, dims == 1 ? "holds one number" : "holds %d numbers", dims));
+    change(f, "seq [2]", arena_printf(f->a, "seq [%d]", dims));
+    change(f, "K = 3", arena_printf(f->a, "K = %u", class.n));
+    change(f, "target gesture:", "target label:");
+    change(f, ", gesture)", ", label)");
+    f->said = arena_printf(f->a, "%s: %zu sequences, %d number%s a step, %u classes", f->path, rows, dims, dims == 1 ? "" : "s", class.n);
+    return true;
+}
+
+/* ---- a text ------------------------------------------------------------------------------------------------------------- */
+
+/* The beginning of it: a text may be larger than memory. */
+static bool first_part(NewFile *f, char **text, size_t *n) {
+    enum { MOST = 1 << 24 };
+    FILE *in = fopen(f->path, "rb");
+    *text = in ? arena_alloc(f->a, MOST) : NULL;
+    *n = in ? fread(*text, 1, MOST, in) : 0;
+    bool ok = in && !ferror(in);
+    if (!ok) diag_error(f->ctx, 1, NOWHERE, "cannot read '%s': %s", f->path, strerror(errno));
+    if (in) fclose(in);
+    return ok;
+}
+
+static uint32_t code_point(const char *p, int size) {
+    const unsigned char *u = (const unsigned char *)p;
+    uint32_t c = size == 1 ? u[0] : u[0] & (0xffu >> (size + 1));
+    for (int i = 1; i < size; i++) c = c << 6 | (u[i] & 63);
+    return c;
+}
+
+static bool look_at_text(NewFile *f) {
+    char *text;
+    size_t n, characters = 0;
+    if (!first_part(f, &text, &n)) return false;
+    uint8_t *seen = NEW_N(f->a, uint8_t, 0x200000);
+    uint32_t different = 0;
+    bool utf8 = true;
+    for (size_t at = 0; at + 4 < n && utf8; characters++) { /* the part may end within a character */
+        int size = utf8_size(text + at, n - at);
+        utf8 = size > 0;
+        uint8_t *c = &seen[utf8 ? code_point(text + at, size) : 0];
+        different += !*c;
+        *c = 1;
+        at += utf8 ? (size_t)size : 0;
+    }
+    change(f, arena_printf(f->a, "text = \"%s.txt\"", f->name), arena_printf(f->a, "text = \"%s\"", f->written));
+    if (!utf8) change(f, "unit = characters", "unit = bytes");
+    else if (different > 100) change(f, "unit = characters", "unit = characters, unknown = true"); /* rare ones may first come in the test */
+    uint32_t V = !utf8 ? 256 : different < 4 ? 8 : different < 300 ? different + 4 : 300; /* a few that come later in it */
+    change(f, "V = 100", arena_printf(f->a, "V = %u", V));
+    if (n > 100000) {
+        change(f, "H = 96", "H = 128");
+        change(f, "batch = 4", "batch = 32");
+        change(f, "window = 48", "window = 64");
+        change(f, "epochs = 30", n > 500000 ? "epochs = 4" : "epochs = 15");
+    }
+    f->said = utf8 ? arena_printf(f->a, "%s: a text in UTF-8, %u different characters", f->path, different)
+                   : arena_printf(f->a, "%s: a text of bytes, which are no UTF-8", f->path);
+    return true;
+}
+
+/* ---- the model's text --------------------------------------------------------------------------------------------------- */
+
+bool new_look(NewFile *f, const char *kind) {
+    if (!strcmp(kind, "classify")) return look_at_texts(f);
+    if (!strcmp(kind, "classify-sequences")) return look_at_sequences(f);
+    return !strcmp(kind, "language-model") ? look_at_text(f) : look_at_series(f);
+}
+
+static const char *replaced(NewFile *f, const char *text, const char *from, const char *to) {
+    Str s = str_make(f->a);
+    for (const char *at; (at = strstr(text, from)); text = at + strlen(from)) {
+        str_putn(&s, text, (size_t)(at - text));
+        str_put(&s, to);
+    }
+    str_put(&s, text);
+    return s.at;
+}
+
+/* The comment that says what the made-up file is, from its line to the last of its lines, says what this one is. */
+static const char *described(NewFile *f, const char *text) {
+    const char *made = strstr(text, arena_printf(f->a, "# %s.", f->name)), *end = made;
+    if (!made) return text;
+    while (end && (end = strchr(end, '\n'))) {
+        size_t blanks = strspn(end + 1, " ");
+        if (end[1 + blanks] != '#') break;
+        end += 1 + blanks;
+    }
+    return arena_printf(f->a, "%.*s# %s.%s", (int)(made - text), text, f->said, end ? end : "");
+}
+
+const char *new_text(NewFile *f, const char *text) {
+    for (uint32_t k = 0; k < f->from.n; k++) text = replaced(f, text, f->from.at[k], f->to.at[k]);
+    return described(f, text);
+}
