@@ -57,6 +57,7 @@ typedef struct {
     Cli *c;
     Model *m;
     const Dataset *d;
+    bool given; /* all of a file of --data, which has no parts */
     Str *text; /* of each output */
 } Rows;
 
@@ -88,7 +89,8 @@ static bool put_rows(void *arg, const OutputRow *o) {
         double class = cli_class(r->m, x, at, n, o->steps > 0);
         if (!s->n) put_head(s, o->steps > 0, class >= 0, n);
         put_cell(s, name);
-        str_printf(s, ",%" PRId64 ",%s", o->example, o->example < d->train ? "train" : o->example < d->train + d->valid ? "valid" : "test");
+        const char *part = r->given ? "data" : o->example < d->train ? "train" : o->example < d->train + d->valid ? "valid" : "test";
+        str_printf(s, ",%" PRId64 ",%s", o->example, part);
         if (class >= 0) put_classes(r, s, cli_truth(o, t), class);
         if (o->steps) str_printf(s, ",%" PRId64, t);
         for (int64_t i = 0; i < n; i++) {
@@ -106,7 +108,7 @@ static bool predict_examples(Cli *c, Model *m, const char *path, Str *s) {
     Arena *a = ctx_arena(c->ctx);
     Dataset d;
     uint32_t n = model_desc(m)->output.n;
-    Rows r = {.c = c, .m = m, .d = &d, .text = NEW_N(a, Str, n + 1)};
+    Rows r = {.c = c, .m = m, .d = &d, .given = path != NULL, .text = NEW_N(a, Str, n + 1)};
     for (uint32_t i = 0; i < n; i++) r.text[i] = str_make(a);
     if (!dataset_load(m, path, a, path != NULL, &d) || !dataset_outputs(m, &d, put_rows, &r)) return false;
     for (uint32_t i = 0; i < n; i++) str_putn(s, r.text[i].at, r.text[i].n);

@@ -346,12 +346,20 @@ static void take_values(Model *m, int64_t offset, const Array *x) {
 
 #define SETTINGS "rondo.set"
 
+/* A text whose state is carried on is laid out in as many rows as a batch has. */
+static bool lays_out(Model *m, const char *assignment) {
+    return strcspn(assignment, "= ") == 5 && !strncmp(assignment, "batch", 5) && train_bool(m, "stateful");
+}
+
 /* What --set said of sizes and of how the data are read, so that who reads the weights need not be told again: a line NAME=value each. */
 static const char *settings_given(Model *m, Arena *a) {
     Str s = str_make(a);
-    KeyBlock block;
-    for (size_t i = 0; i < m->opt.nset; i++)
-        if (!settings_is_key(m->opt.set[i], &block) || (block == KEYS_DATA && !names_data(m->opt.set[i]))) str_printf(&s, "%s%s", s.n ? "\n" : "", m->opt.set[i]);
+    for (size_t i = 0; i < m->opt.nset; i++) {
+        KeyBlock block;
+        const char *set = m->opt.set[i];
+        bool key = settings_is_key(set, &block), data = key && block == KEYS_DATA && !names_data(set);
+        if (!key || data || (block != KEYS_DATA && lays_out(m, set))) str_printf(&s, "%s%s", s.n ? "\n" : "", set);
+    }
     return s.n ? s.at : NULL;
 }
 

@@ -29,6 +29,7 @@ says err 'does not say the class of its lines'
 # but one can be told their classes: those of the same lines where the classes are known
 expect 0 "$RONDO" predict $S -w s.safetensors --data good
 awk -F, '$1 == "p" { print $5, $6, $7 }' out | sort >alone
+! grep '^p,' out | grep -v '^p,[0-9]*,data,' || fail "a part of a file that has none"
 expect 0 "$RONDO" predict $S -w s.safetensors
 awk -F, '$1 == "p" && $4 == 1 { print $5, $6, $7 }' out | sort | cmp - alone || fail "other classes without the truth"
 [ -s alone ] || fail "no classes"
@@ -224,3 +225,9 @@ for dtype in f32 f64; do
     cat out >>totals
 done
 awk '$1 == "mse" { v[n++] = $2 } END { d = v[0] / v[1] - 1; exit !(n == 2 && d < 1e-6 && d > -1e-6) }' totals || { cat totals; fail "the mean of a metric is off"; }
+
+# ---- the rows of a text whose state is carried on are kept with the weights ----
+expect 0 "$RONDO" train "$E/char_lm.rondo" -q -o rows.safetensors --set batch=2 --set H=8 --set epochs=1 --log rows.csv
+expect 0 "$RONDO" eval "$E/char_lm.rondo" -w rows.safetensors --json
+v=$(sed -n 's/.*"loss": \([0-9.]*\).*/\1/p' out)
+sed -n 2p rows.csv | cut -d, -f4 | grep -qx "$v" || { head rows.csv; fail "eval says $v"; }
