@@ -79,7 +79,7 @@ cp out numbers
 expect 0 "$RONDO" eval "$E/tagging.rondo" -w named.safetensors --data named.jsonl
 cmp out numbers || fail "named labels are other ones"
 expect 0 "$RONDO" predict "$E/tagging.rondo" -w named.safetensors --data named.jsonl
-says out '^tags,0,train,LOC,[A-Z]*,0,'
+says out '^tags,0,data,LOC,[A-Z]*,0,'
 expect 0 "$RONDO" train $G --data named.jsonl -o sorted.safetensors
 expect 0 "$RONDO" predict "$E/tagging.rondo" -w sorted.safetensors --data named.jsonl
 awk -F, 'BEGIN { name[0] = "LOC"; name[1] = "O"; name[2] = "PER"; name[3] = "TIME" } $1 == "tags" { n++; if ($5 != name[$7]) exit 1 } END { exit !n }' out ||
