@@ -15,10 +15,17 @@ static bool is_taken(const char *s) {
         "bool",     "true",   "false",    "delete",  "public", "private",  "template", "operator", "namespace", "try",
         "throw",    "catch",  "using",    "virtual", "friend", "explicit", "export",   "mutable",  "typename",  "xor",
         "compl",    "s",      "w",        "n",       "t",      "k",        "at",       "buf",      "dim",       "work",
-        "weights", "scratch",  "steps",  "batch",    "theta",   "grad",   "moments",  "seed",     "update",   "size_t",    "asm"};
+        "weights", "scratch",  "steps",  "batch",    "theta",   "grad",   "moments",  "seed",     "update",   "asm",       "constexpr",
+        "decltype", "nullptr", "noexcept", "alignas", "alignof", "typeid", "typeof", "thread_local", "static_assert", "static_cast", "const_cast",
+        "dynamic_cast", "reinterpret_cast", "and_eq", "or_eq", "xor_eq", "not_eq", "bitand", "bitor", "concept", "requires",
+        "i", "j", "l", "loss", "got", "from", "end", "most", "before", "tokens", "best", "z", "NULL", "NAN", "INFINITY", "linux", "unix"};
+    static const char *const numbered[] = {"out_", "next_", "scalar_", "steps_", NULL};
+    size_t n = strlen(s);
     for (size_t i = 0; i < sizeof word / sizeof *word; i++)
         if (strcmp(s, word[i]) == 0) return true;
-    return false;
+    for (size_t i = 0; numbered[i]; i++)
+        if (strncmp(s, numbered[i], strlen(numbered[i])) == 0) return true;
+    return n > 2 && strcmp(s + n - 2, "_t") == 0; /* types of <stdint.h> */
 }
 
 const char *c_ident(Arena *a, const char *s, bool upper) {

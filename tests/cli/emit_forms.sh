@@ -203,6 +203,24 @@ expect 1 "$RONDO" emit c m.rondo -o d --window 4
 says err 'step by step'
 expect 2 "$RONDO" emit c two.rondo -o d --window 4:x
 
+# ---- names that the functions have for themselves, or C has ----
+cat >names.rondo <<'END'
+model names {
+    input  int32_t: seq [1]
+    input  loss: seq [1]
+    input  l: seq [1]
+    input  i: seq token[3]
+    input  NAN: [1]
+    input  scalar_0: [1]
+    target linux: seq [1]
+    out_0 = dense[1](gru[3]([int32_t, loss, l, NAN, scalar_0, embedding[3, 2](i)]))
+    output out_0
+    loss mse(out_0, linux)
+    train { bptt = 2 }
+}
+END
+check names names --train --simd 1
+
 # ---- what narrower weights cost is measured on the data ----
 expect 0 "$RONDO" emit c "$SRC/examples/sunspots.rondo" -o sun --weights int8
 says out '^int8: [0-9]* bytes of weights, [0-9]* as f32$'
