@@ -45,8 +45,16 @@ static LIdx place_index(Eval *e, const Loc *l, uint32_t rank, const Ix *ix, int6
     return i;
 }
 
-/* The hardware's own prefetching begins anew in each page, and a step's rows of one sequence lie apart from those of the last step: so
-   what a row stage reads and writes of sequences is asked for a row of AHEAD floats ahead, or several rows. i: in the current row. */
+void low_prefetch(Low *L, LV rows, int way)
+{
+    L->ahead = true;
+    L->ahead_rows = rows;
+    L->ahead_way = way;
+    L->prefetched.n = 0;
+}
+
+/* The hardware's own prefetching begins anew in each page, and follows neither steps that go down nor a part of each row: what a row
+   stage reads and writes of sequences is asked for a row of AHEAD floats ahead, or several rows. i: in the current row. */
 static void prefetch_ahead(Low *L, const Loc *l, LIdx i)
 {
     enum { AHEAD = 128 };
@@ -58,7 +66,10 @@ static void prefetch_ahead(Low *L, const Loc *l, LIdx i)
             return;
     }
     VEC_PUSH(L->arena, L->prefetched) = (Ahead){ l->buf, L->level, l->foff };
-    i.c0 += l->ld < AHEAD ? (AHEAD + l->ld - 1) / l->ld * l->ld : l->ld;
+    if (L->ahead_rows)
+        i = lb_idx_term(&L->b, i, L->ahead_rows, L->ahead_way * l->ld);
+    else
+        i.c0 += l->ld < AHEAD ? (AHEAD + l->ld - 1) / l->ld * l->ld : l->ld;
     lb_prefetch(&L->b, l->buf, i);
 }
 

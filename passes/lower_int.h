@@ -122,7 +122,7 @@ typedef struct {
     uint32_t fn;
 } RowsKey;
 
-/* A sequence of which a row stage prefetches, at the level that touches it first. */
+/* A sequence that is prefetched, at the level that touches it first. */
 typedef struct {
     uint32_t buf, level;
     int64_t foff;
@@ -146,8 +146,10 @@ typedef struct Low {
     LV blo, bhi; /* this thread's part of the row axis */
     uint32_t seg; /* 1 + axis that stands for one segment of it in the current code; 0: none */
     LV slo, shi; /* the current segment */
-    bool ahead; /* a row stage: the next rows of what it reads and writes of sequences are prefetched */
-    uint32_t level; /* of it */
+    bool ahead; /* what is read and written of sequences is prefetched, */
+    LV ahead_rows; /* so many rows, times ahead_way, before it is needed; 0: a short distance */
+    int ahead_way;
+    uint32_t level; /* of a row stage */
     VEC(Ahead) prefetched;
     uint32_t pos; /* counts items as they are emitted: lifetimes */
     VEC(LoopRange) loop;
@@ -262,6 +264,7 @@ LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n); /* n accumulator
 LV eval_node(Eval *e, Ref r);
 LV clamped_row(LBuilder *b, LV row, int64_t rows); /* of a table */
 LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix);
+void low_prefetch(Low *L, LV rows, int way); /* Low.ahead, until it is set to false */
 LV load_value(Eval *e, const Loc *l, const Node *n); /* at e's own index */
 void store_value(Eval *e, const Loc *l, const Node *n, LV v);
 void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg); /* loops over this thread's rows */

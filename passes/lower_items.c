@@ -19,8 +19,6 @@ typedef struct {
     int count, lanes; /* vectors in this group, lanes of each (0: one scalar) */
     int64_t first; /* feature of the group */
     LV group; /* times GROUP * V more */
-    LV ahead; /* rows of a step: those of the next one are prefetched; 0: none are */
-    int way; /* of the steps, -1: down */
     const Ix *at; /* of a matrix: the indices before the last */
 } AxisSum;
 
@@ -37,20 +35,6 @@ static Eval axis_eval(LowG *lg, const AxisSum *s, int j, uint32_t rank)
     return e;
 }
 
-/* The hardware's own prefetching follows neither steps that go down nor a part of each row. */
-static void prefetch_next(LowG *lg, const AxisSum *s)
-{
-    Low *L = lg->L;
-    LBuilder *b = &L->b;
-    Loc l = low_loc(lg, s->n->in[0]);
-    LIdx at = lb_idx_term(b, low_row(L, &l), s->ahead, s->way * l.ld);
-    if (s->group)
-        at = lb_idx_term(b, at, s->group, (int64_t)GROUP * L->p->V);
-    at.c0 += s->first;
-    for (int j = 0; j < s->count * L->p->V; j += 16, at.c0 += 16)
-        lb_prefetch(b, l.buf, at);
-}
-
 /* Loops over the summed axes from `a` on (time axes ascending, the row axis last), one chain a loop, inner chains from zero. */
 static void axis_chain(LowG *lg, AxisSum *s, uint32_t a, LV *acc)
 {
@@ -60,8 +44,6 @@ static void axis_chain(LowG *lg, AxisSum *s, uint32_t a, LV *acc)
         a++;
     uint32_t axis = a < L->m->naxis ? a : L->bx;
     if (a > L->m->naxis || (a == L->m->naxis && !(s->axes & AX(L->bx)))) {
-        if (s->ahead)
-            prefetch_next(lg, s);
         for (int j = 0; j < s->count; j++) {
             Eval e = axis_eval(lg, s, j, s->o->rank);
             acc[j] = reduce_combine(b, s->n, acc[j], eval_at(&e, s->n->in[0], s->o->rank, e.ix));
@@ -99,11 +81,11 @@ static void axis_group(LowG *lg, AxisSum *s)
     for (int j = 0; j < s->count; j++)
         acc[j] = axis_start(lg, s, j);
     s->down = lg->ni[s->r].down;
-    Loc l = low_loc(lg, s->n->in[0]);
-    bool steps = l.ok && l.elem == LE_F && s->lanes && (s->axes & AX(lg->L->bx)) && s->axes != AX(lg->L->bx);
-    s->ahead = steps ? lb_op(&lg->L->b, LOP_DIM, 0, 0, 0, lg->L->bx) : 0;
-    s->way = s->down ? -1 : 1;
+    bool steps = s->lanes && (s->axes & AX(lg->L->bx)) && s->axes != AX(lg->L->bx);
+    if (steps) /* rows of a few vectors: the row of the next step */
+        low_prefetch(lg->L, lb_op(&lg->L->b, LOP_DIM, 0, 0, 0, lg->L->bx), s->down ? -1 : 1);
     axis_chain(lg, s, 1, acc);
+    lg->L->ahead = false;
     for (int j = 0; j < s->count; j++) {
         Eval e = axis_eval(lg, s, j, s->n->rank);
         store_value(&e, &lg->ni[s->r].loc, s->n, acc[j]);

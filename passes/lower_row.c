@@ -656,8 +656,7 @@ static void row_body(LowG *lg, void *arg)
     uint32_t last = last_phase(lg, it);
     for (uint32_t k = 0; k < it->node.n; k++)
         lg->ni[it->node.at[k].ref].row = 0;
-    lg->L->ahead = true;
-    lg->L->prefetched.n = 0;
+    low_prefetch(lg->L, 0, 0);
     for (uint32_t p = 0; p <= last; p++) {
         lg->L->level = p;
         emit_scalars(lg, it, p);
