@@ -8,7 +8,7 @@
    are finite, select(g == 0, 0, g * d). Nothing is paid elsewhere. */
 #include "passes/autodiff.h"
 
-typedef enum { X_K, X_IN, X_Y, X_OP } XKind;
+typedef enum { X_K, X_IN, X_Y, X_TAKEN, X_OP } XKind;
 typedef struct X {
     XKind kind;
     Op op;
@@ -64,6 +64,7 @@ static X *x_op(Arena *arena, Op op, X *p, X *q, X *s)
 #define b x_value(arena, X_IN, 1)
 #define c x_value(arena, X_IN, 2)
 #define y x_value(arena, X_Y, 0)
+#define TAKEN x_value(arena, X_TAKEN, 0)
 
 static X *factor(Arena *arena, Op op, uint32_t i)
 {
@@ -81,15 +82,19 @@ static X *factor(Arena *arena, Op op, uint32_t i)
 #undef b
 #undef c
 #undef y
+#undef TAKEN
 
 static Ref emit(Level *l, Ref r, const X *x)
 {
+    const Ref *in = l->fwd->node.at[r].in;
     Ref p, q;
+    double v;
 
     switch (x->kind) {
     case X_K: return g_const(l->bwd, x->k);
-    case X_IN: return need(l, l->fwd->node.at[r].in[x->in]);
+    case X_IN: return need(l, in[x->in]);
     case X_Y: return need(l, r);
+    case X_TAKEN: return need(l, const_value(l->fwd, in[0], &v) ? r : in[1]);
     case X_OP:
         p = emit(l, r, x->x[0]);
         if (!x->x[1]) return g_un(l->bwd, x->op, p);
