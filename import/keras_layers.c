@@ -42,7 +42,7 @@ static const char *activation(Keras *k, const KLayer *l, const Json *c, const ch
     const char *name =
         j && j->kind == JSON_OBJECT_ ? json_text(j, "config", json_text(j, "class_name", "?")) : json_text(c, key, otherwise);
     const char *fn = keras_activation(&k->w, name, k->version);
-    if (!fn) keras_refuse(k, l, "there is no activation '%.60s' in Rondo's library", name);
+    if (!fn) keras_refuse(k, l, "there is no activation like Keras's '%.60s' in Rondo's library", name);
     return fn;
 }
 

@@ -12,6 +12,7 @@ typedef struct {
     int rank;
     int64_t dim[RONDO_MAX_RANK], n;
     const double *v;
+    bool whole; /* of a type of whole numbers, so that Div rounds towards 0 */
 } OnnxTensor;
 
 typedef struct {

@@ -115,6 +115,7 @@ Value *onnx_alias(Onnx *o, const OnnxNode *n, uint32_t k, const Value *like) {
     v->t = like->t;
     v->n = like->n;
     v->input = like->input;
+    v->truth = like->truth;
     return v;
 }
 
@@ -153,6 +154,7 @@ static bool constant_node(Onnx *o, const OnnxNode *n) {
     }
     v->t.n = fs ? fs->nf : is ? is->ni : 1;
     v->t.rank = fs || is;
+    v->t.whole = i || is;
     v->t.dim[0] = v->t.n;
     double *x = NEW_N(o->w.a, double, v->t.n + 1);
     for (int64_t k = 0; k < v->t.n; k++) x[k] = fs ? fs->fs[k] : is ? (double)is->is[k] : f ? f->f : i ? (double)i->i : NAN;
@@ -336,10 +338,23 @@ static void note_ports(Onnx *o) {
     }
 }
 
+static bool has_steps(const OnnxGraph *g) {
+    static const char *const ops[] = {"RNN", "GRU", "LSTM", "Scan", "Loop"};
+    for (uint32_t i = 0; i < g->nnode; i++)
+        for (size_t k = 0; k < sizeof ops / sizeof *ops; k++)
+            if (!strcmp(g->node[i].op, ops[k])) return true;
+    return false;
+}
+
 bool onnx_translate(Onnx *o, const ImportOptions *opt, const char *path) {
     o->g = &o->m->graph;
     o->frame = NEW(o->w.a, Frame);
-    if (!inputs(o) || !onnx_nodes(o, o->g) || !outputs(o) || !declare_inputs(o)) return false;
+    if (!inputs(o) || !onnx_nodes(o, o->g) || !outputs(o) || !declare_inputs(o)) {
+        if (!has_steps(o->g))
+            diag_help(o->w.ctx, NOWHERE, "the graph has no recurrent layer: some exporters write them out step by step, "
+                                         "torch.onnx.export(.., dynamo=False) does not");
+        return false;
+    }
     note_ports(o);
     const char *model = writer_model_name(&o->w, opt, path);
     const char *by = o->m->producer && *o->m->producer ? arena_printf(o->w.a, ", written by %.60s", o->m->producer) : "";

@@ -27,7 +27,7 @@ typedef struct Value {
     int rank;
     DimRole role[RONDO_MAX_RANK];
     int64_t dim[RONDO_MAX_RANK]; /* batch, time: -1 if not fixed */
-    bool seq;
+    bool seq, truth;     /* truth: of a comparison */
     int64_t n;           /* features */
     struct Value *input; /* the graph's input that this is under another name, or itself; NULL: neither */
     int64_t vocab;       /* of an input that a table is looked up with; 0: none */

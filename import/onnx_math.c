@@ -132,14 +132,16 @@ static const char *operand(Onnx *o, const OnnxNode *n, uint32_t k, const Value *
 /* Two constants, of one size or one of them a single number: what shapes and counters are made with. */
 static bool fold(Onnx *o, const OnnxNode *n, const OnnxTensor *a, const OnnxTensor *b, const char *form) {
     OnnxTensor t = a->n >= b->n ? *a : *b;
+    t.whole = a->whole && b->whole;
     char op = form[2];
-    if ((a->n != b->n && a->n != 1 && b->n != 1) || strlen(form) != 5 || !strchr("+-*", op))
+    if ((a->n != b->n && a->n != 1 && b->n != 1) || strlen(form) != 5 || !strchr("+-*/", op))
         return onnx_refuse(o, "both of its operands are constants; fold them before");
     double *v = NEW_N(o->w.a, double, t.n + 1);
     for (int64_t i = 0; i < t.n; i++) {
         double x = a->v[a->n == 1 ? 0 : i], y = b->v[b->n == 1 ? 0 : i];
         if (x <= MARK_BATCH || y <= MARK_BATCH) return onnx_refuse(o, "it computes with the number of examples or steps");
-        v[i] = op == '+' ? x + y : op == '-' ? x - y : x * y;
+        v[i] = op == '+' ? x + y : op == '-' ? x - y : op == '*' ? x * y : x / y;
+        if (op == '/' && t.whole) v[i] = trunc(v[i]);
     }
     t.v = v;
     Value *out = onnx_out(o, n, 0, VALUE_CONST);
@@ -169,6 +171,21 @@ static bool two_operands(Onnx *o, const OnnxNode *n, const char *form) {
             str_putc(&s, *p);
     }
     return onnx_emit(o, n, 0, &like, like.n, "%s", s.at) != NULL;
+}
+
+static bool where(Onnx *o, const OnnxNode *n) {
+    const Value *c = onnx_in(o, n, 0);
+    Value like = {0};
+    if (!c || c->kind != VALUE_RUN || !c->truth) return onnx_refuse(o, "its condition is not computed by a comparison");
+    like = *c;
+    for (uint32_t k = 1; k < 3; k++) {
+        const Value *v = onnx_in(o, n, k);
+        Value wide;
+        if (v && v->kind == VALUE_RUN && !join_dims(o, &like, v, &wide)) return false;
+        if (v && v->kind == VALUE_RUN) like = wide;
+    }
+    const char *x = operand(o, n, 1, &like), *y = x ? operand(o, n, 2, &like) : NULL;
+    return y && onnx_emit(o, n, 0, &like, like.n, "where(%s, %s, %s)", c->text, x, y) != NULL;
 }
 
 static bool clip(Onnx *o, const OnnxNode *n, const Value *x) {
@@ -286,6 +303,9 @@ bool onnx_math_op(Onnx *o, const OnnxNode *n, bool *done) {
     static const char *const pair[][2] = {{"Add", "A + B"},     {"Sub", "A - B"}, {"Mul", "A * B"},
                                           {"Div", "A / B"},     {"Pow", "A ^ B"}, {"Max", "max(A, B)"},
                                           {"Min", "min(A, B)"}, {"Sum", "A + B"}, {"PRelu", "where(A > 0, A, B * A)"}};
+    static const char *const truth[][2] = {{"Greater", "A > B"},         {"Less", "A < B"},         {"Equal", "A == B"},
+                                           {"GreaterOrEqual", "A >= B"}, {"LessOrEqual", "A <= B"}, {"And", "A and B"},
+                                           {"Or", "A or B"}};
     static const char *const reductions[][2] = {{"ReduceMean", "mean"}, {"ReduceSum", "sum"}, {"ReduceMax", "max"}};
     const Value *x = onnx_in(o, n, 0);
     *done = true;
@@ -293,6 +313,14 @@ bool onnx_math_op(Onnx *o, const OnnxNode *n, bool *done) {
         if (!strcmp(n->op, pair[k][0]))
             return n->nin == 2 ? two_operands(o, n, pair[k][1])
                                : onnx_refuse(o, "it has %u operands; two are read", (unsigned)n->nin);
+    for (size_t k = 0; k < sizeof truth / sizeof *truth; k++) {
+        if (strcmp(n->op, truth[k][0]) != 0) continue;
+        if (n->nin != 2 || !two_operands(o, n, truth[k][1])) return false;
+        Value *v = onnx_find(o, n->out[0]);
+        if (v->kind == VALUE_RUN) v->truth = true;
+        return true;
+    }
+    if (!strcmp(n->op, "Where")) return where(o, n);
     static const struct {
         const char *op;
         bool (*fn)(Onnx *, const OnnxNode *, const Value *);

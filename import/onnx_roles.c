@@ -164,6 +164,26 @@ static void squeeze(Roles *r, const OnnxNode *n, const Track *x, bool insert) {
     }
 }
 
+/* Of a dim that is cut it is not known whether it is the same. */
+static void parts(Roles *r, const OnnxNode *n, const Track *x) {
+    bool split = n->op[1] == 'p';
+    const OnnxAttr *at = onnx_attr(n, split ? "axis" : "axes");
+    const OnnxTensor *t = !split && n->nin > 3 ? constant_of(r, n->in[3]) : NULL;
+    int64_t count = split ? 1 : at ? at->ni : t ? t->n : 0;
+    bool hit[RONDO_MAX_RANK] = {false};
+    for (int64_t i = 0; i < count; i++) {
+        double d = split ? (double)onnx_int(n, "axis", 0) : at ? (double)at->is[i] : t->v[i];
+        if (d < 0) d += x->rank;
+        if (!(d >= 0 && d < x->rank)) return;
+        hit[(int)d] = true;
+    }
+    for (uint32_t k = 0; count && k < n->nout; k++) {
+        if (!*n->out[k]) continue;
+        Track *y = track_new(r, n->out[k], x->rank);
+        for (int d = 0; d < x->rank; d++) y->dim[d] = hit[d] ? fresh(r, ROLE_UNKNOWN) : x->dim[d];
+    }
+}
+
 static void transpose(Roles *r, const OnnxNode *n, const Track *x) {
     const OnnxAttr *perm = onnx_attr(n, "perm");
     if (perm && (int)perm->ni != x->rank) return;
@@ -212,14 +232,15 @@ static void follow(Roles *r, const OnnxNode *n) {
     }
     const Track *x = n->nin ? track_find(r, n->in[0]) : NULL, *index = n->nin > 1 ? track_find(r, n->in[1]) : NULL;
     if (!n->nout || !*n->out[0]) return;
-    static const char *const stops[] = {"Reshape",    "Flatten",   "Shape",     "Slice", "Split",
-                                        "ReduceMean", "ReduceSum", "ReduceMax", "Expand"};
+    static const char *const stops[] = {"Reshape", "Flatten", "Shape", "ReduceMean", "ReduceSum", "ReduceMax", "Expand"};
     for (size_t k = 0; k < sizeof stops / sizeof *stops; k++)
         if (!strcmp(stops[k], n->op)) return;
     if (!strcmp(n->op, "Gather")) {
         if (index && !x) table(r, n, index);
     } else if (!strcmp(n->op, "Squeeze") || !strcmp(n->op, "Unsqueeze")) {
         if (x) squeeze(r, n, x, n->op[0] == 'U');
+    } else if (!strcmp(n->op, "Slice") || !strcmp(n->op, "Split")) {
+        if (x) parts(r, n, x);
     } else if (!strcmp(n->op, "Transpose")) {
         if (x) transpose(r, n, x);
     } else

@@ -22,7 +22,7 @@ bool onnx_axes(Onnx *o, const OnnxNode *n, uint32_t k, int rank, bool axis[RONDO
 
 static bool is_one(const Value *v, int d) { return v->role[d] == DIM_FEATURE && v->dim[d] == 1; }
 
-static OnnxTensor like_tensor(const OnnxTensor *t) { return (OnnxTensor){.n = t->n, .v = t->v}; }
+static OnnxTensor like_tensor(const OnnxTensor *t) { return (OnnxTensor){.n = t->n, .v = t->v, .whole = t->whole}; }
 
 static bool put_const(Onnx *o, const OnnxNode *n, OnnxTensor t) {
     Value *v = onnx_out(o, n, 0, VALUE_CONST);
@@ -230,76 +230,143 @@ static bool transpose(Onnx *o, const OnnxNode *n, const Value *x) {
 
 /* ---- parts --------------------------------------------------------------------------------------------------------------- */
 
-/* The one feature dim that is not 1; -1: none, -2: several. */
-static int only_feature(const Value *v) {
-    int at = -1;
-    for (int d = 0; d < v->rank; d++)
-        if (v->role[d] == DIM_FEATURE && v->dim[d] != 1) at = at == -1 ? d : -2;
-    return at;
+/* The features of v lie as [outer, dim d, inner]. */
+static void around(const Value *v, int d, int64_t *outer, int64_t *inner) {
+    *outer = *inner = 1;
+    for (int e = 0; e < v->rank; e++)
+        if (e != d && v->role[e] == DIM_FEATURE) *(e < d ? outer : inner) *= v->dim[e];
 }
+
+/* Entries lo, lo + step, .. of dim d, `count` of them. */
+static OnnxTensor const_part(Onnx *o, const OnnxTensor *t, int d, int64_t lo, int64_t count, int64_t step) {
+    OnnxTensor y = *t;
+    int64_t outer = 1, inner = 1;
+    for (int e = 0; e < t->rank; e++)
+        if (e != d) *(e < d ? &outer : &inner) *= t->dim[e];
+    double *v = NEW_N(o->w.a, double, outer *count *inner + 1);
+    for (int64_t i = 0; i < outer * count; i++) {
+        int64_t from = i / count * t->dim[d] + lo + i % count * step;
+        memcpy(v + i * inner, t->v + from * inner, (size_t)inner * sizeof *v);
+    }
+    y.v = v;
+    y.dim[d] = count;
+    y.n = outer * count * inner;
+    return y;
+}
+
+static OnnxTensor const_join(Onnx *o, const OnnxTensor *a, const OnnxTensor *b, int d) {
+    OnnxTensor y = *a;
+    int64_t outer = 1;
+    for (int e = 0; e < d; e++) outer *= a->dim[e];
+    int64_t na = outer ? a->n / outer : 0, nb = outer ? b->n / outer : 0;
+    double *v = NEW_N(o->w.a, double, a->n + b->n + 1);
+    for (int64_t i = 0; i < outer; i++) {
+        memcpy(v + i * (na + nb), a->v + i * na, (size_t)na * sizeof *v);
+        memcpy(v + i * (na + nb) + na, b->v + i * nb, (size_t)nb * sizeof *v);
+    }
+    y.v = v;
+    y.n = a->n + b->n;
+    y.dim[d] += b->dim[d];
+    return y;
+}
+
+static bool concat_const(Onnx *o, const OnnxNode *n, int64_t axis) {
+    const Value *x = onnx_in(o, n, 0);
+    if (!x || x->kind != VALUE_CONST) return onnx_refuse(o, "an operand is missing, or lengths are joined");
+    OnnxTensor t = x->t;
+    if (axis < 0) axis += t.rank;
+    if (axis < 0 || axis >= t.rank) return onnx_refuse(o, "its axis is out of range");
+    for (uint32_t k = 1; k < n->nin; k++) {
+        const Value *p = onnx_in(o, n, k);
+        bool fits = p && p->kind == VALUE_CONST && p->t.rank == t.rank;
+        for (int d = 0; fits && d < t.rank; d++) fits = d == axis || p->t.dim[d] == t.dim[d];
+        if (!fits) return onnx_refuse(o, "its operands have different dims");
+        if (t.n + p->t.n > FEATURES_MAX) return onnx_refuse(o, "it makes a constant of more than a million numbers");
+        t = const_join(o, &t, &p->t, (int)axis);
+    }
+    return put_const(o, n, t);
+}
+
+/* Pieces [lo, hi) of each of `outer` equal runs of features of v, as further entries of a list. */
+static void pieces(Str *s, const Value *v, int64_t run, int64_t lo, int64_t hi, int64_t which) {
+    if (s->n) str_put(s, ", ");
+    str_put(s, v->text);
+    if (lo != 0 || hi != run || run != v->n) str_printf(s, "[%lld:%lld]", (long long)(which * run + lo), (long long)(which * run + hi));
+}
+
+enum { PIECES_MAX = 256 };
 
 static bool concat(Onnx *o, const OnnxNode *n) {
     const Value *x = onnx_in(o, n, 0);
-    int64_t axis = onnx_int(n, "axis", 0), total = 0;
+    int64_t axis = onnx_int(n, "axis", 0), total = 0, outer, inner;
     bool run = false;
     for (uint32_t k = 0; k < n->nin; k++) run = run || (onnx_in(o, n, k) && onnx_in(o, n, k)->kind == VALUE_RUN);
-    if (!run) { /* lists of numbers, as shapes are made of */
-        double *v = NULL;
-        OnnxTensor t = {.rank = 1};
-        for (uint32_t k = 0; k < n->nin; k++) {
-            const Value *p = onnx_in(o, n, k);
-            if (!p || p->kind != VALUE_CONST || p->t.rank != 1)
-                return onnx_refuse(o, "constants of more than one dim are not joined");
-            if (t.n + p->t.n > FEATURES_MAX) return onnx_refuse(o, "it makes a constant of more than a million numbers");
-            v = arena_grow(o->w.a, v, (size_t)t.n * sizeof *v, (size_t)(t.n + p->t.n + 1) * sizeof *v);
-            memcpy(v + t.n, p->t.v, (size_t)p->t.n * sizeof *v);
-            t.n += p->t.n;
-        }
-        t.v = v;
-        t.dim[0] = t.n;
-        return put_const(o, n, t);
-    }
+    if (!run) return concat_const(o, n, axis);
     if (!x || x->kind != VALUE_RUN) return onnx_refuse(o, "constants are not joined to computed values");
     if (axis < 0) axis += x->rank;
     if (axis < 0 || axis >= x->rank || x->role[axis] != DIM_FEATURE)
         return onnx_refuse(o, "only features can be joined, not batch or time");
-    Str s = str_make(o->w.a);
+    around(x, (int)axis, &outer, &inner);
+    if (outer * n->nin > PIECES_MAX) return onnx_refuse(o, "it joins more than %d pieces", (int)PIECES_MAX);
     for (uint32_t k = 0; k < n->nin; k++) {
         const Value *p = onnx_in(o, n, k);
-        if (!p || p->kind != VALUE_RUN || p->rank != x->rank || only_feature(p) == -2 ||
-            (only_feature(p) >= 0 && only_feature(p) != axis))
-            return onnx_refuse(o, "its operands have features in several dims");
-        for (int d = 0; d < p->rank; d++)
+        if (!p || p->kind != VALUE_RUN || p->rank != x->rank) return onnx_refuse(o, "its operands have different dims");
+        for (int d = 0; d < p->rank; d++) {
             if (p->role[d] != x->role[d]) return onnx_refuse(o, "its operands have batch and time in different places");
-        str_printf(&s, "%s%s", k ? ", " : "", p->text);
-        total += p->n;
+            if (d != axis && p->role[d] == DIM_FEATURE && p->dim[d] != x->dim[d])
+                return onnx_refuse(o, "its operands have different dims");
+        }
+        total += p->dim[axis];
     }
-    Value *v = onnx_emit(o, n, 0, x, total, "[%s]", s.at);
+    Str s = str_make(o->w.a);
+    for (int64_t i = 0; i < outer; i++)
+        for (uint32_t k = 0; k < n->nin; k++) {
+            const Value *p = onnx_in(o, n, k);
+            pieces(&s, p, p->n / outer, 0, p->n / outer, i);
+        }
+    Value *v = onnx_emit(o, n, 0, x, outer * total * inner, "[%s]", s.at);
     if (v) v->dim[axis] = total;
     return v != NULL;
 }
 
-/* Features [lo, hi) of dim d, which is the only one, or step `lo` of time if time. */
-static Value *part(Onnx *o, const OnnxNode *n, uint32_t k, const Value *x, int64_t lo, int64_t hi) {
-    return onnx_emit(o, n, k, x, hi - lo, "%s[%lld:%lld]", x->text, (long long)lo, (long long)hi);
+/* Entries [lo, hi) of dim d, which holds features. */
+static Value *part(Onnx *o, const OnnxNode *n, uint32_t k, const Value *x, int d, int64_t lo, int64_t hi) {
+    int64_t outer, inner;
+    around(x, d, &outer, &inner);
+    if (outer > PIECES_MAX) return onnx_refuse(o, "it takes more than %d pieces", (int)PIECES_MAX), NULL;
+    Str s = str_make(o->w.a);
+    for (int64_t i = 0; i < outer; i++) pieces(&s, x, x->n / outer, lo * inner, hi * inner, i);
+    Value *v = hi - lo == x->dim[d] ? onnx_alias(o, n, k, x)
+                                    : onnx_emit(o, n, k, x, outer * (hi - lo) * inner, outer > 1 ? "[%s]" : "%s", s.at);
+    if (v) v->dim[d] = hi - lo;
+    return v;
+}
+
+/* Of a shape, mostly. */
+static bool gather_const(Onnx *o, const OnnxNode *n, const OnnxTensor *x, const OnnxTensor *i, int64_t axis) {
+    OnnxTensor t = {0};
+    if (axis < 0) axis += x->rank;
+    if (axis < 0 || axis >= x->rank || i->rank > 1) return onnx_refuse(o, "its axis or indices are out of range");
+    for (int64_t k = 0; k < i->n; k++) {
+        double at = i->v[k] < 0 ? i->v[k] + (double)x->dim[axis] : i->v[k];
+        if (!(at >= 0 && at < (double)x->dim[axis])) return onnx_refuse(o, "an index is out of range");
+        OnnxTensor one = const_part(o, x, (int)axis, (int64_t)at, 1, 1);
+        if (t.n + one.n > FEATURES_MAX) return onnx_refuse(o, "it makes a constant of more than a million numbers");
+        t = k ? const_join(o, &t, &one, (int)axis) : one;
+    }
+    if (!i->n) return onnx_refuse(o, "it has no indices");
+    if (i->rank) return put_const(o, n, t);
+    OnnxTensor y = like_tensor(&t);
+    for (int d = 0; d < t.rank; d++)
+        if (d != axis) y.dim[y.rank++] = t.dim[d];
+    return put_const(o, n, y);
 }
 
 static bool gather(Onnx *o, const OnnxNode *n, const Value *x) {
     const Value *i = onnx_in(o, n, 1);
     int64_t axis = onnx_int(n, "axis", 0);
     if (!i) return onnx_refuse(o, "it has no indices");
-    if (x->kind == VALUE_CONST && i->kind == VALUE_CONST) { /* an entry of a shape */
-        if (x->t.rank != 1 || i->t.rank > 1) return onnx_refuse(o, "constants of more than one dim are not taken apart");
-        OnnxTensor t = {.rank = i->t.rank, .n = i->t.n, .dim = {i->t.n}};
-        double *v = NEW_N(o->w.a, double, t.n + 1);
-        for (int64_t k = 0; k < t.n; k++) {
-            double at = i->t.v[k] < 0 ? i->t.v[k] + (double)x->t.n : i->t.v[k];
-            if (!(at >= 0 && at < (double)x->t.n)) return onnx_refuse(o, "an index is out of range");
-            v[k] = x->t.v[(int64_t)at];
-        }
-        t.v = v;
-        return put_const(o, n, t);
-    }
+    if (x->kind == VALUE_CONST && i->kind == VALUE_CONST) return gather_const(o, n, &x->t, &i->t, axis);
     if (x->kind == VALUE_CONST && i->kind == VALUE_RUN) { /* an embedding */
         if (!i->input || axis || x->t.rank != 2 || i->rank == RONDO_MAX_RANK)
             return onnx_refuse(o, "tables are looked up by rows, with an input of whole numbers");
@@ -325,11 +392,9 @@ static bool gather(Onnx *o, const OnnxNode *n, const Value *x) {
     if (x->role[axis] == DIM_TIME && (at == 0 || at == -1)) {
         v = onnx_emit(o, n, 0, x, x->n, "%s.%s", x->text, at == 0 ? "first" : "last");
         if (v) v->seq = false;
-    } else if (is_one(x, (int)axis) && (at == 0 || at == -1))
-        v = onnx_alias(o, n, 0, x);
-    else if (axis == only_feature(x) && at >= -(double)x->dim[axis] && at < (double)x->dim[axis]) {
+    } else if (x->role[axis] == DIM_FEATURE && at >= -(double)x->dim[axis] && at < (double)x->dim[axis]) {
         int64_t lo = (int64_t)at + (at < 0 ? x->dim[axis] : 0);
-        v = part(o, n, 0, x, lo, lo + 1);
+        v = part(o, n, 0, x, (int)axis, lo, lo + 1);
     } else
         return onnx_refuse(o, "only the first or last step, or an entry of the features, can be taken");
     if (!v) return false;
@@ -360,11 +425,11 @@ static bool slice(Onnx *o, const OnnxNode *n, const Value *x) {
     if (axis < 0) axis += rank;
     if (!(axis >= 0 && axis < rank)) return onnx_refuse(o, "its axis is out of range");
     int d = (int)axis;
+    if (x->kind == VALUE_RUN && lo == 0 && hi > 1e9 && step == 1) return onnx_alias(o, n, 0, x) != NULL;
     if (x->kind == VALUE_RUN && x->role[d] == DIM_TIME) {
         if (!onnx_all_steps(o)) return false;
         bool last = lo == -1 && hi > 1e9 && step == 1, first = lo == 0 && hi == 1 && step == 1;
         if (lo == -1 && hi < -1e9 && step == -1) return onnx_emit(o, n, 0, x, x->n, "reverse(%s)", x->text) != NULL;
-        if (lo == 0 && hi > 1e9 && step == 1) return onnx_alias(o, n, 0, x) != NULL;
         if (!last && !first) return onnx_refuse(o, "of time only the first or last step, or all reversed, can be taken");
         Value *v = onnx_emit(o, n, 0, x, x->n, "%s.%s", x->text, last ? "last" : "first");
         if (!v) return false;
@@ -378,15 +443,9 @@ static bool slice(Onnx *o, const OnnxNode *n, const Value *x) {
     if (hi < 0) hi += size;
     if (hi > size) hi = size;
     if (step != 1 || !(lo >= 0 && hi > lo)) return onnx_refuse(o, "its ends are out of range, or it skips entries");
-    if (x->kind == VALUE_CONST) {
-        if (x->t.rank != 1) return onnx_refuse(o, "constants of more than one dim are not taken apart");
-        return put_const(
-            o, n, (OnnxTensor){.rank = 1, .n = (int64_t)(hi - lo), .dim = {(int64_t)(hi - lo)}, .v = x->t.v + (int64_t)lo});
-    }
-    if (d != only_feature(x)) return onnx_refuse(o, "batch, and features in several dims, are not cut");
-    Value *v = part(o, n, 0, x, (int64_t)lo, (int64_t)hi);
-    if (v) v->dim[d] = v->n;
-    return v != NULL;
+    if (x->kind == VALUE_CONST) return put_const(o, n, const_part(o, &x->t, d, (int64_t)lo, (int64_t)(hi - lo), 1));
+    if (x->role[d] != DIM_FEATURE) return onnx_refuse(o, "the batch is not cut");
+    return part(o, n, 0, x, d, (int64_t)lo, (int64_t)hi) != NULL;
 }
 
 static bool split(Onnx *o, const OnnxNode *n, const Value *x) {
@@ -395,17 +454,14 @@ static bool split(Onnx *o, const OnnxNode *n, const Value *x) {
     int64_t axis = onnx_int(n, "axis", 0), lo = 0;
     if (x->kind != VALUE_RUN) return onnx_refuse(o, "constants are not split");
     if (axis < 0) axis += x->rank;
-    if (axis != only_feature(x)) return onnx_refuse(o, "only features that lie in one dim can be split");
+    if (axis < 0 || axis >= x->rank || x->role[axis] != DIM_FEATURE) return onnx_refuse(o, "only features can be split");
+    int64_t all = x->dim[axis];
     if (sizes && sizes->kind != VALUE_CONST) return onnx_refuse(o, "its sizes are computed");
     for (uint32_t k = 0; k < n->nout; k++) {
         bool listed = at ? k < at->ni : sizes ? k < sizes->t.n : true;
-        double size = at && listed ? (double)at->is[k] : sizes && listed ? sizes->t.v[k] : ceil((double)x->n / n->nout);
-        if (!listed || !(size >= 1 && (double)lo + size <= (double)x->n)) return onnx_refuse(o, "its parts do not fit");
-        if (onnx_used(o, n, k)) {
-            Value *v = part(o, n, k, x, lo, lo + (int64_t)size);
-            if (!v) return false;
-            v->dim[axis] = v->n;
-        }
+        double size = at && listed ? (double)at->is[k] : sizes && listed ? sizes->t.v[k] : ceil((double)all / n->nout);
+        if (!listed || !(size >= 1 && (double)lo + size <= (double)all)) return onnx_refuse(o, "its parts do not fit");
+        if (onnx_used(o, n, k) && !part(o, n, k, x, (int)axis, lo, lo + (int64_t)size)) return false;
         lo += (int64_t)size;
     }
     return true;
@@ -422,7 +478,7 @@ static bool shape_of(Onnx *o, const OnnxNode *n, const Value *x) {
         else
             v[d] = x->role[d] == DIM_BATCH ? MARK_BATCH : x->role[d] == DIM_TIME ? MARK_TIME : (double)x->dim[d];
     }
-    return put_const(o, n, (OnnxTensor){.rank = 1, .n = rank, .dim = {rank}, .v = v});
+    return put_const(o, n, (OnnxTensor){.rank = 1, .n = rank, .dim = {rank}, .v = v, .whole = true});
 }
 
 /* A constant of a wanted shape: batch and time count as 1, which is broadcast. */
@@ -440,8 +496,18 @@ static bool filled(Onnx *o, const OnnxNode *n, const Value *shape, double value)
     return put_const(o, n, t);
 }
 
+static bool cast(Onnx *o, const OnnxNode *n, const Value *x) {
+    int64_t to = onnx_int(n, "to", 1);
+    bool whole = to != 1 && to != 10 && to != 11 && to != 16;
+    if (x->truth && to != 9) return onnx_emit(o, n, 0, x, x->n, "where(%s, 1, 0)", x->text) != NULL;
+    if (x->kind == VALUE_RUN && to == 9 && !x->truth) return onnx_refuse(o, "numbers are not made truth values; compare them");
+    Value *v = onnx_alias(o, n, 0, x);
+    if (v) v->t.whole = whole;
+    return v != NULL;
+}
+
 bool onnx_shape_op(Onnx *o, const OnnxNode *n, bool *done) {
-    static const char *const same[] = {"Identity", "Dropout", "Cast", "CastLike"};
+    static const char *const same[] = {"Identity", "Dropout", "CastLike"};
     const Value *x = onnx_in(o, n, 0);
     *done = true;
     for (size_t k = 0; k < sizeof same / sizeof *same; k++)
@@ -455,7 +521,8 @@ bool onnx_shape_op(Onnx *o, const OnnxNode *n, bool *done) {
         bool (*fn)(Onnx *, const OnnxNode *, const Value *);
     } table[] = {{"Squeeze", squeeze}, {"Unsqueeze", unsqueeze}, {"Reshape", reshape},
                  {"Flatten", flatten}, {"Transpose", transpose}, {"Gather", gather},
-                 {"Slice", slice},     {"Split", split},         {"Shape", shape_of}};
+                 {"Slice", slice},     {"Split", split},         {"Shape", shape_of},
+                 {"Cast", cast}};
     for (size_t k = 0; k < sizeof table / sizeof *table; k++) {
         if (strcmp(n->op, table[k].op)) continue;
         if (!x || x->kind == VALUE_LENGTHS) return onnx_refuse(o, "it has no input, or works on lengths");

@@ -172,6 +172,7 @@ static bool tensor(const Reader *r, const Onnx__TensorProto *t, OnnxTensor *out)
     for (size_t i = 0; i < (size_t)out->n; i++)
         v[i] = raw ? element(type, t->raw_data.data + i * type_size[type]) : listed(t, i);
     out->v = v;
+    out->whole = type != 1 && type != 10 && type != 11 && type != 16;
     return true;
 }
 

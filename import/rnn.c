@@ -97,7 +97,6 @@ const char *keras_activation(Writer *w, const char *name, int version) {
         {"squareplus", "squareplus"},
         {"sparse_plus", "sparse_plus"},
         {"sparse_sigmoid", "sparse_sigmoid"},
-        {"sparsemax", "sparsemax"},
         {"glu", "glu"},
     };
     if (!strcmp(name, "hard_sigmoid")) return version >= 3 ? "hard_sigmoid6" : "hard_sigmoid";

@@ -149,7 +149,7 @@ static void own_models(Ctx *ctx) {
     for (uint32_t i = 0; i < path.n; i++) set_with_context(own_model, &s, path.at[i]);
     if (s.passed != 7) set_fail(&s, NULL, "tests/import", "other counts than known");
     set_end(&s, 1e-5);
-    onnx_folder(ctx, "own onnx", "tests/import/onnx", 8, 0);
+    onnx_folder(ctx, "own onnx", "tests/import/onnx", 9, 0);
 }
 
 /* ---- runs of ONNX Runtime's tests: one operator a line ------------------------------------------------------------------- */
