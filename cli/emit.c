@@ -41,7 +41,7 @@ static bool take_window(Cli *c, EmitOptions *o) {
 static bool take_options(Cli *c, EmitOptions *o) {
     int layout = EMIT_FLAT;
     int64_t simd = 0;
-    *o = (EmitOptions){.test = cli_has(c, OPT_TEST), .train = cli_has(c, OPT_TRAIN), .freestanding = cli_has(c, OPT_FREESTANDING),
+    *o = (EmitOptions){.test = cli_has(c, OPT_TEST), .train = cli_has(c, OPT_TRAIN), .freestanding = cli_has(c, OPT_FREESTANDING), .ragged = cli_has(c, OPT_RAGGED),
                        .data = cli_get(c, OPT_DATA)};
     take_storage(c, o);
     if (!take_window(c, o)) return false;

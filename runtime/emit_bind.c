@@ -148,6 +148,7 @@ void cprogram_ports(CModel *c, CProgram *p, bool targets) {
             add_swap(c, p, x);
         }
     }
+    emit_ragged_ports(c, p);
     for (uint32_t r = 0; r < g->root.n; r++) {
         const Root *x = &g->root.at[r];
         const Node *n = &g->node.at[x->ref];

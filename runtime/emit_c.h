@@ -33,6 +33,7 @@ typedef struct {
     int64_t n; /* features */
     int32_t vocab;
     int32_t area; /* where it lies with time first; NO_AREA: the caller's own memory will do */
+    uint32_t length; /* the axis of which it holds each example's steps; 0: none */
 } CPort;
 typedef VEC(CPort) CPorts;
 
@@ -185,6 +186,10 @@ void c_function(CModel *c, const char *comment, const char *head);   /* declares
 /* emit_room.c: the macros that say how much room a call needs */
 void emit_room(CModel *c, const CProgram *p, const char *what);
 void emit_rooms(CModel *c);
+
+/* emit_ragged.c: examples of different length */
+void emit_ragged_ports(CModel *c, CProgram *p);                            /* the lengths, as inputs */
+void emit_padding(CModel *c, const CProgram *p, const CPorts *x, bool in); /* what is behind an example's own steps becomes 0 */
 
 /* emit_infer.c: what wrappers share */
 const char *emit_port_address(CModel *c, const CProgram *p, const CPort *x);

@@ -39,12 +39,13 @@ static bool make_array(Check *x, const Module *m, const CPort *p, const char *pr
     for (uint32_t k = 0; k < m->naxis; k++)
         if (p->axes & AX(k) && rank < RONDO_MAX_RANK) dim[rank++] = x->axis[k];
     for (int k = 0; k < p->rank && rank < RONDO_MAX_RANK; k++) dim[rank++] = p->dim[k];
-    const char *name = arena_printf(x->c->a, "%s%s", prefix, p->name);
+    const char *name = arena_printf(x->c->a, "%s%s", p->length ? "length/" : prefix, p->name);
     Array *a =
         arrays_add(x->c->a, &x->in, name, p->dtype == DT_F ? x->c->m->f64 ? RONDO_F64 : RONDO_F32 : RONDO_I32, rank, dim);
     if (!a) return false;
     int64_t n = array_count(a);
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && p->length; i++) array_set(a, i, i && x->axis[p->length] > 2 ? (double)(x->axis[p->length] - 2) : (double)x->axis[p->length]);
+    for (int64_t i = 0; i < n && !p->length; i++) {
         double v = draw(x);
         array_set(a, i, p->dtype == DT_F ? v : (double)(int64_t)(v * (p->dtype == DT_B || !p->vocab ? 2 : p->vocab)));
     }
@@ -132,7 +133,7 @@ static bool put_predict(Check *x, Str *body) {
 /* Example 0 step by step, through a stream of the runtime. */
 static bool put_steps(Check *x, Str *body) {
     CModel *c = x->c;
-    const CProgram *p = &c->infer;
+    const CProgram *p = &c->step;
     size_t nx = rondo_stream_inputs(c->live), ny = rondo_stream_outputs(c->live);
     int64_t steps = 0;
     for (uint32_t k = 1; k < p->m->naxis; k++)
@@ -285,7 +286,7 @@ static bool train_once(void *arg) {
     Trained *t = arg;
     CModel *c = t->x->c;
     int64_t n = model_theta_size(c->m);
-    const Module *mod = model_module(c->m, MODULE_TRAIN, false);
+    const Module *mod = model_module(c->m, MODULE_TRAIN, c->o->ragged);
     void *slab = arena_alloc_n(c->a, (size_t)n + 16, c->m->f64 ? 8 : 4);
     ExecOptions o = *model_exec_options(c->m);
     o.engine = EXEC_LOOPS;

@@ -60,9 +60,15 @@ static void put_choice(const CDecode *d) {
     str_printf(&c->c, "        best = -1;\n        for (k = 0; k < %d; k++)\n            if ((best < 0 || z[k] > z[best])%s) best = k;\n", n, holes.n ? holes.at : "");
 }
 
+/* The number of steps of the other text. */
+static const char *only(const CDecode *d) {
+    const char *names = sizes(d, "", false);
+    return arena_strndup(d->c->a, names, strcspn(names, ","));
+}
+
 static void put_decode(const CDecode *d) {
     CModel *c = d->c;
-    Str in = str_make(c->a), out = str_make(c->a);
+    Str in = str_make(c->a), out = str_make(c->a), lengths = str_make(c->a);
     c_function(c,
                arena_printf(c->a, "The model on its own writing, as `rondo generate` has it: the likeliest token of a step is what %s is told at the next one, until it "
                                   "is `end` or there are `most`. tokens [most]; returns how many there are, without the end. Each step runs the model over all "
@@ -78,11 +84,16 @@ static void put_decode(const CDecode *d) {
         str_printf(&c->c, "    out_%u = (%s *)(void *)w; /* %s */\n    w += %s;\n", k, c_type(c, x->dtype), x->name, bytes(d, x));
         str_printf(&out, "out_%u, ", k);
     }
-    for (uint32_t k = 0; k < c->infer.in.n; k++) str_printf(&in, "%s, ", &c->infer.in.at[k] == d->teacher ? "before" : c->infer.in.at[k].id);
+    for (uint32_t k = 0; k < c->infer.in.n; k++) {
+        const CPort *x = &c->infer.in.at[k];
+        if (!x->length) str_printf(&in, "%s, ", x == d->teacher ? "before" : x->id);
+        else str_printf(&in, "&%s, ", x->id);
+        if (x->length) str_printf(&lengths, "        const int32_t %s = %s;\n", x->id, AX(x->length) == d->along ? "n + 1" : only(d));
+    }
     str_printf(&c->c,
                "    before = (int32_t *)(void *)w;\n    w += %s;\n    before[0] = end;\n    for (n = 0; n < most; n++) {\n"
-               "        const %s *const z = out_%u + (ptrdiff_t)n * %lld;\n        %s_predict(weights, %s%s1, %sw);\n",
-               bytes(d, d->teacher), c->real, (unsigned)(d->scores - c->infer.out.at), (long long)d->scores->n, c->id, in.at, sizes(d, "n + 1, ", false), out.at);
+               "        const %s *const z = out_%u + (ptrdiff_t)n * %lld;\n%s        %s_predict(weights, %s%s1, %sw);\n",
+               bytes(d, d->teacher), c->real, (unsigned)(d->scores - c->infer.out.at), (long long)d->scores->n, lengths.n ? lengths.at : "", c->id, in.at, sizes(d, "n + 1, ", false), out.at);
     put_choice(d);
     str_put(&c->c, "        if (best == end) break;\n        tokens[n] = before[n + 1] = best;\n    }\n    return n;\n}\n");
 }

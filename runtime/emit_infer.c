@@ -181,6 +181,7 @@ static void put_predict(CModel *c) {
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&about, " %s %s", p->in.at[k].id, c_shape(c, p, &p->in.at[k]));
     str_put(&about, " gives");
     for (uint32_t k = 0; k < p->out.n; k++) str_printf(&about, " %s %s", p->out.at[k].id, c_shape(c, p, &p->out.at[k]));
+    if (c->o->ragged) str_put(&about, ". length: how many steps each example has of its own, at least 1; 0 comes out behind them");
     str_printf(&about, ". work: %s_predict_workspace bytes.", c->id);
     c_function(c, about.at,
                arena_printf(c->a, "void %s_predict(const %s_weights *weights, %s%s, %svoid *work)", c->id, c->id, port_params(c, &p->in, true, false), sizes,
@@ -191,8 +192,10 @@ static void put_predict(CModel *c) {
     put_starts(c);
     emit_examples(c, p);
     emit_swaps(c, p, &p->in, true);
+    emit_padding(c, p, &p->in, true);
     cprogram_call(c, p, &b);
     emit_swaps(c, p, &p->out, false);
+    emit_padding(c, p, &p->out, false);
     str_put(&c->c, "}\n");
 }
 
@@ -275,18 +278,24 @@ static bool open_stream(CModel *c) {
     return c->live != NULL;
 }
 
+static Module *forward_module(CModel *c, bool ragged) {
+    const Module *built = model_module(c->m, c->stream ? MODULE_STEP : MODULE_PREDICT, ragged);
+    if (!built) return NULL;
+    Module *mod = module_copy(built, c->a);
+    module_keep_roots(mod, 1u << ROOT_OUTPUT | (c->stream ? 1u << ROOT_FINAL : 0));
+    return mod;
+}
+
 bool emit_infer(CModel *c) {
     c->stream = can_stream(c->m);
     if (diag_error_count(c->ctx) || (c->stream && c->o->test && !c->live && !open_stream(c))) return false;
-    const Module *built = model_module(c->m, c->stream ? MODULE_STEP : MODULE_PREDICT, false);
     CProgram *p = &c->infer;
-    if (!built) return false;
-    Module *mod = module_copy(built, c->a);
-    module_keep_roots(mod, 1u << ROOT_OUTPUT | (c->stream ? 1u << ROOT_FINAL : 0));
-    if (!cprogram_make(c, p, "infer", mod, C_FORWARD) || !cprogram_pack(c, p)) return false;
+    Module *mod = forward_module(c, c->o->ragged);
+    if (!mod || !cprogram_make(c, p, "infer", mod, C_FORWARD) || !cprogram_pack(c, p)) return false;
     cprogram_ports(c, p, false);
     if (c->stream) {
-        if (!cprogram_make(c, &c->step, "step", mod, C_ONE_STEP) || !cprogram_pack(c, &c->step)) return false;
+        if (c->o->ragged) mod = forward_module(c, false);
+        if (!mod || !cprogram_make(c, &c->step, "step", mod, C_ONE_STEP) || !cprogram_pack(c, &c->step)) return false;
         cprogram_ports(c, &c->step, false);
     }
     if (c->stream) {

@@ -84,9 +84,9 @@ static const char *names(CModel *c, const CPorts *x, const char *sep) {
 
 static void put_arrays(CModel *c, Str *s, const char *times) {
     for (int out = 0; out < 2; out++) {
-        const CPorts *x = out ? &c->infer.out : &c->infer.in;
+        const CPorts *x = out ? &c->infer.out : c->stream ? &c->step.in : &c->infer.in;
         for (uint32_t k = 0; k < x->n; k++)
-            str_printf(s, "static %s %s[%s%lld];\n", c_type(c, x->at[k].dtype), x->at[k].id,
+            str_printf(s, x->at[k].length ? "static %s %s[%s%lld] = {20};\n" : "static %s %s[%s%lld];\n", c_type(c, x->at[k].dtype), x->at[k].id,
                        x->at[k].axes & ~AX(AXIS_B) ? times : "", (long long)x->at[k].n);
     }
 }
@@ -112,7 +112,7 @@ static void put_example(CModel *c, Str *s) {
         str_printf(s,
                    "    %s_init(&s%s);\n    for (int t = 0; t < 100; t++) %s_step(&s%s%s); /* an input in, an output out */\n"
                    "    return 0;\n}\n```\n",
-                   c->id, weights, c->id, names(c, &c->infer.in, ", "), names(c, &c->infer.out, ", "));
+                   c->id, weights, c->id, names(c, c->stream ? &c->step.in : &c->infer.in, ", "), names(c, &c->infer.out, ", "));
     else {
         uint32_t n = 0;
         for (uint32_t k = 1; k < c->infer.m->naxis; k++) n += c->infer.m->axis[k].kind == AXIS_TIME;

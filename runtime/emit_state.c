@@ -87,7 +87,7 @@ static void put_saving(CModel *c) {
 }
 
 static void put_run(CModel *c) {
-    const CProgram *p = &c->infer;
+    const CProgram *p = &c->step;
     Str params = str_make(c->a), args = str_make(c->a);
     for (uint32_t k = 0; k < p->in.n; k++) {
         const CPort *x = &p->in.at[k];

@@ -60,6 +60,8 @@ static void put_grad(CModel *c) {
     emit_examples(c, p);
     emit_swaps(c, p, &p->in, true);
     emit_swaps(c, p, &p->target, true);
+    emit_padding(c, p, &p->in, true);
+    emit_padding(c, p, &p->target, true);
     cprogram_call(c, p, &b);
     str_put(&c->c, "    return loss;\n}\n");
 }
@@ -270,7 +272,7 @@ static bool emit_optimizer(CModel *c) {
 
 bool emit_train(CModel *c) {
     if (!c->o->train || !c->m->desc->loss.n) return true;
-    const Module *mod = model_module(c->m, MODULE_TRAIN, false);
+    const Module *mod = model_module(c->m, MODULE_TRAIN, c->o->ragged);
     if (!mod || !cprogram_make(c, &c->grad, "train", mod, C_GRADIENT)) return false;
     c->train = true;
     cprogram_ports(c, &c->grad, true);

@@ -358,6 +358,7 @@ typedef struct {
     bool train; /* also gradient, optimizer, and what makes weights ready that changed */
     bool test; /* also NAME_test.c: the emitted functions against expected values; its main prints PASS */
     bool freestanding; /* no library, not even <math.h> and <string.h> */
+    bool ragged; /* whole sequences of a batch have lengths of their own */
     bool blob; /* the weights as a file of their own */
     EmitStorage storage;
     EmitLayout layout;

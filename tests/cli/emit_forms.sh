@@ -203,6 +203,25 @@ expect 1 "$RONDO" emit c m.rondo -o d --window 4
 says err 'step by step'
 expect 2 "$RONDO" emit c two.rondo -o d --window 4:x
 
+# ---- examples of different length: outputs, and the gradient ----
+cat >ragged.rondo <<'END'
+model ragged {
+    input a: seq(S) [2]
+    input b: seq token[4]
+    target t: seq token[4]
+    read = gru[3](a)
+    b_ = reverse(gru[3](reverse(a)))
+    logits = dense[4](gru[3]([embedding[4, 3](b)], h = read.last))
+    output logits
+    output m = dense[1]([read, b_].mean)
+    loss softmax_crossentropy(logits, t)
+}
+END
+check ragged ragged --ragged --train --simd 1
+says ragged/ragged.h 'const int32_t .length_S,'
+check lengths m --ragged --simd 1
+expect 1 "$RONDO" emit c two.rondo -o d --ragged --window 4
+
 # ---- names that the functions have for themselves, or C has ----
 cat >names.rondo <<'END'
 model names {
