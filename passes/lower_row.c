@@ -110,6 +110,7 @@ static void finish_reductions(LowG *lg, Fused *f)
 
 /* Of operations that wait for one another, in cycles of ops.def: what a processor that looks some 300 instructions ahead cannot fill
    with the next vector. From CALL on an operation is a call, which nothing is put between. */
+enum { FEW = 4 };
 enum { LONG_CHAIN = 21, CALL = 20, CALLS = 10000 };
 
 /* The longest chain from the loads of a vector to the value of r; done: by node, 1 + that. */
@@ -169,6 +170,15 @@ static void list_accumulators(Fused *f, int per, LV *list, bool back)
         }
 }
 
+/* In a program of one row, so few vectors that their code may stand one after the other: loads then find what was just stored. */
+static bool is_few(const Low *L, int64_t F, uint32_t rank, const int32_t *dim)
+{
+    int64_t outer = 1;
+    for (uint32_t d = 0; d + 1 < rank; d++)
+        outer *= dim[d];
+    return (L->o.one_row || L->o.one_step) && outer == 1 && L->p->V > 1 && F <= FEW * L->p->V;
+}
+
 /* acc of reduction k, sub-block s is f->acc[k * LANES + s]. Where one vector's result waits long for its beginning, two vectors are
    computed in turns. */
 static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
@@ -178,7 +188,7 @@ static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
     int V = L->p->V, nr = (int)f->reduce.n, per = nr ? LANES / V : 1;
     int64_t F = dim[rank - 1], block = (int64_t)per * V;
     bool two = F >= 2 * block && is_long_chain(lg, f);
-    int64_t step = two ? 2 * block : block, full = F / step * step;
+    int64_t step = two ? 2 * block : block, full = is_few(L, F, rank, dim) ? 0 : F / step * step;
     Ix outer[MAX_RANK] = { 0 };
     for (int k = 0; k < nr; k++)
         for (int s = 0; s < per; s++)
