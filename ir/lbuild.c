@@ -259,12 +259,21 @@ static LV fold_right(LBuilder *b, LOp op, LV x, int64_t k) {
     return 0;
 }
 
+bool lb_known_apart(const LBuilder *b, LV x, LV y, int64_t *out) {
+    int64_t from, to;
+    const LInst *i = def_of(b, y);
+    *out = 0;
+    if (lb_known_int(b, x, &from) && lb_known_int(b, y, &to)) *out = wrap_sub(to, from);
+    else if (x != y) return i && i->op == LOP_IADD && i->a[0] == x && lb_known_int(b, i->a[1], out);
+    return true;
+}
+
 /* Integer arithmetic: constants to the right, the older value to the left, x - k as x + -k. 0: nothing known. */
 static LV fold_int(LBuilder *b, LOp *op, LV *x, LV *y) {
     int64_t kx = 0, ky = 0, r;
     bool nx = lb_known_int(b, *x, &kx), ny = lb_known_int(b, *y, &ky);
     if (nx && ny && fold_known(*op, kx, ky, &r)) return lb_iconst(b, r);
-    if (*op == LOP_ISUB && *x == *y) return lb_iconst(b, 0);
+    if (*op == LOP_ISUB && lb_known_apart(b, *y, *x, &r)) return lb_iconst(b, r);
     if ((*op == LOP_IMIN || *op == LOP_IMAX) && *x == *y) return *x;
     if (*op == LOP_ISUB && ny) {
         *op = LOP_IADD;
@@ -367,7 +376,12 @@ LIdx lb_idx_term(LBuilder *b, LIdx i, LV v, int64_t c) {
             i.c0 = wrap_add(i.c0, wrap_mul(c, k));
         else if (d->op == LOP_IMUL && lb_known_int(b, d->a[1], &k))
             c = wrap_mul(c, k);
-        else
+        else if (d->op == LOP_ISUB && lb_known_int(b, d->a[0], &k)) {
+            i.c0 = wrap_add(i.c0, wrap_mul(c, k));
+            c = wrap_sub(0, c);
+            v = d->a[1];
+            continue;
+        } else
             break;
         v = d->a[0];
     }
@@ -458,9 +472,8 @@ static LV inlined_for(LBuilder *b, LV lo, int64_t rounds, uint32_t n, const LV *
 }
 
 LV lb_for(LBuilder *b, LV lo, LV hi, int64_t step, bool down, uint32_t n, const LV *init, LV *inner) {
-    int64_t from, to;
-    if (lb_known_int(b, lo, &from) && lb_known_int(b, hi, &to) && to - from <= step)
-        return inlined_for(b, lo, to > from, n, init, inner);
+    int64_t apart;
+    if (lb_known_apart(b, lo, hi, &apart) && apart <= step) return inlined_for(b, lo, apart > 0, n, init, inner);
     LV i = new_value(b, 'i', NO_INST);
     uint32_t ext = push_ext(b, n);
     for (uint32_t k = 0; k < n; k++) {

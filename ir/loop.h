@@ -204,6 +204,7 @@ LV lb_fconst(LBuilder *b, double v);
 LV lb_fbits(LBuilder *b, uint32_t bits); /* f32 constant by its bits */
 LV lb_libm(LBuilder *b, LFn fn, LV x, LV y);
 bool lb_known_int(const LBuilder *b, LV v, int64_t *out);
+bool lb_known_apart(const LBuilder *b, LV x, LV y, int64_t *out); /* y - x */
 bool lb_known_float(const LBuilder *b, LV v, double *out);
 
 LIdx lidx(int64_t c0);

@@ -242,6 +242,7 @@ void explain_slow(LowG *lg);
 /* place.c */
 #define CHUNK_ROWS 256 /* rows of a chunk: this many, rounded up to whole steps */
 void apply_places(LowG *lg); /* NodeInfo.sunk, group, chunk_only as Graph.placed says */
+bool single_chunks(const LowG *lg, Ref group); /* whether its chunks are of one step each */
 Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues in this body, 0: none */
 
 /* section.c */
@@ -306,7 +307,7 @@ void emit_axis(LowG *lg, Ref r);
 void emit_scatter(LowG *lg, Ref r);
 void emit_time(LowG *lg, Ref r);
 void emit_scan(LowG *lg, Ref r);
-void begin_chunk(Low *L, uint32_t axis, bool reverse); /* the loop over the chunks of an axis; L->chunk, until end_chunk */
+void begin_chunk(Low *L, uint32_t axis, bool reverse, bool single); /* the loop over the chunks of an axis; L->chunk, until end_chunk */
 void end_chunk(Low *L);
 void emit_stages(LowG *lg, Ref group); /* the stages of one group; 0: those of none */
 void emit_barrier(Low *L);

@@ -624,7 +624,7 @@ static void emit_section(LowG *lg, Ref group)
     L->pos++;
     emit_barrier(L);
     uint32_t loop = loop_begin(L);
-    begin_chunk(L, group_axis(lg, group), lg->ni[group].down);
+    begin_chunk(L, group_axis(lg, group), lg->ni[group].down, false);
     emit_stages(lg, group);
     end_chunk(L);
     loop_finish(L, loop);

@@ -69,7 +69,7 @@ Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis)
     x->term[1] = (LMono){ l.ld, axes & ~AX(axis) };
     x->n = 2;
     x->most = (LMono){ l.ld, axes };
-    if (L->o.one_step) { /* and the only one */
+    if (L->o.one_step || single_chunks(lg, lg->ni[r].group)) {
         x->term[0] = x->term[1];
         x->n = 1;
         x->most = (LMono){ 0, 0 };

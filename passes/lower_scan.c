@@ -408,18 +408,20 @@ static bool has_group(const LowG *lg, Ref scan)
     return false;
 }
 
-/* for chunks of ceil(CHUNK_ROWS / B) steps, in the scan's direction. The step is rounded by a loop over chunk numbers, since a
+/* for chunks of ceil(CHUNK_ROWS / B) steps, or of a single one, in the scan's direction. The step is rounded by a loop over chunk numbers, since a
    loop's own step is a constant. */
-void begin_chunk(Low *L, uint32_t axis, bool reverse)
+void begin_chunk(Low *L, uint32_t axis, bool reverse, bool single)
 {
     LBuilder *b = &L->b;
     LV T = axis_len(L, axis), one = lb_iconst(b, 1);
     LV B = lb_op(b, LOP_IMAX, lb_op(b, LOP_DIM, 0, 0, 0, L->bx), one, 0, 0);
-    LV steps = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, B, lb_iconst(b, CHUNK_ROWS - 1), 0, 0), B, 0, 0);
+    LV steps = single ? one : lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, B, lb_iconst(b, CHUNK_ROWS - 1), 0, 0), B, 0, 0);
     LV count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, T, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), steps, 0, 0);
     LV k = lb_for(b, lb_iconst(b, 0), count, 1, reverse, 0, NULL, NULL);
     L->clo = lb_op(b, LOP_IADD, axis_lo(L, axis), lb_op(b, LOP_IMUL, k, steps, 0, 0), 0, 0);
-    L->chi = lb_op(b, LOP_IMIN, axis_hi(L, axis), lb_op(b, LOP_IADD, L->clo, steps, 0, 0), 0, 0);
+    L->chi = lb_op(b, LOP_IADD, L->clo, steps, 0, 0);
+    if (!single)
+        L->chi = lb_op(b, LOP_IMIN, axis_hi(L, axis), L->chi, 0, 0);
     L->chunk = 1 + axis;
 }
 
@@ -486,7 +488,7 @@ static void scan_loop(Scan *c)
     LV lo = axis_lo(L, axis), hi = axis_hi(L, axis);
     bool chunks = has_group(c->lg, c->scan);
     if (chunks) {
-        begin_chunk(L, axis, c->s.reverse);
+        begin_chunk(L, axis, c->s.reverse, single_chunks(c->lg, c->scan));
         emit_stages(c->lg, c->scan);
         lo = L->clo;
         hi = L->chi;

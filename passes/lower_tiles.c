@@ -240,6 +240,16 @@ void tile_one_row(Low *L, TileRows *const *t, uint32_t n)
         }
 }
 
+/* The operands' row 0 is row lo from now on. */
+static void begin_at_row(LBuilder *b, TileRows *t, LV lo)
+{
+    t->C.at = at_row(b, &t->C, lo, 0);
+    if (t->from)
+        t->C0.at = at_row(b, &t->C0, lo, 0);
+    for (uint32_t s = 0; s < t->nseg; s++)
+        t->A[s].at = at_row(b, &t->A[s], lo, 0);
+}
+
 /* ---- rows cut into tiles ------------------------------------------------------------------------------------------------------ */
 
 /* Vectors of a panel that a tile of m rows takes at a time. */
@@ -380,9 +390,10 @@ void tile_rows(Low *L, TileRows *t, LV lo, LV hi)
     LBuilder *b = &L->b;
     LArg arg[4 * TILE_SEGMENTS + 7];
     uint32_t n = 0;
-    int64_t first, last;
-    if (!t->columns && lb_known_int(b, lo, &first) && lb_known_int(b, hi, &last)) {
-        if (!first && last == 1 && t->nv <= TILE_VECTORS && !t->matrix) {
+    int64_t rows;
+    if (!t->columns && lb_known_apart(b, lo, hi, &rows)) {
+        if (rows == 1 && t->nv <= TILE_VECTORS && !t->matrix) {
+            begin_at_row(b, t, lo);
             tile_one_row(L, &t, 1);
             return;
         }

@@ -208,6 +208,18 @@ static bool better_in_step(const LowG *lg, Ref r, int64_t rows)
     return lg->ni[r].kind == NK_GEMM && (rows >= STEP_ROWS || lg->L->o.one_step || chain_weights(lg, r) <= chain_traffic(lg, r, rows));
 }
 
+/* Where a call is about one row, a product of so few weights is made again in each step, though its accumulator does not go on. */
+bool single_chunks(const LowG *lg, Ref group)
+{
+    bool any = false, all = lg->L->o.one_row && lg->g->node.at[group].op == OP_SCAN;
+    for (Ref r = 1; r < lg->g->node.n && all; r++)
+        if (lg->ni[r].group == group && lg->ni[r].kind == NK_GEMM) {
+            all = chain_weights(lg, r) <= chain_traffic(lg, r, 1);
+            any = true;
+        }
+    return any && all;
+}
+
 /* What is sunk into the steps of scans, then sections, then what the chunks of scans begin with. */
 static void decide(LowG *lg, int64_t rows, Ref *sunk_in)
 {
