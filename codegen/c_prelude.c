@@ -288,6 +288,18 @@ static void gnu_ldt(Prelude *e, int n) {
     put(e, half ? "})\n#endif\n" : "})\n");
 }
 
+/* V lanes from p, where the vectors a and b have just been stored so that p lies n lanes past the first of a. A processor waits for both
+   stores before it loads what lies in two; but clang takes the products that end in a and b apart where it sees lanes of both. */
+static void gnu_straddle(Prelude *e, int n) {
+    put(e, "#if defined(__GNUC__) && !defined(__clang__)\n#define $P_op_ld_past");
+    str_printf(e->out, "%d(a, b, p) ", n);
+    put(e, "__builtin_shuffle((a), (b), ($m){");
+    for (int k = 0; k < e->V; k++) str_printf(e->out, "%s%d", k ? ", " : "", n + k);
+    put(e, "})\n#else\n#define $P_op_ld_past");
+    str_printf(e->out, "%d(a, b, p) ", n);
+    put(e, "$P_op_ld(p)\n#endif\n");
+}
+
 static void gnu_memory(Prelude *e) {
     const bool *op = e->u->op;
     if (op[LOP_LD])
@@ -299,6 +311,7 @@ static void gnu_memory(Prelude *e) {
     if (op[LOP_STV])
         put(e, "#define $P_op_stv(p, a) (*($P_vu *)(void *)(p) = (a))\n");
     for (int n = 0; n <= e->V; n++) {
+        if (n && e->u->straddle[n]) gnu_straddle(e, n);
         if (e->u->ldt[n]) gnu_ldt(e, n);
         if (e->u->ldvt[n]) {
             put(e, "#define $P_op_ldvt");
@@ -484,6 +497,12 @@ static void plain_memory(Prelude *e) {
     const CUses *u = e->u;
     plain_access(e, u->op[LOP_LD] ? "ld" : NULL, u->op[LOP_ST] ? "st" : NULL, "f", "$F");
     plain_access(e, u->op[LOP_LDV] ? "ldv" : NULL, u->op[LOP_STV] ? "stv" : NULL, "v", "int32_t");
+    for (int n = 1; n < e->V; n++)
+        if (u->straddle[n]) {
+            put(e, "#define $P_op_ld_past");
+            str_printf(e->out, "%d(a, b, p) ", n);
+            put(e, "$P_op_ld(p)\n");
+        }
     plain_tails(e, u->ldt, false, "ldt", "f", "$F");
     plain_tails(e, u->ldvt, false, "ldvt", "v", "int32_t");
     plain_tails(e, u->stt, true, "stt", "f", "$F");
