@@ -77,8 +77,10 @@ typedef struct {
     const char *when; /* predefined macros of compilers that have such vectors; NULL: any */
 } Width;
 
+/* gcc makes scalars of what vectors of 32-bit Arm compute: their arithmetic has no denormals. */
+#define NEON "(defined(__ARM_NEON) && (defined(__aarch64__) || defined(__clang__)))"
 static const Width widths_f32[] = {
-    {16, "defined(__AVX512F__)"}, {8, "defined(__AVX__)"}, {4, "defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__wasm_simd128__)"}, {1, NULL}};
+    {16, "defined(__AVX512F__)"}, {8, "defined(__AVX__)"}, {4, "defined(__SSE2__) || defined(__ALTIVEC__) || defined(__wasm_simd128__) || " NEON}, {1, NULL}};
 static const Width widths_f64[] = {{4, "defined(__AVX__)"}, {1, NULL}};
 
 static void put_choice(CModel *c, Str *s, const Width *w, size_t n) {
