@@ -183,6 +183,7 @@ int main(void) {
     static const char one[] = "model one {\n    input x: seq [5]\n    h = gru[5](x)\n    output h\n}\n";
     streams(one, 1, 5, 5, "steps at once, in the caller's arrays");
     streams(one, B, 5, 5, "steps at once, in the caller's arrays, three examples");
+    streams("model few {\n    input x: seq [1]\n    h = gru[5](x)\n    output h\n}\n", 1, 1, 5, "steps at once: an input's product in each step");
     streams("model last[H = 4] {\n    input x: seq [5]\n    h = lstm[H](x)\n    output y = h.last\n}\n", B, 5, 4, "steps at once: an output without time");
     gradients();
     orders(true);
