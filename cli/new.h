@@ -8,8 +8,8 @@ typedef struct {
     Ctx *ctx;
     Arena *a;
     const char *name, *path, *written; /* of the model; of the file; as it stands in the model */
-    VEC(const char *) from, to; /* what is changed in the model's text, in this order */
-    const char *said; /* what the file is, in a line */
+    VEC(const char *) from, to;        /* what is changed in the model's text, in this order */
+    const char *said;                  /* what the file is, in a line */
 } NewFile;
 
 /* Fills in `from`, `to` and `said`; false with a diagnostic. */

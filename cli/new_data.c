@@ -35,13 +35,11 @@ enum { MOST_CLASSES = 100 };
 
 typedef struct {
     uint32_t numbers, gaps, distinct; /* cells; distinct: one more than MOST_CLASSES where there are more */
-    double length; /* mean, of its cells */
-    bool rising; /* numbers only, each above the one before */
+    double length;                    /* mean, of its cells */
+    bool rising;                      /* numbers only, each above the one before */
 } Look;
 
-static const char *cell_of(const Csv *t, uint32_t row, uint32_t column) {
-    return t->cell[(size_t)row * t->ncol + column];
-}
+static const char *cell_of(const Csv *t, uint32_t row, uint32_t column) { return t->cell[(size_t)row * t->ncol + column]; }
 
 static Look look_at(const Csv *t, uint32_t column) {
     Look k = {.rising = true};
@@ -51,14 +49,18 @@ static Look look_at(const Csv *t, uint32_t column) {
         const char *s = cell_of(t, i, column);
         double v = NAN;
         uint32_t j = 0;
-        if (cell_number(s, &v)) k.numbers++;
-        else if (cell_gap(s)) k.gaps++;
+        if (cell_number(s, &v))
+            k.numbers++;
+        else if (cell_gap(s))
+            k.gaps++;
         if (!(v > before)) k.rising = false;
         before = v;
         k.length += (double)strlen(s) / t->nrow;
         while (j < k.distinct && j < MOST_CLASSES && strcmp(seen[j], s)) j++;
-        if (j < k.distinct || j == MOST_CLASSES) k.distinct += k.distinct == MOST_CLASSES && j == MOST_CLASSES;
-        else seen[k.distinct++] = s;
+        if (j < k.distinct || j == MOST_CLASSES)
+            k.distinct += k.distinct == MOST_CLASSES && j == MOST_CLASSES;
+        else
+            seen[k.distinct++] = s;
     }
     return k;
 }
@@ -69,9 +71,7 @@ static Look *look_at_all(NewFile *f, const Csv *t) {
     return look;
 }
 
-static bool is_number(const Csv *t, const Look *k) {
-    return k->numbers > 1 && k->numbers + k->gaps == t->nrow;
-}
+static bool is_number(const Csv *t, const Look *k) { return k->numbers > 1 && k->numbers + k->gaps == t->nrow; }
 
 /* As a string of the language; the column's number where its name cannot be one. */
 static const char *named(NewFile *f, const Csv *t, uint32_t column) {
@@ -85,9 +85,12 @@ static bool table(NewFile *f, Csv *t) {
     if (!file_read(f->ctx, f->a, f->path, &text, &n)) return false;
     size_t first = strcspn(text, "\r\n");
     char mark = ends_in(f->path, ".tsv") ? '\t' : ',';
-    if (mark == ',' && !memchr(text, ',', first)) mark = memchr(text, ';', first) ? ';' : memchr(text, '\t', first) ? '\t' : ',';
+    if (mark == ',' && !memchr(text, ',', first))
+        mark = memchr(text, ';', first) ? ';' : memchr(text, '\t', first) ? '\t' : ',';
     if (!csv_parse(f->ctx, f->a, f->path, text, n, mark, t)) return false;
-    const char *separator = mark == ',' || ends_in(f->path, ".tsv") ? "" : mark == ';' ? "separator = \";\"" : "separator = \"tab\"";
+    const char *separator = mark == ',' || ends_in(f->path, ".tsv") ? ""
+                            : mark == ';'                           ? "separator = \";\""
+                                                                    : "separator = \"tab\"";
     change_entry(f, arena_printf(f->a, "csv = \"%s.csv\"", f->name), arena_printf(f->a, "csv = \"%s\"", f->written), separator);
     return true;
 }
@@ -113,7 +116,8 @@ static bool look_at_series(NewFile *f) {
     uint32_t value = dated, others = 0;
     while (value < t.ncol && !is_number(&t, &look[value])) value++;
     if (value == t.ncol) return no_numbers(f, &t, look);
-    change_entry(f, "column = \"value\"", arena_printf(f->a, "column = %s", named(f, &t, value)), look[value].gaps ? "gaps = interpolate" : "");
+    change_entry(f, "column = \"value\"", arena_printf(f->a, "column = %s", named(f, &t, value)),
+                 look[value].gaps ? "gaps = interpolate" : "");
     if (!dated) {
         change(f, "        date = \"month\"\n", "");
         change(f, ", date = \"month\"", "");
@@ -144,8 +148,10 @@ static bool look_at_texts(NewFile *f) {
         if (classes && (label == t.ncol || look[k].distinct < look[label].distinct)) label = k;
     }
     if (label == t.ncol || is_number(&t, &look[text])) {
-        diag_error(f->ctx, 611, NOWHERE, "%s needs a column of texts and one of their classes, 2 to %d different ones", f->path, MOST_CLASSES);
-        diag_help(f->ctx, NOWHERE, "of a file of texts for each class, `lines = [\"a.txt\", \"b.txt\"]` in place of `csv` reads them");
+        diag_error(f->ctx, 611, NOWHERE, "%s needs a column of texts and one of their classes, 2 to %d different ones", f->path,
+                   MOST_CLASSES);
+        diag_help(f->ctx, NOWHERE,
+                  "of a file of texts for each class, `lines = [\"a.txt\", \"b.txt\"]` in place of `csv` reads them");
         return false;
     }
     change(f, "column = \"text\"", arena_printf(f->a, "column = %s", named(f, &t, text)));
@@ -154,7 +160,8 @@ static bool look_at_texts(NewFile *f) {
     change(f, ", desk)", ", label)");
     change(f, "K = 3", arena_printf(f->a, "K = %u", look[label].distinct));
     if (t.nrow > 2000) change(f, "V = 2000", "V = 10000");
-    f->said = arena_printf(f->a, "%s: %u texts in %s, %u classes in %s", f->path, t.nrow, named(f, &t, text), look[label].distinct, named(f, &t, label));
+    f->said = arena_printf(f->a, "%s: %u texts in %s, %u classes in %s", f->path, t.nrow, named(f, &t, text),
+                           look[label].distinct, named(f, &t, label));
     return true;
 }
 
@@ -172,8 +179,10 @@ static const char *class_of(NewFile *f, const char *line, size_t n, bool ts, int
             ++*dims;
             from = i + 1;
         }
-    if (ts) --*dims;
-    else to = from + strcspn(line + from, stop) < to ? from + strcspn(line + from, stop) : to;
+    if (ts)
+        --*dims;
+    else
+        to = from + strcspn(line + from, stop) < to ? from + strcspn(line + from, stop) : to;
     return arena_strndup(f->a, line + from, to - from);
 }
 
@@ -186,7 +195,8 @@ static bool look_at_sequences(NewFile *f) {
     int dims = 1;
     for (const char *at = text, *end = text + n; at < end;) {
         size_t line = strcspn(at, "\n");
-        if (head) head = line < 5 || (strncmp(at, "@data", 5) && strncmp(at, "@DATA", 5));
+        if (head)
+            head = line < 5 || (strncmp(at, "@data", 5) && strncmp(at, "@DATA", 5));
         else if (line && *at != '#' && *at != '\r') {
             uint32_t k = 0;
             const char *name = class_of(f, at, line, ts, &dims);
@@ -197,7 +207,10 @@ static bool look_at_sequences(NewFile *f) {
         at += line + (at + line < end);
     }
     if (class.n < 2 || class.n > MOST_CLASSES) {
-        diag_error(f->ctx, 611, NOWHERE, "%s needs sequences of 2 to %d classes: a .ts file of the UCR and UEA archives, or lines of a class and its values", f->path, MOST_CLASSES);
+        diag_error(
+            f->ctx, 611, NOWHERE,
+            "%s needs sequences of 2 to %d classes: a .ts file of the UCR and UEA archives, or lines of a class and its values",
+            f->path, MOST_CLASSES);
         return false;
     }
     change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "ts = \"%s\"", f->written));
@@ -206,7 +219,8 @@ static bool look_at_sequences(NewFile *f) {
     change(f, "K = 3", arena_printf(f->a, "K = %u", class.n));
     change(f, "target gesture:", "target label:");
     change(f, ", gesture)", ", label)");
-    f->said = arena_printf(f->a, "%s: %zu sequences, %d number%s a step, %u classes", f->path, rows, dims, dims == 1 ? "" : "s", class.n);
+    f->said = arena_printf(f->a, "%s: %zu sequences, %d number%s a step, %u classes", f->path, rows, dims, dims == 1 ? "" : "s",
+                           class.n);
     return true;
 }
 
@@ -247,8 +261,10 @@ static bool look_at_text(NewFile *f) {
         at += utf8 ? (size_t)size : 0;
     }
     change(f, arena_printf(f->a, "text = \"%s.txt\"", f->name), arena_printf(f->a, "text = \"%s\"", f->written));
-    if (!utf8) change(f, "unit = characters", "unit = bytes");
-    else if (different > 100) change(f, "unit = characters", "unit = characters, unknown = true"); /* rare ones may first come in the test */
+    if (!utf8)
+        change(f, "unit = characters", "unit = bytes");
+    else if (different > 100)
+        change(f, "unit = characters", "unit = characters, unknown = true"); /* rare ones may first come in the test */
     uint32_t V = !utf8 ? 256 : different < 4 ? 8 : different < 300 ? different + 4 : 300; /* a few that come later in it */
     change(f, "V = 100", arena_printf(f->a, "V = %u", V));
     if (n > 100000) {
