@@ -578,7 +578,8 @@ static bool fits(const Exec *e, uint32_t i, const Array *a, const int64_t *examp
     str_putc(&s, '[');
     for (int k = 0; k < a->rank; k++) str_printf(&s, "%s%lld", k ? ", " : "", (long long)a->dim[k]);
     str_put(&s, "] where [");
-    for (int k = 0; k < b->rank; k++) str_printf(&s, "%s%lld", k ? ", " : "", (long long)b->dim[k]);
+    for (int k = 0; k < b->rank; k++) /* of a data set any number of examples will do */
+        str_printf(&s, "%s%lld", k ? ", " : "", (long long)(k == 0 && b->batch && example && a->rank ? a->dim[0] : b->dim[k]));
     diag_error(e->ctx, 606, NOWHERE, "the array for '%s' has the shape %s] is needed", name_str(e->ctx, e->m->input.at[i].name), s.at);
     return false;
 }

@@ -159,10 +159,12 @@ static bool not_finite(Training *t, Exec *e, const char *what) {
                (long long)t->update + 1, (long long)t->epoch + 1, (long long)t->at + 1);
     const char *first = exec_first_bad(e, scratch_begin(t->m), t->m->theta, t->grad);
     if (first) diag_note(t->m->ctx, NOWHERE, "the first that is not: %s", first);
+    bool data = first && !strncmp(first, "the input", 9);
     scratch_end(t->m);
     if (t->kept_epoch >= 0)
         diag_note(t->m->ctx, NOWHERE, "the last checkpoint, %s, is of %lld complete epochs: --resume goes on from it", t->options->checkpoint, (long long)t->kept_epoch);
-    diag_help(t->m->ctx, NOWHERE, "a smaller learning rate or clip_norm often helps; the weights are those before this update");
+    diag_help(t->m->ctx, NOWHERE, "%s; the weights are those before this update",
+              data ? "fill it in, or leave the example out" : "a smaller learning rate or clip_norm often helps");
     return false;
 }
 
