@@ -110,7 +110,7 @@ static void finish_reductions(LowG *lg, Fused *f)
 
 /* Of operations that wait for one another, in cycles of ops.def: what a processor that looks some 300 instructions ahead cannot fill
    with the next vector. From CALL on an operation is a call, which nothing is put between. */
-enum { FEW = 4 };
+enum { FEW = 3 };
 enum { LONG_CHAIN = 21, CALL = 20, CALLS = 10000 };
 
 /* The longest chain from the loads of a vector to the value of r; done: by node, 1 + that. */
