@@ -53,7 +53,7 @@ extern const Pass pass_table[];
 extern const uint32_t pass_count;
 
 /* The pipeline of graph passes: simplify stabilize merge_gemm distribute simplify [autodiff, jvp, simplify distribute simplify]
-   merge_gemm simplify.
+   merge_gemm simplify sink.
    False if a verification failed, an unknown name was given or out of autodiff's reach (diagnostics say which). */
 bool passes_run(Module *m, const PassOptions *o);
 /* The rest, with o->lower: legalize flush remat place fuse lower_loops plan_memory. m changes; *p: the program, NULL if o->stop_after comes
@@ -69,6 +69,7 @@ bool pass_settle(Module *m, const PassOptions *o); /* drops what only a derivati
 bool pass_simplify(Module *m, const PassOptions *o); /* fold, share, dead code; sums of pads, scan operands and outs */
 bool pass_stabilize(Module *m, const PassOptions *o); /* log(sigmoid), softmax and relatives to stable forms */
 bool pass_distribute(Module *m, const PassOptions *o); /* scan into before, loop and after */
+bool pass_sink(Module *m, const PassOptions *o); /* what is cheap and only enters a loop, into its steps */
 bool pass_autodiff(Module *m, const PassOptions *o); /* appends GRAD_PARAM and GRAD_INPUT roots; runs even if !o->grad */
 bool pass_jvp(Module *m, const PassOptions *o); /* appends derivatives in a direction: inputs "tangent/..", roots VALUE "jvp/.." */
 bool pass_merge_gemm(Module *m, const PassOptions *o); /* products of one operand into one product */

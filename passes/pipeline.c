@@ -14,6 +14,7 @@ const Pass pass_table[] = {
     {"merge_gemm", "make one product of the products of one operand", .graph = pass_merge_gemm, .optional = true},
     {"autodiff", "append the gradients of the loss (reverse mode)", .graph = pass_autodiff},
     {"jvp", "append the derivatives of all results in one direction (forward mode)", .graph = pass_jvp},
+    {"sink", "compute in a loop's steps what is cheap and only enters the loop", .graph = pass_sink, .optional = true},
     {"settle", "drop what only a derivative needed", .graph = pass_settle},
     {"legalize", "mask ragged axes, make sums carries and products one of two forms: what loops can be made of", .graph = pass_legalize},
     {"flush", "make 0 of carried values that fade away, before they are denormal", .graph = pass_flush, .optional = true},
@@ -128,7 +129,7 @@ bool passes_run(Module *m, const PassOptions *o)
 {
     static const char *const forward[] = {"settle", "simplify", "stabilize", "merge_gemm", "distribute", "simplify", NULL};
     static const char *const backward[] = {"autodiff", "jvp", "settle", "simplify", "distribute", "simplify", NULL};
-    static const char *const last[] = {"merge_gemm", "simplify", NULL};
+    static const char *const last[] = {"merge_gemm", "simplify", "sink", NULL};
     /* gradients carried forward: nothing may leave the loop that would have memory for all steps */
     static const char *const carried[] = {"simplify", "stabilize", "autodiff", "jvp", "settle", "simplify", "merge_gemm", "simplify", NULL};
     bool derive = o->grad || o->jvp; /* then settle comes after it */

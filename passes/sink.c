@@ -1,0 +1,215 @@
+/* sink: what only enters a loop, and is cheap to compute from what is in memory anyhow, is computed in the loop's steps.
+   before:  %5 = sub %1 %2 : f<T,B>[64]    %6 = mul %5 %3     %7 = scan T rev @1 carry(..) step(%6, %4)        in @1: step 0
+   after:   %7 = scan T rev @1 carry(..) step(%4, %1, %2) capture(%3)                            in @1: mul (sub step 1 step 2) capture 0
+   before:  %8 = out %7 0 : f<T,B>[64]       %9 = sum %8 <T,B>            in @1: stack %3
+   after:   %8 = out %7 1 : f<B>[64]         %9 = sum %8 <B>              in @1: stack %3, sum %3
+   Such as the adjoint of a loss: a sequence less to write and to read. Elementwise trees of up to NODES cheap nodes over values of
+   the same size: at most two that the loop does not read already, in place of a sequence that must be written first, which costs as
+   much as reading it twice; one, where others read the sequence too, who then compute it for themselves. No products (they begin
+   accumulators), nothing of ragged examples alone. After distribute, which moves the other way what is not cheap. */
+#include "ir/build.h"
+#include "passes/passes.h"
+#include "passes/rewrite.h"
+
+enum { NODES = 4, LEAVES = 8, WIDE = 2048 };
+
+typedef struct {
+    Ref leaf[LEAVES], node[NODES];
+    uint32_t nleaf, nnode;
+    bool ok;
+} Tree;
+
+typedef VEC(Ref) RefVec;
+
+/* One scan being made anew; operands are values of the old host. */
+typedef struct {
+    const Graph *host;
+    ScanInfo s;
+    RefVec step, capture;
+    bool *sunk; /* by step of the old scan */
+    Ref *made; /* in the new body, by value of the host */
+} Sink;
+
+static uint32_t index_of(Arena *a, RefVec *v, Ref r)
+{
+    for (uint32_t i = 0; i < v->n; i++)
+        if (v->at[i] == r) return i;
+    VEC_PUSH(a, *v) = r;
+    return v->n - 1;
+}
+
+static bool is_open(const Graph *g, Ref r, uint32_t axis)
+{
+    const Node *n = &g->node.at[r];
+    uint8_t cls = op_info[n->op].cls;
+
+    return (cls == OPC_UNARY || cls == OPC_BINARY) && n->dtype == DT_F && (n->axes & AX(axis)) && (n->axes & AX(AXIS_B)) && n->rank &&
+           is_cheap(g, r);
+}
+
+static bool is_in(const Ref *list, uint32_t n, Ref r)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (list[i] == r) return true;
+    return false;
+}
+
+static void grow(const Graph *g, Ref r, uint32_t axis, const Node *like, Tree *t)
+{
+    const Node *n = &g->node.at[r];
+    double v;
+
+    if ((n->dtype == DT_F && const_value(g, r, &v)) || is_in(t->leaf, t->nleaf, r) || is_in(t->node, t->nnode, r)) return;
+    if (is_open(g, r, axis)) {
+        t->ok = t->ok && t->nnode < NODES;
+        if (t->ok) t->node[t->nnode++] = r;
+        for (int i = 0; i < op_info[n->op].arity && t->ok; i++) grow(g, n->in[i], axis, like, t);
+        return;
+    }
+    t->ok = t->ok && t->nleaf < LEAVES && n->op != OP_DOT && n->dtype == DT_F &&
+            ((n->axes & AX(axis)) ? n->axes == like->axes && node_features(n) == node_features(like) : n->rank == 0);
+    if (t->ok) t->leaf[t->nleaf++] = r;
+}
+
+/* Whether the scan has r among its steps, or the step before or after. */
+static bool reads(const Graph *g, const ScanInfo *s, Ref r)
+{
+    for (uint32_t i = 0; i < s->nstep; i++) {
+        const Node *n = &g->node.at[s->step[i]];
+        if (s->step[i] == r || (n->op == OP_SHIFT && n->in[0] == r)) return true;
+    }
+    return false;
+}
+
+static bool is_root(const Graph *g, Ref r)
+{
+    for (uint32_t i = 0; i < g->root.n; i++)
+        if (g->root.at[i].ref == r) return true;
+    return false;
+}
+
+/* Whether step r of scan s is better computed there. users: of each value of g. */
+static bool worth(const Graph *g, const ScanInfo *s, Ref r, const uint32_t *users, Tree *t)
+{
+    uint32_t more = 0;
+
+    *t = (Tree){.ok = true};
+    if (!is_open(g, r, s->axis) || is_root(g, r)) return false;
+    grow(g, r, s->axis, &g->node.at[r], t);
+    for (uint32_t i = 0; i < t->nleaf; i++) more += (g->node.at[t->leaf[i]].axes & AX(s->axis)) && !reads(g, s, t->leaf[i]);
+    return t->ok && more <= (users[r] == 1 ? 2 : 1);
+}
+
+/* The value of the host in the body: a tree down to leaves. */
+static Ref make(Sink *x, Graph *body, Ref r)
+{
+    const Node n = x->host->node.at[r];
+    Arena *a = body->module->arena;
+    double v;
+
+    if (x->made[r]) return x->made[r];
+    if (is_open(x->host, r, x->s.axis)) {
+        for (int i = 0; i < op_info[n.op].arity; i++) make(x, body, n.in[i]);
+        x->made[r] = graph_copy_node(body, x->host, r, x->made);
+    } else if (const_value(x->host, r, &v)) {
+        x->made[r] = g_const(body, v);
+    } else if (n.axes & AX(x->s.axis)) {
+        x->made[r] = leaf_like(body, OP_STEP, index_of(a, &x->step, r), &n, AX(x->s.axis));
+    } else {
+        x->made[r] = leaf_like(body, OP_CAPTURE, index_of(a, &x->capture, r), &n, 0);
+    }
+    return x->made[r];
+}
+
+static uint32_t make_body(Module *m, Sink *x)
+{
+    const Graph *old = m->graph.at[x->s.body];
+    Graph *body = module_add_graph(m);
+    Ref *map = NEW_N(m->arena, Ref, old->node.n);
+
+    x->made = NEW_N(m->arena, Ref, x->host->node.n);
+    for (Ref r = 1; r < old->node.n; r++) {
+        const Node n = old->node.at[r];
+        body->span = n.span;
+        body->name = n.name;
+        if (n.op == OP_STEP && x->sunk[n.attr]) map[r] = node_fit(body, make(x, body, x->s.step[n.attr]), &n);
+        else if (n.op == OP_STEP) map[r] = leaf_like(body, OP_STEP, index_of(m->arena, &x->step, x->s.step[n.attr]), &n, 0);
+        else map[r] = graph_copy_node(body, old, r, map);
+    }
+    body->span = body->name = 0;
+    for (uint32_t i = 0; i < old->root.n; i++) {
+        const Root *t = &old->root.at[i];
+        graph_root(body, (RootKind)t->kind, t->name, map[t->ref], t->index);
+    }
+    return body->index;
+}
+
+static Ref sink_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *map, const uint32_t *users)
+{
+    Sink x = {.host = src, .s = scan_info(src, r), .sunk = NEW_N(m->arena, bool, src->node.n)};
+    bool any = false;
+    Tree t;
+    uint32_t body;
+    Ref *init;
+
+    for (uint32_t i = 0; i < x.s.nstep; i++) any |= x.sunk[i] = worth(src, &x.s, x.s.step[i], users, &t);
+    if (!any) return graph_copy_node(dst, src, r, map);
+    for (uint32_t i = 0; i < x.s.nstep; i++)
+        if (!x.sunk[i]) index_of(m->arena, &x.step, x.s.step[i]);
+    for (uint32_t i = 0; i < x.s.ncapture; i++) VEC_PUSH(m->arena, x.capture) = x.s.capture[i];
+    body = make_body(m, &x);
+    init = NEW_N(m->arena, Ref, x.s.ncarry + 1);
+    for (uint32_t i = 0; i < x.s.ncarry; i++) init[i] = map[x.s.init[i]];
+    for (uint32_t i = 0; i < x.step.n; i++) x.step.at[i] = map[x.step.at[i]];
+    for (uint32_t i = 0; i < x.capture.n; i++) x.capture.at[i] = map[x.capture.at[i]];
+    return g_scan(dst, x.s.axis, x.s.reverse, body, init, x.s.ncarry, x.step.at, x.step.n, x.capture.at, x.capture.n);
+}
+
+/* r, a sum over examples and steps of what scan makes: added up in the steps, an example at a time; 0: it is something else. */
+static Ref sum_in_steps(const Graph *src, Graph *dst, Ref r, const Ref *map)
+{
+    const Node *n = &src->node.at[r], *out = &src->node.at[n->in[0]];
+    const uint32_t *w = n->op == OP_SUM ? node_attr(src, r) : NULL;
+    const Root *root;
+    Graph *body;
+    ScanInfo s;
+
+    if (!w || w[1] || out->op != OP_OUT || n->axes || n->dtype != DT_F || !out->rank || node_features(out) > WIDE) return 0;
+    s = scan_info(dst, map[out->in[0]]);
+    body = dst->module->graph.at[s.body];
+    root = &body->root.at[s.ncarry + out->attr];
+    if (root->kind != ROOT_STACK || w[0] != (AX(s.axis) | AX(AXIS_B)) || body->node.at[root->ref].axes != AX(AXIS_B)) return 0;
+    return g_sum(dst, g_out(dst, map[out->in[0]], body_out(body, ROOT_SUM, root->ref, 0)), AX(AXIS_B), 0);
+}
+
+bool pass_sink(Module *m, const PassOptions *o)
+{
+    const Graph *src = m->graph.at[0];
+    Graph *dst;
+    uint64_t before;
+    uint32_t *users;
+    Ref *map;
+
+    (void)o;
+    module_dce(m);
+    before = module_hash(m);
+    src = m->graph.at[0];
+    dst = module_add_graph(m);
+    users = NEW_N(m->arena, uint32_t, src->node.n);
+    map = NEW_N(m->arena, Ref, src->node.n);
+    for (Ref r = 1; r < src->node.n; r++) {
+        const Ref *in;
+        uint32_t n = node_inputs(src, r, &in);
+        for (uint32_t i = 0; i < n; i++) users[in[i]]++;
+    }
+    for (Ref r = 1; r < src->node.n; r++) {
+        dst->span = src->node.at[r].span;
+        dst->name = src->node.at[r].name;
+        if (src->node.at[r].op == OP_SCAN) map[r] = sink_scan(m, src, dst, r, map, users);
+        else if (!(map[r] = sum_in_steps(src, dst, r, map))) map[r] = graph_copy_node(dst, src, r, map);
+    }
+    dst->span = dst->name = 0;
+    replace_model(m, dst, map);
+    module_dce(m);
+    return module_hash(m) != before;
+}
