@@ -10,6 +10,7 @@ const Pass pass_table[] = {
     {"simplify", "fold, share equal nodes, remove dead code and needless operands of scans", .graph = pass_simplify, .optional = true},
     {"stabilize", "rewrite log(sigmoid), log(softmax) and relatives so that they neither overflow nor cancel",
      .graph = pass_stabilize, .optional = true},
+    {"reciprocal", "divide once where many elements are divided by one number", .graph = pass_reciprocal, .optional = true},
     {"distribute", "split each scan into work before, inside and after its loop", .graph = pass_distribute, .optional = true},
     {"merge_gemm", "make one product of the products of one operand", .graph = pass_merge_gemm, .optional = true},
     {"autodiff", "append the gradients of the loss (reverse mode)", .graph = pass_autodiff},
@@ -127,11 +128,11 @@ static bool run_list(Work *w, const PassOptions *o, const char *const *name, boo
    side, and not before autodiff: the gradients of products merged late would be put side by side only to be taken apart. */
 bool passes_run(Module *m, const PassOptions *o)
 {
-    static const char *const forward[] = {"settle", "simplify", "stabilize", "merge_gemm", "distribute", "simplify", NULL};
+    static const char *const forward[] = {"settle", "simplify", "stabilize", "reciprocal", "merge_gemm", "distribute", "simplify", NULL};
     static const char *const backward[] = {"autodiff", "jvp", "settle", "simplify", "distribute", "simplify", NULL};
     static const char *const last[] = {"merge_gemm", "simplify", "sink", NULL};
     /* gradients carried forward: nothing may leave the loop that would have memory for all steps */
-    static const char *const carried[] = {"simplify", "stabilize", "autodiff", "jvp", "settle", "simplify", "merge_gemm", "simplify", NULL};
+    static const char *const carried[] = {"simplify", "stabilize", "reciprocal", "autodiff", "jvp", "settle", "simplify", "merge_gemm", "simplify", NULL};
     bool derive = o->grad || o->jvp; /* then settle comes after it */
     const char *const *const part[3] = {forward + derive, backward, last};
     Work w = {m->ctx, m, NULL};
