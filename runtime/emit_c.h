@@ -102,6 +102,7 @@ typedef struct {
     rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */
     Engine *engine;        /* of cprogram_pack, while it works */
     CProgram infer, step, grad, opt;
+    CProgram begin, write; /* of decoding */
     int64_t delay; /* steps that an output lags behind the newest of its window */
     /* learning on a stream, window by window (emit_learn.c) */
     int64_t window; /* steps of one; 0: there is no such learning */
@@ -193,6 +194,7 @@ void emit_padding(CModel *c, const CProgram *p, const CPorts *x, bool in); /* wh
 
 /* emit_infer.c: what wrappers share */
 const char *emit_port_address(CModel *c, const CProgram *p, const CPort *x);
+void emit_note_theta(CModel *c, const CProgram *p);
 void emit_workspace(CModel *c, const CProgram *p, const char *what);
 void emit_enter(CModel *c, const CProgram *p, bool loops); /* dim, at, w */
 void emit_examples(CModel *c, const CProgram *p);
@@ -242,7 +244,10 @@ void emit_window(CModel *c);       /* after all else: it stands on predict and i
 void emit_vocabulary(CModel *c);
 
 /* emit_decode.c: after predict */
-void emit_decode(CModel *c);
+bool emit_decode(CModel *c);
+
+/* emit_split.c: a forward pass as what comes before the steps along an axis, and one of these steps. False: it cannot be cut there. */
+bool emit_split(CModel *c, Name teacher, Name scores, uint32_t along, Module **early, Module **late);
 
 /* emit_learn.c: after emit_infer */
 bool emit_learn(CModel *c);

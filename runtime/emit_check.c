@@ -265,10 +265,10 @@ static bool put_decoding(Check *x, Str *body) {
     for (int64_t k = 0; k < count; k++) want[k] = token[k];
     c_array(c, &c->t, "int32_t", "want_tokens", want, count, true);
     str_printf(body,
-               "\nstatic int check_decode(void)\n{\n    int32_t got_tokens[%d];\n    int k, n;\n    void *work = malloc(%s_decode_workspace(%lld, %d));\n"
+               "\nstatic int check_decode(void)\n{\n    int32_t got_tokens[%d];\n    int k, n;\n    void *work = malloc(%s_decode_workspace(%lld));\n"
                "    if (!work) return puts(\"no memory\"), 1;\n    n = %s_decode(weights, in_%s, %lld, %s_END, %d, got_tokens, work);\n    free(work);\n"
                "    if (differs(\"number of tokens\", 0, (double)n, %lld)) return 1;\n",
-               MOST, c->id, (long long)n, MOST, c->id, c_ident(c->a, name_str(c->ctx, port.source), false), (long long)n, c->upper, MOST, (long long)count);
+               MOST, c->id, (long long)n, c->id, c_ident(c->a, name_str(c->ctx, port.source), false), (long long)n, c->upper, MOST, (long long)count);
     put_compare(body, "tokens", "got_tokens", "want_tokens", count);
     str_put(body, "    return 0;\n}\n");
     return true;

@@ -262,7 +262,7 @@ void emit_swap_helper(CModel *c, const CProgram *p) {
                c->id);
 }
 
-static void note_theta(CModel *c, const CProgram *p) {
+void emit_note_theta(CModel *c, const CProgram *p) {
     for (uint32_t k = 0; k < p->p->buf.n; k++) c->theta = c->theta || (p->used[k] && p->p->buf.at[k].role == LB_THETA);
 }
 
@@ -302,7 +302,7 @@ bool emit_infer(CModel *c) {
         add_states(c);
         if (!find_starts(c)) return false;
         if (!c->again) add_starts(c);
-        note_theta(c, &c->step);
+        emit_note_theta(c, &c->step);
         note_scratch(c);
         cprogram_put(c, &c->step);
         put_step(c);
@@ -313,13 +313,13 @@ bool emit_infer(CModel *c) {
         str_printf(&c->h, "\n#ifndef %s_STEP_ONLY /* defined for header and source: no code for whole sequences */\n", c->upper);
     }
     if (!emit_window_check(c)) return false;
-    note_theta(c, p);
+    emit_note_theta(c, p);
     emit_swap_helper(c, p);
     cprogram_put(c, p);
     c->calls = c->calls || c_text_calls(c->text);
     cprogram_put_sizes(c, p);
     put_predict(c);
-    emit_decode(c);
+    if (!emit_decode(c)) return false;
     if (alone) {
         str_put(&c->c, "#endif\n");
         str_put(&c->h, "#endif\n");

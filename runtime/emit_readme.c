@@ -48,7 +48,7 @@ static void put_sizes(CModel *c, Str *s) {
                    (long long)((kept + (c->learn_scratch > 0 ? c->learn_scratch : 1)) * real_bytes(c) + (c->learns ? 4 : 0)),
                    (long long)(kept * real_bytes(c)));
     for (uint32_t k = 0; k < c->room.n; k++)
-        str_printf(s, "| room for `%s` | `%s_%s_WORK(%s)` | memory, of one call |\n", strcmp(c->room.at[k].what, "train") == 0 ? "grad" : c->room.at[k].what,
+        if (c->room.at[k].p != &c->begin && c->room.at[k].p != &c->write) str_printf(s, "| room for `%s` | `%s_%s_WORK(%s)` | memory, of one call |\n", strcmp(c->room.at[k].what, "train") == 0 ? "grad" : c->room.at[k].what,
                    c->upper, c_ident(c->a, c->room.at[k].what, true), c_size_params(c, c->room.at[k].p, false));
     if (c->prepare_stack) str_printf(s, "| locals of `prepare` | %lld | stack, of one call |\n", (long long)c->prepare_stack);
     if (c->update_stack) str_printf(s, "| locals of `%s` | %lld | stack, of one call |\n", c->optimizer, (long long)c->update_stack);

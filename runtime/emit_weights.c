@@ -83,12 +83,18 @@ static bool make_starts(CModel *c, CProgram *p) {
 }
 
 bool emit_prepare(CModel *c) {
-    CProgram *call[3], start;
+    CProgram *call[5], start;
     uint32_t n = 0;
     int64_t scratch = 0, dim[LDIM_COUNT];
+    const CProgram *all[] = {&c->infer, &c->step, &c->begin, &c->write};
     bool infer = is_packed(&c->infer), step = is_packed(&c->step);
     if (infer && !(step && packs_all(&c->step, &c->infer))) call[n++] = put_kernel(c, &c->infer, &scratch);
     if (step && !(n && packs_all(&c->infer, &c->step))) call[n++] = put_kernel(c, &c->step, &scratch);
+    for (size_t k = 2; k < sizeof all / sizeof *all; k++) {
+        bool done = !is_packed(all[k]);
+        for (size_t j = 0; j < k; j++) done = done || (is_packed(all[j]) && packs_all(all[j], all[k]));
+        if (!done) call[n++] = put_kernel(c, all[k], &scratch);
+    }
     if (c->learns) {
         if (!make_starts(c, &start)) return false;
         cprogram_put(c, &start);

@@ -203,6 +203,7 @@ const char *model_beside(Model *m, Arena *a, const char *path); /* a path relati
 double batch_weight(const Model *m, const Exec *e);
 /* NULL if a module with external states can run one step at a time; else what stands in the way. */
 const char *stream_obstacle(const Module *mod);
+const char *stream_obstacle_along(const Module *mod, uint32_t axes); /* along these alone */
 int64_t exec_axis_length(const Exec *e, uint32_t axis, int64_t b); /* real steps of example b */
 
 /* ---- windows: the keys bptt and stateful --------------------------------------------------------------------------------- */

@@ -60,11 +60,15 @@ static const char *obstacle(const Graph *g, Ref r, uint32_t time) {
     return NULL;
 }
 
-static const char *find_obstacle(const Module *mod, uint32_t *span) {
-    const Graph *g = mod->graph.at[0];
+static uint32_t all_time(const Module *mod) {
     uint32_t time = 0;
     for (uint32_t k = 1; k < mod->naxis; k++)
         if (mod->axis[k].kind == AXIS_TIME) time |= AX(k);
+    return time;
+}
+
+static const char *find_obstacle(const Module *mod, uint32_t time, uint32_t *span) {
+    const Graph *g = mod->graph.at[0];
     for (Ref r = 1; r < g->node.n; r++) {
         const char *why = obstacle(g, r, time);
         *span = g->node.at[r].span;
@@ -73,16 +77,16 @@ static const char *find_obstacle(const Module *mod, uint32_t *span) {
     return NULL;
 }
 
-const char *stream_obstacle(const Module *mod) {
+const char *stream_obstacle_along(const Module *mod, uint32_t axes) {
     uint32_t span;
-    return find_obstacle(mod, &span);
+    return find_obstacle(mod, axes, &span);
 }
+
+const char *stream_obstacle(const Module *mod) { return stream_obstacle_along(mod, all_time(mod)); }
 
 const char *window_obstacle(const Module *mod) {
     const Graph *g = mod->graph.at[0];
-    uint32_t time = 0;
-    for (uint32_t k = 1; k < mod->naxis; k++)
-        if (mod->axis[k].kind == AXIS_TIME) time |= AX(k);
+    uint32_t time = all_time(mod);
     for (Ref r = 1; r < g->node.n; r++) {
         Op op = (Op)g->node.at[r].op;
         if (op == OP_REVERSE || op == OP_JOIN || op == OP_SHIFT) {
@@ -98,7 +102,7 @@ const char *window_obstacle(const Module *mod) {
 
 static bool need_stream(Model *m, const Module *mod) {
     uint32_t at;
-    const char *why = find_obstacle(mod, &at);
+    const char *why = find_obstacle(mod, all_time(mod), &at);
     if (why)
         diag_error(m->ctx, 557, (Span){at, at}, "'%s' cannot run step by step: it needs the whole sequence (%s)",
                    name_str(m->ctx, mod->name), why);
