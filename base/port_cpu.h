@@ -1,4 +1,4 @@
-/* port_cpu: what the processor offers, beside base/port.h the only file that goes past ISO C11 and POSIX. */
+/* port_cpu: what the processor offers. base/port.h, this file and base/port_memory.h alone go past ISO C11 and POSIX. */
 #ifndef RONDO_PORT_CPU_H
 #define RONDO_PORT_CPU_H
 

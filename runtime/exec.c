@@ -242,16 +242,6 @@ int64_t exec_batch(const Exec *e) {
 
 /* ---- memory ------------------------------------------------------------------------------------------------------------- */
 
-static bool block_reserve(Exec *e, Block *b, size_t size) {
-    if (size <= b->size && b->at) return false;
-    ctx_free(e->ctx, b->raw);
-    *b = (Block){0};
-    b->raw = ctx_alloc(e->ctx, size + 128);
-    b->at = b->raw + (64 - (uintptr_t)b->raw % 64) % 64;
-    b->size = size;
-    return true;
-}
-
 static bool too_large(Exec *e, const char *what) {
     diag_error(e->ctx, 902, NOWHERE, "the %s of '%s' would be larger than any memory", what, name_str(e->ctx, e->m->name));
     return false;
@@ -290,7 +280,7 @@ static void bind_slab(Exec *e) {
 /* A block of the Exec's own, in the account. */
 static void hold(Exec *e, Block *b, size_t size) {
     size_t before = b->size;
-    if (block_reserve(e, b, size)) e->memory->held += b->size - before;
+    if (block_reserve(e->ctx, b, size)) e->memory->held += b->size - before;
 }
 
 static bool plan_slot(Exec *e, Slot *s, uint32_t axes, int rank, const int32_t *dim, size_t *total) {
@@ -418,7 +408,7 @@ static bool choose_plan(Exec *e, size_t arrays, Need *n) {
 
 /* Memory of the present plan. */
 static void bind_plan(Exec *e, const Plan *before, const Need *n) {
-    block_reserve(e, &e->memory->slab, (size_t)n->slab + 64);
+    block_reserve(e->ctx, &e->memory->slab, (size_t)n->slab + 64);
     bind_slab(e);
     hold(e, &e->packs, (size_t)n->packs + 64);
     bind_packs(e, before, n->packs);
@@ -692,7 +682,7 @@ static bool run_eval(Exec *e, const double *theta, double *grad, uint64_t seed, 
 
 static void bind_call(Exec *e, const void *theta, void *grad, uint64_t seed, uint64_t update) {
     void **buf = e->now->buf;
-    block_reserve(e, &e->memory->slab,
+    block_reserve(e->ctx, &e->memory->slab,
                   (size_t)e->stats.slab_bytes + 64); /* no-op, unless another Exec failed to get a larger one */
     if (e->slab != e->memory->slab.at) bind_slab(e);
     for (uint32_t k = 0; k < e->now->p->buf.n; k++) {

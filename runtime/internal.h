@@ -55,9 +55,10 @@ size_t el_size(El e);
 
 /* What Execs share: the scratch of a call, and an account of what they hold otherwise. */
 typedef struct {
-    char *raw, *at; /* at: aligned to 64 */
+    char *raw, *at; /* at: aligned to 64, a large one to 2 MiB */
     size_t size;
 } Block;
+bool block_reserve(Ctx *ctx, Block *b, size_t size); /* at least so many bytes; true: it is a new block, of zeros */
 typedef struct ExecMemory {
     Block slab;
     size_t held; /* arrays and packs of all of them */
