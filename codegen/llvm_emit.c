@@ -103,6 +103,12 @@ static bool guard(LlvmFunc *C, LLVMValueRef cond, LLVMBasicBlockRef body, LLVMBa
     return true;
 }
 
+/* Value v as the carry `inner` has it. */
+static LLVMValueRef carried(LlvmFunc *C, LV v, LV inner) {
+    llvm_lanes(C, &(LInst){.dst = inner});
+    return llvm_value(C, v);
+}
+
 static void begin_for(LlvmFunc *C, const LInst *i) {
     LLVMBuilderRef B = C->B;
     const uint32_t *ext = &C->func->ext.at[i->ext];
@@ -114,6 +120,8 @@ static void begin_for(LlvmFunc *C, const LInst *i) {
     b->after = new_block(C, "end");
     b->carry = NEW_N(C->arena, LLVMValueRef, ext[0] + 1);
     b->next = NEW_N(C->arena, LLVMValueRef, ext[0] + 1);
+    b->init = NEW_N(C->arena, LLVMValueRef, ext[0] + 1);
+    for (uint32_t k = 0; k < ext[0]; k++) b->init[k] = carried(C, ext[1 + 3 * k], ext[2 + 3 * k]);
     if (i->flags & LF_DOWN) {
         LLVMValueRef step = LLVMConstInt(C->i64, (unsigned long long)i->imm, 1), one = LLVMConstInt(C->i64, 1, 1);
         LLVMValueRef n = LLVMBuildSDiv(B, LLVMBuildSub(B, LLVMBuildSub(B, hi, lo, ""), one, ""), step, "");
@@ -125,7 +133,7 @@ static void begin_for(LlvmFunc *C, const LInst *i) {
     LLVMAddIncoming(b->index, &first, &b->before, 1);
     C->val[i->dst] = b->index;
     for (uint32_t k = 0; k < ext[0]; k++) {
-        LLVMValueRef init = C->val[ext[1 + 3 * k]];
+        LLVMValueRef init = b->init[k];
         b->carry[k] = LLVMBuildPhi(B, LLVMTypeOf(init), "");
         LLVMAddIncoming(b->carry[k], &init, &b->before, 1);
         C->val[ext[2 + 3 * k]] = b->carry[k];
@@ -151,7 +159,7 @@ static void end_for(LlvmFunc *C, LlvmBlock *b) {
     for (uint32_t k = 0; k < ext[0]; k++) {
         LLVMAddIncoming(b->carry[k], &b->next[k], &latch, 1);
         LLVMValueRef result = LLVMBuildPhi(B, LLVMTypeOf(b->carry[k]), "");
-        if (b->guarded) LLVMAddIncoming(result, &C->val[ext[1 + 3 * k]], &b->before, 1);
+        if (b->guarded) LLVMAddIncoming(result, &b->init[k], &b->before, 1);
         LLVMAddIncoming(result, &b->next[k], &latch, 1);
         C->val[ext[3 + 3 * k]] = result;
     }
@@ -178,7 +186,8 @@ static void end_block(LlvmFunc *C) {
 
 static void yield(LlvmFunc *C, const LInst *i) {
     const uint32_t *y = &C->func->ext.at[i->ext];
-    for (uint32_t k = 0; k < y[0]; k++) C->open.at[C->open.n - 1].next[k] = C->val[y[1 + k]];
+    LlvmBlock *b = &C->open.at[C->open.n - 1];
+    for (uint32_t k = 0; k < y[0]; k++) b->next[k] = carried(C, y[1 + k], C->func->ext.at[b->inst->ext + 2 + 3 * k]);
 }
 
 static void call(LlvmFunc *C, const LInst *i) {
@@ -201,6 +210,7 @@ static void barrier(LlvmFunc *C) {
 
 static void instruction(LlvmFunc *C, const LInst *i) {
     LOp op = (LOp)i->op;
+    llvm_lanes(C, i);
     if (op == LOP_FOR)
         begin_for(C, i);
     else if (op == LOP_IF)
@@ -257,6 +267,7 @@ static void define(LlvmFunc *C, uint32_t fn, LLVMValueRef self, uint32_t from, u
     C->func = f;
     C->self = self;
     C->val = NEW_N(C->arena, LLVMValueRef, f->type.n);
+    C->narrow = llvm_narrow(C, f);
     C->buf = NEW_N(C->arena, LLVMValueRef, C->p->buf.n);
     C->param = NEW_N(C->arena, LLVMValueRef, f->param.n + 1);
     memset(C->dim, 0, sizeof C->dim);
@@ -371,7 +382,7 @@ static void declare_tail(LlvmFunc *C, uint32_t longest) {
 
 LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
     uint32_t n = C->p->fn.n, longest = longest_entry(C->p);
-    C->V = C->p->V;
+    C->V = C->lanes = C->p->V;
     C->mod = LLVMModuleCreateWithNameInContext(name_str(C->p->ctx, C->p->name), C->ctx);
     C->B = LLVMCreateBuilderInContext(C->ctx);
     C->fn = NEW_N(C->arena, LLVMValueRef, n + 1);

@@ -11,7 +11,7 @@ typedef struct {
     const LInst *inst;
     LLVMBasicBlockRef before, body, after;
     LLVMValueRef index;
-    LLVMValueRef *carry, *next; /* phis in the body; values of the latch */
+    LLVMValueRef *init, *carry, *next; /* before; phis in the body; values of the latch */
     bool guarded; /* the block can be skipped */
 } LlvmBlock;
 
@@ -31,12 +31,14 @@ typedef struct {
     LLVMBuilderRef B;
     LLVMTypeRef i1, i32, i64, ptr, scalar; /* scalar: float or double */
     LLVMTypeRef f, v, m;                   /* lanes; the scalar itself when V = 1 */
+    int lanes;                             /* the program's V; V and the types are those of half as many while a narrow value is made */
     LLVMValueRef *fn;
     LLVMTypeRef *fn_type;
     /* of the function being built */
     const LFunc *func;
     LLVMValueRef self;
     LLVMValueRef *val;   /* by LV */
+    const bool *narrow;  /* by LV: it has half as many lanes */
     LLVMValueRef *buf;   /* addresses by buffer */
     LLVMValueRef *param; /* by parameter */
     LLVMValueRef dim[LDIM_COUNT], tid, nt, env;
@@ -45,6 +47,12 @@ typedef struct {
 
 /* The module of p, to be disposed of by the caller. */
 LLVMModuleRef llvm_emit_module(LlvmFunc *C);
+
+/* llvm_narrow.c: by LV, whether no more than half of its lanes ever matter. */
+const bool *llvm_narrow(const LlvmFunc *C, const LFunc *f);
+/* V and the types of the value that instruction i makes or stores. */
+void llvm_lanes(LlvmFunc *C, const LInst *i);
+LLVMValueRef llvm_value(LlvmFunc *C, LV v); /* with the lanes of now */
 
 /* llvm_ops.c: a pure operation by its row of lops.def (or written out, where the row has none) */
 LLVMValueRef llvm_pure(LlvmFunc *C, const LInst *i);

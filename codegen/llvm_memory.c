@@ -91,7 +91,7 @@ void llvm_store(LlvmFunc *C, const LInst *i) {
     LOp op = (LOp)i->op;
     bool floats = op == LOP_ST || op == LOP_STT || op == LOP_ST1, tail = op == LOP_STT || op == LOP_STVT;
     unsigned align = size_of(C, floats);
-    LLVMValueRef at = llvm_address(C, i->buf, i->idx), x = C->val[i->a[0]];
+    LLVMValueRef at = llvm_address(C, i->buf, i->idx), x = llvm_value(C, i->a[0]);
     if (tail && i->imm <= 0) return;
     if (tail && i->imm < C->V) {
         if (stored_in_parts(C, floats ? C->scalar : C->i32, at, x, align, (int)i->imm)) return;

@@ -140,7 +140,7 @@ static LLVMValueRef by_row(LlvmFunc *C, LOp op, LLVMValueRef a, LLVMValueRef b, 
 
 LLVMValueRef llvm_pure(LlvmFunc *C, const LInst *i) {
     LOp op = (LOp)i->op;
-    LLVMValueRef a = C->val[i->a[0]], b = C->val[i->a[1]], c = C->val[i->a[2]], arg[2] = {a, b};
+    LLVMValueRef a = llvm_value(C, i->a[0]), b = llvm_value(C, i->a[1]), c = llvm_value(C, i->a[2]), arg[2] = {a, b};
     if (op == LOP_ICONST) return LLVMConstInt(C->i64, (unsigned long long)i->imm, 1);
     if (op == LOP_DIM) return C->dim[i->imm];
     if (op == LOP_TID) return C->tid;

@@ -7,7 +7,7 @@
 #include "codegen/codegen.h"
 
 /* Raised whenever the machine code made of a program, the shape of LlvmJob or of an image changes. */
-enum { RONDO_EMITTER_VERSION = 4 };
+enum { RONDO_EMITTER_VERSION = 5 };
 
 typedef struct {
     EmitKind kind; /* OBJ, ASM or LLVM */
