@@ -2,6 +2,7 @@
    damage cost a compilation at most. Nothing here reports an error: without a cache everything still works. */
 #include "codegen/image.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CACHE_FILE_MAX = 256 << 20 };
+enum { CACHE_FILE_MAX = 256 << 20, CACHE_MAX = 1 << 30 }; /* of one file, of all */
 
 static void make_folders(char *path) {
     for (char *s = path + 1; *s; s++) {
@@ -85,6 +86,7 @@ static const char *get_file(Arena *a, const char *path, const uint64_t key[2], s
     if (CTX_TRY(a->ctx, &frame)) {
         const char *bytes = fn(a, fd, key, n);
         CTX_END(a->ctx);
+        if (bytes) futimens(fd, NULL); /* cache_trim takes what was not used for longest */
         close(fd);
         return bytes;
     }
@@ -96,17 +98,72 @@ const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_
     return get_file(a, file_of(a, folder, key, "img"), key, n, read_image);
 }
 
-static void put_file(Arena *a, const char *folder, const char *file, const char *text, size_t n) {
+/* ---- its size ------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const char *path;
+    struct timespec used;
+    int64_t size;
+} Kept;
+
+static int by_age(const void *x, const void *y) {
+    const Kept *a = x, *b = y;
+    if (a->used.tv_sec != b->used.tv_sec) return a->used.tv_sec < b->used.tv_sec ? -1 : 1;
+    return a->used.tv_nsec < b->used.tv_nsec ? -1 : a->used.tv_nsec > b->used.tv_nsec;
+}
+
+typedef VEC(Kept) KeptFiles;
+
+/* Returns their size. */
+static int64_t files_of(Arena *a, const char *folder, DIR *dir, KeptFiles *kept) {
+    int64_t sum = 0;
+    struct dirent *entry;
+    struct stat s;
+    while ((entry = readdir(dir)) != NULL) {
+        const char *path = arena_printf(a, "%s/%s", folder, entry->d_name);
+        if (lstat(path, &s) != 0 || !S_ISREG(s.st_mode)) continue;
+        VEC_PUSH(a, *kept) = (Kept){path, s.st_mtim, (int64_t)s.st_size};
+        sum += (int64_t)s.st_size;
+    }
+    return sum;
+}
+
+static void trim(Arena *a, const char *folder, DIR *dir, int64_t most) {
+    KeptFiles kept = {0};
+    int64_t sum = files_of(a, folder, dir, &kept);
+    if (sum <= most) return;
+    qsort(kept.at, kept.n, sizeof *kept.at, by_age);
+    for (uint32_t i = 0; i < kept.n && sum > most / 4 * 3; i++)
+        if (unlink(kept.at[i].path) == 0) sum -= kept.at[i].size;
+}
+
+void cache_trim(Arena *a, const char *folder, int64_t most) {
+    CtxFrame frame;
+    DIR *dir = opendir(folder);
+    if (!dir) return;
+    if (CTX_TRY(a->ctx, &frame)) {
+        trim(a, folder, dir, most);
+        CTX_END(a->ctx);
+        closedir(dir);
+        return;
+    }
+    closedir(dir);
+    ctx_out_of_memory(a->ctx);
+}
+
+static void put_file(Arena *a, const char *folder, const uint64_t key[2], const char *end, const char *text, size_t n) {
+    const char *file = file_of(a, folder, key, end);
     char *temp = arena_printf(a, "%s/new-XXXXXX", folder);
     int fd = mkstemp(temp);
     if (fd < 0) return;
     bool ok = write_all(fd, text, n);
     ok = close(fd) == 0 && ok;
     if (!ok || rename(temp, file) != 0) unlink(temp);
+    if (key[0] % 16 == 0) cache_trim(a, folder, CACHE_MAX); /* not every time: it reads the whole folder */
 }
 
 void cache_put(Arena *a, const char *folder, const uint64_t key[2], const char *image, size_t n) {
-    put_file(a, folder, file_of(a, folder, key, "img"), image, n);
+    put_file(a, folder, key, "img", image, n);
 }
 
 /* ---- plans -------------------------------------------------------------------------------------------------------------- */
@@ -138,7 +195,7 @@ void cache_plan_put(Arena *a, const char *cache_dir, const uint64_t key[2], cons
     if (!folder || n > CACHE_FILE_MAX - sizeof h) return;
     str_putn(&s, (const char *)&h, sizeof h);
     str_putn(&s, bytes, n);
-    put_file(a, folder, file_of(a, folder, key, "plan"), s.at, s.n);
+    put_file(a, folder, key, "plan", s.at, s.n);
 }
 
 /* ---- notes -------------------------------------------------------------------------------------------------------------- */
@@ -161,5 +218,5 @@ const char *cache_note(Arena *a, const char *cache_dir, const uint64_t key[2]) {
 
 void cache_note_put(Arena *a, const char *cache_dir, const uint64_t key[2], const char *text) {
     const char *folder = cache_folder(a, cache_dir);
-    if (folder && strlen(text) <= NOTE_MAX) put_file(a, folder, file_of(a, folder, key, "note"), text, strlen(text));
+    if (folder && strlen(text) <= NOTE_MAX) put_file(a, folder, key, "note", text, strlen(text));
 }

@@ -49,6 +49,8 @@ const char *cache_folder(Arena *a, const char *wanted);
 /* An undamaged image of that key, or NULL. */
 const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_t *n);
 void cache_put(Arena *a, const char *folder, const uint64_t key[2], const char *image, size_t n);
+/* Where the folder's files have more than `most` bytes, removes those not used for longest, until a quarter of that is free. */
+void cache_trim(Arena *a, const char *folder, int64_t most);
 
 /* ---- gdb and perf (jit_debug.c) ----------------------------------------------------------------------------------------- */
 

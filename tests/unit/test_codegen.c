@@ -1,9 +1,11 @@
 /* test_codegen: interpreter = emitted C (gcc, clang; -O0 to -O3; GNU vectors and plain) = JIT, bit for bit, on programs that use
    every row of lops.def; the object cache; no memory lost over many compilations. RONDO_TEST_ALL=1 tries every combination. */
 #include "codegen/codegen.h"
+#include "codegen/image.h"
 #include "tests/unit/micro.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -270,6 +272,30 @@ static void test_cache(Ctx *ctx, const LProgram *p, Engine *want) {
     rmdir(dir);
 }
 
+/* Eight files of 1000 bytes, the second used last: past 5000 bytes the oldest go until 3750 are left. */
+static void test_cache_trim(Ctx *ctx) {
+    char dir[] = "/tmp/rondo-test-XXXXXX", path[64];
+    if (!mkdtemp(dir)) return;
+    Arena a = arena_make(ctx);
+    static const char bytes[1000] = "";
+    for (int round = 0, left = 0; round < 3; round++, left = 0) {
+        for (int k = 0; k < 8 && !round; k++) {
+            snprintf(path, sizeof path, "%s/%d.img", dir, k);
+            FILE *f = fopen(path, "wb");
+            if (f) fwrite(bytes, 1, sizeof bytes, f), fclose(f);
+            utimensat(AT_FDCWD, path, (struct timespec[2]){{1000 + (k == 1 ? 9 : k), 0}, {1000 + (k == 1 ? 9 : k), 0}}, 0);
+        }
+        cache_trim(&a, dir, round == 0 ? 8000 : round == 1 ? 5000 : 0);
+        for (int k = 0; k < 8; k++) {
+            snprintf(path, sizeof path, "%s/%d.img", dir, k);
+            if (access(path, F_OK) == 0) left |= 1 << k;
+        }
+        check(left == (round == 0 ? 0xff : round == 1 ? 1 << 1 | 1 << 6 | 1 << 7 : 0), "the files used last are kept", "");
+    }
+    check(rmdir(dir) == 0, "an empty folder", dir);
+    arena_free(&a);
+}
+
 static long resident(void) {
     long size = 0, pages = 0;
     FILE *f = fopen("/proc/self/statm", "r");
@@ -352,6 +378,7 @@ static void test_width(Ctx *ctx, bool f64, int V, int index, bool all) {
         try_threads(ctx, p, want, jit);
         engine_destroy(jit);
         test_cache(ctx, p, want);
+        test_cache_trim(ctx);
     }
     engine_destroy(want);
     arena_free(&a);
