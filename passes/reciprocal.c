@@ -63,34 +63,14 @@ static Ref once(Graph *g, Ref r)
     return node_fit(g, g_bin(g, OP_MUL, n.in[0], inner), &n);
 }
 
-static void rebuild(Module *m, uint32_t index)
-{
-    const Graph *src = m->graph.at[index];
-    Graph *dst = module_add_graph(m);
-    Ref *map = NEW_N(m->arena, Ref, src->node.n);
-    uint8_t *live = NEW_N(m->arena, uint8_t, src->node.n);
-
-    mark_live(src, live);
-    for (Ref r = 1; r < src->node.n; r++) {
-        if (!live[r]) continue;
-        dst->span = src->node.at[r].span;
-        dst->name = src->node.at[r].name;
-        map[r] = once(dst, graph_copy_node(dst, src, r, map));
-    }
-    dst->span = dst->name = 0;
-    replace_graph(m, index, dst, map);
-}
-
 bool pass_reciprocal(Module *m, const PassOptions *o)
 {
     uint64_t before;
-    uint32_t graphs;
 
     (void)o;
     module_dce(m);
     before = module_hash(m);
-    graphs = m->graph.n;
-    for (uint32_t i = 0; i < graphs; i++) rebuild(m, i);
+    rewrite_nodes(m, once);
     module_dce(m);
     return module_hash(m) != before;
 }

@@ -104,6 +104,31 @@ void replace_model(Module *m, Graph *dst, const Ref *map)
     replace_graph(m, 0, dst, map);
 }
 
+static void rewrite_graph(Module *m, uint32_t index, Ref (*fn)(Graph *, Ref))
+{
+    const Graph *src = m->graph.at[index];
+    Graph *dst = module_add_graph(m);
+    Ref *map = NEW_N(m->arena, Ref, src->node.n);
+    uint8_t *live = NEW_N(m->arena, uint8_t, src->node.n);
+
+    mark_live(src, live);
+    for (Ref r = 1; r < src->node.n; r++) {
+        if (!live[r]) continue;
+        dst->span = src->node.at[r].span;
+        dst->name = src->node.at[r].name;
+        map[r] = fn(dst, graph_copy_node(dst, src, r, map));
+    }
+    dst->span = dst->name = 0;
+    replace_graph(m, index, dst, map);
+}
+
+void rewrite_nodes(Module *m, Ref (*fn)(Graph *g, Ref r))
+{
+    uint32_t graphs = m->graph.n;
+
+    for (uint32_t i = 0; i < graphs; i++) rewrite_graph(m, i, fn);
+}
+
 static uint64_t graph_hash(const Module *m, const Graph *g)
 {
     uint64_t h = g->node.n;

@@ -23,6 +23,8 @@ bool is_cheap(const Graph *g, Ref r); /* a map, or an outer product, under 4 cyc
 /* dst becomes graph[index]; the roots of the old one come along, their values mapped. */
 void replace_graph(Module *m, uint32_t index, Graph *dst, const Ref *map);
 void replace_model(Module *m, Graph *dst, const Ref *map);
+/* Copies every graph, each live value as what fn makes of its copy in the new graph. */
+void rewrite_nodes(Module *m, Ref (*fn)(Graph *g, Ref r));
 /* Equal for modules that print alike but for the numbering of bodies; names and spans do not count. */
 uint64_t module_hash(const Module *m);
 uint64_t decisions_hash(const Module *m); /* of what place and fuse wrote */

@@ -145,24 +145,6 @@ static Ref stable(Graph *g, Ref r)
     return v ? node_fit(g, v, &n) : r;
 }
 
-static void rebuild(Module *m, uint32_t index)
-{
-    const Graph *src = m->graph.at[index];
-    Graph *dst = module_add_graph(m);
-    Ref *map = NEW_N(m->arena, Ref, src->node.n);
-    uint8_t *live = NEW_N(m->arena, uint8_t, src->node.n);
-
-    mark_live(src, live);
-    for (Ref r = 1; r < src->node.n; r++) {
-        if (!live[r]) continue;
-        dst->span = src->node.at[r].span;
-        dst->name = src->node.at[r].name;
-        map[r] = stable(dst, graph_copy_node(dst, src, r, map));
-    }
-    dst->span = dst->name = 0;
-    replace_graph(m, index, dst, map);
-}
-
 bool pass_stabilize(Module *m, const PassOptions *o)
 {
     uint64_t before, last, now;
@@ -171,8 +153,7 @@ bool pass_stabilize(Module *m, const PassOptions *o)
     module_dce(m);
     before = last = module_hash(m);
     for (int round = 0; round < 6; round++, last = now) {
-        uint32_t graphs = m->graph.n;
-        for (uint32_t i = 0; i < graphs; i++) rebuild(m, i);
+        rewrite_nodes(m, stable);
         module_dce(m);
         now = module_hash(m);
         if (now == last) break;
