@@ -58,7 +58,7 @@ void low_prefetch(Low *L, LV rows, int way)
 static void prefetch_ahead(Low *L, const Loc *l, LIdx i)
 {
     enum { AHEAD = 128 };
-    if (!L->ahead || l->chunk || !(l->axes & AX(L->bx)) || !(l->axes & ~AX(L->bx)) || l->ld < 16)
+    if (!L->ahead || l->chunk || l->elem == LE_I32 || !(l->axes & AX(L->bx)) || !(l->axes & ~AX(L->bx)) || l->ld < 16)
         return;
     for (uint32_t k = 0; k < L->prefetched.n; k++) {
         const Ahead *a = &L->prefetched.at[k];

@@ -182,21 +182,13 @@ static Ref sum_in_steps(const Graph *src, Graph *dst, Ref r, const Ref *map)
     return g_sum(dst, g_out(dst, map[out->in[0]], body_out(body, ROOT_SUM, root->ref, 0)), AX(AXIS_B), 0);
 }
 
-bool pass_sink(Module *m, const PassOptions *o)
+static void sink_once(Module *m)
 {
     const Graph *src = m->graph.at[0];
-    Graph *dst;
-    uint64_t before;
-    uint32_t *users;
-    Ref *map;
+    Graph *dst = module_add_graph(m);
+    uint32_t *users = NEW_N(m->arena, uint32_t, src->node.n);
+    Ref *map = NEW_N(m->arena, Ref, src->node.n);
 
-    (void)o;
-    module_dce(m);
-    before = module_hash(m);
-    src = m->graph.at[0];
-    dst = module_add_graph(m);
-    users = NEW_N(m->arena, uint32_t, src->node.n);
-    map = NEW_N(m->arena, Ref, src->node.n);
     for (Ref r = 1; r < src->node.n; r++) {
         const Ref *in;
         uint32_t n = node_inputs(src, r, &in);
@@ -210,6 +202,21 @@ bool pass_sink(Module *m, const PassOptions *o)
     }
     dst->span = dst->name = 0;
     replace_model(m, dst, map);
+}
+
+/* A sequence that one loop took with it has a reader less, and may now be another's alone. */
+bool pass_sink(Module *m, const PassOptions *o)
+{
+    uint64_t before, last, now;
+
+    (void)o;
     module_dce(m);
-    return module_hash(m) != before;
+    before = last = module_hash(m);
+    for (int round = 0; round < 6; round++, last = now) {
+        sink_once(m);
+        module_dce(m);
+        now = module_hash(m);
+        if (now == last) break;
+    }
+    return last != before;
 }
