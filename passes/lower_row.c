@@ -660,9 +660,24 @@ static void emit_scalars(LowG *lg, const Stage *it, uint32_t phase)
     }
 }
 
+/* Sums of the phases so far that others of the row read from memory: `stored`, by place in the stage, grows. */
+static void store_reductions(LowG *lg, const Stage *it, bool *stored)
+{
+    for (uint32_t k = 0; k < it->node.n; k++) {
+        Ref r = it->node.at[k].ref;
+        NodeInfo *ni = &lg->ni[r];
+        if (stored[k] || !ni->row || !is_full_reduce(lg, r) || !stored_at_once(lg, r))
+            continue;
+        Eval e = eval_make(lg, 0, lg->g->node.at[r].rank);
+        store_all(&e, r, ni->row);
+        stored[k] = true;
+    }
+}
+
 static void row_body(LowG *lg, void *arg)
 {
     const Stage *it = arg;
+    bool *stored = NEW_N(lg->L->arena, bool, it->node.n);
     uint32_t last = last_phase(lg, it);
     for (uint32_t k = 0; k < it->node.n; k++)
         lg->ni[it->node.at[k].ref].row = 0;
@@ -671,12 +686,13 @@ static void row_body(LowG *lg, void *arg)
         lg->L->level = p;
         emit_scalars(lg, it, p);
         emit_phase(lg, it, p);
+        store_reductions(lg, it, stored);
     }
     lg->L->ahead = false;
     for (uint32_t k = 0; k < it->node.n; k++) { /* scalars last: a carry may be written where it was read */
         Ref r = it->node.at[k].ref;
         NodeInfo *ni = &lg->ni[r];
-        if (!is_scalar(&lg->g->node.at[r]) || ni->nest || (stored_at_once(lg, r) && !is_full_reduce(lg, r)))
+        if (!is_scalar(&lg->g->node.at[r]) || ni->nest || stored[k] || (stored_at_once(lg, r) && !is_full_reduce(lg, r)))
             continue;
         Eval e = eval_make(lg, 0, lg->g->node.at[r].rank);
         store_all(&e, r, ni->row);
