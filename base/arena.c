@@ -1,10 +1,10 @@
 /* arena: memory by lifetime: chunks handed out from the front, freed together. */
 #include "base/ctx.h"
-#include "base/port_mem.h"
+#include "base/port_memory.h"
 
 #include <string.h>
 
-enum { ALIGN = 16, CHUNK_MIN = 4096, CHUNK_MAX = 1 << 20 };
+enum { ALIGN = 16, CHUNK_MIN = 4096, CHUNK_MAX = 1 << 20, LARGE = 4 << 20 };
 
 struct ArenaChunk {
     ArenaChunk *next;
@@ -33,7 +33,7 @@ static ArenaChunk *chunk_add(Arena *a, size_t n) {
     Allocator *al = &a->ctx->alloc;
     ArenaChunk *c = al->realloc(al->arg, NULL, total);
     if (!c) ctx_out_of_memory(a->ctx);
-    port_large_pages(c, total);
+    if (total >= LARGE) port_large_pages(c, total);
     char *p = (char *)(c + 1);
     c->at = p + (ALIGN - (uintptr_t)p % ALIGN) % ALIGN;
     c->used = 0;

@@ -1,6 +1,5 @@
 /* ctx: the context: allocator, unwinding, and what lives as long as it. */
 #include "base/ctx.h"
-#include "base/port_mem.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -53,7 +52,6 @@ void *ctx_alloc(Ctx *ctx, size_t n) {
     }
     void *p = ctx->alloc.realloc(ctx->alloc.arg, NULL, n ? n : 1);
     if (!p) ctx_out_of_memory(ctx);
-    port_large_pages(p, n);
     return memset(p, 0, n ? n : 1);
 }
 
