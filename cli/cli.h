@@ -34,7 +34,7 @@ struct Command {
     const char *name, *args, *summary;
     CliExit (*run)(Cli *c);
     int min_args, max_args;
-    uint64_t options; /* mask of 1 << Opt */
+    const Opt *options; /* those it takes; OPT_HELP ends them */
 };
 
 /* The last value given, or NULL. Flags have the value "". */

@@ -16,50 +16,52 @@ static const OptInfo opt_info[OPT_COUNT] = {
 #undef OPT
 };
 
-#define O(ID) (UINT64_C(1) << OPT_##ID)
+#define O(ID) OPT_##ID
+#define OPTIONS(...) (const Opt[]){__VA_ARGS__, OPT_HELP} /* --help is of every command and ends its list */
+#define NO_OPTIONS (const Opt[]){OPT_HELP}
 /* groups of options that go together */
 enum { LONG_BASE = 1000 };
-#define O_MODEL (O(MODEL) | O(SET))
-#define O_PASSES (O(PRINT_AFTER) | O(STOP_AFTER) | O(DISABLE_PASS) | O(TIME_PASSES) | O(PLACE))
-#define O_ENGINE (O(ENGINE) | O(MEMORY) | O(DTYPE) | O(MATH) | O(THREADS) | O(SEED) | O_PASSES)
-#define O_FILES (O(DATA) | O(WEIGHTS) | O(RENAME))
+#define O_MODEL O(MODEL), O(SET)
+#define O_PASSES O(PRINT_AFTER), O(STOP_AFTER), O(DISABLE_PASS), O(TIME_PASSES), O(PLACE)
+#define O_ENGINE O(ENGINE), O(MEMORY), O(DTYPE), O(MATH), O(THREADS), O(SEED), O_PASSES
+#define O_FILES O(DATA), O(WEIGHTS), O(RENAME)
 
 static const Command command[] = {
     {"new", "forecast|classify|classify-sequences|language-model|cell NAME", "write a commented model that trains at once, with data or on the file of --data; -o takes the folder", cmd_new,
-     2, 2, O(OUT) | O(DATA)},
-    {"list", "", "what the standard library holds", cmd_list, 0, 0, 0},
-    {"doc", "NAME", "a declaration of the standard library: its text, where it is from, what it learns", cmd_doc, 1, 1, 0},
-    {"check", "M.rondo", "parse and check a model; print parameters, states and shapes", cmd_check, 1, 1, O_MODEL | O(JSON)},
-    {"fmt", "M.rondo..", "format files in place", cmd_fmt, 1, 1 << 20, O(CHECK)},
+     2, 2, OPTIONS(O(OUT), O(DATA))},
+    {"list", "", "what the standard library holds", cmd_list, 0, 0, NO_OPTIONS},
+    {"doc", "NAME", "a declaration of the standard library: its text, where it is from, what it learns", cmd_doc, 1, 1, NO_OPTIONS},
+    {"check", "M.rondo", "parse and check a model; print parameters, states and shapes", cmd_check, 1, 1, OPTIONS(O_MODEL, O(JSON))},
+    {"fmt", "M.rondo..", "format files in place", cmd_fmt, 1, 1 << 20, OPTIONS(O(CHECK))},
     {"train", "M.rondo", "train a model; -o takes the weights", cmd_train, 1, 1,
-     O_MODEL | O_FILES | O(OUT) | O_ENGINE | O(AUTOTUNE) | O(GRADIENT) | O(LOG) | O(CHECKPOINT) | O(RESUME) | O(SEEDS) | O(FOLDS) | O(JOBS) | O(JSON) | O(QUIET)},
+     OPTIONS(O_MODEL, O_FILES, O(OUT), O_ENGINE, O(AUTOTUNE), O(GRADIENT), O(LOG), O(CHECKPOINT), O(RESUME), O(SEEDS), O(FOLDS), O(JOBS), O(JSON), O(QUIET))},
     {"tune", "M.rondo -s 'H={8, 16}'", "train with many settings, rank them by what validates; -o takes the runs, from which it goes on", cmd_tune, 1, 1,
-     O_MODEL | O_FILES | O(OUT) | O_ENGINE | O(GRADIENT) | O(METHOD) | O(TRIALS) | O(JOBS) | O(QUIET)},
+     OPTIONS(O_MODEL, O_FILES, O(OUT), O_ENGINE, O(GRADIENT), O(METHOD), O(TRIALS), O(JOBS), O(QUIET))},
     {"eval", "M.rondo -w W", "loss and metrics on the test part of the data, or on all rows of --data", cmd_eval, 1, 1,
-     O_MODEL | O_FILES | O_ENGINE | O(JSON)},
-    {"predict", "M.rondo -w W", "outputs as CSV", cmd_predict, 1, 1, O_MODEL | O_FILES | O_ENGINE | O(OUT) | O(FUTURE)},
+     OPTIONS(O_MODEL, O_FILES, O_ENGINE, O(JSON))},
+    {"predict", "M.rondo -w W", "outputs as CSV", cmd_predict, 1, 1, OPTIONS(O_MODEL, O_FILES, O_ENGINE, O(OUT), O(FUTURE))},
     {"plot", "learning LOG.. | tune LOG | forecast|confusion|roc|attention M.rondo -w W", "a picture, SVG or PNG, by gnuplot", cmd_plot, 2, 1 << 20,
-     O_MODEL | O_FILES | O_ENGINE | O(OUT) | O(FUTURE) | O(PROMPT) | O(EXAMPLE)},
+     OPTIONS(O_MODEL, O_FILES, O_ENGINE, O(OUT), O(FUTURE), O(PROMPT), O(EXAMPLE))},
     {"generate", "M.rondo -w W", "text from a language model, as it comes", cmd_generate, 1, 1,
-     O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(PROMPT) | O(LENGTH) | O(TEMPERATURE) | O(TOP_K) | O(TOP_P) | O(BEAM)},
+     OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O_ENGINE, O(PROMPT), O(LENGTH), O(TEMPERATURE), O(TOP_K), O(TOP_P), O(BEAM))},
     {"run", "M.rondo --in X.npz", "arrays in, arrays out", cmd_run, 1, 1,
-     O_MODEL | O(WEIGHTS) | O(RENAME) | O_ENGINE | O(IN) | O(OUT_ARRAYS) | O(GRAD) | O(GRADIENT) | O(JVP) | O(COMPARE) | O(UNROLL)},
+     OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O_ENGINE, O(IN), O(OUT_ARRAYS), O(GRAD), O(GRADIENT), O(JVP), O(COMPARE), O(UNROLL))},
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,
-     O_MODEL | O(ENGINE) | O(MEMORY) | O(SEED) | O(BATCH) | O(STEPS) | O(GRADIENT) | O_PASSES},
+     OPTIONS(O_MODEL, O(ENGINE), O(MEMORY), O(SEED), O(BATCH), O(STEPS), O(GRADIENT), O_PASSES)},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
-     O_MODEL | O(WEIGHTS) | O(RENAME) | O(TARGET) | O(OUT) | O(DTYPE) | O(MATH) | O(DATA) | O(TEST) | O(TRAIN) | O(GRADIENT) | O(LAYOUT) | O(SIMD) |
-         O(FREESTANDING) | O(WINDOW) | O(RAGGED) | O_PASSES},
+     OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O(TARGET), O(OUT), O(DTYPE), O(MATH), O(DATA), O(TEST), O(TRAIN), O(GRADIENT), O(LAYOUT), O(SIMD),
+         O(FREESTANDING), O(WINDOW), O(RAGGED), O_PASSES)},
     {"import", "onnx|keras|torch FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
-     O(OUT) | O(NAME) | O(VECTORS) | O(WEIGHTS)},
+     OPTIONS(O(OUT), O(NAME), O(VECTORS), O(WEIGHTS))},
     {"ir", "M.rondo", "print what the compiler thinks", cmd_ir, 1, 1,
-     O_MODEL | O(STAGE) | O(AFTER) | O(DOT) | O(GRAD) | O(GRADIENT) | O(UNROLL) | O(STEPS) | O(BATCH) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(OUT) |
-         O_PASSES},
+     OPTIONS(O_MODEL, O(STAGE), O(AFTER), O(DOT), O(GRAD), O(GRADIENT), O(UNROLL), O(STEPS), O(BATCH), O(MEMORY), O(DTYPE), O(MATH), O(LANES), O(OUT),
+         O_PASSES)},
     {"opt", "X.ir --pass NAME", "run passes on a printed graph or loop program", cmd_opt, 1, 1,
-     O(PASS) | O(OUT) | O(DOT) | O(PLACE) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(BATCH) | O(STEPS)},
+     OPTIONS(O(PASS), O(OUT), O(DOT), O(PLACE), O(MEMORY), O(DTYPE), O(MATH), O(LANES), O(BATCH), O(STEPS))},
     {"explain", "M.rondo", "what the compiler did and why", cmd_explain, 1, 1,
-     O_MODEL | O(BATCH) | O(STEPS) | O(MEMORY) | O(DTYPE) | O(MATH) | O(LANES) | O(JSON) | O(MODE) | O(GRADIENT) | O_PASSES},
+     OPTIONS(O_MODEL, O(BATCH), O(STEPS), O(MEMORY), O(DTYPE), O(MATH), O(LANES), O(JSON), O(MODE), O(GRADIENT), O_PASSES)},
     {"bench", "M.rondo --batch B --steps T", "time of a call, share of the machine's FMA peak", cmd_bench, 1, 1,
-     O_MODEL | O(BATCH) | O(STEPS) | O(MODE) | O(TIME) | O(GRADIENT) | O_ENGINE | O(AUTOTUNE) | O(LANES) | O(PROFILE) | O(JSON)},
+     OPTIONS(O_MODEL, O(BATCH), O(STEPS), O(MODE), O(TIME), O(GRADIENT), O_ENGINE, O(AUTOTUNE), O(LANES), O(PROFILE), O(JSON))},
 };
 enum { COMMANDS = sizeof command / sizeof *command };
 
@@ -70,7 +72,11 @@ static void print_help(FILE *out) {
           "`rondo COMMAND --help` lists a command's options. Exit codes: 0 good, 1 bad input, 2 wrong usage, 3 internal.\n", out);
 }
 
-static bool takes(const Command *c, int option) { return option == OPT_HELP || (option < OPT_HELP && c->options >> option & 1); }
+static bool takes(const Command *c, int option) {
+    const Opt *o = c->options;
+    while (*o != OPT_HELP && (int)*o != option) o++;
+    return (int)*o == option;
+}
 
 static void print_command_help(const Command *c) {
     printf("usage: rondo %s%s%s [options]\n\n%s.\n\n", c->name, *c->args ? " " : "", c->args, c->summary);
