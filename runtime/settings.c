@@ -60,8 +60,9 @@ bool data_whole(Model *m, const char *key, double otherwise, double lo, double h
     return true;
 }
 
-/* Does one item, "pattern" or ["pattern": value], speak of the weight? */
+/* Does one item, "pattern", ["pattern": value] or a number for all, speak of the weight? */
 static bool item_matches(const Model *m, const Setting *s, const char *weight, double *value) {
+    if (s->kind == SET_NUMBER) return *value = s->number, true;
     const Setting *name = s->kind == SET_PAIR ? &s->item[0] : s;
     if (name->kind != SET_STRING && name->kind != SET_NAME) return false;
     if (!settings_match(name_str(m->ctx, name->name), weight)) return false;

@@ -180,7 +180,8 @@ static void test_patterns(void) {
     }
     model_close(m);
     CHECK(same(steps_model, "freeze=[\"p.*\"]", "lr_scale=[\"p.*\": 0]", &d) && differ(steps_model, "", "freeze=[\"p.*\"]", &d));
-    CHECK(same(steps_model, "lr_scale=[\"*\": 2]", "optimizer=sgd(lr = 0.2)", &d));
+    CHECK(same(steps_model, "lr_scale=[\"*\": 2]", "optimizer=sgd(lr = 0.2)", &d) && same(steps_model, "lr_scale=2", "optimizer=sgd(lr = 0.2)", &d));
+    CHECK(same(steps_model, "decay=0.5", "decay=[\"*\": 0.5]", &d) && differ(steps_model, "decay=0.5", "", &d));
     b = train(steps_model, "freeze=[\"h.*\"]", &d);
     for (int64_t k = 0; k < b.n - 4; k++) CHECK(b.theta[k] == b.start[k]);
     CHECK(b.theta[b.n - 1] != b.start[b.n - 1]);
