@@ -305,11 +305,14 @@ static bool one_epoch(Training *t) {
     t->loss_sum = t->loss_weight = 0;
     t->stopped = !go_on || far_enough(t);
     if (enough) t->epochs = t->epoch;
-    if (t->epoch == t->epochs && t->keep && !isnan(t->best)) { /* the end, early or not */
-        memcpy(t->m->theta, t->keep, (size_t)t->m->desc->theta_size * (t->m->f64 ? 8 : 4));
-        t->m->theta_version++;
-    }
     return save(t);
+}
+
+/* At the end, early or not; no checkpoint holds them in the place of the last ones, from which a longer run would go on. */
+static void restore_best(Training *t) {
+    if (t->stopped || !t->keep || isnan(t->best)) return;
+    memcpy(t->m->theta, t->keep, (size_t)t->m->desc->theta_size * (t->m->f64 ? 8 : 4));
+    t->m->theta_version++;
 }
 
 static bool training_run(void *arg) {
@@ -317,9 +320,11 @@ static bool training_run(void *arg) {
     if (!prepare(t)) return false;
     if (t->options && t->options->resume && !checkpoint_load(t, t->options->resume)) return false;
     t->start = now();
+    if (t->patience > 0 && t->waited >= t->patience) t->epochs = t->epoch; /* the run that is resumed had ended */
     t->stopped = far_enough(t);
     while (t->epoch < t->epochs && !t->stopped)
         if (!one_epoch(t)) return false;
+    restore_best(t);
     if (t->padded > t->real)
         model_log(t->m, "padding: %.1f %% of the steps that were computed", 100 * (1 - (double)t->real / (double)t->padded));
     return true;

@@ -20,6 +20,18 @@ cmp -s w.safetensors whole.safetensors || fail "a resumed run differs"
 expect 1 "$RONDO" train "$M" -o no.safetensors --set epochs=3 --set H=7 -q --resume state
 says err 'E0615.*other names or shapes'
 says err 'the same --set and --data'
+# so does one that ends with its best weights: the checkpoint holds the last ones; and one that had ended early does not go on
+best="--set validation=0.2 --set early_stopping=2 --set optimizer=adam(lr=0.01)"
+expect 0 "$RONDO" train "$M" -o best.safetensors --set epochs=40 --seed 7 -q $best --checkpoint ended --log best.csv
+epochs=$(($(wc -l <best.csv) - 1))
+[ $epochs -gt 5 ] && [ $epochs -lt 40 ] || fail "$epochs epochs instead of an early end"
+expect 0 "$RONDO" train "$M" -o half.safetensors --set epochs=$((epochs - 1)) --seed 7 -q $best --checkpoint state_of_best
+for from in state_of_best ended; do
+    cp best.csv goes_on.csv
+    expect 0 "$RONDO" train "$M" -o whole.safetensors --set epochs=40 --seed 7 -q $best --resume $from --log goes_on.csv
+    cmp -s best.safetensors whole.safetensors || fail "resumed from $from: other weights than the best"
+    [ "$(wc -l <goes_on.csv)" = "$(wc -l <best.csv)" ] || fail "resumed from $from: not $epochs epochs"
+done
 # its log goes on where the checkpoint was made, whatever a killed run wrote after it
 for end in csv jsonl; do
     { cat log.$end; tail -n 1 log.$end | tr -d '\n'; } >goes_on.$end
