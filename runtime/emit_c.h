@@ -261,7 +261,7 @@ void emit_schedule(CModel *c, const Schedule *s); /* NAME_factor(t, updates) */
 void emit_root(CModel *c);                        /* what clipping calls, where there is no library */
 const char *emit_clip_about(CModel *c);           /* for the comment */
 void emit_clip_locals(CModel *c);
-void emit_clip_norm(CModel *c); /* before the first element */
+void emit_clip_norm(CModel *c, uint32_t segments); /* before the first element */
 void emit_clip(CModel *c);      /* of g[k] */
 
 /* emit_infer.c, emit_train.c, emit_check.c */

@@ -431,7 +431,7 @@ static bool update_twice(void *arg) {
             else
                 ((float *)u->grad)[i] = (float)x->grad[i];
         double factor = schedule_factor(&u->schedule, k / (double)UPDATES, 1 / (double)UPDATES);
-        ok = gradient_clip(c->m, u->grad, train_number(c->m, "clip_norm"), train_number(c->m, "clip_value")) &&
+        ok = gradient_clip(&u->opt, u->grad, train_number(c->m, "clip_norm"), train_number(c->m, "clip_value")) &&
              optimizer_step(&u->opt, u->grad, factor);
     }
     return ok;

@@ -1,5 +1,6 @@
 /* emit_rules: what the train block says of every update, in C as train.c and schedule.c do it: limits of the gradient, the learning rate
    over time. What only the loop around the updates can do, and changes their numbers, is refused. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -51,15 +52,22 @@ void emit_root(CModel *c) {
     }
 }
 
-void emit_clip_norm(CModel *c) {
-    double most = limit(c, "clip_norm");
+/* As gradient_clip: over what trains, after the limit of each entry, which must not make a number of what is none. */
+void emit_clip_norm(CModel *c, uint32_t segments) {
+    double most = limit(c, "clip_norm"), value = limit(c, "clip_value");
     if (!most) return;
-    const char *wide = c->m->f64 ? "" : "(double)";
+    const char *wide = c->m->f64 ? "" : "(double)", *end = c_number(c, c->m->f64 ? DBL_MAX : (double)FLT_MAX), *v = c_number(c, value);
     str_printf(&c->c,
-               "    for (k = 0; k < %s_WEIGHTS; k++) {\n        const double square = %sgrad[k] * %sgrad[k];\n        norm += square;\n    }\n"
-               "    if (!(norm <= 1.7976931348623157e308)) return;\n    norm = %s(norm);\n    if (norm > %s) shrink = %s(%s / norm);\n",
-               c->upper, wide, wide, c->o->freestanding ? arena_printf(c->a, "%s_root", c->id) : "sqrt", c_double(c, most), c->m->f64 ? "" : "(float)",
-               c_double(c, most));
+               "    for (j = 0; j < %u; j++)\n        for (k = 0; k < %s_segment[j].n; k++) {\n            %s%s part = grad[%s_segment[j].first + k];\n"
+               "            double square;\n",
+               segments, c->id, value ? "" : "const ", c->real, c->id);
+    if (value)
+        str_printf(&c->c,
+                   "            if (!(part >= -%s && part <= %s)) return;\n            if (part > %s) part = %s;\n            if (part < -%s) part = -%s;\n",
+                   end, end, v, v, v, v);
+    str_printf(&c->c, "            square = %spart * %spart;\n            norm += square;\n        }\n", wide, wide);
+    str_printf(&c->c, "    if (!(norm <= 1.7976931348623157e308)) return;\n    norm = %s(norm);\n    if (norm > %s) shrink = %s(%s / norm);\n",
+               c->o->freestanding ? arena_printf(c->a, "%s_root", c->id) : "sqrt", c_double(c, most), c->m->f64 ? "" : "(float)", c_double(c, most));
 }
 
 void emit_clip_locals(CModel *c) {

@@ -194,7 +194,7 @@ static void put_update(COptimizer *x) {
         arena_printf(c->a, "void %s_%s(%s *theta, const %s *grad, %s *moments, long t%s)", c->id, x->id, c->real, c->real,
                      c->real, x->varies ? ", long updates" : ""));
     put_update_locals(x, cprogram_offset(p, (int32_t)p->area.n, dim) / (c->m->f64 ? 8 : 4));
-    emit_clip_norm(c);
+    emit_clip_norm(c, x->o.segment.n);
     str_put(&c->c, "    if (t <= 0) {\n");
     for (uint32_t k = 0; k < cell->n; k++)
         str_printf(&c->c, "        for (k = 0; k < %lld; k++) moments[%lld + k] = %s;\n", (long long)cell->count[k],

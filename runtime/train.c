@@ -112,28 +112,32 @@ static bool prepare(Training *t) {
 
 static double grad_at(const Model *m, const void *grad, int64_t i) { return m->f64 ? ((const double *)grad)[i] : (double)((const float *)grad)[i]; }
 
+static void grad_put(const Model *m, void *grad, int64_t i, double v) {
+    if (m->f64) ((double *)grad)[i] = v;
+    else ((float *)grad)[i] = (float)v;
+}
+
 static void grad_scale(const Model *m, void *grad, double f) {
     for (int64_t i = 0; i < m->desc->theta_size; i++)
         if (m->f64) ((double *)grad)[i] *= f;
         else ((float *)grad)[i] *= (float)f;
 }
 
-bool gradient_clip(const Model *m, void *grad, double clip_norm, double clip_value) {
-    int64_t n = m->desc->theta_size;
+bool gradient_clip(const Optimizer *o, void *grad, double clip_norm, double clip_value) {
     double sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double g = grad_at(m, grad, i);
-        sum += g * g;
-    }
-    if (!isfinite(sum)) return false;
-    if (clip_value > 0)
-        for (int64_t i = 0; i < n; i++) {
-            double g = grad_at(m, grad, i), c = fmax(-clip_value, fmin(clip_value, g));
-            if (m->f64) ((double *)grad)[i] = c;
-            else ((float *)grad)[i] = (float)c;
+    for (uint32_t k = 0; k < o->segment.n; k++)
+        for (int64_t i = o->segment.at[k].offset; i < o->segment.at[k].offset + o->segment.at[k].n; i++) {
+            double g = grad_at(o->m, grad, i);
+            if (!isfinite(g)) return false;
+            if (clip_value > 0) {
+                grad_put(o->m, grad, i, fmax(-clip_value, fmin(clip_value, g)));
+                g = grad_at(o->m, grad, i);
+            }
+            sum += g * g;
         }
+    if (!isfinite(sum)) return false;
     double norm = sqrt(sum);
-    if (clip_norm > 0 && norm > clip_norm) grad_scale(m, grad, clip_norm / norm);
+    if (clip_norm > 0 && norm > clip_norm) grad_scale(o->m, grad, clip_norm / norm);
     return true;
 }
 
@@ -144,9 +148,7 @@ static bool gather(Training *t, double weight, bool last) {
     t->gathered_weight += weight;
     if (++t->gathered < t->accumulate && !last) return false;
     for (int64_t i = 0; i < n; i++) {
-        double g = t->sum[i] / t->gathered_weight;
-        if (t->m->f64) ((double *)t->grad)[i] = g;
-        else ((float *)t->grad)[i] = (float)g;
+        grad_put(t->m, t->grad, i, t->sum[i] / t->gathered_weight);
         t->sum[i] = 0;
     }
     t->gathered_weight = 0;
@@ -188,7 +190,7 @@ static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part,
     if (t->sum && !gather(t, w, t->at + 1 == t->batches && part + 1 == parts)) return true;
     double before = t->sum ? (double)(t->gathered - 1) : 0, at = (double)t->epoch + ((double)t->at + (double)part / (double)parts) / (double)t->batches;
     t->gathered = 0;
-    if (!gradient_clip(m, t->grad, t->clip_norm, t->clip_value)) return not_finite(t, e, "gradient");
+    if (!gradient_clip(&t->opt, t->grad, t->clip_norm, t->clip_value)) return not_finite(t, e, "gradient");
     if (!optimizer_step(&t->opt, t->grad, schedule_factor(&t->schedule, at - before * single, (before + 1) * single))) return false;
     t->update++;
     return true;

@@ -156,6 +156,8 @@ static void test_plain(void) {
     CHECK(t.r.epochs == 4 && t.r.updates == 16);
     CHECK(fabs(moved("clip_norm=0.01", &d, false) - 0.01) < 1e-12 && moved("", &d, false) > 0.02);
     CHECK(fabs(moved("clip_value=0.001", &d, true) - 0.001) < 1e-12 && moved("", &d, true) > 0.002);
+    CHECK(same(steps_model, "clip_value=0.00001;clip_norm=0.01", "clip_value=0.00001", &d)); /* the norm is that of what the other limit leaves, */
+    CHECK(fabs(moved("freeze=[\"h.*\"];clip_norm=0.01", &d, false) - 0.01) < 1e-12);        /* and of what trains */
     Dataset v = d;
     v.train = 5;
     v.valid = 2;
