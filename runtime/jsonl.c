@@ -93,7 +93,7 @@ static bool add_line(void *arg) {
     records_add(r);
     for (uint32_t k = 0; k < r->nstore; k++) {
         const char *name = strchr(r->store[k].name, '/') + 1;
-        if (r->store[k].teacher) continue;
+        if (!records_given(r, &r->store[k])) continue;
         const json_t *j = json_object_get(l->root, name);
         if (!j && (k < r->m->desc->input.n || !r->whole)) return records_bad(r, 605, 0, "there is no \"%s\"", name);
         if (!j) continue;

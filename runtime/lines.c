@@ -1,4 +1,5 @@
 /* lines: labelled text, a file for each class, an example in each line; and rows of a table, an example in each row. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/records.h"
@@ -90,7 +91,7 @@ static bool add_cells(Records *r, const Csv *csv, uint32_t row, Store *s, const 
     }
     for (uint32_t i = 0; i < column->n; i++) {
         double v;
-        if (!cell_number(cell[column->at[i]], &v))
+        if (!cell_number(cell[column->at[i]], &v) || !isfinite(v))
             return records_bad(r, 612, 0, "column '%s' holds '%.40s', which is not a number",
                                csv_name(csv, r->a, column->at[i]), cell[column->at[i]]);
         record_number(r, s, v);
@@ -102,9 +103,9 @@ bool read_rows(Records *r, const Csv *csv) {
     const ModelDesc *d = r->m->desc;
     VEC_U32 *column = NEW_N(r->a, VEC_U32, r->nstore + 1);
     for (uint32_t k = 0; k < r->nstore; k++) {
-        if (r->store[k].teacher) continue;
+        if (!records_given(r, &r->store[k])) continue;
         bool target = k >= d->input.n, only = (target ? d->target.n : d->input.n) == 1;
-        const Setting *key = only ? data_setting(r->m, target ? "target_column" : "column") : NULL;
+        const Setting *key = only && !r->store[k].weight ? data_setting(r->m, target ? "target_column" : "column") : NULL;
         if (!columns_of(r, csv, &r->store[k], key, &column[k])) return false;
         if (r->store[k].port->seq && !r->store[k].port->vocab) {
             diag_error(r->m->ctx, 552, r->store[k].port->span,
@@ -118,7 +119,7 @@ bool read_rows(Records *r, const Csv *csv) {
         r->line = csv->line[i];
         records_add(r);
         for (uint32_t k = 0; k < r->nstore; k++)
-            if (!r->store[k].teacher && !add_cells(r, csv, i, &r->store[k], &column[k])) return false;
+            if (records_given(r, &r->store[k]) && !add_cells(r, csv, i, &r->store[k], &column[k])) return false;
     }
     return true;
 }

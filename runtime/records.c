@@ -32,11 +32,25 @@ static Store *taught(Records *r, Store **input, bool *ok) {
     return NULL;
 }
 
+static void make_weights(Records *r) {
+    const Setting *key = train_setting(r->m, "sample_weights");
+    if (!key) return;
+    PortDesc *p = NEW(r->a, PortDesc);
+    *p = (PortDesc){.name = key->name, .dtype = DT_F, .span = key->span};
+    make_store(r, p, "sample/", true);
+    Store *s = &r->store[r->nstore - 1];
+    s->type = RONDO_F64;
+    s->weight = true;
+}
+
+bool records_given(const Records *r, const Store *s) { return !s->teacher && !(s->weight && r->whole); }
+
 void records_make(Records *r, Model *m, Arena *a, bool whole) {
     *r = (Records){.m = m, .a = a, .whole = whole};
-    r->store = NEW_N(a, Store, m->desc->input.n + m->desc->target.n + 1);
+    r->store = NEW_N(a, Store, m->desc->input.n + m->desc->target.n + 2);
     for (uint32_t i = 0; i < m->desc->input.n; i++) make_store(r, &m->desc->input.at[i], "input/", false);
     for (uint32_t i = 0; i < m->desc->target.n; i++) make_store(r, &m->desc->target.at[i], "target/", true);
+    make_weights(r);
 }
 
 bool records_bad(Records *r, uint16_t code, int64_t column, const char *fmt, ...) {
@@ -338,7 +352,7 @@ static int64_t *order_parts(Records *r, const uint8_t *part, Dataset *d) {
 static bool row_array(Records *r, const Store *s, const int64_t *order, Dataset *d) {
     int64_t dim[RONDO_MAX_RANK] = {d->n};
     for (int k = 0; k < s->port->rank; k++) dim[k + 1] = s->port->dim[k];
-    Array *x = arrays_add(r->a, &d->array, s->name, s->type, 1 + s->port->rank, dim);
+    Array *x = arrays_add(r->a, &d->array, s->weight ? strchr(s->name, '/') + 1 : s->name, s->type, 1 + s->port->rank, dim);
     size_t row = (size_t)s->per * rondo_type_size(s->type);
     for (int64_t i = 0; x && i < d->n; i++)
         memcpy((char *)x->data + (size_t)i * row, s->data + (size_t)s->start.at[order[i]] * row, row);

@@ -49,6 +49,7 @@ typedef struct {
     const char *name;   /* "input/x" */
     bool text, classes; /* tokens of a text; names of classes */
     bool teacher;       /* the input of the key `teacher`: it is no column, but the target one step late */
+    bool weight;        /* no port, but the key `sample_weights`: only what trains has to have it */
     rondo_type type;
     int64_t per; /* numbers of one step */
     char *data;
@@ -65,7 +66,7 @@ typedef struct {
     bool whole;   /* no parts: all of it is to be evaluated or validated on */
     bool classes; /* the first target is one of classes */
     VEC(Record) record;
-    Store *store; /* inputs, then targets */
+    Store *store; /* inputs, then targets, then the weights of the examples if there are some */
     uint32_t nstore;
     const char *const *declared; /* names of the classes, as the file says; NULL: it does not */
     uint32_t ndeclared;
@@ -79,6 +80,7 @@ void records_make(Records *r, Model *m, Arena *a, bool whole);
 bool records_bad(Records *r, uint16_t code, int64_t column, const char *fmt, ...) PORT_PRINTF(4, 5); /* column 0: none; false */
 Store *records_input(Records *r);  /* the only input; NULL with a diagnostic */
 Store *records_target(Records *r); /* the only target; NULL if there is none */
+bool records_given(const Records *r, const Store *s); /* is it in the file? */
 void records_add(Records *r);      /* a new record: then each store gets its values */
 void record_number(Records *r, Store *s, double v);
 bool record_steps(Records *r, Store *s, int64_t steps); /* the numbers since the last call were a record of so many steps */

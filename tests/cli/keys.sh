@@ -22,3 +22,37 @@ expect 1 "$RONDO" train $M -o a.safetensors --set 'sample_weights="none"' -q
 says err 'E0551.*sample_weights'
 expect 1 "$RONDO" train $M -o a.safetensors --set monitor=f1 -q
 says err 'E0551.*f1'
+# factors of single examples: a column of a table, an entry of a JSON line; what does not train needs none
+cat >rows.rondo <<'END'
+model rows {
+    input x: [2]
+    target y: [1]
+    p = dense[1](x)
+    output p
+    loss mse(p, y)
+    train { optimizer = sgd(lr = 0.02), epochs = 3, batch = 4, sample_weights = "w" }
+    data { csv = "rows.csv", column = ["a", "b"], split = 1 }
+}
+END
+awk 'BEGIN { print "a,b,y,w"; for (i = 0; i < 11; i++) print i % 3 "," i % 5 "," i % 4 "," 2 }' >rows.csv
+awk -F, 'NR > 1 { print "{\"x\": [" $1 ", " $2 "], \"y\": " $3 ", \"w\": " $4 "}" }' rows.csv >rows.jsonl
+sed 's/csv = .*"b"\]/jsonl = "rows.jsonl"/' rows.rondo >lines.rondo
+sed 's/, sample_weights = "w"//; s/0\.02/0.04/' rows.rondo >twice.rondo
+for m in rows lines twice; do expect 0 "$RONDO" train $m.rondo -o $m.safetensors -q; done
+cmp -s rows.safetensors lines.safetensors || fail "another file gave other weights"
+"$RONDO" predict rows.rondo -w rows.safetensors >a && "$RONDO" predict rows.rondo -w twice.safetensors >b
+awk -F, 'NR == FNR { v[FNR] = $NF; next } FNR > 1 { d = $NF - v[FNR]; if (!(d < 1e-6 && d > -1e-6)) exit 1 } END { exit FNR != 12 }' a b || fail "a factor of 2 is not twice the gradient"
+cut -d, -f1-3 rows.csv >bare.csv
+expect 0 "$RONDO" eval rows.rondo -w rows.safetensors --data bare.csv
+expect 1 "$RONDO" train rows.rondo -o none.safetensors -q --data bare.csv
+says err "E0611.*no column 'w'"
+for cell in nan inf -1; do
+    sed "5s/,2\$/,$cell/" rows.csv >bad.csv
+    expect 1 "$RONDO" train rows.rondo -o none.safetensors -q --data bad.csv
+    says err 'bad.csv:5: .*'"'$cell'\|negative"
+done
+for cell in nan inf 1e999; do
+    sed "5s/^[^,]*/$cell/" rows.csv >bad.csv
+    expect 1 "$RONDO" train rows.rondo -o none.safetensors -q --data bad.csv
+    says err "bad.csv:5: column 'a' holds '$cell', which is not a number"
+done
