@@ -25,9 +25,10 @@ static void put_sizes(CModel *c) {
     if (c->stream)
         str_printf(s, "#define %s_STATE %lld\n#define %s_SCRATCH %lld\n", c->upper, (long long)state, c->upper,
                    (long long)(c->scratch > 0 ? c->scratch : 1));
-    if (c->prepare_stack || c->update_stack) str_put(s, "\n/* Bytes of stack that these take at most, for what they hold in between. */\n");
-    if (c->prepare_stack) str_printf(s, "#define %s_PREPARE_STACK %lld\n", c->upper, (long long)c->prepare_stack);
-    if (c->update_stack) str_printf(s, "#define %s_UPDATE_STACK %lld\n", c->upper, (long long)c->update_stack);
+    if (c->prepare_work) str_printf(s, "\n/* Bytes that prepare%s as `work`. */\n#define %s_PREPARE_WORK %lld\n", unpacks(c) ? " and unpack need" : " needs", c->upper, (long long)c->prepare_work);
+    if (c->update_stack)
+        str_printf(s, "\n/* Bytes of stack that %s takes at most, for what it holds in between. */\n#define %s_UPDATE_STACK %lld\n", c->optimizer, c->upper,
+                   (long long)c->update_stack);
     if (!c->theta) return;
     str_printf(s, "\n/* theta: every weight in one array; where each begins, and its shape. */\n#define %s_WEIGHTS %lld\n",
                c->upper, (long long)model_theta_size(c->m));

@@ -92,7 +92,7 @@ typedef struct {
     CText *text;     /* of the width being written */
     int V;           /* its lanes; 0: of a program that is no C */
     int64_t scratch; /* of a state, the most that a width needs */
-    int64_t prepare_stack, update_stack; /* bytes of locals, likewise */
+    int64_t prepare_work, update_stack; /* bytes, likewise; of locals */
     bool again;      /* not the first width: what does not depend on it is written */
     bool stream, train, decodes;
     bool calls;  /* functions of a library are part of a step or gradient: bits are not ours alone */

@@ -482,8 +482,8 @@ static const char *begin_main(CModel *c) {
     }
     str_printf(&s, "\nint main(%s)\n{\n", c->o->blob ? "int argc, char **argv" : "void");
     if (unpacks(c))
-        str_printf(&s, "    static %s_weights ram;\n    const %s_stored *stored = %s;\n    if (stored) %s_unpack(&ram, stored);\n    weights = stored ? &ram : NULL;\n",
-                   c->id, c->id, open, c->id);
+        str_printf(&s, "    static %s_weights ram;\n    static unsigned char work[%s_PREPARE_WORK];\n    const %s_stored *stored = %s;\n"
+                   "    if (stored) %s_unpack(&ram, stored, work);\n    weights = stored ? &ram : NULL;\n", c->id, c->upper, c->id, open, c->id);
     else
         str_printf(&s, "    weights = %s;\n", open);
     if (c->o->blob) str_put(&s, "    if (!weights) return puts(\"the blob is refused\"), 1;\n");

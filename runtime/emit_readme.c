@@ -50,7 +50,7 @@ static void put_sizes(CModel *c, Str *s) {
     for (uint32_t k = 0; k < c->room.n; k++)
         if (c->room.at[k].p != &c->begin && c->room.at[k].p != &c->write) str_printf(s, "| room for `%s` | `%s_%s_WORK(%s)` | memory, of one call |\n", strcmp(c->room.at[k].what, "train") == 0 ? "grad" : c->room.at[k].what,
                    c->upper, c_ident(c->a, c->room.at[k].what, true), c_size_params(c, c->room.at[k].p, false));
-    if (c->prepare_stack) str_printf(s, "| locals of `prepare` | %lld | stack, of one call |\n", (long long)c->prepare_stack);
+    if (c->prepare_work) str_printf(s, "| room for `prepare` | %lld | memory, of one call |\n", (long long)c->prepare_work);
     if (c->update_stack) str_printf(s, "| locals of `%s` | %lld | stack, of one call |\n", c->optimizer, (long long)c->update_stack);
     if (c->train) str_printf(s, "| `grad` | %lld | memory |\n", (long long)(model_theta_size(c->m) * real_bytes(c)));
     str_putc(s, '\n');
@@ -98,14 +98,14 @@ static void put_example(CModel *c, Str *s) {
     put_arrays(c, s, streams ? "" : "20 * ");
     const char *weights = has_constants(c) ? "" : ", weights";
     const char *params = c->o->blob ? "const void *blob, size_t bytes" : "void";
-    if (unpacks(c)) str_printf(s, "static %s_weights ram;\n", c->id);
+    if (unpacks(c)) str_printf(s, "static %s_weights ram;\nstatic unsigned char room[%s_PREPARE_WORK];\n", c->id, c->upper);
     if (streams) str_printf(s, "static %s_state s;\n", c->id);
     str_printf(s, "\nint example(%s)\n{\n", params);
     if (unpacks(c) && c->o->blob)
-        str_printf(s, "    const %s_weights *weights = &ram;\n    if (!%s_open(blob, bytes)) return 1;\n    %s_unpack(&ram, %s_open(blob, bytes));\n", c->id,
+        str_printf(s, "    const %s_weights *weights = &ram;\n    if (!%s_open(blob, bytes)) return 1;\n    %s_unpack(&ram, %s_open(blob, bytes), room);\n", c->id,
                    c->id, c->id, c->id);
     else if (unpacks(c))
-        str_printf(s, "    const %s_weights *weights = &ram;\n    %s_unpack(&ram, %s_builtin());\n", c->id, c->id, c->id);
+        str_printf(s, "    const %s_weights *weights = &ram;\n    %s_unpack(&ram, %s_builtin(), room);\n", c->id, c->id, c->id);
     else if (c->o->blob)
         str_printf(s, "    const %s_weights *weights = %s_open(blob, bytes);\n    if (!weights) return 1;\n", c->id, c->id);
     if (streams)

@@ -200,8 +200,8 @@ void emit_unpack(CModel *c) {
     Stored *s;
     uint32_t n = stored_params(c, &s);
     put_decoder(c);
-    c_function(c, "Widens stored weights to what step reads. Once, before init.",
-               arena_printf(c->a, "void %s_unpack(%s_weights *weights, const %s_stored *from)", c->id, c->id, c->id));
+    c_function(c, arena_printf(c->a, "Widens stored weights to what step reads. Once, before init. work: %s_PREPARE_WORK bytes.", c->upper),
+               arena_printf(c->a, "void %s_unpack(%s_weights *weights, const %s_stored *from, void *work)", c->id, c->id, c->id));
     str_put(&c->c, n ? "    float *const theta = weights->theta;\n" : "    (void)from;\n");
     bool loop = false;
     for (uint32_t i = 0; i < n; i++) loop = loop || !s[i].rows;
@@ -217,5 +217,5 @@ void emit_unpack(CModel *c) {
             str_printf(&c->c, "    %s_widen(from->%s, %lld, theta + %lld);\n", c->id, s[i].id, (long long)s[i].q->count,
                        (long long)s[i].at);
     }
-    str_printf(&c->c, "    %s_prepare(weights);\n}\n", c->id);
+    str_printf(&c->c, "    %s_prepare(weights, work);\n}\n", c->id);
 }

@@ -103,12 +103,19 @@ bool emit_prepare(CModel *c) {
         if (m > scratch) scratch = m;
         call[n++] = &start;
     }
+    int64_t bytes = scratch ? scratch * (c->m->f64 ? 8 : 4) + 63 : 1;
+    if (bytes > c->prepare_work) c->prepare_work = bytes;
     c_function(c,
-               "Makes ready the weights that stand in weights->theta, for step and the others: call it after every change of theta, and "
-               "then reset, where a state's start is learned.",
-               arena_printf(c->a, "void %s_prepare(%s_weights *weights)", c->id, c->id));
-    if (scratch) str_printf(&c->c, "    %s scratch[%lld];\n", c->real, (long long)scratch);
-    if (scratch * (c->m->f64 ? 8 : 4) > c->prepare_stack) c->prepare_stack = scratch * (c->m->f64 ? 8 : 4);
+               arena_printf(c->a,
+                            "Makes ready the weights that stand in weights->theta, for step and the others: call it after every change of "
+                            "theta, and then reset, where a state's start is learned. work: %s_PREPARE_WORK bytes.",
+                            c->upper),
+               arena_printf(c->a, "void %s_prepare(%s_weights *weights, void *work)", c->id, c->id));
+    if (scratch)
+        str_printf(&c->c, "    unsigned char *w = (unsigned char *)work;\n    %s *scratch = (%s *)(void *)(w + (64 - (uintptr_t)w %% 64) %% 64);\n",
+                   c->real, c->real);
+    else
+        str_put(&c->c, "    (void)work;\n");
     str_put(&c->c, "    (void)weights;\n");
     if (n) {
         cprogram_one_step(call[0], dim);

@@ -14,6 +14,7 @@ enum { WINDOW = 32, LEARN = 250, WATCH = 60, FAULT = 40 };
 static sensor_weights weights; /* begins as a copy of the constants in flash */
 static sensor_state came_with, own;
 static float grad[SENSOR_WEIGHTS], moments[SENSOR_MOMENTS];
+static unsigned char room[SENSOR_PREPARE_WORK];
 static long updates;
 
 #ifdef SENSOR_LEARN_STEPS
@@ -24,14 +25,14 @@ static void learn_window(const float *x) {
         sensor_learn(&learner, weights.theta, x + i, x + i + 1, grad);
         sensor_adam(weights.theta, grad, moments, updates++);
     }
-    sensor_prepare(&weights);
+    sensor_prepare(&weights, room);
 }
 #else
 static uint64_t work[(SENSOR_TRAIN_WORK(WINDOW, 1) + 7) / 8];
 static void learn_window(const float *x) {
     sensor_grad(weights.theta, x, x + 1, WINDOW, 1, grad, work);
     sensor_adam(weights.theta, grad, moments, updates++);
-    sensor_prepare(&weights);
+    sensor_prepare(&weights, room);
 }
 #endif
 

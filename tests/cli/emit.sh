@@ -79,7 +79,7 @@ cat >use.c <<'END'
 #include <stdio.h>
 #include <string.h>
 
-static unsigned char room[SUNSPOTS_PREDICT_WORK(30, 3)];
+static unsigned char room[SUNSPOTS_PREDICT_WORK(30, 3)], ready[SUNSPOTS_PREPARE_WORK];
 static sunspots_weights ram;
 
 static int same(const char *what, const float *a, const float *b, size_t n) {
@@ -108,14 +108,14 @@ int main(void) {
     if (!same("a stream in pieces", y, z, 30)) return 1;
     ram = *sunspots_builtin();
     for (int k = 0; k < SUNSPOTS_WEIGHTS; k++) ram.theta[k] *= 0.5f;
-    sunspots_prepare(&ram);
+    sunspots_prepare(&ram, ready);
     sunspots_use(&u, &ram);
     sunspots_reset(&u);
     sunspots_run(&u, 30, x, z);
     if (memcmp(y, z, sizeof y) == 0) return puts("other weights, the same outputs"), 1;
     ram.theta[0] = sunspots_builtin()->theta[0];
     for (int k = 0; k < SUNSPOTS_WEIGHTS; k++) ram.theta[k] = sunspots_builtin()->theta[k];
-    sunspots_prepare(&ram);
+    sunspots_prepare(&ram, ready);
     if (memcmp(&ram, sunspots_builtin(), sizeof ram)) return puts("prepare makes other bits than emit"), 1;
     if (sizeof room < sunspots_predict_workspace(30, 3)) return puts("the macro is smaller than the function"), 1;
     if (sizeof room > 2 * sunspots_predict_workspace(30, 3)) return puts("the macro is much larger than the function"), 1;

@@ -113,11 +113,12 @@ cat >decay.c.txt <<'END'
 int main(void) {
     static decay_state s;
     static decay_weights w;
+    static unsigned char room[DECAY_PREPARE_WORK];
     static float h[DECAY_OUT_H];
     float x = 1;
     w = *decay_builtin();
     for (int k = 0; k < DECAY_WEIGHTS; k++) w.theta[k] = k < 64 ? 0.5f : 0; /* each step halves what is remembered */
-    decay_prepare(&w);
+    decay_prepare(&w, room);
     decay_init(&s);
     decay_use(&s, &w);
     for (int t = 0; t < 2000; t++) {

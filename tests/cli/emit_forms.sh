@@ -64,7 +64,8 @@ cat >bits.c <<'END'
 
 int main(void) {
     static bits_weights w;
-    bits_unpack(&w, bits_builtin());
+    static unsigned char room[BITS_PREPARE_WORK];
+    bits_unpack(&w, bits_builtin(), room);
     for (int k = 0; k < 12; k++) printf("%.9g\n", (double)w.theta[BITS_AT_P_W + k]);
     return 0;
 }

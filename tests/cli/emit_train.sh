@@ -36,7 +36,7 @@ static void shuffle(uint64_t seed, uint64_t epoch, int *order) {
     }
 }
 
-static unsigned char work[SUNSPOTS_TRAIN_WORK(SUNSPOTS_WINDOW, BATCH)];
+static unsigned char work[SUNSPOTS_TRAIN_WORK(SUNSPOTS_WINDOW, BATCH)], ready[SUNSPOTS_PREPARE_WORK];
 static float grad[SUNSPOTS_WEIGHTS], moments[SUNSPOTS_MOMENTS];
 static sunspots_weights w; /* in memory; *sunspots_builtin() is the copy in flash that it starts from */
 
@@ -69,7 +69,7 @@ int main(int argc, char **argv) {
 #endif
         }
     }
-    sunspots_prepare(&w);
+    sunspots_prepare(&w, ready);
     static sunspots_state s;
     sunspots_init(&s);
     sunspots_use(&s, &w);
