@@ -2,13 +2,14 @@
    of `in` is read after `out` has been stored there.
    before:  for %4 = 0..32 by 8 { %5 = ld c#3[%4]  ..  st out_c#7[%4] %9 }      may
             .. st out_h#6[%4] ..     %9 = ldb h#2[%5]                          may not
-   Only what is plain to see counts: ranges of indices over loops of known bounds, and the same index in the same loop. */
+   Only what is plain to see counts: ranges of indices over loops of known bounds, the same index in the same loop, and in the loop that
+   goes on where that one ends. */
 #include "ir/loop.h"
 
 typedef struct {
     bool store, known;
     int64_t lo, hi; /* elements, from the first buffer's beginning; if known */
-    int64_t lanes;
+    int64_t lanes; /* 0: a call's, that may be anywhere */
     const LIdx *idx;
     uint32_t at, loop; /* position; that of the outermost loop around it, 0: none */
     uint32_t depth;
@@ -94,12 +95,36 @@ static bool same_index(const LIdx *a, const LIdx *b) {
     return same;
 }
 
-/* Load and store of one element in one round of the only loop around them, other rounds having other elements. */
+/* In the only loop around it, of which every round has elements of its own. Then the loop's instruction. */
+static const LInst *own_elements(const InPlace *x, const Access *a, int64_t lanes) {
+    const LIdx *i = a->idx;
+    const LInst *loop = a->loop && a->depth == 1 ? &x->f->inst.at[a->loop - 1] : NULL;
+    bool own = loop && loop->op == LOP_FOR && a->lanes && i->n == 1 && x->def[i->v[0]] == loop && i->c[0] > 0 && i->c[0] * loop->imm >= lanes;
+    return own ? loop : NULL;
+}
+
+/* Load and store of one element in one round. */
 static bool round_by_round(const InPlace *x, const Access *l, const Access *s) {
-    const LIdx *i = l->idx;
-    int64_t most = l->lanes > s->lanes ? l->lanes : s->lanes;
-    return l->depth == 1 && s->depth == 1 && l->at < s->at && same_index(i, s->idx) && i->n == 1 &&
-           x->def[i->v[0]] == &x->f->inst.at[l->loop - 1] && i->c[0] > 0 && i->c[0] * x->def[i->v[0]]->imm >= most;
+    return l->at < s->at && l->lanes && same_index(l->idx, s->idx) && own_elements(x, s, l->lanes > s->lanes ? l->lanes : s->lanes);
+}
+
+/* Is the last round of a loop as long as the others? from..from + (n / imm) * imm by imm */
+static bool whole_rounds(const InPlace *x, const LInst *loop) {
+    const LInst *end = x->def[loop->a[1]], *product = NULL, *quotient;
+    int64_t times, by;
+    if (loop->imm == 1) return true;
+    if (end && end->op == LOP_IADD) product = end->a[0] == loop->a[0] ? x->def[end->a[1]] : end->a[1] == loop->a[0] ? x->def[end->a[0]] : NULL;
+    if (!product || product->op != LOP_IMUL) return false;
+    bool second = constant(x, product->a[1], &times);
+    if (!second && !constant(x, product->a[0], &times)) return false;
+    quotient = x->def[product->a[second ? 0 : 1]];
+    return times == loop->imm && quotient && quotient->op == LOP_IDIV && constant(x, quotient->a[1], &by) && by == times;
+}
+
+/* Load in a loop that goes on where the store's has ended, over the elements behind. */
+static bool further_on(const InPlace *x, const Access *l, const Access *s) {
+    const LInst *before = own_elements(x, s, s->lanes), *after = own_elements(x, l, 0);
+    return before && after && after->a[0] == before->a[1] && l->idx->c0 == s->idx->c0 && l->idx->c[0] == s->idx->c[0] && whole_rounds(x, before);
 }
 
 bool lprogram_in_place(const LProgram *p, uint32_t fn, uint32_t in, uint32_t out) {
@@ -111,7 +136,7 @@ bool lprogram_in_place(const LProgram *p, uint32_t fn, uint32_t in, uint32_t out
             const Access *l = &x.access.at[i], *s = &x.access.at[k];
             if (l->store || !s->store || (l->known && s->known && (l->hi <= s->lo || s->hi <= l->lo))) continue;
             bool together = l->loop && l->loop == s->loop;
-            if (together ? !l->known || !s->known || !round_by_round(&x, l, s) : s->at < l->at) return false;
+            if (together ? !round_by_round(&x, l, s) : s->at < l->at && !further_on(&x, l, s)) return false;
         }
     return true;
 }

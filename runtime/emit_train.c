@@ -73,6 +73,7 @@ typedef struct {
     Optimizer o;
     const char *id; /* "adam" */
     int64_t *at;    /* of each state in moments */
+    bool aside, *next_aside; /* what is new is not written over theta, over each state, but beside it first */
     int64_t moments;
     Schedule schedule;
     bool varies; /* the learning rate, with time */
@@ -141,24 +142,27 @@ static CBinding bind_update(COptimizer *x) {
             arena_printf(c->a, "(moments + %lld%s)", (long long)x->at[k], each_element(x, k) ? " + first" : "");
     for (uint32_t r = 0; r < g->root.n; r++) {
         const Root *q = &g->root.at[r];
-        if (q->kind == ROOT_OUTPUT)
-            b.out[r] = "p";
-        else if (q->kind == ROOT_FINAL)
-            b.out[r] = arena_printf(c->a, "next_%u", q->index);
+        int64_t in = q->kind == ROOT_OUTPUT ? x->o.in_p : x->o.cell.in[q->index];
+        bool aside = (q->kind == ROOT_FINAL && !each_element(x, q->index)) || !cprogram_in_place(p, (uint32_t)in, r);
+        if (q->kind == ROOT_OUTPUT) x->aside = aside;
+        else x->next_aside[q->index] = aside;
+        b.out[r] = !aside ? b.in[in] : q->kind == ROOT_OUTPUT ? "p" : arena_printf(c->a, "next_%u", q->index);
     }
     return b;
 }
 
 static void put_update_locals(COptimizer *x, int64_t scratch) {
     CModel *c = x->c;
-    str_printf(&c->c, "    ptrdiff_t dim[%d], j, i, k, n, first;\n    %s p[%d], g[%d];\n",
-               LDIM_COUNT, c->real, BLOCK, BLOCK);
-    for (uint32_t k = 0; k < x->o.cell.n; k++)
-        str_printf(&c->c, "    %s next_%u[%d]; /* %s */\n", c->real, k, each_element(x, k) ? BLOCK : 1,
-                   name_str(c->ctx, x->o.cell.mod->state.at[k].name));
+    int64_t stack = (x->aside ? 2 * BLOCK : BLOCK) + scratch;
+    str_printf(&c->c, "    ptrdiff_t dim[%d], j, i, k, n, first;\n    %s g[%d];\n", LDIM_COUNT, c->real, BLOCK);
+    if (x->aside) str_printf(&c->c, "    %s p[%d];\n", c->real, BLOCK);
+    for (uint32_t k = 0; k < x->o.cell.n; k++) {
+        int n = each_element(x, k) ? BLOCK : 1;
+        if (!x->next_aside[k]) continue;
+        str_printf(&c->c, "    %s next_%u[%d]; /* %s */\n", c->real, k, n, name_str(c->ctx, x->o.cell.mod->state.at[k].name));
+        stack += n;
+    }
     if (scratch) str_printf(&c->c, "    %s scratch[%lld];\n", c->real, (long long)scratch);
-    int64_t stack = 2 * BLOCK + scratch;
-    for (uint32_t k = 0; k < x->o.cell.n; k++) stack += each_element(x, k) ? BLOCK : 1;
     if (stack * (c->m->f64 ? 8 : 4) > c->update_stack) c->update_stack = stack * (c->m->f64 ? 8 : 4);
     for (uint32_t i = 0; i < c->opt.m->input.n; i++) {
         const Input *in = &c->opt.m->input.at[i];
@@ -178,6 +182,7 @@ static void put_update(COptimizer *x) {
     int64_t dim[LDIM_COUNT];
     cprogram_one_step(p, dim);
     dim[1] = BLOCK;
+    x->next_aside = NEW_N(c->a, bool, cell->n + 1);
     CBinding b = bind_update(x);
     b.base = "scratch";
     b.dim = dim;
@@ -215,9 +220,9 @@ static void put_update(COptimizer *x) {
     emit_clip(c);
     str_printf(&c->c, "        if (%s_segment[j].decay < 0 || %s_segment[j].decay > 0) g[k] += more;\n    }\n", c->id, c->id);
     cprogram_call(c, p, &b);
-    str_printf(&c->c, "    %s_copy(theta + first, p, n);\n", c->id);
+    if (x->aside) str_printf(&c->c, "    %s_copy(theta + first, p, n);\n", c->id);
     for (uint32_t k = 0; k < cell->n; k++)
-        if (each_element(x, k))
+        if (each_element(x, k) && x->next_aside[k])
             str_printf(&c->c, "    %s_copy(moments + %lld + first, next_%u, n);\n", c->id, (long long)x->at[k], k);
     str_put(&c->c, "    }\n");
     for (uint32_t k = 0; k < cell->n; k++)

@@ -72,6 +72,10 @@ static void test_in_place(void) {
     CHECK(!in_place("values 4 { %1 = iconst 0 %2 = iconst 16 for %3 = %1..%2 by 2 { %4 = ld #0[%3] st #1[%3] %4 } }"));
     CHECK(!in_place("values 5 { %1 = iconst 0 %2 = iconst 16 for %3 = %1..%2 by 4 { %4 = ld #0[%3] st #1[%3] %4 %5 = ldb #0[0] } }"));
     CHECK(!in_place("values 4 { %1 = iconst 0 %2 = dim 0 for %3 = %1..%2 by 4 { %4 = ld #0[%3] st #1[0] %4 } }"));
+    const char *rest = "values 10 { %%1 = iconst 0 %%2 = dim 0 %%3 = iconst %s %%4 = idiv %%2 %%3 %%5 = imul %%4 %%3 %%6 = iadd %%1 %%5 "
+                       "for %%7 = %%1..%%6 by 4 { %%8 = ld #0[%%7] st #1[%%7] %%8 } for %%9 = %%%d..%%2 by 1 { %%10 = ldb #0[%%9%s] st1 #1[%%9] %%10 } }";
+    CHECK(in_place(arena_printf(arena, rest, "4", 6, "")));
+    CHECK(!in_place(arena_printf(arena, rest, "3", 6, "")) && !in_place(arena_printf(arena, rest, "4", 1, "")) && !in_place(arena_printf(arena, rest, "4", 6, " + 1")));
     CHECK(in_place("values 1 { call h#0(#0[0]) %1 = fconst 1 st #1[0] %1 }"));
     CHECK(!in_place("values 1 { %1 = fconst 1 st #1[0] %1 call h#0(#0[0]) }"));
 }
