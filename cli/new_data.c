@@ -19,14 +19,20 @@ static void change(NewFile *f, const char *from, const char *to) {
     VEC_PUSH(f->a, f->to) = to;
 }
 
-/* The same of an entry of the data block, with another one behind it: in its line, or in one of its own where the first has that. */
-static void change_entry(NewFile *f, const char *from, const char *to, const char *more) {
-    if (!*more) {
-        change(f, from, to);
-        return;
+/* The same of an entry of the data block, with others ("" for none) behind it: in its line, or in lines of their own where the first has
+   that. */
+static void change_entry(NewFile *f, const char *from, const char *to, const char *more, const char *most) {
+    const char *entry[] = {more, most};
+    Str lines = str_make(f->a), line = str_make(f->a);
+    str_put(&lines, to);
+    str_put(&line, to);
+    for (int k = 0; k < 2; k++) {
+        if (!*entry[k]) continue;
+        str_printf(&lines, "\n        %s", entry[k]);
+        str_printf(&line, ", %s", entry[k]);
     }
-    change(f, arena_printf(f->a, "%s\n", from), arena_printf(f->a, "%s\n        %s\n", to, more));
-    change(f, arena_printf(f->a, "%s,", from), arena_printf(f->a, "%s, %s,", to, more));
+    change(f, arena_printf(f->a, "%s\n", from), arena_printf(f->a, "%s\n", lines.at));
+    change(f, arena_printf(f->a, "%s,", from), arena_printf(f->a, "%s,", line.at));
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------------------------- */
@@ -49,7 +55,7 @@ static Look look_at(const Csv *t, uint32_t column) {
         const char *s = cell_of(t, i, column);
         double v = NAN;
         uint32_t j = 0;
-        if (cell_number(s, &v))
+        if (csv_value(t, s, &v))
             k.numbers++;
         else if (cell_gap(s))
             k.gaps++;
@@ -73,56 +79,110 @@ static Look *look_at_all(NewFile *f, const Csv *t) {
 
 static bool is_number(const Csv *t, const Look *k) { return k->numbers > 1 && k->numbers + k->gaps == t->nrow; }
 
-/* As a string of the language; the column's number where its name cannot be one. */
+/* As a string of the language; the column's number where its name cannot be one, or is another's too. */
 static const char *named(NewFile *f, const Csv *t, uint32_t column) {
-    const char *s = t->header ? t->header[column] : "\"";
-    return strpbrk(s, "\"\\\n\r") ? arena_printf(f->a, "\"%u\"", column) : arena_printf(f->a, "\"%s\"", s);
+    const char *s = t->header ? t->header[column] : "";
+    uint32_t same = 0;
+    for (uint32_t k = 0; t->header && k < t->ncol; k++) same += !strcmp(t->header[k], s);
+    return !*s || same > 1 || strpbrk(s, "\"\\\n\r") ? arena_printf(f->a, "\"%u\"", column) : arena_printf(f->a, "\"%s\"", s);
 }
 
-static bool table(NewFile *f, Csv *t) {
+/* How often each of MARKS stands outside of quotes in a line, up to its end. */
+static const char MARKS[] = ",;\t|";
+static const char *count_marks(const char *at, int count[4]) {
+    bool quoted = false;
+    memset(count, 0, 4 * sizeof *count);
+    for (; *at && (quoted || *at != '\n'); at++) {
+        const char *mark = strchr(MARKS, *at);
+        quoted ^= *at == '"';
+        if (mark && !quoted) count[mark - MARKS]++;
+    }
+    return at + (*at != 0);
+}
+
+/* The separator: what stands as often in the first row as in the second, or at least in the first. Behind remarks. */
+static char find_mark(const NewFile *f, const char *text, bool blanks) {
+    int first[4], second[4], found = -1;
+    if (ends_in(f->path, ".tsv")) return '\t';
+    while (*text == '#') text += strcspn(text, "\n") + (text[strcspn(text, "\n")] != 0);
+    const char *line = text;
+    count_marks(count_marks(text, first), second);
+    for (int k = 3; k >= 0; k--)
+        if (first[k] && (found < 0 || first[k] == second[k] || first[found] != second[found])) found = k;
+    line += strspn(line, " \t");
+    size_t n = strcspn(line, "\r\n");
+    while (n && line[n - 1] == ' ') n--;
+    return found >= 0 ? MARKS[found] : blanks && memchr(line, ' ', n) ? ' ' : ',';
+}
+
+/* A comma before the decimals, if more cells are numbers then. */
+static char find_decimal(const Csv *t) {
+    uint32_t count[2] = {0};
+    for (uint32_t i = 0; i < t->nrow * t->ncol; i++) {
+        double v;
+        for (int k = 0; k < 2; k++) count[k] += csv_value(&(Csv){.decimal = k ? ',' : '.'}, t->cell[i], &v);
+    }
+    return count[1] > count[0] ? ',' : '.';
+}
+
+static bool table(NewFile *f, bool numbers, Csv *t) {
     char *text;
     size_t n;
-    if (!file_read(f->ctx, f->a, f->path, &text, &n)) return false;
-    size_t first = strcspn(text, "\r\n");
-    char mark = ends_in(f->path, ".tsv") ? '\t' : ',';
-    if (mark == ',' && !memchr(text, ',', first))
-        mark = memchr(text, ';', first) ? ';' : memchr(text, '\t', first) ? '\t' : ',';
-    if (!csv_parse(f->ctx, f->a, f->path, text, n, mark, t)) return false;
-    const char *separator = mark == ',' || ends_in(f->path, ".tsv") ? ""
-                            : mark == ';'                           ? "separator = \";\""
-                                                                    : "separator = \"tab\"";
-    change_entry(f, arena_printf(f->a, "csv = \"%s.csv\"", f->name), arena_printf(f->a, "csv = \"%s\"", f->written), separator);
+    if (!text_whole(f->ctx, f->a, f->path, UNIT_WORDS, &text, &n)) return false;
+    CsvForm form = {find_mark(f, text, numbers), '.'};
+    if (!csv_parse(f->ctx, f->a, f->path, text, n, form, t)) return false;
+    form.decimal = numbers && form.separator != ',' ? find_decimal(t) : '.';
+    if (form.decimal == ',' && !csv_parse(f->ctx, f->a, f->path, text, n, form, t)) return false; /* the header may be another */
+    const char *said = "", *comma = form.decimal == ',' ? "decimal = \",\"" : "";
+    if (form.separator == '\t' && !ends_in(f->path, ".tsv")) said = "separator = \"tab\"";
+    if (form.separator == ' ') said = "separator = \"blanks\"";
+    if (strchr(";|", form.separator)) said = arena_printf(f->a, "separator = \"%c\"", form.separator);
+    change_entry(f, arena_printf(f->a, "csv = \"%s.csv\"", f->name), arena_printf(f->a, "csv = \"%s\"", f->written), said, comma);
     return true;
 }
 
 /* No column is one of numbers: what stands in the one that comes closest. */
-static bool no_numbers(NewFile *f, const Csv *t, const Look *look) {
+static bool no_numbers(NewFile *f, const Csv *t, const Look *look, uint32_t date) {
     uint32_t best = t->ncol - 1;
     double *v;
     int64_t filled;
     for (uint32_t k = 0; k < t->ncol; k++)
-        if (look[k].numbers > look[best].numbers) best = k;
+        if (k != date && (best == date || look[k].numbers > look[best].numbers)) best = k;
     if (csv_series(f->ctx, f->a, t, best, GAPS_INTERPOLATE, &v, &filled)) /* what rises counts the rows */
         diag_error(f->ctx, 611, NOWHERE, "%s has no column of numbers to forecast", f->path);
     return false;
 }
 
-/* The first column may say when: what is no number, or rises from row to row. The next one of numbers is forecast. */
+static const char **column_cells(NewFile *f, const Csv *t, uint32_t column) {
+    const char **cell = NEW_N(f->a, const char *, t->nrow + 1);
+    for (uint32_t i = 0; i < t->nrow; i++) cell[i] = cell_of(t, i, column);
+    return cell;
+}
+
+/* The column that says when: the first one of dates, else the first (behind an index) where it rises from row to row. ncol: none. */
+static uint32_t find_date(NewFile *f, const Csv *t, const Look *look, uint32_t first) {
+    for (uint32_t k = 0; k < t->ncol && t->ncol > 1; k++)
+        if (dates_go_on(column_cells(f, t, k), t->nrow, true)) return k;
+    bool counts = t->ncol > first + 1 && look[first].rising && dates_go_on(column_cells(f, t, first), t->nrow, false);
+    return counts ? first : t->ncol;
+}
+
+/* The first column of numbers that says neither when nor which row it is (as an index without a name does) is forecast. */
 static bool look_at_series(NewFile *f) {
     Csv t;
-    if (!table(f, &t)) return false;
+    if (!table(f, true, &t)) return false;
     Look *look = look_at_all(f, &t);
-    bool dated = t.ncol > 1 && t.nrow > 1 && (!look[0].numbers || look[0].rising);
-    uint32_t value = dated, others = 0;
-    while (value < t.ncol && !is_number(&t, &look[value])) value++;
-    if (value == t.ncol) return no_numbers(f, &t, look);
+    bool index = t.ncol > 1 && look[0].rising && t.header && !*t.header[0];
+    uint32_t date = find_date(f, &t, look, index), value = index, others = 0;
+    while (value < t.ncol && (value == date || !is_number(&t, &look[value]))) value++;
+    if (value == t.ncol) return no_numbers(f, &t, look, date);
     change_entry(f, "column = \"value\"", arena_printf(f->a, "column = %s", named(f, &t, value)),
-                 look[value].gaps ? "gaps = interpolate" : "");
-    if (!dated) {
+                 look[value].gaps ? "gaps = interpolate" : "", "");
+    if (date == t.ncol) {
         change(f, "        date = \"month\"\n", "");
         change(f, ", date = \"month\"", "");
-    }
-    change(f, "date = \"month\"", arena_printf(f->a, "date = %s", named(f, &t, 0)));
+    } else
+        change(f, "date = \"month\"", arena_printf(f->a, "date = %s", named(f, &t, date)));
     uint32_t window = t.nrow / 6 < 24 ? t.nrow / 6 : 24;
     if (window < 24) change(f, "window = 24", arena_printf(f->a, "window = %u", window ? window : 1));
     if (window < 24) change(f, "# 24 rows go in", arena_printf(f->a, "# %u rows go in", window ? window : 1));
@@ -130,7 +190,7 @@ static bool look_at_series(NewFile *f) {
     str_printf(&said, "%s: %u rows of %s", f->path, t.nrow, named(f, &t, value));
     if (look[value].gaps) str_printf(&said, ", %u of them gaps that are interpolated", look[value].gaps);
     for (uint32_t k = value + 1; k < t.ncol; k++)
-        if (is_number(&t, &look[k])) str_printf(&said, "%s%s", others++ ? ", " : "; other numbers: ", named(f, &t, k));
+        if (k != date && is_number(&t, &look[k])) str_printf(&said, "%s%s", others++ ? ", " : "; other numbers: ", named(f, &t, k));
     f->said = said.at;
     return true;
 }
@@ -138,7 +198,7 @@ static bool look_at_series(NewFile *f) {
 /* The longest texts are read; of the other columns the one with the fewest different cells says the class. */
 static bool look_at_texts(NewFile *f) {
     Csv t;
-    if (!table(f, &t)) return false;
+    if (!table(f, false, &t)) return false;
     Look *look = look_at_all(f, &t);
     uint32_t text = 0, label = t.ncol;
     for (uint32_t k = 1; k < t.ncol; k++)
@@ -190,7 +250,7 @@ static bool look_at_sequences(NewFile *f) {
     char *text;
     size_t n, rows = 0;
     VEC(const char *) class = {0};
-    if (!file_read(f->ctx, f->a, f->path, &text, &n)) return false;
+    if (!text_whole(f->ctx, f->a, f->path, UNIT_WORDS, &text, &n)) return false;
     bool ts = ends_in(f->path, ".ts"), head = ts;
     int dims = 1;
     for (const char *at = text, *end = text + n; at < end;) {
@@ -248,7 +308,7 @@ static uint32_t code_point(const char *p, int size) {
 static bool look_at_text(NewFile *f) {
     char *text;
     size_t n, characters = 0;
-    if (!first_part(f, &text, &n)) return false;
+    if (!first_part(f, &text, &n) || encoding_wide(f->ctx, f->path, text, n)) return false;
     uint8_t *seen = NEW_N(f->a, uint8_t, 0x200000);
     uint32_t different = 0;
     bool utf8 = true;
@@ -274,7 +334,7 @@ static bool look_at_text(NewFile *f) {
         change(f, "epochs = 30", n > 500000 ? "epochs = 4" : "epochs = 15");
     }
     f->said = utf8 ? arena_printf(f->a, "%s: a text in UTF-8, %u different characters", f->path, different)
-                   : arena_printf(f->a, "%s: a text of bytes, which are no UTF-8", f->path);
+                   : arena_printf(f->a, "%s: a text of bytes, since they are no UTF-8; `iconv` makes that of other encodings", f->path);
     return true;
 }
 

@@ -45,7 +45,7 @@ static bool read_json_lines(Cli *c, const char *path, const char *text, Csv *out
         json_decref(row);
     }
     str_put(&s, "");
-    return csv_parse(c->ctx, a, path, s.at, s.n, ',', out);
+    return csv_parse(c->ctx, a, path, s.at, s.n, (CsvForm){',', '.'}, out);
 }
 
 static bool read_log(Cli *c, const char *path, Log *out) {
@@ -55,7 +55,7 @@ static bool read_log(Cli *c, const char *path, Log *out) {
     out->path = path;
     if (dot && !strcmp(dot, ".jsonl")) {
         if (!file_read(c->ctx, ctx_arena(c->ctx), path, &text, &n) || !read_json_lines(c, path, text, &out->csv)) return false;
-    } else if (!csv_read(c->ctx, ctx_arena(c->ctx), path, ',', &out->csv))
+    } else if (!csv_read(c->ctx, ctx_arena(c->ctx), path, (CsvForm){',', '.'}, &out->csv))
         return false;
     bool ok = out->csv.nrow > 0 && out->csv.header;
     bool epoch = false, loss = false;

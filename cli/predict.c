@@ -38,14 +38,11 @@ static bool predict_series(Cli *c, Model *m, int64_t future, Str *s) {
         str_double(s, value[k]);
         str_printf(s, ",%s\n", k < series.set.train ? "train" : k < seen ? "valid" : "test");
     }
+    const char **date;
+    if (!series_next_dates(c->ctx, a, &series, future, &date)) return false;
     for (int64_t k = 1; k <= future; k++) {
-        const char *date;
-        if (series.date) {
-            if (!series_next_date(c->ctx, a, &series, k, &date)) return false;
-            put_cell(s, date);
-        } else {
-            str_printf(s, "%" PRId64, series.nrow + k - 1);
-        }
+        if (date) put_cell(s, date[k - 1]);
+        else str_printf(s, "%" PRId64, series.nrow + k - 1);
         str_put(s, ",,");
         str_double(s, next[k - 1]);
         str_put(s, ",future\n");

@@ -358,7 +358,7 @@ rondo_status rondo_gradient(rondo_model *m, const rondo_array *in, size_t nin, u
 static bool set_from(Call *c, const Array *in, size_t n, Dataset *d) {
     Call k = {.m = c->m, .in = in, .n = n};
     *d = (Dataset){0};
-    return take_inputs(&k, &d->array) && batch_first(c->m, in, n, "the examples of a data set come batch first:") && dataset_count(c->m, d);
+    return take_inputs(&k, &d->array) && batch_first(c->m, in, n, "the examples of a data set come batch first:") && dataset_count(c->m, NULL, d);
 }
 
 static bool do_train(void *arg) {

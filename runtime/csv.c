@@ -1,8 +1,9 @@
-/* csv: comma-separated values as RFC 4180 has them: quotes, doubled quotes, line ends inside quotes, LF or CRLF. */
+/* csv: comma-separated values as RFC 4180 has them: quotes, doubled quotes, line ends inside quotes, LF or CRLF. Blanks before a quote
+   and around the names of columns do not count. */
 #include <math.h>
 #include <string.h>
 
-#include "runtime/internal.h"
+#include "runtime/text.h"
 
 typedef struct {
     Ctx *ctx;
@@ -25,6 +26,19 @@ static void next_line(Reader *r) {
     r->line_start = r->p;
 }
 
+static bool separates(const Reader *r) { return *r->p == r->separator || (r->separator == ' ' && *r->p == '\t'); }
+
+/* Past one separator, or a run of blanks; true: another cell follows. */
+static bool next_cell(Reader *r) {
+    if (r->p >= r->end || !separates(r)) return false;
+    if (r->separator != ' ') {
+        r->p++;
+        return true;
+    }
+    while (r->p < r->end && separates(r)) r->p++;
+    return r->p < r->end && *r->p != '\n' && *r->p != '\r';
+}
+
 static bool quoted_cell(Reader *r, const char **out) {
     Str s = str_make(r->a);
     str_put(&s, "");
@@ -39,14 +53,15 @@ static bool quoted_cell(Reader *r, const char **out) {
         str_putc(&s, c);
         if (c == '\n') next_line(r);
     }
-    if (r->p < r->end && *r->p != r->separator && *r->p != '\n' && *r->p != '\r') return fail(r, "text after the closing quote of a cell");
+    while (r->p < r->end && r->separator != ' ' && *r->p == ' ') r->p++;
+    if (r->p < r->end && !separates(r) && *r->p != '\n' && *r->p != '\r') return fail(r, "text after the closing quote of a cell");
     *out = s.at ? s.at : "";
     return true;
 }
 
 static bool plain_cell(Reader *r, const char **out) {
     const char *start = r->p;
-    while (r->p < r->end && *r->p != r->separator && *r->p != '\n' && *r->p != '\r') {
+    while (r->p < r->end && !separates(r) && *r->p != '\n' && *r->p != '\r') {
         if (*r->p == '"' && r->quotes) {
             fail(r, "a quote inside a cell that does not begin with one");
             diag_help(r->ctx, (Span){0, 0}, "a quoted cell has its quotes around the whole, and twice inside; texts a line each are no table: `lines` or `text` reads them");
@@ -62,18 +77,16 @@ static bool plain_cell(Reader *r, const char **out) {
 static bool read_row(Reader *r, uint32_t *n) {
     *n = 0;
     VEC_PUSH(r->a, r->row_line) = r->line;
-    for (;;) {
-        const char *text = "";
-        bool ok = r->quotes && r->p < r->end && *r->p == '"' ? quoted_cell(r, &text) : plain_cell(r, &text);
-        if (!ok) return false;
+    if (r->separator == ' ') next_cell(r); /* blanks before the first cell */
+    do {
+        const char *text = "", *quote = r->p;
+        while (quote < r->end && *quote == ' ') quote++;
+        bool quoted = r->quotes && quote < r->end && *quote == '"';
+        if (quoted) r->p = quote;
+        if (!(quoted ? quoted_cell(r, &text) : plain_cell(r, &text))) return false;
         VEC_PUSH(r->a, r->cell) = text;
         ++*n;
-        if (r->p < r->end && *r->p == r->separator) {
-            r->p++;
-            continue;
-        }
-        break;
-    }
+    } while (next_cell(r));
     bool empty = *n == 1 && r->cell.at[r->cell.n - 1][0] == 0;
     if (r->p < r->end && *r->p == '\r') {
         r->p++;
@@ -91,15 +104,21 @@ static bool read_row(Reader *r, uint32_t *n) {
     return true;
 }
 
-/* A whole cell that is a number, with blanks around it allowed. */
-bool cell_number(const char *s, double *v) {
-    while (*s == ' ' || *s == '\t') s++;
-    if (!*s) return false;
-    char *end;
-    *v = parse_double(s, &end);
-    if (end == s) return false;
+bool csv_value(const Csv *c, const char *cell, double *v) {
+    char *end, other[64];
+    const char *mark = c->decimal == ',' ? strchr(cell, ',') : NULL;
+    if (c->decimal == ',' && (strchr(cell, '.') || strlen(cell) >= sizeof other)) return false;
+    if (mark) {
+        strcpy(other, cell);
+        other[mark - cell] = '.';
+        cell = other;
+    }
+    while (*cell == ' ' || *cell == '\t') cell++;
+    if (!*cell) return false;
+    *v = parse_double(cell, &end);
+    if (end == cell) return false;
     while (*end == ' ' || *end == '\t') end++;
-    return *end == 0;
+    return *end == 0 && isfinite(*v);
 }
 
 /* The only cell of a row may hold several. */
@@ -107,23 +126,61 @@ static void other_separator(Ctx *ctx, const char *cell) {
     char mark = cell[strcspn(cell, ";\t|")];
     if (mark == '\t') diag_help(ctx, (Span){0, 0}, "are its cells separated by tabs? separator = \"tab\" says so");
     else if (mark) diag_help(ctx, (Span){0, 0}, "are its cells separated by '%c'? separator = \"%c\" says so", mark, mark);
+    else if (cell[strcspn(cell, " ")]) diag_help(ctx, NOWHERE, "are its cells separated by blanks? separator = \"blanks\" says so");
 }
 
-bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, char separator, Csv *out) {
-    Reader r = {.ctx = ctx, .a = a, .path = path, .separator = separator, .quotes = separator != '\t', .p = text, .end = text + n, .line = 1};
-    *out = (Csv){.path = path};
-    if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) r.p += 3;
+/* Cells of the line at p, by what separates them. */
+static uint32_t cells_of(const Reader *r, const char *p) {
+    bool words = r->separator == ' ', quoted = false, between = true;
+    uint32_t n = !words;
+    for (; p < r->end && *p != '\n' && *p != '\r'; p++) {
+        bool mark = *p == r->separator || (words && *p == '\t');
+        quoted ^= *p == '"' && r->quotes;
+        n += words ? between && !mark : mark && !quoted;
+        between = mark;
+    }
+    return n;
+}
+
+/* Past the lines of # at the beginning, but for the last one where it is the header: of that past its mark. */
+static void skip_remarks(Reader *r) {
+    const char *last = NULL;
+    while (r->p < r->end && *r->p == '#') {
+        const char *stop = memchr(r->p, '\n', (size_t)(r->end - r->p));
+        last = r->p;
+        r->p = stop ? stop + 1 : r->end;
+        next_line(r);
+    }
+    const char *names = last ? last + strspn(last, "# \t") : NULL;
+    if (!last || cells_of(r, names) != cells_of(r, r->p) || cells_of(r, names) < 2) return;
+    r->p = names;
+    r->line_start = last;
+    r->line--;
+}
+
+static void trim_names(Arena *a, const Csv *c) {
+    for (uint32_t k = 0; k < c->ncol; k++) {
+        const char *s = c->header[k] + strspn(c->header[k], " \t");
+        size_t n = strlen(s);
+        while (n && (s[n - 1] == ' ' || s[n - 1] == '\t')) n--;
+        c->header[k] = arena_strndup(a, s, n);
+    }
+}
+
+bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, CsvForm form, Csv *out) {
+    Reader r = {.ctx = ctx, .a = a, .path = path, .separator = form.separator, .quotes = form.separator != '\t', .p = text, .end = text + n, .line = 1};
+    *out = (Csv){.path = path, .decimal = form.decimal};
     r.line_start = r.p;
-    if (n > 1 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2))) return fail(&r, "is in UTF-16; UTF-8 can be read");
     if (memchr(text, 0, n)) return fail(&r, "is no text file: it holds a NUL byte");
+    skip_remarks(&r);
     while (r.p < r.end) {
         uint32_t got;
         if (!read_row(&r, &got)) return false;
         if (!got) continue;
         if (!out->ncol) out->ncol = got;
         if (got != out->ncol) {
-            diag_error(ctx, 610, (Span){0, 0}, "%s:%u: this row has %u cells where the first one has %u", path,
-                       r.row_line.at[r.row_line.n - 1], got, out->ncol);
+            diag_error(ctx, 610, (Span){0, 0}, "%s:%u: this row has %u cell%s where the first one has %u", path,
+                       r.row_line.at[r.row_line.n - 1], got, got == 1 ? "" : "s", out->ncol);
             if (out->ncol == 1) other_separator(ctx, r.cell.at[0]);
             return false;
         }
@@ -138,21 +195,22 @@ bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n,
     bool header = true;
     for (uint32_t k = 0; k < out->ncol; k++) {
         double v;
-        if (cell_number(out->cell[k], &v)) header = false;
+        if (csv_value(out, out->cell[k], &v)) header = false;
     }
     if (header) {
         out->header = out->cell;
         out->cell += out->ncol;
         out->line++;
         out->nrow--;
+        trim_names(a, out);
     }
     return true;
 }
 
-bool csv_read(Ctx *ctx, Arena *a, const char *path, char separator, Csv *out) {
+bool csv_read(Ctx *ctx, Arena *a, const char *path, CsvForm form, Csv *out) {
     char *text;
     size_t n;
-    return file_read(ctx, a, path, &text, &n) && csv_parse(ctx, a, arena_strdup(a, path), text, n, separator, out);
+    return text_whole(ctx, a, path, UNIT_WORDS, &text, &n) && csv_parse(ctx, a, arena_strdup(a, path), text, n, form, out);
 }
 
 /* "year, value, ...": at most so many that a line holds them. */
@@ -169,12 +227,21 @@ static const char *column_list(Ctx *ctx, const Csv *c) {
 }
 
 int64_t csv_column(Ctx *ctx, const Csv *c, const char *name, Span at) {
-    for (uint32_t k = 0; c->header && k < c->ncol; k++)
-        if (strcmp(c->header[k], name) == 0) return k;
+    int64_t found = -1;
+    for (uint32_t k = c->header ? c->ncol : 0; k-- > 0;) {
+        if (strcmp(c->header[k], name)) continue;
+        if (found >= 0) {
+            diag_error(ctx, 611, at, "%s has several columns '%.40s'", c->path, name);
+            diag_help(ctx, NOWHERE, "a number from 0 on says which one: \"%u\", \"%lld\"", k, (long long)found);
+            return -1;
+        }
+        found = k;
+    }
+    if (found >= 0) return found;
     char *end;
     double v = parse_double(name, &end);
     if (end != name && !*end && v >= 0 && v == floor(v) && v < c->ncol) return (int64_t)v;
-    diag_error(ctx, 611, at, "%s has no column '%s'", c->path, name);
+    diag_error(ctx, 611, at, "%s has no column '%.60s'", c->path, name);
     if (c->header) {
         const char *near = nearest_name(name, c->header, c->ncol);
         if (near) diag_help(ctx, (Span){0, 0}, "did you mean '%s'?", near);
@@ -189,9 +256,13 @@ const char *csv_name(const Csv *c, Arena *a, uint32_t column) {
 }
 
 bool cell_gap(const char *s) {
-    static const char *const words[] = {"", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL", "?"};
-    for (size_t k = 0; k < sizeof words / sizeof *words; k++)
-        if (strcmp(s, words[k]) == 0) return true;
+    static const char *const words[] = {"", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "nil", "?", "-", "--", "."};
+    while (*s == ' ' || *s == '\t') s++;
+    for (size_t k = 0; k < sizeof words / sizeof *words; k++) {
+        size_t n = strlen(words[k]), i = 0;
+        while (i < n && (words[k][i] == s[i] || (words[k][i] >= 'a' && words[k][i] == (s[i] | 32)))) i++;
+        if (i == n && !s[n + strspn(s + n, " \t")]) return true;
+    }
     return false;
 }
 
@@ -204,17 +275,31 @@ static void fill(double *v, uint32_t n, int64_t before, uint32_t at, uint32_t ne
     }
 }
 
+/* Why a cell is no number: it is written in another way, or the row was not cut into its cells. */
+static void number_help(Ctx *ctx, const Csv *c, const char *cell) {
+    const char *comma = strchr(cell, ',');
+    double v;
+    if (c->decimal == ',' && strchr(cell, '.'))
+        diag_help(ctx, NOWHERE, "`decimal = \",\"` says that a number has a comma before its decimals; no groups of digits: 1234,5");
+    else if (comma && csv_value(&(Csv){.decimal = ','}, cell, &v))
+        diag_help(ctx, NOWHERE, "`decimal = \",\"` in the data block reads a comma before the decimals");
+    else if (comma)
+        diag_help(ctx, NOWHERE, "a number has a point before its decimals, and no groups of digits: 1234.5");
+    else if (c->ncol == 1)
+        other_separator(ctx, cell);
+}
+
 bool csv_series(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, CsvGaps gaps, double **out, int64_t *filled) {
     double *v = NEW_N(a, double, c->nrow + 1);
     int64_t before = -1, missing = 0;
     *filled = 0;
     for (uint32_t i = 0; i < c->nrow; i++) {
         const char *cell = c->cell[(size_t)i * c->ncol + column];
-        bool number = cell_number(cell, &v[i]) && isfinite(v[i]), gap = !number && cell_gap(cell);
+        bool number = csv_value(c, cell, &v[i]), gap = !number && cell_gap(cell);
         if (!number && !(gap && gaps != GAPS_REFUSE)) {
-            diag_error(ctx, 612, (Span){0, 0}, "%s:%u: column %s%s%s holds '%.40s', which is not a number", c->path, c->line[i],
+            diag_error(ctx, 612, (Span){0, 0}, "%s:%u: column %s%.60s%s holds '%.40s', which is not a number", c->path, c->line[i],
                        c->header ? "'" : "", csv_name(c, a, column), c->header ? "'" : "", cell);
-            if (strchr(cell, ',')) diag_help(ctx, (Span){0, 0}, "a number has a point before its decimals, and no groups of digits: 1234.5");
+            if (!gap) number_help(ctx, c, cell);
             if (gap) diag_help(ctx, (Span){0, 0}, "`gaps = interpolate` in the data block fills gaps in, `gaps = previous` repeats the value before");
             return false;
         }
@@ -255,16 +340,25 @@ bool csv_gaps(Model *m, CsvGaps *out) {
     return false;
 }
 
-bool csv_separator(Model *m, const char *path, char *out) {
-    const Setting *s = data_setting(m, "separator");
+bool csv_form(Model *m, const char *path, CsvForm *out) {
+    const Setting *s = data_setting(m, "separator"), *decimal = data_setting(m, "decimal");
     const char *given = s ? name_str(m->ctx, s->name) : NULL;
     size_t n = strlen(path);
-    *out = n > 4 && strcmp(path + n - 4, ".tsv") == 0 ? '\t' : ',';
-    if (given && strcmp(given, "tab") == 0) *out = '\t';
-    else if (given && strlen(given) == 1 && !strchr("\"\n\r", *given)) *out = *given;
+    *out = (CsvForm){n > 4 && strcmp(path + n - 4, ".tsv") == 0 ? '\t' : ',', '.'};
+    if (given && strcmp(given, "tab") == 0) out->separator = '\t';
+    else if (given && strcmp(given, "blanks") == 0) out->separator = ' ';
+    else if (given && strlen(given) == 1 && !strchr("\"\n\r", *given)) out->separator = *given;
     else if (given) {
-        diag_error(m->ctx, 552, s->span, "data: separator is one character, or \"tab\"");
+        diag_error(m->ctx, 552, s->span, "data: separator is one character, \"tab\" or \"blanks\"");
         return false;
     }
-    return true;
+    given = decimal ? name_str(m->ctx, decimal->name) : ".";
+    out->decimal = *given;
+    if ((*given != '.' && *given != ',') || given[1]) {
+        diag_error(m->ctx, 552, decimal->span, "data: decimal is \".\" or \",\"");
+        return false;
+    }
+    if (out->decimal != out->separator) return true;
+    diag_error(m->ctx, 552, decimal->span, "data: '%c' can stand before decimals or between cells, not both; `separator` says what is between cells", out->decimal);
+    return false;
 }

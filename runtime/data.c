@@ -46,8 +46,8 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
     }
     s->path = path ? arena_strdup(a, path) : model_beside(m, a, file);
     Csv csv;
-    char separator;
-    if (!csv_separator(m, s->path, &separator) || !csv_read(m->ctx, a, s->path, separator, &csv) || !read_list(m, a, &csv, false, &s->x, &s->nx))
+    CsvForm form;
+    if (!csv_form(m, s->path, &form) || !csv_read(m->ctx, a, s->path, form, &csv) || !read_list(m, a, &csv, false, &s->x, &s->nx))
         return false;
     s->nrow = csv.nrow;
     if (data_setting(m, "target_column") || m->desc->target.n > 1) {
@@ -64,7 +64,11 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
     if (d < 0) return false;
     if (date) s->date = NEW_N(a, const char *, csv.nrow + 1);
     for (uint32_t i = 0; date && i < csv.nrow; i++) s->date[i] = csv.cell[(size_t)i * csv.ncol + (size_t)d];
-    return true;
+    if (!date || !dates_fall(s->date, csv.nrow)) return true;
+    diag_error(m->ctx, 554, NOWHERE, "%s:%u: the dates go back: '%.40s' stands before '%.40s', and a series is read in the order of time", s->path, csv.line[1],
+               s->date[0], s->date[1]);
+    diag_help(m->ctx, NOWHERE, csv.header ? "(head -n 1 '%s'; tail -n +2 '%s' | tac) >NEW turns it round" : "tac '%s' >NEW turns it round", s->path, s->path);
+    return false;
 }
 
 /* ---- scaling ------------------------------------------------------------------------------------------------------------ */
@@ -340,99 +344,6 @@ bool series_future(Model *m, const Series *s, int64_t n, double *out) {
     }
     scratch_end(m);
     return ok;
-}
-
-/* ---- dates -------------------------------------------------------------------------------------------------------------- */
-
-/* Days since 1970-01-01 of the proleptic Gregorian calendar, and back (H. Hinnant, chrono-compatible low-level date algorithms). */
-static int64_t days_from(int64_t y, int64_t m, int64_t d) {
-    y -= m <= 2;
-    int64_t era = (y >= 0 ? y : y - 399) / 400, yoe = y - era * 400;
-    int64_t doy = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1, doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-    return era * 146097 + doe - 719468;
-}
-
-static void days_to(int64_t z, int64_t *y, int64_t *m, int64_t *d) {
-    z += 719468;
-    int64_t era = (z >= 0 ? z : z - 146096) / 146097, doe = z - era * 146097;
-    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    int64_t mp = (5 * doy + 2) / 153;
-    *d = doy - (153 * mp + 2) / 5 + 1;
-    *m = mp + (mp < 10 ? 3 : -9);
-    *y = yoe + era * 400 + (*m <= 2);
-}
-
-/* Splits "2008", "2008-03" or "2008-03-31" into numbers; returns how many, 0 if it is none of these. */
-static int date_parts(const char *s, int64_t part[3]) {
-    int n = 0;
-    part[1] = part[2] = 1;
-    while (*s == ' ') s++;
-    for (;;) {
-        if (*s < '0' || *s > '9' || n == 3) return 0;
-        int64_t v = 0;
-        for (int digits = 0; *s >= '0' && *s <= '9'; s++, digits++) {
-            if (digits == 9) return 0;
-            v = v * 10 + (*s - '0');
-        }
-        part[n++] = v;
-        if (*s != '-') break;
-        s++;
-    }
-    while (*s == ' ') s++;
-    return *s ? 0 : n;
-}
-
-/* "20080331" is a date where it can be one. */
-static bool compact_date(int64_t p[3]) {
-    int64_t v = p[0], m = v / 100 % 100, d = v % 100;
-    if (v < 10000101 || v > 99991231 || m < 1 || m > 12 || d < 1 || d > 31) return false;
-    p[0] = v / 10000;
-    p[1] = m;
-    p[2] = d;
-    return true;
-}
-
-static int64_t months(const int64_t p[3]) {
-    return p[0] * 12 + p[1] - 1;
-}
-
-static int64_t month_days(int64_t month) {
-    return days_from((month + 1) / 12, (month + 1) % 12 + 1, 1) - days_from(month / 12, month % 12 + 1, 1);
-}
-
-static const char *put_date(Arena *a, bool compact, long long y, long long m, long long d) {
-    return compact ? arena_printf(a, "%04lld%02lld%02lld", y, m, d) : arena_printf(a, "%04lld-%02lld-%02lld", y, m, d);
-}
-
-bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out) {
-    int64_t p[3], q[3];
-    *out = NULL;
-    if (!s->date || s->nrow < 2) return true;
-    int n = date_parts(s->date[s->nrow - 1], p), before = date_parts(s->date[s->nrow - 2], q);
-    int64_t plain = p[0];
-    bool compact = n == 1 && before == 1 && compact_date(p) && compact_date(q);
-    if (compact) n = before = 3;
-    else if (n == 1) p[0] = plain;
-    if (!n || n != before || (n > 1 && (p[1] < 1 || p[1] > 12 || q[1] < 1 || q[1] > 12))) {
-        diag_error(ctx, 554, NOWHERE, "the date column cannot be continued after '%s'", s->date[s->nrow - 1]);
-        diag_help(ctx, NOWHERE, "years (or any whole numbers), YYYY-MM, YYYY-MM-DD and YYYYMMDD can");
-        return false;
-    }
-    int64_t month = months(p) - months(q);
-    bool ends = n == 3 && p[2] == month_days(months(p)) && q[2] == month_days(months(q));
-    if (n == 1) *out = arena_printf(a, "%lld", (long long)(p[0] + k * (p[0] - q[0])));
-    else if (n == 2) {
-        int64_t v = months(p) + k * month;
-        *out = arena_printf(a, "%04lld-%02lld", (long long)(v / 12), (long long)(v % 12 + 1));
-    } else if (month && (p[2] == q[2] || ends)) { /* the same day of each month, or each month's last */
-        int64_t v = months(p) + k * month, last = month_days(v), d = ends || p[2] > last ? last : p[2];
-        *out = put_date(a, compact, (long long)(v / 12), (long long)(v % 12 + 1), (long long)d);
-    } else {
-        int64_t step = days_from(p[0], p[1], p[2]) - days_from(q[0], q[1], q[2]), y, mo, d;
-        days_to(days_from(p[0], p[1], p[2]) + k * step, &y, &mo, &d);
-        *out = put_date(a, compact, (long long)y, (long long)mo, (long long)d);
-    }
-    return true;
 }
 
 /* ---- order -------------------------------------------------------------------------------------------------------------- */

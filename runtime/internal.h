@@ -192,7 +192,7 @@ double data_number(const Model *m, const char *key); /* NAN: neither written nor
 const char *data_string(const Model *m, const char *key);
 bool data_bool(const Model *m, const char *key);
 const char *data_file(Model *m, Arena *a, const char *path, const char *key); /* path, or the key's, relative to the model */
-bool csv_separator(Model *m, const char *path, char *out); /* the key `separator`, or by the file's ending */
+bool csv_form(Model *m, const char *path, CsvForm *out); /* the keys `separator` and `decimal`, or by the file's ending */
 bool csv_gaps(Model *m, CsvGaps *out); /* the key `gaps` */
 const char *csv_name(const Csv *c, Arena *a, uint32_t column); /* its name, or its number */
 const Setting *data_setting(const Model *m, const char *key); /* NULL: not written */
@@ -263,7 +263,7 @@ void metrics_free(Metrics *s);
 
 const char *validation_file(Model *m); /* validation = "FILE"; NULL: none */
 bool dataset_holdback(Model *m, Dataset *d); /* validation = 0.2 of what trains */
-bool dataset_count(Model *m, Dataset *d); /* n from the arrays' first dims; all of it trains */
+bool dataset_count(Model *m, const char *path, Dataset *d); /* n from the arrays' first dims, all of it trains; path: of their file, or NULL */
 typedef struct Batch Batch; /* runtime/feed.h */
 bool exec_set_batch(Exec *e, const Batch *b, int64_t B); /* B examples of a batch that was filled */
 

@@ -1,5 +1,4 @@
 /* lines: labelled text, a file for each class, an example in each line; and rows of a table, an example in each row. */
-#include <math.h>
 #include <string.h>
 
 #include "runtime/records.h"
@@ -27,8 +26,6 @@ static bool add_line(Records *r, Open *o, const char *path, const char *label, i
     r->path = path;
     r->line = ++o->line;
     r->within = within;
-    if (memchr(o->at, 0, n))
-        return records_bad(r, 620, (const char *)memchr(o->at, 0, n) - o->at + 1, "a NUL byte; is this a text?");
     records_add(r);
     record_text(r, x, o->at, n && o->at[n - 1] == '\r' ? n - 1 : n);
     o->at = end ? end + 1 : o->end;
@@ -39,13 +36,14 @@ static bool add_line(Records *r, Open *o, const char *path, const char *label, i
    of the vocabulary, favours no class. */
 bool read_lines(Records *r, const char *const *path, uint32_t nfile, const char *const *label) {
     Open *o = NEW_N(r->a, Open, nfile + 1);
+    TextOptions text;
     int64_t most = 0;
-    if (!records_input(r)) return false;
+    if (!records_input(r) || !text_options(r->m, UNIT_WORDS, &text)) return false;
     for (uint32_t i = 0; i < nfile; i++) {
-        char *text;
+        char *at;
         size_t n;
-        if (!file_read(r->m->ctx, r->a, path[i], &text, &n)) return false;
-        o[i] = (Open){text, text + n, 0, count_lines(text, text + n)};
+        if (!text_whole(r->m->ctx, r->a, path[i], text.unit, &at, &n)) return false;
+        o[i] = (Open){at, at + n, 0, count_lines(at, at + n)};
         if (o[i].lines > most) most = o[i].lines;
         if (!n) {
             diag_error(r->m->ctx, 554, NOWHERE, "%s is empty", path[i]);
@@ -91,7 +89,7 @@ static bool add_cells(Records *r, const Csv *csv, uint32_t row, Store *s, const 
     }
     for (uint32_t i = 0; i < column->n; i++) {
         double v;
-        if (!cell_number(cell[column->at[i]], &v) || !isfinite(v))
+        if (!csv_value(csv, cell[column->at[i]], &v))
             return records_bad(r, 612, 0, "column '%s' holds '%.40s', which is not a number",
                                csv_name(csv, r->a, column->at[i]), cell[column->at[i]]);
         record_number(r, s, v);

@@ -66,18 +66,19 @@ const char *data_file(Model *m, Arena *a, const char *path, const char *key) {
 typedef bool (*ReadText)(Records *r, const char *path, const char *text, size_t n);
 
 static bool read_file(Records *r, const char *path, ReadText fn) {
+    TextOptions o;
     char *text;
     size_t n;
     r->path = path;
     r->line = 0;
     r->within = 0;
-    return file_read(r->m->ctx, r->a, path, &text, &n) && fn(r, path, text, n);
+    return text_options(r->m, UNIT_WORDS, &o) && text_whole(r->m->ctx, r->a, path, o.unit, &text, &n) && fn(r, path, text, n);
 }
 
 static bool read_table(Records *r, const char *path, const char *text, size_t n) {
     Csv csv;
-    char separator;
-    return csv_separator(r->m, path, &separator) && csv_parse(r->m->ctx, r->a, path, text, n, separator, &csv) &&
+    CsvForm form;
+    return csv_form(r->m, path, &form) && csv_parse(r->m->ctx, r->a, path, text, n, form, &csv) &&
            read_rows(r, &csv);
 }
 
@@ -180,7 +181,8 @@ bool split_arrays(Model *m, Dataset *d) {
 
 static bool load_arrays(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
     *out = (Dataset){0};
-    return npz_read(m->ctx, a, data_file(m, a, path, "npz"), &out->array) && dataset_count(m, out) && cut_length(m, a, out) &&
+    const char *file = data_file(m, a, path, "npz");
+    return npz_read(m->ctx, a, file, &out->array) && dataset_count(m, file, out) && cut_length(m, a, out) &&
            (whole || split_arrays(m, out));
 }
 
@@ -207,7 +209,8 @@ bool validation_load(Model *m, Arena *a, TrainData *d) {
     return !file || (dataset_load(m, model_beside(m, a, file), a, true, &d->other) && says_classes(m, &d->other));
 }
 
-bool dataset_count(Model *m, Dataset *d) {
+bool dataset_count(Model *m, const char *path, Dataset *d) {
+    const char *first = NULL;
     d->n = -1;
     for (uint32_t i = 0; i < d->array.array.n; i++) {
         const Array *x = &d->array.array.at[i];
@@ -215,16 +218,17 @@ bool dataset_count(Model *m, Dataset *d) {
             strncmp(x->name, "input/", 6) == 0 || strncmp(x->name, "target/", 7) == 0 || strncmp(x->name, "length/", 7) == 0;
         if (!x->rank || (strchr(x->name, '/') && !port)) continue; /* expected results and weights may be in the file too */
         if (d->n >= 0 && x->dim[0] != d->n) {
-            diag_error(m->ctx, 613, NOWHERE, "'%s' has %lld examples where others have %lld", x->name, (long long)x->dim[0],
-                       (long long)d->n);
+            diag_error(m->ctx, 613, NOWHERE, "%s%s'%s' has %lld examples where '%s' has %lld", path ? path : "", path ? ": " : "", x->name,
+                       (long long)x->dim[0], first, (long long)d->n);
             return false;
         }
+        if (!first) first = x->name;
         d->n = x->dim[0];
     }
     d->train = d->n;
     d->valid = 0;
     if (d->n > 0) return true;
-    diag_error(m->ctx, 554, NOWHERE, "there are no examples in the arrays");
+    diag_error(m->ctx, 554, NOWHERE, "%s%sthere are no examples in the arrays", path ? path : "", path ? ": " : "");
     return false;
 }
 

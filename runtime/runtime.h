@@ -49,24 +49,29 @@ bool safetensors_parse(Ctx *ctx, Arena *a, const char *what, const char *data, s
 bool safetensors_write(Ctx *ctx, const char *path, const Safetensors *s);
 
 /* CSV as RFC 4180 has it; a first row without any number is a header. Numbers in the C locale. Other separators than the comma
-   are possible; with a tab (TSV) there are no quotes. */
+   are possible; with a tab (TSV) there are no quotes, and a blank stands for any number of blanks and tabs. Lines of # before the
+   table are remarks, but for the last one where it has as many cells as the table: that is its header. */
+typedef struct {
+    char separator, decimal; /* decimal: '.' or ',' */
+} CsvForm;
 typedef struct {
     const char *path;
+    char decimal;
     uint32_t nrow, ncol;
     const char **header; /* [ncol]; NULL if the file has none */
     const char **cell; /* [nrow, ncol] */
     uint32_t *line; /* [nrow] line of the file, from 1 */
 } Csv;
-bool csv_read(Ctx *ctx, Arena *a, const char *path, char separator, Csv *out);
-bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, char separator, Csv *out);
+bool csv_read(Ctx *ctx, Arena *a, const char *path, CsvForm form, Csv *out);
+bool csv_parse(Ctx *ctx, Arena *a, const char *path, const char *text, size_t n, CsvForm form, Csv *out);
 int64_t csv_column(Ctx *ctx, const Csv *c, const char *name, Span at); /* by header, or "0", "1", ..; -1 with a diagnostic at `at` */
 bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out); /* [nrow]; an error names file, line, column */
-/* The same, with gaps (empty cells, NA, NaN, null, ?) filled in: along a line between their neighbours, or by the value before;
+/* The same, with gaps (cell_gap) filled in: along a line between their neighbours, or by the value before;
    at an end by the nearest value. *filled: how many. */
 typedef enum { GAPS_REFUSE, GAPS_INTERPOLATE, GAPS_PREVIOUS } CsvGaps;
 bool csv_series(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, CsvGaps gaps, double **out, int64_t *filled);
-bool cell_number(const char *s, double *v); /* a whole cell, with blanks around it allowed */
-bool cell_gap(const char *s);
+bool csv_value(const Csv *c, const char *cell, double *v); /* a whole cell, with blanks around it allowed; finite */
+bool cell_gap(const char *s); /* one of the usual words for a missing value */
 
 /* ---- threads ----------------------------------------------------------------------------------------------------------- */
 
@@ -299,7 +304,10 @@ bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double
 /* Of a target of tokens at each step, steps of examples [from, to): the cross entropy of always answering with the shares that the tokens
    have in what trains (one of each added), and how often the most frequent one is right. False: no such target, or one of no data. */
 bool token_baselines(Model *m, const Dataset *d, int64_t from, int64_t to, double *entropy, double *majority);
-bool series_next_date(Ctx *ctx, Arena *a, const Series *s, int64_t k, const char **out); /* date of the k-th row past the end, k >= 1 */
+/* Dates of n rows past the end, as the column goes on; *out NULL: it has none. False with a diagnostic: it cannot go on. */
+bool series_next_dates(Ctx *ctx, Arena *a, const Series *s, int64_t n, const char ***out);
+bool dates_go_on(const char *const *date, int64_t n, bool of_calendar); /* can it? of_calendar: by dates, not by whole numbers */
+bool dates_fall(const char *const *date, int64_t n);                    /* is each row before the one above it? */
 
 /* The sound `in` (NULL: the first file of the key wav) through the model as it comes, to the WAV file `out`. */
 bool wav_through(Model *m, const char *in, const char *out);

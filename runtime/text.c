@@ -99,7 +99,12 @@ static bool refill(Scan *s) {
 }
 
 static bool token_sound(Scan *s, const char *p, size_t size) {
-    if (!size) return bad_at(s->ctx, s->f, s->offset, "this is not UTF-8; `unit = bytes` takes any file as it stands");
+    int64_t wrong = !size ? 0 : s->t->unit == UNIT_WORDS ? utf8_wrong(p, size) : -1;
+    if (wrong >= 0) {
+        bad_at(s->ctx, s->f, s->offset + wrong, "this is not UTF-8");
+        encoding_help(s->ctx, s->f->path);
+        return false;
+    }
     if (size > TOKEN_MAX) return bad_at(s->ctx, s->f, s->offset, "a word of more than 1000 bytes; is this a text in words?");
     if (s->t->unit != UNIT_BYTES && memchr(p, 0, size)) return bad_at(s->ctx, s->f, s->offset, "a NUL byte; is this a text?");
     return true;
@@ -157,9 +162,9 @@ static ScanStep count_token(Scan *s, const char *token, size_t size) {
     return SCAN_ON;
 }
 
-static bool stat_file(Ctx *ctx, TextFile *f) {
+static bool stat_file(Ctx *ctx, TextFile *f, Unit unit) {
     struct stat st;
-    char head[3];
+    char head[64];
     int fd = open(f->path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
         cannot_read(ctx, f->path, strerror(errno));
@@ -169,9 +174,11 @@ static bool stat_file(Ctx *ctx, TextFile *f) {
     bool regular = S_ISREG(st.st_mode);
     f->bytes = st.st_size;
     f->time = st.st_mtim;
-    f->start = regular && pread(fd, head, 3, 0) == 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    ssize_t n = regular ? pread(fd, head, sizeof head, 0) : 0;
+    f->start = n >= 3 && memcmp(head, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     close(fd);
-    return regular || cannot_read(ctx, f->path, "it is no regular file");
+    if (!regular) return cannot_read(ctx, f->path, "it is no regular file");
+    return unit == UNIT_BYTES || n <= 0 || !encoding_wide(ctx, f->path, head, (size_t)n);
 }
 
 Text *text_open(Ctx *ctx, Arena *a, const char *path, Unit unit) {
@@ -180,7 +187,7 @@ Text *text_open(Ctx *ctx, Arena *a, const char *path, Unit unit) {
     t->a = a;
     t->unit = unit;
     f->path = arena_strdup(a, path);
-    if (!stat_file(ctx, f)) return NULL;
+    if (!stat_file(ctx, f, unit)) return NULL;
     if (unit == UNIT_BYTES) f->start = 0;
     f->count = unit == UNIT_BYTES ? f->bytes : 0;
     Scan s = {.ctx = ctx, .t = t, .f = f, .fn = count_token, .text = t, .file = f};

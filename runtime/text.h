@@ -28,6 +28,15 @@ bool text_options(Model *m, Unit unit, TextOptions *o);
 
 /* Bytes of the character at p (n > 0 bytes left): 1 to 4, 0 where it is not UTF-8. */
 int utf8_size(const char *p, size_t n);
+/* ---- files of text ------------------------------------------------------------------------------------------------------ */
+
+int64_t utf8_wrong(const char *text, size_t n); /* the first byte that is not UTF-8; -1: all of it is */
+/* Does a file that begins like this hold UTF-16 or UTF-32? Then there is a diagnostic. */
+bool encoding_wide(Ctx *ctx, const char *path, const char *text, size_t n);
+void encoding_help(Ctx *ctx, const char *path); /* after "this is not UTF-8": what to do */
+/* All of a file behind its byte order mark, with a NUL after it. Unless the unit is bytes it is UTF-8 and holds no NUL byte. */
+bool text_whole(Ctx *ctx, Arena *a, const char *path, Unit unit, char **text, size_t *n);
+
 /* The next token at or after *at; *size bytes of it, *at behind it. NULL at the end; a malformed character has *size 0. */
 const char *token_next(Unit unit, const char **at, const char *end, size_t *size);
 /* Lower case of a token into out (at least as long as TOKEN_MAX + 1); returns its size. */

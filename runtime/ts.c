@@ -186,7 +186,6 @@ bool read_ts(Records *r, const char *path, const char *text, size_t n) {
             plain = plain && !(t.at < t.end && !begun);
             continue;
         }
-        if (memchr(t.at, 0, (size_t)(t.end - t.at))) return records_bad(r, 621, column(&t), "a NUL byte; is this a text?");
         if (!begun && *t.at == '@') plain = false;
         begun = true;
         if (!(plain ? plain_example(&t) : t.data ? example(&t) : head_line(&t))) return false;

@@ -19,9 +19,19 @@ wrong 'E0610.*empty.csv: there are no rows' $train --data empty.csv
 head -n 1 sunspots.csv >head.csv
 wrong 'E0554.*head.csv has 0 rows' $train --data head.csv
 printf '\377\376y\000e\000' >wide.csv
-wrong 'E0610.*wide.csv.*UTF-16' $train --data wide.csv
+wrong 'E0620.*wide.csv:1:1: this is UTF-16; UTF-8 is needed' $train --data wide.csv
+says err 'iconv -f UTF-16 -t UTF-8'
+printf 'y\000e\000a\000r\000' >wide.csv
+wrong 'E0620.*wide.csv:1:1: this is UTF-16LE' $train --data wide.csv
+printf 'Jahr,Wolf-Zahl\n1700,5\n1701,11 \377\n' >latin.csv
+wrong 'E0620.*latin.csv:3:9: this is not UTF-8' $train --data latin.csv
+says err 'iconv -f WINDOWS-1252 -t UTF-8'
+(head -n 1 sunspots.csv; tail -n +2 sunspots.csv | sed 's/^\([0-9]*\)/\1-01/' | tac) >back.csv
+wrong "E0554.*back.csv:3: the dates go back: '2008-01' stands before '2007-01'" $train --data back.csv
+sed '1s/year/sunspots/' sunspots.csv >both.csv
+wrong "E0611.*both.csv has several columns 'sunspots'" $train --data both.csv --set 'date="0"'
 printf 'year,sunspots\n1,2\n\000\n' >binary.csv
-wrong 'E0610.*binary.csv.*NUL byte' $train --data binary.csv
+wrong 'E0620.*binary.csv:3:1: a NUL byte' $train --data binary.csv
 sed 's/,/;/' sunspots.csv >semicolon.csv
 wrong 'separator = ";"' $train --data semicolon.csv
 printf '2009,1,2\n' | cat sunspots.csv - >wide.csv
@@ -45,7 +55,18 @@ says err 'sorted by class'
 wrong 'E0554.*empty.txt is empty' train sentiment.rondo -o x.safetensors --set 'lines=["praise.txt": 1, "empty.txt": 0]'
 wrong 'E0554.*empty.txt is empty' train char_lm.rondo -o x.safetensors --data empty.txt
 printf 'caf\351 au lait' | cat tide.txt - >latin.txt
-wrong 'E0620.*latin.txt:32:4: this is not UTF-8' train char_lm.rondo -o x.safetensors --data latin.txt
+for lm in char_lm word_lm; do
+    wrong 'E0620.*latin.txt:32:4: this is not UTF-8' train $lm.rondo -o x.safetensors --data latin.txt
+    says err 'iconv -f WINDOWS-1252 -t UTF-8'
+    says err 'unit = bytes'
+done
+iconv -f UTF-8 -t UTF-16 tide.txt >wide.txt
+wrong 'E0620.*wide.txt:1:1: this is UTF-16' train word_lm.rondo -o x.safetensors --data wide.txt
+wrong 'E0620.*wide.txt:1:1: this is UTF-16' new language-model wide --data wide.txt
+(cat praise.txt; printf 'so na\357ve\n') >latin.txt
+wrong "E0620.*latin.txt:$(wc -l <latin.txt):6: this is not UTF-8" train sentiment.rondo -o x.safetensors --set 'lines=["latin.txt": 1, "blame.txt": 0]'
+printf '{"words": "caf\351", "tag": [0]}\n' >latin.jsonl
+wrong 'E0620.*latin.jsonl:1:15: this is not UTF-8' train tagging.rondo -o x.safetensors --data latin.jsonl
 wrong 'E0554.*too few' train char_lm.rondo -o x.safetensors --set window=64 --set batch=5000
 expect 0 "$RONDO" train sunspots.rondo -q -o sun.safetensors --set epochs=1 --set H=4
 wrong "E0605.*sun.safetensors has no tensor 'logits.W'" eval char_lm.rondo -w sun.safetensors
@@ -56,7 +77,15 @@ sed 's/,/;/; s/\./,/' sunspots.csv >comma.csv
 wrong 'E0610.*comma.csv:[0-9]*: this row has 2 cells where the first one has 1' train sunspots.rondo --data comma.csv
 says err "separated by ';'"
 wrong "E0612.*holds '[0-9]*,[0-9]', which is not a number" train sunspots.rondo --data comma.csv --set 'separator=";"'
-says err 'a point before its decimals'
+says err 'decimal = ","'
+wrong "E0612.*holds '[0-9]*\\.[0-9]', which is not a number" train sunspots.rondo --set 'separator=";"' --data semicolon.csv --set 'decimal=","'
+says err 'a comma before its decimals'
+wrong 'E0552.*decimal is "." or ","' train sunspots.rondo --set 'decimal=";"'
+wrong "E0552.*between cells, not both" train sunspots.rondo --set 'decimal=","'
+sed 's/,\([0-9]*\)\.\([0-9]\)/,"1,\1\2"/' sunspots.csv >groups.csv
+wrong "E0612.*holds '1,[0-9]*', which is not a number" train sunspots.rondo --data groups.csv
+sed 's/,/  /' sunspots.csv >blanks.csv
+wrong 'separator = "blanks"' train sunspots.rondo --data blanks.csv
 wrong 'E0554.*too few for window 400' train sunspots.rondo --set window=400
 says err 'at most 308 steps'
 printf 'model a { input x: seq [1] target y: [1] p = dense[1](gru[4](x).last) output p loss mse(p, y) data { csv = "sunspots.csv", window = 6 } }\n' >two.rondo
@@ -91,3 +120,5 @@ cp "$SRC/std/new/classify.csv" .
 sed 's/NAME/desks/g' "$SRC/std/new/classify.rondo" >desks.rondo
 sed '4s/,[a-z]*$/,/' classify.csv >desks.csv
 wrong "E0612.*desks.csv:4: column 'desk' holds no class" train desks.rondo
+printf 'text,desk\nplease,billing\ncaf\351,billing\n' >desks.csv
+wrong 'E0620.*desks.csv:3:4: this is not UTF-8' train desks.rondo

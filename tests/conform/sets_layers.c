@@ -163,7 +163,7 @@ void sets_keras(void) {
 static bool column(Ctx *ctx, const char *path, bool seq, Array *out) {
     Csv csv;
     double *v;
-    if (!csv_read(ctx, ctx_arena(ctx), path, ',', &csv) || !csv_numbers(ctx, ctx_arena(ctx), &csv, 0, &v)) return false;
+    if (!csv_read(ctx, ctx_arena(ctx), path, (CsvForm){',', '.'}, &csv) || !csv_numbers(ctx, ctx_arena(ctx), &csv, 0, &v)) return false;
     *out = (Array){.type = RONDO_F64, .name = "", .rank = seq ? 3 : 2, .data = v};
     out->dim[0] = seq ? 1 : csv.nrow;
     out->dim[1] = seq ? csv.nrow : 1;

@@ -47,7 +47,7 @@ static void run(Ctx *ctx, Arena *a, const uint8_t *data, size_t size) {
     ok = npy_parse(ctx, a, "f", data, size, &x);
     if (ok) touch(&x);
     refused(ctx, a, ok);
-    ok = csv_parse(ctx, a, "f", text, size, ',', &csv);
+    ok = csv_parse(ctx, a, "f", text, size, (CsvForm){size % 2 ? ',' : ' ', size % 3 ? '.' : ','}, &csv);
     refused(ctx, a, ok);
     for (uint32_t k = 0; ok && k < csv.ncol && k < 4; k++) refused(ctx, a, csv_numbers(ctx, a, &csv, k, &column));
     if (ok) refused(ctx, a, csv_column(ctx, &csv, "year", (Span){0, 0}) >= 0);
