@@ -5,9 +5,10 @@
    after:   the same, and       run product <B> : %5 %4
                                 run row <B> : %7 | %8
    A stage is a loop over rows. A row stage holds nodes over the same axes, as many as are ready; its members are cut into
-   levels (|), each one vector loop a shape of features: a reduction ends its level, what reads it comes in a later one. A
-   product stage is one accumulator (its end, then its dots in order); every other node is a stage alone. Values of rate load
-   come first, as stages of "prepare". Nodes in no stage are evaluated where they are read: %6 here.
+   levels (|), each one vector loop a shape of features: a reduction ends its level, what reads it comes in a later one (what
+   reads a sum of a matrix's row in that row alone: in a later turn of the row, lower_sweep.c). A product stage is one
+   accumulator (its end, then its dots in order); every other node is a stage alone. Values of rate load come first,
+   as stages of "prepare". Nodes in no stage are evaluated where they are read: %6 here.
    relies on: place (a scan's chunks begin with stages of their own: in %n); the order is a function of the graph alone.
    lower_loops takes what stands here, after checking it. */
 #include "passes/lower_int.h"
@@ -156,16 +157,22 @@ static void schedule(LowG *lg, Ref group)
 
 /* ---- levels ------------------------------------------------------------------------------------------------------------ */
 
-/* Which kind of loop computes a row node. */
-static void find_loops(LowG *lg, Ref r)
+/* Which kind of loop computes a row node. sums: how many are in sweeps, each of which has accumulators. */
+static void find_loops(LowG *lg, Ref r, uint32_t *sums)
 {
+    enum { MANY = 24 };
     const Graph *g = lg->g;
     const Node *n = &g->node.at[r];
     NodeInfo *ni = &lg->ni[r];
     if (ni->kind != NK_ROW)
         return;
-    ni->nest = n->op == OP_CONCAT || n->op == OP_ARGMAX || n->op == OP_DOT || ((n->op == OP_SUM || n->op == OP_AMAX) && !full_reduce(g, r));
-    if (ni->nest || is_scalar(n))
+    ni->sweep = SWEEP_NONE;
+    ni->turn = 0;
+    if ((n->op == OP_SUM || n->op == OP_AMAX) && *sums < MANY)
+        ni->sweep = (uint8_t)sweep_sum(lg, r);
+    *sums += ni->sweep != SWEEP_NONE;
+    ni->nest = n->op == OP_CONCAT || n->op == OP_ARGMAX || n->op == OP_DOT || ((n->op == OP_SUM || n->op == OP_AMAX) && !full_reduce(g, r) && !ni->sweep);
+    if (ni->nest || ni->sweep || is_scalar(n))
         return;
     if (n->op == OP_GATHER)
         ni->scalar_loop = g->node.at[n->in[1]].rank == n->rank || !contiguous(lg, n->in[0], n->rank, g->node.at[n->in[0]].rank - 1u);
@@ -177,15 +184,23 @@ static void find_loops(LowG *lg, Ref r)
         ni->scalar_loop = !contiguous(lg, r, n->rank, n->rank - 1u);
         ni->kind = NK_ROW;
     }
+    if (n->rank > 1 && n->dim[n->rank - 1u] > 1 && !ni->scalar_loop)
+        ni->sweep = SWEEP_MATRIX;
 }
 
 static uint32_t need_phase(const LowG *lg, Ref user, Ref o, bool mapped)
 {
     const NodeInfo *u = &lg->ni[user], *v = &lg->ni[o];
     const Node *un = &lg->g->node.at[user], *vn = &lg->g->node.at[o];
+    if (sweeps_together(lg, user, o))
+        return v->loop_phase;
     if (is_scalar(vn))
         return v->phase + (un->op == OP_GATHER || v->nest || v->scalar_loop || (mapped && u->nest));
-    const Node *loop = full_reduce(lg->g, user) ? &lg->g->node.at[un->in[0]] : un;
+    if (v->sweep > SWEEP_MATRIX)
+        return v->phase;
+    const Node *loop = full_reduce(lg->g, user) || u->sweep >= SWEEP_ROW ? &lg->g->node.at[un->in[0]] : un;
+    if (u->sweep == SWEEP_VALUE) /* a level's vector loops come before its sweeps */
+        return v->phase + (v->nest || v->scalar_loop);
     bool apart = mapped || u->nest || v->nest || u->scalar_loop || v->scalar_loop || !same_dims(loop, vn);
     return v->phase + apart;
 }
@@ -199,16 +214,34 @@ static void set_phase(LowG *lg, Ref user, Ref o, bool mapped)
         lg->ni[user].loop_phase = p;
 }
 
+/* In the rows of a sweep: after the sums of rows that it reads there. */
+static void set_turn(LowG *lg, Ref user, Ref o, bool mapped)
+{
+    (void)mapped;
+    const NodeInfo *v = &lg->ni[o];
+    uint32_t turn = v->turn + (v->sweep == SWEEP_ROW);
+    if (v->item == lg->ni[user].item && v->kind == NK_ROW && v->loop_phase == lg->ni[user].loop_phase && turn > lg->ni[user].turn &&
+        sweeps_together(lg, user, o))
+        lg->ni[user].turn = turn;
+}
+
 void fuse_levels(LowG *lg)
 {
     const Graph *g = lg->g;
+    bool *wanted = NEW_N(lg->L->arena, bool, g->node.n + 1);
+    uint32_t sums = 0;
+    sweep_wanted(lg, wanted);
     for (Ref r = 1; r < g->node.n; r++) {
         NodeInfo *ni = &lg->ni[r];
         if (other_rate(lg, r) || ni->kind != NK_ROW)
             continue;
-        find_loops(lg, r);
+        find_loops(lg, r, &sums);
+        if (!ni->sweep && wanted[r] && !ni->scalar_loop && sweep_value(lg, r))
+            ni->sweep = SWEEP_VALUE;
         visit_inputs(lg, r, set_phase);
-        bool later = full_reduce(g, r) || (is_scalar(&g->node.at[r]) && (ni->nest || ni->scalar_loop));
+        if (ni->sweep)
+            visit_inputs(lg, r, set_turn);
+        bool later = full_reduce(g, r) || ni->sweep > SWEEP_MATRIX || (is_scalar(&g->node.at[r]) && (ni->nest || ni->scalar_loop));
         ni->phase = ni->loop_phase + later;
     }
 }

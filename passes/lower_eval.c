@@ -511,6 +511,11 @@ LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix)
     LowG *lg = e->lg;
     const Node *n = &lg->g->node.at[r];
     const NodeInfo *ni = &lg->ni[r];
+    bool lane = false;
+    for (uint32_t d = 0; d < rank; d++)
+        lane |= ix[d].lane;
+    if (ni->at_row && !lane) /* at the row that a sweep is at */
+        return ni->at_row;
     bool own = is_scalar(n) || (rank == n->rank && ix == e->ix); /* one value is the same at any index */
     if (own && e->memo && e->memo[r])
         return e->memo[r];

@@ -52,10 +52,15 @@ typedef struct {
 
 typedef VEC(Loc) LocList;
 
+/* What a node is in a sweep over the rows of matrices (lower_sweep.c). */
+typedef enum { SWEEP_NONE, SWEEP_MATRIX, SWEEP_VALUE, SWEEP_ROW, SWEEP_COLUMN, SWEEP_TOTAL } SweepKind;
+
 typedef struct {
     uint8_t kind;
+    uint8_t sweep; /* SweepKind */
     bool mem; /* needs a Loc */
     bool scratch; /* needs memory for its own row only */
+    bool scratch_row; /* needs memory for one row of it, a matrix, only */
     bool scalar_loop; /* innermost access is not contiguous: one element at a time */
     bool nest; /* has a loop nest of its own in a row item */
     Ref group; /* the scan, or the section, in whose chunks this node is computed; 0: none */
@@ -69,10 +74,12 @@ typedef struct {
     uint32_t uses;
     uint32_t item; /* 1 + index in Graph.stage */
     uint32_t phase, loop_phase; /* the level that computes it; the level whose loop does */
+    uint32_t turn; /* in each row of its sweep */
     Loc loc;
     LocList also; /* further places to store to */
     Loc *root; /* of an out that is a root of the model: the caller's place, until something writes there; NULL: none */
     LV row; /* row-scope value of a scalar */
+    LV at_row; /* in a sweep: its value at the current row of the matrices */
     bool is_const; /* a captured constant */
     double value;
     Ref base; /* GEMM: what the accumulator starts from; 0: zero */
@@ -196,6 +203,8 @@ uint32_t low_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t inde
 Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what);
 Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis); /* memory for one chunk of that axis */
 Loc low_row_slab(LowG *lg, Ref r); /* memory for one row of each thread */
+Loc low_local(LowG *lg, Ref r); /* the same on the stack, of the entry being built */
+Loc low_matrix_row(LowG *lg, Ref r); /* for one row of a matrix */
 Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */
 Loc low_view(LowG *lg, Ref r); /* place of a shape operation as a view of its operand's */
 Loc low_at_step(const LowG *bg, Loc l);
@@ -257,6 +266,18 @@ bool plan_graph(LowG *lg); /* takes Graph.stage of this rate; false with a diagn
 /* lower_row.c, lower_eval.c */
 void emit_row_stage(LowG *lg, const Stage *s);
 #define LANES 16 /* of a reduction, whatever V is */
+/* A vector loop. acc: of reduction k, sub-block s at k * LANES + s. */
+typedef struct {
+    VEC(Ref) node; /* computed here */
+    VEC(Ref) reduce; /* accumulated here over the last dimension */
+    VEC(Ref) column; /* accumulated here over others, in memory */
+    LV acc[32 * LANES];
+} Fused;
+void fused_row(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, int64_t F, bool few); /* over the last dimension, F elements */
+void open_outer(LowG *lg, Ix *ix, uint32_t rank, const int32_t *dim); /* loops over all but the last dimension */
+void close_outer(LowG *lg, uint32_t rank, const int32_t *dim);
+void copy_loops(LowG *lg, Ref r, const Loc *to); /* a value of the current row */
+void store_all(Eval *e, Ref r, LV v); /* to all places of r */
 LV axis_at(const LowG *lg, uint32_t axis); /* where the loop over an axis stands */
 Eval eval_make(LowG *lg, int lanes, uint32_t rank); /* at index 0 */
 LV reduce_neutral(LBuilder *b, const Node *n); /* n: a sum or amax */
@@ -270,6 +291,13 @@ LV load_value(Eval *e, const Loc *l, const Node *n); /* at e's own index */
 void store_value(Eval *e, const Loc *l, const Node *n, LV v);
 void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg); /* loops over this thread's rows */
 void emit_copy(LowG *lg, Ref r, const Loc *to); /* stores a value of this graph to a place, for the current indices' rows */
+
+/* lower_sweep.c */
+SweepKind sweep_sum(LowG *lg, Ref r); /* of a sum or maximum */
+void sweep_wanted(LowG *lg, bool *wanted); /* by node: read by the rows of a matrix */
+bool sweep_value(const LowG *lg, Ref r); /* whether r, which is wanted, is computed in a sweep */
+bool sweeps_together(const LowG *lg, Ref user, Ref o); /* user reads o in the row that computes it */
+void emit_sweeps(LowG *lg, const Stage *s, uint32_t level);
 
 /* lower_gemm.c */
 /* How N columns are cut. */

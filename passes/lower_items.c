@@ -572,7 +572,6 @@ void emit_time(LowG *lg, Ref r)
 
 void give_places(LowG *lg)
 {
-    Low *L = lg->L;
     for (Ref r = 1; r < lg->g->node.n; r++) {
         NodeInfo *ni = &lg->ni[r];
         const Node *n = &lg->g->node.at[r];
@@ -583,12 +582,11 @@ void give_places(LowG *lg)
         } else if (ni->mem) {
             ni->loc = low_slab(lg, r, n->axes, NULL);
         } else if (ni->scratch && node_features(n) <= 4096) {
-            ni->loc = low_slab(lg, r, 0, NULL);
-            LBuf *b = &L->p->buf.at[ni->loc.buf];
-            b->role = LB_LOCAL;
-            b->index = L->b.fn;
+            ni->loc = low_local(lg, r);
         } else if (ni->scratch) {
             ni->loc = low_row_slab(lg, r);
+        } else if (ni->scratch_row) {
+            ni->loc = low_matrix_row(lg, r);
         }
     }
 }

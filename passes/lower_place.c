@@ -89,6 +89,31 @@ Loc low_row_slab(LowG *lg, Ref r)
     return l;
 }
 
+/* On the stack: memory for one row. */
+Loc low_local(LowG *lg, Ref r)
+{
+    Loc l = low_slab(lg, r, 0, NULL);
+    LBuf *b = &lg->L->p->buf.at[l.buf];
+    b->role = LB_LOCAL;
+    b->index = lg->L->b.fn;
+    return l;
+}
+
+/* Memory for one row of a matrix, which all its rows share. */
+Loc low_matrix_row(LowG *lg, Ref r)
+{
+    enum { LARGE = 4096 };
+    Low *L = lg->L;
+    const Node *n = &lg->g->node.at[r];
+    int32_t F = n->dim[n->rank - 1];
+    Loc l = F <= LARGE ? low_local(lg, r) : low_row_slab(lg, r);
+    l.ld = padded(F);
+    L->p->buf.at[l.buf].extent.term[0].coef = l.ld;
+    for (uint32_t d = 0; d + 1 < n->rank; d++)
+        l.fs[d] = 0;
+    return l;
+}
+
 void low_touch(Low *L, uint32_t buf)
 {
     if (buf & LBUF_PARAM)

@@ -2,8 +2,8 @@
    between them.
    before:  run row <B> : %7 %8 %9 | %12 %13      (%8 = mul %7 %7, %9 = sum %8 {0}, %12 = sqrt %9, %13 = div %7 %12)
    after:   for rows {  for features { %7 -> local; acc = %8 + acc }   hsum; sqrt   for features { st (ld local) / sqrt }  }
-   Sums over features use 16 lanes and one fixed tree whatever V is, so that results do not depend on V. Where all values of a
-   stage are scalars, dense in memory, rows go into the lanes instead. */
+   Matrices have loops over their rows (lower_sweep.c). Sums over features use 16 lanes and one fixed tree whatever V is, so that
+   results do not depend on V. Where all values of a stage are scalars, dense in memory, rows go into the lanes instead. */
 #include "passes/lower_int.h"
 
 void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
@@ -32,8 +32,8 @@ void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
     }
 }
 
-/* Loops over all but the last dimension; *e gets their indices. */
-static void open_outer(LowG *lg, Ix *ix, uint32_t rank, const int32_t *dim)
+/* *ix gets their indices. */
+void open_outer(LowG *lg, Ix *ix, uint32_t rank, const int32_t *dim)
 {
     LBuilder *b = &lg->L->b;
     for (uint32_t d = 0; d + 1 < rank; d++) {
@@ -43,7 +43,7 @@ static void open_outer(LowG *lg, Ix *ix, uint32_t rank, const int32_t *dim)
     }
 }
 
-static void close_outer(LowG *lg, uint32_t rank, const int32_t *dim)
+void close_outer(LowG *lg, uint32_t rank, const int32_t *dim)
 {
     for (uint32_t d = 0; d + 1 < rank; d++)
         if (dim[d] > 1)
@@ -52,13 +52,7 @@ static void close_outer(LowG *lg, uint32_t rank, const int32_t *dim)
 
 /* ---- a fused vector loop ------------------------------------------------------------------------------------------------ */
 
-typedef struct {
-    VEC(Ref) node; /* computed here */
-    VEC(Ref) reduce; /* full reductions accumulated here */
-    LV acc[32 * LANES];
-} Fused;
-
-static void store_all(Eval *e, Ref r, LV v)
+void store_all(Eval *e, Ref r, LV v)
 {
     const NodeInfo *ni = &e->lg->ni[r];
     const Node *n = &e->lg->g->node.at[r];
@@ -78,6 +72,20 @@ static LV mask_tail(Low *L, const Node *reduce, LV v, int lanes)
     return lb_op(b, LOP_SEL, in, v, reduce_neutral(b, reduce), 0);
 }
 
+/* Adds the operand of a sum over the rows of a matrix to what its place holds. */
+static void add_column(Eval *e, Ref r)
+{
+    LowG *lg = e->lg;
+    const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
+    uint32_t mask = node_attr(lg->g, r)[1], rank = 0;
+    Eval to = eval_make(lg, e->lanes, n->rank);
+    for (uint32_t d = 0; d < o->rank; d++)
+        if (!(mask & 1u << d))
+            to.ix[rank++] = e->ix[d];
+    LV v = eval_at(e, n->in[0], o->rank, e->ix);
+    store_value(&to, &lg->ni[r].loc, n, reduce_combine(&lg->L->b, n, load_value(&to, &lg->ni[r].loc, n), v));
+}
+
 static void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes, LV *acc)
 {
     Low *L = lg->L;
@@ -92,9 +100,11 @@ static void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV a
         eval_node(&e, f->node.at[k]);
     for (uint32_t k = 0; k < f->reduce.n; k++) {
         const Node *n = &lg->g->node.at[f->reduce.at[k]];
-        LV v = mask_tail(L, n, eval_at(&e, n->in[0], 1, e.ix), lanes);
+        LV v = mask_tail(L, n, eval_at(&e, n->in[0], rank, e.ix), lanes);
         acc[k] = reduce_combine(&L->b, n, acc[k], v);
     }
+    for (uint32_t k = 0; k < f->column.n; k++)
+        add_column(&e, f->column.at[k]);
     for (uint32_t k = 0; k < f->node.n; k++)
         store_all(&e, f->node.at[k], e.memo[f->node.at[k]]);
 }
@@ -179,21 +189,15 @@ static bool is_few(const Low *L, int64_t F, uint32_t rank, const int32_t *dim)
     return (L->o.one_row || L->o.one_step) && outer == 1 && L->p->V > 1 && F <= FEW * L->p->V;
 }
 
-/* acc of reduction k, sub-block s is f->acc[k * LANES + s]. Where one vector's result waits long for its beginning, two vectors are
-   computed in turns. */
-static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
+/* Where one vector's result waits long for its beginning, two vectors are computed in turns. few: none is in a loop. */
+void fused_row(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, int64_t F, bool few)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
     int V = L->p->V, nr = (int)f->reduce.n, per = nr ? LANES / V : 1;
-    int64_t F = dim[rank - 1], block = (int64_t)per * V;
+    int64_t block = (int64_t)per * V;
     bool two = F >= 2 * block && is_long_chain(lg, f);
-    int64_t step = two ? 2 * block : block, full = is_few(L, F, rank, dim) ? 0 : F / step * step;
-    Ix outer[MAX_RANK] = { 0 };
-    for (int k = 0; k < nr; k++)
-        for (int s = 0; s < per; s++)
-            f->acc[k * LANES + s] = reduce_neutral(b, &lg->g->node.at[f->reduce.at[k]]);
-    open_outer(lg, outer, rank, dim);
+    int64_t step = two ? 2 * block : block, full = few ? 0 : F / step * step;
     if (full) {
         LV list[32 * LANES], inner[32 * LANES];
         uint32_t n = (uint32_t)(nr * per);
@@ -215,6 +219,18 @@ static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
         }
     }
     fused_vectors(lg, f, outer, rank, 0, full, F - full);
+}
+
+static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
+{
+    LBuilder *b = &lg->L->b;
+    int nr = (int)f->reduce.n, per = nr ? LANES / lg->L->p->V : 1;
+    Ix outer[MAX_RANK] = { 0 };
+    for (int k = 0; k < nr; k++)
+        for (int s = 0; s < per; s++)
+            f->acc[k * LANES + s] = reduce_neutral(b, &lg->g->node.at[f->reduce.at[k]]);
+    open_outer(lg, outer, rank, dim);
+    fused_row(lg, f, outer, rank, dim[rank - 1], is_few(lg->L, dim[rank - 1], rank, dim));
     close_outer(lg, rank, dim);
     finish_reductions(lg, f);
 }
@@ -465,8 +481,6 @@ static void argmax_nest(LowG *lg, Ref r)
 }
 
 /* Part k of a concat, at its offset in the concat's place. */
-static void copy_loops(LowG *lg, Ref r, const Loc *to);
-
 static void concat_nest(LowG *lg, Ref r)
 {
     const Node *n = &lg->g->node.at[r];
@@ -516,7 +530,7 @@ static bool copy_is_contiguous(LowG *lg, Ref r, const Loc *to)
     return true;
 }
 
-static void copy_loops(LowG *lg, Ref r, const Loc *to)
+void copy_loops(LowG *lg, Ref r, const Loc *to)
 {
     LBuilder *b = &lg->L->b;
     const Node *n = &lg->g->node.at[r];
@@ -591,6 +605,8 @@ static void emit_phase(LowG *lg, const Stage *it, uint32_t phase)
 {
     Arena *a = lg->L->arena;
     bool *done = NEW_N(a, bool, it->node.n + 1);
+    for (uint32_t i = 0; i < it->node.n; i++) /* these have loops of their own */
+        done[i] = lg->ni[it->node.at[i].ref].sweep;
     for (uint32_t i = 0; i < it->node.n; i++) {
         Ref r = it->node.at[i].ref;
         bool red = is_full_reduce(lg, r);
@@ -614,6 +630,7 @@ static void emit_phase(LowG *lg, const Stage *it, uint32_t phase)
         }
         fused_loop(lg, f, shape->rank, shape->dim);
     }
+    emit_sweeps(lg, it, phase);
     for (uint32_t i = 0; i < it->node.n; i++) {
         Ref r = it->node.at[i].ref;
         const NodeInfo *ni = &lg->ni[r];

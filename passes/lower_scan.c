@@ -6,6 +6,7 @@
    nobody stacks has one place; its next value is written there directly when everything that reads it comes before. A stack that is
    a result of the model is written to the caller's memory in the step; one that is nothing else has no memory of its own, if the next
    value can go where the carry stands.
+   A large state stays in the cache over the steps: then the loop over rows is outside of theirs.
    Chunks, if place asks for them, and segments (remat.c) are loops around the one over steps. */
 #include "passes/lower_int.h"
 
@@ -84,9 +85,12 @@ static bool may_overwrite(const LowG *bg, Ref next, Ref leaf, uint32_t k)
             return false;
         if (is_scalar(n)) /* scalars are stored when the row is done */
             continue;
-        if (x->loop_phase < v->phase)
+        uint32_t level = v->sweep ? v->loop_phase : v->phase;
+        if (x->loop_phase < level)
             continue;
-        if (x->loop_phase > v->phase || how == 2 || x->nest || x->scalar_loop)
+        if (x->loop_phase > level || how == 2 || x->nest || x->scalar_loop)
+            return false;
+        if (v->sweep ? v->sweep > SWEEP_MATRIX || x->turn > v->turn : x->sweep)
             return false;
     }
     return true;
@@ -477,6 +481,29 @@ static void copy_pending(Scan *c)
                 emit_copy(c->bg, c->pending.at[k].value, &c->pending.at[k].to);
 }
 
+/* Whether all steps of a row follow one another, before the next row: its state is large, and no stage does anything for all rows. */
+static bool row_by_row(const Scan *c)
+{
+    enum { LARGE = 1024 };
+    const Graph *g = c->bg->g;
+    const Low *L = c->lg->L;
+    bool large = false;
+    for (uint32_t k = 0; k < c->s.ncarry; k++) {
+        large |= c->carry[k].ld >= LARGE;
+        if (!(c->carry[k].axes & AX(L->bx)))
+            return false;
+    }
+    for (uint32_t i = 0; i < g->stage.n; i++) {
+        const Stage *s = &g->stage.at[i];
+        if (s->kind != STAGE_ROW || s->axes != AX(L->bx))
+            return false;
+        for (uint32_t k = 0; k < s->node.n; k++)
+            if (g->node.at[s->node.at[k].ref].op == OP_DOT) /* may copy an operand of all rows */
+                return false;
+    }
+    return large && !c->bg->segment && !L->idx[L->bx];
+}
+
 /* for (chunks) for (steps): the body's items. In the body of a scan over an axis that is cut, its values over that axis are
    whole sequences again. */
 static void scan_loop(Scan *c)
@@ -494,6 +521,9 @@ static void scan_loop(Scan *c)
         hi = L->chi;
         L->chunk = 0;
     }
+    bool rows = row_by_row(c);
+    if (rows)
+        L->idx[L->bx] = lb_for(b, L->blo, L->bhi, 1, false, 0, NULL, NULL);
     bg->t = lb_for(b, lo, hi, 1, c->s.reverse, 0, NULL, NULL);
     L->seg = bg->segment ? bg->g->cut : outer == 1 + axis ? 0 : outer;
     if (bg->segment)
@@ -506,6 +536,10 @@ static void scan_loop(Scan *c)
     if (bg->segment && !L->serial)
         lb_barrier(b); /* memory changes hands between a segment and the next */
     lb_end_for(b, 0, NULL, NULL);
+    if (rows) {
+        lb_end_for(b, 0, NULL, NULL);
+        L->idx[L->bx] = 0;
+    }
     if (chunks)
         end_chunk(L);
     loop_finish(L, loop);

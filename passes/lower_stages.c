@@ -127,9 +127,13 @@ static void mark_scratch(LowG *lg, Ref user, Ref o, bool mapped)
     if (u->kind != NK_ROW || v->item != u->item || v->kind != NK_ROW || other_rate(lg, o))
         return;
     const Node *vn = &lg->g->node.at[o], *un = &lg->g->node.at[user];
-    const Node *loop = full_reduce(lg->g, user) ? &lg->g->node.at[un->in[0]] : un;
+    if (v->loop_phase == u->loop_phase && sweeps_together(lg, user, o)) {
+        v->scratch_row |= v->sweep == SWEEP_MATRIX && v->turn != u->turn;
+        return;
+    }
+    const Node *loop = full_reduce(lg->g, user) || u->sweep >= SWEEP_ROW ? &lg->g->node.at[un->in[0]] : un;
     bool from_memory = un->op == OP_GATHER || un->op == OP_DOT;
-    if (is_scalar(vn) ? from_memory : mapped || v->phase != u->loop_phase || u->nest || v->nest || u->scalar_loop || v->scalar_loop || !same_dims(loop, vn))
+    if (is_scalar(vn) ? from_memory : v->sweep > SWEEP_MATRIX || u->sweep == SWEEP_VALUE || mapped || v->phase != u->loop_phase || u->nest || v->nest || u->scalar_loop || v->scalar_loop || !same_dims(loop, vn))
         v->scratch = true;
 }
 
@@ -141,7 +145,7 @@ static void mark_row_memory(LowG *lg)
         if (!other_rate(lg, r) && lg->ni[r].kind == NK_ROW)
             visit_inputs(lg, r, mark_scratch);
     for (Ref r = 1; r < g->node.n; r++)
-        if (!other_rate(lg, r) && lg->ni[r].kind == NK_ROW && (lg->ni[r].nest || lg->ni[r].scalar_loop) && !is_scalar(&g->node.at[r]))
+        if (!other_rate(lg, r) && lg->ni[r].kind == NK_ROW && (lg->ni[r].nest || lg->ni[r].scalar_loop || lg->ni[r].sweep == SWEEP_COLUMN) && !is_scalar(&g->node.at[r]))
             lg->ni[r].scratch = true; /* its loops write it, others read it */
 }
 

@@ -1,0 +1,311 @@
+/* Sweeps: what a row stage does with matrices, in one loop over their rows.
+   before:  run row <B> : %3 | %6 %9 %12       %6 = sum (S k) {1}    %9 = S + expand (v - %6) {0,-} k    %12 = sum (%9 q) {1}
+   after:   for i { acc = sum S[i] k;  e = v[i] - acc;  for columns { s = S[i] + e k;  st s;  acc += s q }  st y[i] acc }
+   A matrix is an element of rank 2 or more, its rows are along the last dimension. Members of one level's sweep have the same other
+   dimensions: matrices; sums of matrices over the last dimension (ROW), over others (COLUMN, added up in memory), over all (TOTAL); and
+   what is made of a ROW, one number a row, to be used in the row again (VALUE). What reads a ROW of the same sweep in its own row only
+   comes in a later *turn* of that row, not in a later level. So a state that is as large as a cache passes once.
+   Orders of sums are those of loops of their own (lower_row.c): no bit depends on what shares a sweep. */
+#include "passes/lower_int.h"
+
+/* ---- what is swept, in which level and turn (fuse_levels) -------------------------------------------------------------------- */
+
+/* The rows of a member: all dimensions of its matrix but the last. */
+static uint32_t sweep_rows(const Graph *g, const NodeInfo *ni, Ref r, const int32_t **dim)
+{
+    const Node *n = &g->node.at[r];
+    if (ni[r].sweep >= SWEEP_ROW)
+        n = &g->node.at[n->in[0]];
+    *dim = n->dim;
+    return n->rank - (ni[r].sweep != SWEEP_VALUE);
+}
+
+static bool same_rows(const Graph *g, const NodeInfo *ni, Ref a, Ref b)
+{
+    const int32_t *x, *y;
+    uint32_t n = sweep_rows(g, ni, a, &x);
+    return n == sweep_rows(g, ni, b, &y) && !memcmp(x, y, n * sizeof *x);
+}
+
+SweepKind sweep_sum(LowG *lg, Ref r)
+{
+    const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
+    if (o->rank < 2 || o->dim[o->rank - 1] < 2 || !contiguous(lg, n->in[0], o->rank, o->rank - 1u))
+        return SWEEP_NONE;
+    uint32_t mask = node_attr(lg->g, r)[1], last = 1u << (o->rank - 1u);
+    if (mask == 2 * last - 1)
+        return SWEEP_TOTAL;
+    return mask == last && !is_scalar(n) ? SWEEP_ROW : mask & last ? SWEEP_NONE : SWEEP_COLUMN;
+}
+
+/* How the value o, as one of the member user's rows sees it, reads leaf: 0 not; 1 at this row only; 2 elsewhere. row: o has no last
+   dimension there. */
+static int reads_row(const LowG *lg, Ref o, Ref leaf, bool row)
+{
+    const Graph *g = lg->g;
+    const Node *n = &g->node.at[o];
+    const NodeInfo *ni = &lg->ni[o];
+    const Ref *in;
+    uint32_t count = node_inputs(g, o, &in);
+    if (o == leaf)
+        return row == (ni->sweep != SWEEP_MATRIX) ? 1 : 2;
+    if (ni->kind == NK_ACCESS) {
+        const Node *x = &g->node.at[n->in[0]];
+        bool same = n->op == OP_EXPAND && !row && x->rank + 1u == n->rank;
+        for (uint32_t d = 0; same && d < n->rank; d++)
+            same = (int32_t)node_attr(g, o)[d] == (d < x->rank ? (int32_t)d : -1) && (d == x->rank || x->dim[d] == n->dim[d]);
+        int how = reads_row(lg, n->in[0], leaf, true);
+        return how && !same ? 2 : how;
+    }
+    int most = 0;
+    for (uint32_t k = 0; k < count && ni->kind == NK_INLINE; k++) {
+        int how = reads_row(lg, in[k], leaf, row);
+        most = how > most ? how : most;
+    }
+    return most;
+}
+
+bool sweeps_together(const LowG *lg, Ref user, Ref o)
+{
+    const NodeInfo *u = &lg->ni[user], *v = &lg->ni[o];
+    const Node *n = &lg->g->node.at[user];
+    if (!u->sweep || !v->sweep || v->sweep >= SWEEP_COLUMN || !same_rows(lg->g, lg->ni, user, o))
+        return false;
+    if (u->sweep < SWEEP_ROW && !is_elementwise(n))
+        return false;
+    int most = 0;
+    for (int k = 0; k < (u->sweep >= SWEEP_ROW ? 1 : op_info[n->op].arity); k++) {
+        int how = reads_row(lg, n->in[k], o, u->sweep == SWEEP_VALUE);
+        most = how > most ? how : most;
+    }
+    return most == 1;
+}
+
+/* Marks what is read as one number a row of a matrix, from o down; row: o itself is read so. */
+static void mark_wanted(LowG *lg, Ref o, bool row, bool *wanted)
+{
+    const Graph *g = lg->g;
+    const Node *n = &g->node.at[o];
+    const Ref *in;
+    uint32_t count = node_inputs(g, o, &in);
+    if (lg->ni[o].kind == NK_ACCESS && n->op == OP_EXPAND && !row)
+        mark_wanted(lg, n->in[0], (int32_t)node_attr(g, o)[n->rank - 1u] == -1, wanted);
+    for (uint32_t k = 0; k < count && lg->ni[o].kind == NK_INLINE; k++)
+        mark_wanted(lg, in[k], row, wanted);
+    wanted[o] |= row;
+}
+
+/* Values that a matrix of the same stage reads by rows. */
+void sweep_wanted(LowG *lg, bool *wanted)
+{
+    const Graph *g = lg->g;
+    for (Ref r = g->node.n; r-- > 1;) {
+        const Node *n = &g->node.at[r];
+        bool sum = n->op == OP_SUM || n->op == OP_AMAX;
+        if (lg->ni[r].kind != NK_ROW || other_rate(lg, r) || !(sum || is_elementwise(n)) || (!wanted[r] && !sum && n->rank < 2))
+            continue;
+        for (int k = 0; k < (sum ? 1 : op_info[n->op].arity); k++)
+            mark_wanted(lg, n->in[k], wanted[r], wanted);
+    }
+}
+
+/* A cheap value of a ROW, or of another such value. */
+bool sweep_value(const LowG *lg, Ref r)
+{
+    enum { CHEAP = 4 };
+    const Graph *g = lg->g;
+    const Node *n = &g->node.at[r];
+    bool any = false;
+    if (!is_elementwise(n) || n->dtype != DT_F || op_info[n->op].cost >= CHEAP || n->rank >= MAX_RANK)
+        return false;
+    for (int k = 0; k < op_info[n->op].arity; k++)
+        for (Ref o = 1; o < r && !any; o++) {
+            const NodeInfo *v = &lg->ni[o];
+            any = (v->sweep == SWEEP_ROW || v->sweep == SWEEP_VALUE) && v->item == lg->ni[r].item && same_dims(&g->node.at[o], n) &&
+                  reads_row(lg, n->in[k], o, true) == 1;
+        }
+    return any;
+}
+
+/* ---- its loops ------------------------------------------------------------------------------------------------------------------ */
+
+typedef struct {
+    LowG *lg;
+    VEC(Ref) member;
+    Ix row[MAX_RANK];
+    uint32_t rank; /* of rows */
+    uint32_t turns;
+    LV *total; /* accumulators: LANES a member, used where it is a TOTAL */
+} Sweep;
+
+/* What a column's sum starts from, everywhere. */
+static void start_column(LowG *lg, Ref r)
+{
+    Low *L = lg->L;
+    const Node *n = &lg->g->node.at[r];
+    Eval e = eval_make(lg, 0, n->rank);
+    int V = L->p->V;
+    int64_t F = n->dim[n->rank - 1], full = F / V * V;
+    LV from = reduce_neutral(&L->b, n);
+    open_outer(lg, e.ix, n->rank, n->dim);
+    if (full) {
+        LV at = lb_for(&L->b, lb_iconst(&L->b, 0), lb_iconst(&L->b, full), V, false, 0, NULL, NULL);
+        e.ix[n->rank - 1] = (Ix){ lb_idx_term(&L->b, lidx(0), at, 1), true };
+        e.lanes = V;
+        store_value(&e, &lg->ni[r].loc, n, from);
+        lb_end_for(&L->b, 0, NULL, NULL);
+    }
+    if (F % V) {
+        e.ix[n->rank - 1] = (Ix){ lidx(full), true };
+        e.lanes = (int)(F % V);
+        store_value(&e, &lg->ni[r].loc, n, from);
+    }
+    close_outer(lg, n->rank, n->dim);
+}
+
+/* The accumulators of totals as carries of the loops over rows, and back. */
+static uint32_t list_totals(Sweep *s, LV *list, bool back)
+{
+    uint32_t n = 0, per = LANES / (uint32_t)s->lg->L->p->V;
+    for (uint32_t k = 0; k < s->member.n; k++)
+        for (uint32_t i = 0; s->lg->ni[s->member.at[k]].sweep == SWEEP_TOTAL && i < per; i++, n++) {
+            LV *acc = &s->total[k * LANES + i];
+            *(back ? acc : &list[n]) = *(back ? &list[n] : acc);
+        }
+    return n;
+}
+
+static void row_values(Sweep *s, uint32_t turn)
+{
+    LowG *lg = s->lg;
+    for (int store = 0; store < 2; store++)
+        for (uint32_t k = 0; k < s->member.n; k++) {
+            Ref r = s->member.at[k];
+            NodeInfo *ni = &lg->ni[r];
+            if (ni->sweep != SWEEP_VALUE || ni->turn != turn)
+                continue;
+            Eval e = eval_make(lg, 0, s->rank);
+            memcpy(e.ix, s->row, sizeof e.ix);
+            if (store)
+                store_all(&e, r, ni->at_row);
+            else
+                ni->at_row = eval_node(&e, r);
+        }
+}
+
+/* The members that share a vector loop with the one at `first`. */
+static void row_vectors(Sweep *s, uint32_t first, bool *done)
+{
+    LowG *lg = s->lg;
+    LBuilder *b = &lg->L->b;
+    const Graph *g = lg->g;
+    uint32_t per = LANES / (uint32_t)lg->L->p->V, turn = lg->ni[s->member.at[first]].turn;
+    int32_t F = 0;
+    Fused *f = NEW(lg->L->arena, Fused);
+    uint32_t *at = NEW_N(lg->L->arena, uint32_t, s->member.n);
+    for (uint32_t k = first; k < s->member.n; k++) {
+        Ref r = s->member.at[k];
+        const Node *n = &g->node.at[r], *m = lg->ni[r].sweep == SWEEP_MATRIX ? n : &g->node.at[n->in[0]];
+        F = k == first ? m->dim[m->rank - 1] : F;
+        if (done[k] || lg->ni[r].turn != turn || lg->ni[r].sweep == SWEEP_VALUE || m->dim[m->rank - 1] != F)
+            continue;
+        done[k] = true;
+        if (lg->ni[r].sweep == SWEEP_MATRIX) {
+            VEC_PUSH(lg->L->arena, f->node) = r;
+        } else if (lg->ni[r].sweep == SWEEP_COLUMN) {
+            VEC_PUSH(lg->L->arena, f->column) = r;
+        } else {
+            for (uint32_t i = 0; i < per; i++)
+                f->acc[f->reduce.n * LANES + i] = lg->ni[r].sweep == SWEEP_TOTAL ? s->total[k * LANES + i] : reduce_neutral(b, n);
+            at[f->reduce.n] = k;
+            VEC_PUSH(lg->L->arena, f->reduce) = r;
+        }
+    }
+    fused_row(lg, f, s->row, s->rank + 1, F, false);
+    for (uint32_t k = 0; k < f->reduce.n; k++) {
+        Ref r = f->reduce.at[k];
+        if (lg->ni[r].sweep == SWEEP_TOTAL) {
+            memcpy(s->total + at[k] * LANES, f->acc + k * LANES, per * sizeof(LV));
+            continue;
+        }
+        Eval e = eval_make(lg, 0, s->rank);
+        memcpy(e.ix, s->row, sizeof e.ix);
+        lg->ni[r].at_row = reduce_lanes(b, &g->node.at[r], f->acc + k * LANES, (int)per);
+        store_all(&e, r, lg->ni[r].at_row);
+    }
+}
+
+/* All of one row. */
+static void sweep_row(Sweep *s)
+{
+    for (uint32_t turn = 0; turn < s->turns; turn++) {
+        bool *done = NEW_N(s->lg->L->arena, bool, s->member.n);
+        row_values(s, turn);
+        for (uint32_t k = 0; k < s->member.n; k++) {
+            const NodeInfo *ni = &s->lg->ni[s->member.at[k]];
+            if (!done[k] && ni->turn == turn && ni->sweep != SWEEP_VALUE)
+                row_vectors(s, k, done);
+        }
+    }
+}
+
+static void sweep_loops(Sweep *s, uint32_t d, const int32_t *dim)
+{
+    LBuilder *b = &s->lg->L->b;
+    LV *list = NEW_N(s->lg->L->arena, LV, s->member.n * LANES), *inner = NEW_N(s->lg->L->arena, LV, s->member.n * LANES);
+    if (d == s->rank) {
+        sweep_row(s);
+        return;
+    }
+    uint32_t n = list_totals(s, list, false);
+    LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, dim[d]), 1, false, n, list, inner);
+    s->row[d] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
+    list_totals(s, inner, true);
+    sweep_loops(s, d + 1, dim);
+    list_totals(s, inner, false);
+    lb_end_for(b, n, inner, list);
+    list_totals(s, list, true);
+}
+
+/* The sweep of member `first` of a stage; done: by place in the stage. */
+static void emit_sweep(LowG *lg, const Stage *it, uint32_t first, bool *done)
+{
+    Arena *a = lg->L->arena;
+    Sweep s = { .lg = lg };
+    const int32_t *dim;
+    Ref f = it->node.at[first].ref;
+    for (uint32_t k = first; k < it->node.n; k++) {
+        Ref r = it->node.at[k].ref;
+        const NodeInfo *ni = &lg->ni[r];
+        if (done[k] || !ni->sweep || ni->loop_phase != lg->ni[f].loop_phase || !same_rows(lg->g, lg->ni, r, f))
+            continue;
+        done[k] = true;
+        VEC_PUSH(a, s.member) = r;
+        s.turns = ni->turn >= s.turns ? ni->turn + 1 : s.turns;
+        if (ni->sweep == SWEEP_COLUMN)
+            start_column(lg, r);
+    }
+    s.rank = sweep_rows(lg->g, lg->ni, f, &dim);
+    s.total = NEW_N(a, LV, s.member.n * LANES);
+    for (uint32_t k = 0; k < s.member.n; k++)
+        for (int i = 0; lg->ni[s.member.at[k]].sweep == SWEEP_TOTAL && i < LANES; i++)
+            s.total[k * LANES + (uint32_t)i] = reduce_neutral(&lg->L->b, &lg->g->node.at[s.member.at[k]]);
+    sweep_loops(&s, 0, dim);
+    for (uint32_t k = 0; k < s.member.n; k++) {
+        Ref r = s.member.at[k];
+        NodeInfo *ni = &lg->ni[r];
+        ni->at_row = 0;
+        if (ni->sweep == SWEEP_TOTAL)
+            ni->row = reduce_lanes(&lg->L->b, &lg->g->node.at[r], s.total + k * LANES, LANES / lg->L->p->V);
+        for (uint32_t i = 0; ni->sweep == SWEEP_COLUMN && i < ni->also.n; i++)
+            copy_loops(lg, r, &ni->also.at[i]);
+    }
+}
+
+void emit_sweeps(LowG *lg, const Stage *it, uint32_t level)
+{
+    bool *done = NEW_N(lg->L->arena, bool, it->node.n);
+    for (uint32_t k = 0; k < it->node.n; k++)
+        if (!done[k] && lg->ni[it->node.at[k].ref].sweep && lg->ni[it->node.at[k].ref].loop_phase == level)
+            emit_sweep(lg, it, k, done);
+}
