@@ -175,6 +175,7 @@ struct LowG {
     LowG *up;
     NodeInfo *ni; /* [node.n] */
     bool body;
+    bool by_row; /* a body whose steps follow one another for each row */
     bool segment; /* a body that is the work of one segment: sums over the axis and products before a scan stand in it too */
     bool load_phase; /* planning and emitting the nodes of rate load (entry "prepare") */
     uint32_t axis; /* of the scan whose body this is */

@@ -698,7 +698,10 @@ static void row_body(LowG *lg, void *arg)
     uint32_t last = last_phase(lg, it);
     for (uint32_t k = 0; k < it->node.n; k++)
         lg->ni[it->node.at[k].ref].row = 0;
-    low_prefetch(lg->L, 0, 0);
+    if (lg->by_row) /* the next row is the next step's */
+        low_prefetch(lg->L, lb_op(&lg->L->b, LOP_DIM, 0, 0, 0, lg->L->bx), lg->scan.reverse ? -1 : 1);
+    else
+        low_prefetch(lg->L, 0, 0);
     for (uint32_t p = 0; p <= last; p++) {
         lg->L->level = p;
         emit_scalars(lg, it, p);

@@ -521,7 +521,7 @@ static void scan_loop(Scan *c)
         hi = L->chi;
         L->chunk = 0;
     }
-    bool rows = row_by_row(c);
+    bool rows = bg->by_row = row_by_row(c);
     if (rows)
         L->idx[L->bx] = lb_for(b, L->blo, L->bhi, 1, false, 0, NULL, NULL);
     bg->t = lb_for(b, lo, hi, 1, c->s.reverse, 0, NULL, NULL);
