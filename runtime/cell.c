@@ -68,7 +68,7 @@ static void fill(CellRun *c, uint32_t k, const double *v, int64_t n) {
     for (int side = 0; side < 2; side++) {
         void *p = side ? c->next[k] : c->now[k];
         for (int64_t i = 0; i < c->count[k]; i++) {
-            double x = v[n == c->count[k] ? i : 0];
+            double x = v[i % n];
             if (exec_f64(c->exec) && !is_int) ((double *)p)[i] = x;
             else if (is_int) ((int32_t *)p)[i] = (int32_t)x;
             else ((float *)p)[i] = (float)x;
@@ -106,6 +106,7 @@ bool cell_run(CellRun *c, int64_t first, int64_t elements) {
     for (uint32_t k = 0; k < c->n; k++) {
         const State *s = &c->mod->state.at[k];
         int64_t offset = s->axes & AX(AXIS_ELEM_INDEX) ? first : 0;
+        for (int d = 0; d < s->rank; d++) offset *= s->dim[d];
         size_t bytes = (size_t)offset * (state_bytes(c, k) / (size_t)c->count[k]);
         exec_bind_input(c->exec, c->in[k], (char *)c->now[k] + bytes);
         exec_bind_root(c->exec, c->root[k], (char *)c->next[k] + bytes);
