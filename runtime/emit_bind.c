@@ -59,7 +59,7 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
     po.gradient = o->gradient;
     po.influence = kind == C_LEARN ? INFLUENCE_IN_OUT : window ? INFLUENCE_OUT : INFLUENCE_INSIDE;
     po.want_input = NULL;
-    *p = (CProgram){.name = what, .run = -1, .prepare = -1, .example = NO_AREA};
+    *p = (CProgram){.name = what, .run = -1, .prepare = -1, .example = NO_AREA, .weight = -1, .weight_port = -1, .weight_area = NO_AREA};
     p->m = module_copy(m, c->a);
     if (!p->m || !passes_run(p->m, &po)) return false;
     /* a fixed machine, never the host: the same bytes everywhere */
@@ -103,10 +103,16 @@ void cprogram_one_step(const CProgram *p, int64_t *dim) {
     dim[LDIM_NT] = 1;
 }
 
+bool cprogram_reads(const CProgram *p, uint32_t input) {
+    for (uint32_t k = 0; k < p->p->buf.n; k++)
+        if (p->used[k] && p->p->buf.at[k].role == LB_INPUT && p->p->buf.at[k].index == input) return true;
+    return false;
+}
+
 /* ---- ports -------------------------------------------------------------------------------------------------------------- */
 
-static CPort *add_port(CModel *c, CPorts *to, Name name, const char *suffix, uint32_t index, uint32_t axes, uint8_t dtype,
-                       int rank, const int32_t *dim) {
+CPort *cprogram_port(CModel *c, CPorts *to, Name name, const char *suffix, uint32_t index, uint32_t axes, uint8_t dtype,
+                     int rank, const int32_t *dim) {
     const char *text = name_str(c->ctx, name);
     CPort x = {.name = text, .index = index, .axes = axes, .dtype = dtype, .rank = rank, .n = 1, .area = NO_AREA};
     x.id = c_ident(c->a, arena_printf(c->a, "%s%s", text, suffix), false);
@@ -119,14 +125,14 @@ static CPort *add_port(CModel *c, CPorts *to, Name name, const char *suffix, uin
     return &to->at[to->n - 1];
 }
 
-static bool has_id(const CPorts *x, const char *id) {
+bool cports_have(const CPorts *x, const char *id) {
     for (uint32_t i = 0; i < x->n; i++)
         if (strcmp(x->at[i].id, id) == 0) return true;
     return false;
 }
 
 /* [batch][steps].. in the caller's memory, [steps][batch].. in the kernel's */
-static void add_swap(CModel *c, CProgram *p, CPort *x) {
+void cprogram_swap(CModel *c, CProgram *p, CPort *x) {
     if (!(x->axes & AX(AXIS_B)) || !(x->axes & ~AX(AXIS_B))) return;
     x->area = cprogram_area(c, p, arena_printf(c->a, "%s, time first", x->name), x->dtype == DT_I ? LE_I32 : LE_F, x->axes,
                             x->n, true);
@@ -134,27 +140,31 @@ static void add_swap(CModel *c, CProgram *p, CPort *x) {
 
 void cprogram_ports(CModel *c, CProgram *p, bool targets) {
     const Graph *g = p->m->graph.at[0];
+    int64_t weight = -1;
     for (uint32_t i = 0; i < p->m->input.n; i++) {
         const Input *in = &p->m->input.at[i];
+        if (is_row_weight(c, in)) weight = i;
+        if (weight == i) continue;
         const char *id = c_ident(c->a, name_str(c->ctx, in->name), false);
         if (in->kind == INPUT_DATA) {
-            CPort *x = add_port(c, &p->in, in->name, "", i, in->axes, in->dtype, in->rank, in->dim);
+            CPort *x = cprogram_port(c, &p->in, in->name, "", i, in->axes, in->dtype, in->rank, in->dim);
             x->vocab = in->vocab;
-            add_swap(c, p, x);
+            cprogram_swap(c, p, x);
         } else if (in->kind == INPUT_TARGET && targets) {
-            CPort *x = add_port(c, &p->target, in->name, has_id(&p->in, id) ? "_target" : "", i, in->axes, in->dtype, in->rank,
+            CPort *x = cprogram_port(c, &p->target, in->name, cports_have(&p->in, id) ? "_target" : "", i, in->axes, in->dtype, in->rank,
                                 in->dim);
             x->vocab = in->vocab;
-            add_swap(c, p, x);
+            cprogram_swap(c, p, x);
         }
     }
+    if (weight >= 0) emit_weigh_port(c, p, (uint32_t)weight);
     emit_ragged_ports(c, p);
     for (uint32_t r = 0; r < g->root.n; r++) {
         const Root *x = &g->root.at[r];
         const Node *n = &g->node.at[x->ref];
         if (x->kind != ROOT_OUTPUT || targets) continue;
         const char *id = c_ident(c->a, name_str(c->ctx, x->name), false);
-        add_swap(c, p, add_port(c, &p->out, x->name, has_id(&p->in, id) ? "_out" : "", r, n->axes, n->dtype, n->rank, n->dim));
+        cprogram_swap(c, p, cprogram_port(c, &p->out, x->name, cports_have(&p->in, id) ? "_out" : "", r, n->axes, n->dtype, n->rank, n->dim));
     }
     for (uint32_t k = 0; k < p->p->buf.n; k++)
         if (p->used[k] && p->p->buf.at[k].role == LB_EXAMPLE)

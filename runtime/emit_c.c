@@ -148,6 +148,7 @@ static bool emit_code(CModel *c, Str *file) {
     else
         emit_weights_values(c);
     emit_starts(c);
+    emit_weigh_table(c);
     put_copies(c);
     put_choice(c, &c->c, w, n);
     str_put(&c->c, body.n ? body.at : "");
@@ -183,6 +184,7 @@ static bool emit_all(void *arg) {
     c->upper = c_ident(c->a, name, true);
     c->real = c->m->f64 ? "double" : "float";
     c->theta = c->o->train;
+    if (c->o->train && !weight_plan(c->m, c->a, c->o->data, &c->weigh)) return false;
     if (c->o->storage) {
         measure(c, 0);
         emit_storage_round(c);

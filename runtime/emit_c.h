@@ -51,6 +51,8 @@ typedef struct {
     bool noise; /* reads seed or update */
     CPorts in, target, out;
     int32_t example; /* area of example ids */
+    int64_t weight, weight_port; /* the input with a factor for each row's loss, in m; the caller's own, in target; -1: none */
+    int32_t weight_area;         /* where it is made of both kinds; NO_AREA: it is the caller's */
     CUnit *unit;
     int32_t *state_next; /* areas by state */
 } CProgram;
@@ -98,6 +100,7 @@ typedef struct {
     bool calls;  /* functions of a library are part of a step or gradient: bits are not ours alone */
     bool theta;  /* the weights as they are listed are a field */
     bool learns; /* starts of states depend on weights: they are fields */
+    WeightPlan weigh; /* class_weights and sample_weights of the train block */
     const char *optimizer; /* its function's name after the prefix; NULL: none */
     rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */
     Engine *engine;        /* of cprogram_pack, while it works */
@@ -154,6 +157,10 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
 void cprogram_areas(CModel *c, CProgram *p); /* what the entries touch, and where scratch lies */
 int32_t cprogram_area(CModel *c, CProgram *p, const char *what, uint32_t elem, uint32_t axes, int64_t n, bool whole);
 void cprogram_ports(CModel *c, CProgram *p, bool targets);
+bool cprogram_reads(const CProgram *p, uint32_t input);
+CPort *cprogram_port(CModel *c, CPorts *to, Name name, const char *suffix, uint32_t index, uint32_t axes, uint8_t dtype, int rank, const int32_t *dim);
+void cprogram_swap(CModel *c, CProgram *p, CPort *x); /* an area for it, if the caller has it batch first and the kernels time first */
+bool cports_have(const CPorts *x, const char *id);
 int64_t cprogram_offset(const CProgram *p, int32_t area, const int64_t *dim); /* in bytes; area = area.n: one step's total */
 void cprogram_put(CModel *c, CProgram *p); /* kernels and what they need */
 void cprogram_put_sizes(CModel *c, const CProgram *p); /* functions of sizes: dims, layout */
@@ -188,6 +195,13 @@ void c_function(CModel *c, const char *comment, const char *head);   /* declares
 void emit_room(CModel *c, const CProgram *p, const char *what);
 void emit_rooms(CModel *c);
 
+/* emit_weigh.c: factors of the loss */
+bool is_row_weight(const CModel *c, const Input *in);
+Module *emit_weighed_module(CModel *c, bool windows); /* of training; windows: the states come from outside */
+void emit_weigh_port(CModel *c, CProgram *p, uint32_t input); /* before the caller's own becomes a port */
+void emit_weigh_table(CModel *c); /* source */
+void emit_weigh(CModel *c, const CProgram *p, CBinding *b, const char *area); /* fills it; targets and the caller's factors are bound */
+
 /* emit_ragged.c: examples of different length */
 void emit_ragged_ports(CModel *c, CProgram *p);                            /* the lengths, as inputs */
 void emit_padding(CModel *c, const CProgram *p, const CPorts *x, bool in); /* what is behind an example's own steps becomes 0 */
@@ -197,7 +211,7 @@ const char *emit_port_address(CModel *c, const CProgram *p, const CPort *x);
 void emit_note_theta(CModel *c, const CProgram *p);
 void emit_workspace(CModel *c, const CProgram *p, const char *what);
 void emit_enter(CModel *c, const CProgram *p, bool loops); /* dim, at, w */
-void emit_examples(CModel *c, const CProgram *p);
+void emit_examples(CModel *c, const CProgram *p, bool given); /* given: the caller may number them, in `example` */
 void emit_swap_helper(CModel *c, const CProgram *p);
 void emit_swaps(CModel *c, const CProgram *p, const CPorts *x, bool input);
 
@@ -258,6 +272,10 @@ typedef struct Schedule Schedule;
 bool emit_rules(CModel *c, Schedule *s); /* false: something of it is not to be had in C */
 bool schedule_varies(const Schedule *s);
 void emit_schedule(CModel *c, const Schedule *s); /* NAME_factor(t, updates) */
+const char *schedule_argument(CModel *c, const Schedule *s, bool type); /* the optimizer's: with its type, or passed on */
+const char *schedule_about(CModel *c, const Schedule *s);
+int64_t update_gradients(const CModel *c); /* gradients of an update */
+void emit_gather(CModel *c); /* emit_gather.c: after emit_learn */
 void emit_root(CModel *c);                        /* what clipping calls, where there is no library */
 const char *emit_clip_about(CModel *c);           /* for the comment */
 void emit_clip_locals(CModel *c);
@@ -267,6 +285,8 @@ void emit_clip(CModel *c);      /* of g[k] */
 /* emit_infer.c, emit_train.c, emit_check.c */
 bool emit_infer(CModel *c);
 bool emit_train(CModel *c);
+const char *emit_noise_params(CModel *c, const CProgram *p, const char *example); /* example: how its numbers are given */
+void emit_noise_dims(CModel *c, const CProgram *p);
 void emit_scalars(CModel *c, const CProgram *p, const CBinding *b); /* the loss's numbers, as locals */
 int64_t emit_final_root(const CProgram *p, uint32_t state); /* -1: none */
 bool emit_in_place(const CProgram *p, uint32_t state);      /* may the state's next value be written over it? */

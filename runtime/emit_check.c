@@ -1,5 +1,6 @@
 /* emit_check: NAME_test.c, a program that holds the emitted functions against what the runtime computed when it was written.
    With fused multiply and add (as the runtime has it) the bits are the same; without it they differ by rounding. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/emit_c.h"
@@ -286,7 +287,7 @@ static bool train_once(void *arg) {
     Trained *t = arg;
     CModel *c = t->x->c;
     int64_t n = model_theta_size(c->m);
-    const Module *mod = model_module(c->m, MODULE_TRAIN, c->o->ragged);
+    const Module *mod = emit_weighed_module(c, false);
     void *slab = arena_alloc_n(c->a, (size_t)n + 16, c->m->f64 ? 8 : 4);
     ExecOptions o = *model_exec_options(c->m);
     o.engine = EXEC_LOOPS;
@@ -298,15 +299,38 @@ static bool train_once(void *arg) {
     return true;
 }
 
+/* What the factors of the loss are in the runtime: those of the test's array and those of the classes of the first target in one. */
+static bool weigh_rows(Check *x, const CProgram *p) {
+    CModel *c = x->c;
+    if (p->weight < 0) return true;
+    const Input *in = &p->m->input.at[p->weight];
+    const Array *given = p->weight_port < 0 ? NULL : arrays_find(&x->in, arena_printf(c->a, "given/%s", ROW_WEIGHT_NAME));
+    const Array *y = c->weigh.class_weight ? arrays_find(&x->in, arena_printf(c->a, "target/%s", name_str(c->ctx, c->m->desc->target.at[0].name))) : NULL;
+    int64_t dim[RONDO_MAX_RANK], steps = 1;
+    int rank = 0;
+    for (uint32_t k = 0; k < p->m->naxis; k++)
+        if (in->axes & AX(k) && rank < RONDO_MAX_RANK) dim[rank++] = x->axis[k];
+    for (int k = 1; k < rank; k++) steps *= dim[k];
+    Array *w = arrays_add(c->a, &x->in, ROW_WEIGHT_NAME, c->m->f64 ? RONDO_F64 : RONDO_F32, rank, dim);
+    for (int64_t i = 0; w && i < array_count(w); i++) {
+        double f = given ? array_get(given, array_count(given) == array_count(w) ? i : i / steps) : 1;
+        int64_t class = y ? (int64_t)array_get(y, array_count(y) == array_count(w) ? i : i / steps) : -1;
+        double of_class = class < 0 ? 1 : class < c->weigh.nclass ? c->weigh.class_weight[class] : 0;
+        array_set(w, i, f * (c->m->f64 ? of_class : (double)(float)of_class));
+    }
+    return w != NULL;
+}
+
 static bool put_gradient(Check *x, Str *body) {
     CModel *c = x->c;
     const CProgram *p = &c->grad;
     int64_t n = model_theta_size(c->m);
     for (uint32_t k = 0; k < p->target.n; k++) {
-        if (!make_array(x, p->m, &p->target.at[k], "target/")) return false;
+        if (!make_array(x, p->m, &p->target.at[k], k == p->weight_port ? "given/" : "target/")) return false;
         put_values(x, arena_printf(c->a, "target_%s", p->target.at[k].id), &x->in.array.at[x->in.array.n - 1],
                    p->target.at[k].dtype);
     }
+    if (!weigh_rows(x, p)) return false;
     double *theta = NEW_N(c->a, double, n + 1), *grad = NEW_N(c->a, double, n + 1);
     for (int64_t i = 0; i < n; i++) theta[i] = model_theta_get(c->m, i);
     Trained t = {.x = x, .grad = grad};
@@ -324,7 +348,7 @@ static bool put_gradient(Check *x, Str *body) {
         "    void *work = malloc(%s_train_workspace(%s));\n    if (!work) return puts(\"no memory\"), 1;\n    got_loss[0] = %s_grad(theta, %s",
         c->real, (long long)n, c->real, c->id, sizes(x, p->m), c->id, arguments(c, &p->in, "in_"));
     str_printf(body, "%s%s, %sgot_grad, work);\n    free(work);\n", arguments(c, &p->target, "target_"), sizes(x, p->m),
-               p->noise ? arena_printf(c->a, "UINT64_C(%llu), 0, ", (unsigned long long)c->m->seed) : "");
+               p->noise ? arena_printf(c->a, "UINT64_C(%llu), 0, %s", (unsigned long long)c->m->seed, p->example == NO_AREA ? "" : "NULL, ") : "");
     put_compare(body, "loss", "got_loss", "want_loss", 1);
     put_compare(body, "grad", "got_grad", "want_grad", n);
     str_put(body, "    return 0;\n}\n");
@@ -338,7 +362,7 @@ static bool run_windows(Check *x, Windows *w, int64_t count, double *loss, doubl
     CModel *c = x->c;
     int64_t n = model_theta_size(c->m), one = 0;
     void *slab = arena_alloc_n(c->a, (size_t)n + 16, c->m->f64 ? 8 : 4);
-    if (!windows_make(w, c->m, c->window, &(BuildOptions){.training = true}, &x->in, false, false) || !windows_begin(w, &x->in, 1, &one, &one, false))
+    if (!windows_make(w, c->m, c->window, &(BuildOptions){.training = true, .weights = c->weigh.kind}, &x->in, false, false) || !windows_begin(w, &x->in, 1, &one, &one, false))
         return false;
     for (int64_t k = 0; k < count; k++) {
         Exec *e = windows_set(w, k);
@@ -395,7 +419,7 @@ static bool put_learning(Check *x, Str *body) {
                c->id, c->real, (long long)n, c->real, c->id, (long long)count, c->id, window_arguments(c, &p->in, "in_"));
     str_printf(body, "%s%sgot_grad);\n        if (differs(\"learn: loss\", t, (double)loss, (double)want_learn_loss[t])) return 1;\n",
                window_arguments(c, &p->target, "target_"),
-               p->noise ? arena_printf(c->a, "UINT64_C(%llu), (uint32_t)t, ", (unsigned long long)c->m->seed) : "");
+               p->noise ? arena_printf(c->a, "UINT64_C(%llu), (uint32_t)t, %s", (unsigned long long)c->m->seed, p->example == NO_AREA ? "" : "0, ") : "");
     str_printf(body,
                "        for (k = 0; k < %lld; k++)\n            if (differs(\"learn: grad\", k, (double)got_grad[k], (double)want_learn[t * %lld + k])) "
                "return 1;\n    }\n    return 0;\n}\n",
@@ -405,7 +429,7 @@ static bool put_learning(Check *x, Str *body) {
 
 /* ---- updates ------------------------------------------------------------------------------------------------------------------ */
 
-enum { UPDATES = 4 }; /* of an epoch */
+enum { UPDATES = 4, PLATEAU = 12 }; /* gradients of an epoch; epochs in which nothing becomes better */
 
 typedef struct {
     Check *x;
@@ -414,6 +438,12 @@ typedef struct {
     bool varies; /* the learning rate, with time */
     void *grad;
 } Updates;
+
+/* Time of update k, with UPDATES gradients an epoch; a plateau has been seen by then. */
+static double factor_at(Updates *u, int k) {
+    int64_t n = update_gradients(u->x->c), updates = (UPDATES + n - 1) / n, first = k % updates * n;
+    return schedule_factor(&u->schedule, (double)(k / updates) + (double)first / UPDATES, (double)(UPDATES - first < n ? UPDATES - first : n) / UPDATES);
+}
 
 static bool update_twice(void *arg) {
     Updates *u = arg;
@@ -424,15 +454,15 @@ static bool update_twice(void *arg) {
     const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
     bool ok = schedule_make(&u->schedule, c->m) && optimizer_make(&u->opt, c->m, name, s && s->kind == SET_CALL ? s : NULL);
     u->varies = u->opt.in_lr >= 0 && schedule_varies(&u->schedule);
+    for (int k = 0; ok && k < PLATEAU; k++) schedule_epoch(&u->schedule, 1, fmax(0, train_number(c->m, "min_delta")));
     for (int k = 0; ok && k < 2; k++) {
         for (int64_t i = 0; i < n; i++)
             if (c->m->f64)
                 ((double *)u->grad)[i] = x->grad[i];
             else
                 ((float *)u->grad)[i] = (float)x->grad[i];
-        double factor = schedule_factor(&u->schedule, k / (double)UPDATES, 1 / (double)UPDATES);
         ok = gradient_clip(&u->opt, u->grad, train_number(c->m, "clip_norm"), train_number(c->m, "clip_value")) &&
-             optimizer_step(&u->opt, u->grad, factor);
+             optimizer_step(&u->opt, u->grad, factor_at(u, k));
     }
     return ok;
 }
@@ -458,12 +488,16 @@ static bool put_updates(Check *x, Str *body) {
     if (got < 0) ctx_out_of_memory(c->ctx);
     if (!got) return false;
     c_array(c, &c->t, c->real, "want_theta", want, n, false);
+    bool plateau = u.varies && u.schedule.kind == SCHEDULE_PLATEAU;
+    Monitor watched;
+    const char *sign = plateau && monitor_make(&watched, c->m) && watched.sign < 0 ? "-" : "";
     str_printf(body,
-               "\nstatic int check_updates(void)\n{\n    static %s got_theta[%lld], moments[%s_MOMENTS];\n    long k;\n"
+               "\nstatic int check_updates(void)\n{\n    static %s got_theta[%lld], moments[%s_MOMENTS];\n    long k;\n%s"
                "    for (k = 0; k < %lld; k++) got_theta[k] = theta[k];\n    for (k = 0; k < 2; k++) %s_%s(got_theta, "
                "want_grad, moments, k%s);\n",
-               c->real, (long long)n, c->upper, (long long)n, c->id, c->optimizer,
-               u.varies ? arena_printf(c->a, ", %d", UPDATES) : "");
+               c->real, (long long)n, c->upper,
+               plateau ? arena_printf(c->a, "    static %s_plateau seen;\n    for (k = 0; k < %d; k++) %s_watch(&seen, %s1);\n", c->id, PLATEAU, c->id, sign) : "", (long long)n, c->id,
+               c->optimizer, plateau ? ", &seen" : u.varies ? arena_printf(c->a, ", %d", UPDATES) : "");
     put_compare(body, "theta", "got_theta", "want_theta", n);
     str_put(body, "    return 0;\n}\n");
     return true;

@@ -190,7 +190,7 @@ static void put_predict(CModel *c) {
     if (has_constants(c)) str_printf(&c->c, "    if (!weights) weights = &%s_constants;\n", c->id);
     str_put(&c->c, "    (void)weights;\n");
     put_starts(c);
-    emit_examples(c, p);
+    emit_examples(c, p, false);
     emit_swaps(c, p, &p->in, true);
     emit_padding(c, p, &p->in, true);
     cprogram_call(c, p, &b);
@@ -224,10 +224,9 @@ void emit_enter(CModel *c, const CProgram *p, bool loops) {
     for (uint32_t k = 0; k < p->target.n; k++) str_printf(&c->c, "    (void)%s;\n", p->target.at[k].id);
 }
 
-void emit_examples(CModel *c, const CProgram *p) {
+void emit_examples(CModel *c, const CProgram *p, bool given) {
     if (p->example == NO_AREA) return;
-    str_printf(&c->c,
-               "    for (k = 0; k < batch; k++) %s[k] = k;\n", arena_printf(c->a, "(%s)", cprogram_at(c, p, p->example)));
+    str_printf(&c->c, "    for (k = 0; k < batch; k++) (%s)[k] = %sk;\n", cprogram_at(c, p, p->example), given ? "example ? example[k] : " : "");
 }
 
 void emit_swaps(CModel *c, const CProgram *p, const CPorts *x, bool input) {

@@ -15,7 +15,7 @@ static int64_t window_steps(const CModel *c) {
 
 /* The model as a window sees it, all its states from outside. NULL: it cannot be cut. */
 static Module *window_module(CModel *c, uint32_t *axis) {
-    Module *all = frontend_model(c->m->program, c->a, &(BuildOptions){.training = true, .external_states = true});
+    Module *all = emit_weighed_module(c, true);
     return all && !windows_unsuited(all, true, axis) ? all : NULL;
 }
 
@@ -92,7 +92,8 @@ static void put_window(CModel *c, const CProgram *p) {
     window_dims(c, p, dim);
     str_put(&c->c, "    {\n");
     CBinding b = bind(c, p, dim);
-    if (p->example != NO_AREA) str_printf(&c->c, "    *(%s) = 0;\n", area_at(c, p, p->example, DT_I));
+    if (p->example != NO_AREA) str_printf(&c->c, "    *(%s) = %s;\n", area_at(c, p, p->example, DT_I), p->noise ? "example" : "0");
+    if (p->weight_area != NO_AREA) emit_weigh(c, p, &b, area_at(c, p, p->weight_area, DT_F));
     cprogram_call(c, p, &b);
     for (uint32_t k = 0; k < c->kept.n; k++)
         if (p->state_next[k] != NO_AREA) str_printf(&c->c, "    %s_copy(l->%s, %s, %lld);\n", c->id, c->kept.at[k].id, area_at(c, p, p->state_next[k], c->kept.at[k].dtype),
@@ -107,9 +108,7 @@ static void put_dims(CModel *c) {
     str_printf(&c->c, "    ptrdiff_t dim[%d], i;\n    %s loss = 0;\n    for (i = 0; i < %d; i++) dim[i] = 0;\n", LDIM_COUNT, c->real, LDIM_COUNT);
     for (int k = 0; k < LDIM_COUNT; k++)
         if (dim[k]) str_printf(&c->c, "    dim[%d] = %lld;\n", k, (long long)dim[k]);
-    if (p->noise)
-        str_printf(&c->c, "    dim[%d] = (ptrdiff_t)(seed & 0xffffffffu);\n    dim[%d] = (ptrdiff_t)(seed >> 32);\n    dim[%d] = (ptrdiff_t)update;\n",
-                   LDIM_SEED_LO, LDIM_SEED_HI, LDIM_UPDATE);
+    emit_noise_dims(c, p);
     str_put(&c->c, "    (void)dim;\n");
     for (int target = 0; target < 2; target++) {
         const CPorts *x = target ? &p->target : &p->in;
@@ -128,7 +127,7 @@ static const char *window_params(CModel *c, const CPorts *x) {
 
 static void put_learn(CModel *c) {
     const CProgram *p = &c->learn;
-    const char *noise = p->noise ? "uint64_t seed, uint32_t update, " : "";
+    const char *noise = emit_noise_params(c, p, "int32_t example");
     c_function(c,
                arena_printf(c->a,
                             "%s_LEARN_STEPS steps of a stream: their loss, returned, and its gradient, written to grad [%s_WEIGHTS]. States%s go on "

@@ -1,5 +1,5 @@
 /* emit_rules: what the train block says of every update, in C as train.c and schedule.c do it: limits of the gradient, the learning rate
-   over time. What only the loop around the updates can do, and changes their numbers, is refused. */
+   over time. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -7,24 +7,15 @@
 #include "runtime/emit_c.h"
 #include "runtime/train.h"
 
-static bool refuse(CModel *c, const char *key, const char *why, const char *help) {
-    const Setting *s = train_setting(c->m, key);
-    diag_error(c->ctx, 854, s ? s->span : c->m->desc->train.span, "`%s` is not written into C: %s", key, why);
-    diag_help(c->ctx, NOWHERE, "%s", help);
-    return false;
+int64_t update_gradients(const CModel *c) {
+    double n = train_number(c->m, "accumulate");
+    return n > 1 ? (int64_t)n : 1;
 }
 
 bool emit_rules(CModel *c, Schedule *s) {
-    if (!schedule_make(s, c->m)) return false;
-    if (train_number(c->m, "accumulate") > 1)
-        return refuse(c, "accumulate", "the program that calls the gradient adds several of them up", "--set accumulate=1 leaves that to it");
-    for (int k = 0; k < 2; k++) {
-        const char *key = k ? "sample_weights" : "class_weights";
-        if (train_setting(c->m, key)) return refuse(c, key, "the loss there has the same weight for every example", "leave it out of the model that is emitted");
-    }
-    if (s->kind == SCHEDULE_PLATEAU)
-        return refuse(c, "schedule", "a plateau is seen by validation", "--set \"schedule=constant(warmup = 0)\" leaves the learning rate as it is");
-    if (!c->o->freestanding || s->kind == SCHEDULE_CONSTANT || s->kind == SCHEDULE_LINEAR) return true;
+    Monitor w;
+    if (!schedule_make(s, c->m) || !monitor_make(&w, c->m)) return false;
+    if (!c->o->freestanding || (s->kind != SCHEDULE_COSINE && s->kind != SCHEDULE_STEP && s->kind != SCHEDULE_EXPONENTIAL)) return true;
     diag_error(c->ctx, 852, train_setting(c->m, "schedule")->span, "this schedule needs %s of <math.h>", s->kind == SCHEDULE_COSINE ? "cos" : "pow");
     diag_help(c->ctx, NOWHERE, "without --freestanding the program is linked with -lm");
     return false;
@@ -111,14 +102,70 @@ static const char *factor_text(CModel *c, const Schedule *s) {
     return "1";
 }
 
+/* schedule_epoch; the factor is a product of equal ones, so that how many they are says all. */
+static void put_plateau(CModel *c, const Schedule *s) {
+    Monitor w;
+    const Setting *named = train_setting(c->m, "monitor");
+    (void)monitor_make(&w, c->m);
+    double delta = fmax(0, train_number(c->m, "min_delta"));
+    str_printf(&c->h,
+               "\n/* What the schedule has seen of the training; all 0 before it. */\ntypedef struct {\n    double best;\n    int32_t seen, waited, drops;\n} %s_plateau;\n",
+               c->id);
+    c_function(c,
+               arena_printf(c->a, "After each epoch. value: `%s`, of what validates where there is such. Once it has become no better for %g epochs the learning rate falls.",
+                            named ? name_str(c->ctx, named->name) : "loss", s->every),
+               arena_printf(c->a, "void %s_watch(%s_plateau *p, double value)", c->id, c->id));
+    str_printf(&c->c,
+               "    const double v = %svalue;\n    if (!p->seen || v < p->best - %s) {\n        p->best = v;\n        p->seen = v < 0 || v >= 0;\n        p->waited = 0;\n"
+               "    } else if (++p->waited >= %s) {\n        p->drops++;\n        p->waited = 0;\n    }\n}\n",
+               w.sign < 0 ? "-" : "", c_double(c, delta), c_double(c, s->every));
+    str_printf(&c->c,
+               "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(const %s_plateau *p)\n{\n    double factor = 1;\n    int32_t k;\n"
+               "    for (k = 0; k < p->drops; k++) factor *= %s;\n    return factor;\n}\n",
+               c->id, c->id, c_double(c, s->factor));
+}
+
+const char *schedule_argument(CModel *c, const Schedule *s, bool type) {
+    if (!schedule_varies(s)) return "";
+    if (s->kind == SCHEDULE_PLATEAU) return type ? arena_printf(c->a, ", const %s_plateau *plateau", c->id) : "plateau";
+    const char *name = update_gradients(c) > 1 ? "gradients" : "updates";
+    return type ? arena_printf(c->a, ", long %s", name) : arena_printf(c->a, "t, %s", name);
+}
+
+const char *schedule_about(CModel *c, const Schedule *s) {
+    if (!schedule_varies(s)) return "";
+    if (s->kind == SCHEDULE_PLATEAU) return arena_printf(c->a, " plateau: what %s_watch has seen.", c->id);
+    return update_gradients(c) > 1 ? " gradients: in an epoch, of which several make an update; the model's schedule counts in epochs."
+                             : " updates: in an epoch; the model's schedule counts in epochs.";
+}
+
+/* `epoch`: when the update is; `one`: how much of an epoch it is. */
+static void put_time(CModel *c) {
+    int64_t n = update_gradients(c);
+    if (n < 2) {
+        str_printf(&c->c,
+                   "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(long t, long updates)\n{\n"
+                   "    const double one = 1 / (double)updates, epoch = (double)(t / updates) + (double)(t %% updates) / (double)updates;\n",
+                   c->id);
+        return;
+    }
+    str_printf(&c->c,
+               "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(long t, long gradients)\n{\n"
+               "    const long updates = (gradients + %lld) / %lld, first = t %% updates * %lld;\n"
+               "    const double one = (double)(gradients - first < %lld ? gradients - first : %lld) / (double)gradients;\n"
+               "    const double epoch = (double)(t / updates) + (double)first / (double)gradients;\n",
+               c->id, (long long)(n - 1), (long long)n, (long long)n, (long long)n, (long long)n);
+}
+
 void emit_schedule(CModel *c, const Schedule *s) {
     if (!schedule_varies(s)) return;
+    if (s->kind == SCHEDULE_PLATEAU) {
+        put_plateau(c, s);
+        return;
+    }
     bool parts = s->kind == SCHEDULE_LINEAR || s->kind == SCHEDULE_COSINE, past = parts || s->kind == SCHEDULE_EXPONENTIAL;
     double span = s->total - s->warmup;
-    str_printf(&c->c,
-               "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(long t, long updates)\n{\n"
-               "    const double one = 1 / (double)updates, epoch = (double)(t / updates) + (double)(t %% updates) / (double)updates;\n",
-               c->id);
+    put_time(c);
     if (past) str_printf(&c->c, "    const double past = epoch - %s;\n", c_double(c, s->warmup));
     if (parts && span > 0) str_printf(&c->c, "    double part = past / %s;\n", c_double(c, span));
     else if (parts) str_put(&c->c, "    const double part = 1;\n    (void)past;\n");

@@ -19,11 +19,22 @@ static const char *params_of(CModel *c, const CPorts *x) {
 void emit_scalars(CModel *c, const CProgram *p, const CBinding *b) {
     for (uint32_t i = 0; i < p->m->input.n; i++) {
         const Input *in = &p->m->input.at[i];
-        if (in->kind != INPUT_SCALAR) continue;
+        if (in->kind != INPUT_SCALAR || !cprogram_reads(p, i)) continue;
         str_printf(&c->c, "    const %s scalar_%u = %s; /* %s */\n", c->real, i, c_number(c, in->value),
                    name_str(c->ctx, in->name));
         b->in[i] = arena_printf(c->a, "&scalar_%u", i);
     }
+}
+
+/* What the noise of an update depends on. */
+const char *emit_noise_params(CModel *c, const CProgram *p, const char *example) {
+    return p->noise ? arena_printf(c->a, "uint64_t seed, uint32_t update, %s", p->example == NO_AREA ? "" : arena_printf(c->a, "%s, ", example)) : "";
+}
+
+void emit_noise_dims(CModel *c, const CProgram *p) {
+    if (!p->noise) return;
+    str_printf(&c->c, "    dim[%d] = (ptrdiff_t)(seed & 0xffffffffu);\n    dim[%d] = (ptrdiff_t)(seed >> 32);\n    dim[%d] = (ptrdiff_t)update;\n", LDIM_SEED_LO,
+               LDIM_SEED_HI, LDIM_UPDATE);
 }
 
 static void put_grad(CModel *c) {
@@ -43,25 +54,22 @@ static void put_grad(CModel *c) {
     for (uint32_t k = 0; k < p->target.n; k++)
         str_printf(&about, " %s %s", p->target.at[k].id, c_shape(c, p, &p->target.at[k]));
     str_printf(&about, ". work: %s_train_workspace bytes.", c->id);
-    if (p->noise) str_put(&about, " seed, update: the same pair draws the same noise.");
+    if (p->noise) str_put(&about, " seed, update: the same pair draws the same noise for the same example; example [batch]: their numbers among all, NULL: 0, 1, ..");
     c_function(c, about.at,
                arena_printf(c->a, "%s %s_grad(const %s *theta, %s%s%s, %s%s *grad, void *work)", c->real, c->id, c->real,
                             params_of(c, &p->in), params_of(c, &p->target), c_size_params(c, p, true),
-                            p->noise ? "uint64_t seed, uint32_t update, " : "", c->real));
+                            emit_noise_params(c, p, "const int32_t *example"), c->real));
     str_printf(&c->c, "    %s loss = 0;\n", c->real);
     emit_enter(c, p, p->example != NO_AREA);
-    if (p->noise)
-        str_printf(&c->c,
-                   "    dim[%d] = (ptrdiff_t)(seed & 0xffffffffu);\n    dim[%d] = (ptrdiff_t)(seed >> 32);\n    dim[%d] = "
-                   "(ptrdiff_t)update;\n",
-                   LDIM_SEED_LO, LDIM_SEED_HI, LDIM_UPDATE);
+    emit_noise_dims(c, p);
     str_printf(&c->c, "    {\n        ptrdiff_t i;\n        for (i = 0; i < %lld; i++) grad[i] = 0;\n    }\n", (long long)model_theta_size(c->m));
     emit_scalars(c, p, &b);
-    emit_examples(c, p);
+    emit_examples(c, p, p->noise);
     emit_swaps(c, p, &p->in, true);
     emit_swaps(c, p, &p->target, true);
     emit_padding(c, p, &p->in, true);
     emit_padding(c, p, &p->target, true);
+    if (p->weight_area != NO_AREA) emit_weigh(c, p, &b, cprogram_at(c, p, p->weight_area));
     cprogram_call(c, p, &b);
     str_put(&c->c, "    return loss;\n}\n");
 }
@@ -81,9 +89,36 @@ typedef struct {
 
 static bool each_element(const COptimizer *x, uint32_t k) { return x->c->opt.m->state.at[k].axes & ~AX(AXIS_B); }
 
-static double start_of(const COptimizer *x, uint32_t k) {
-    const CellRun *cell = &x->o.cell;
-    return x->c->m->f64 ? ((const double *)cell->now[k])[0] : (double)((const float *)cell->now[k])[0];
+/* Numbers of a state for each weight, or in all. */
+static int64_t width_of(const COptimizer *x, uint32_t k) {
+    const State *s = &x->o.cell.mod->state.at[k];
+    int64_t n = 1;
+    for (int d = 0; d < s->rank; d++) n *= s->dim[d];
+    return n;
+}
+
+static int64_t block_of(const COptimizer *x, uint32_t k) { return width_of(x, k) * (each_element(x, k) ? BLOCK : 1); }
+
+/* "first" times the numbers of each weight, for those that have such. */
+static const char *first_of(const COptimizer *x, uint32_t k) {
+    if (!each_element(x, k)) return "";
+    return width_of(x, k) == 1 ? " + first" : arena_printf(x->c->a, " + first * %lld", (long long)width_of(x, k));
+}
+
+/* The state k before the first update, as C; where its numbers differ a table of them is written. */
+static const char *start_of(COptimizer *x, uint32_t k) {
+    CModel *c = x->c;
+    int64_t n = width_of(x, k);
+    double *v = NEW_N(c->a, double, n + 1);
+    bool same = true;
+    for (int64_t i = 0; i < n; i++) {
+        v[i] = c->m->f64 ? ((const double *)x->o.cell.now[k])[i] : (double)((const float *)x->o.cell.now[k])[i];
+        same = same && v[i] == v[0];
+    }
+    if (same) return c_number(c, v[0]);
+    str_put(&c->c, "\n");
+    c_array(c, &c->c, c->real, arena_printf(c->a, "%s_begin_%u", c->id, k), v, n, false);
+    return arena_printf(c->a, "%s_begin_%u[k %% %lld]", c->id, k, (long long)n);
 }
 
 static void lay_moments(COptimizer *x) {
@@ -139,7 +174,7 @@ static CBinding bind_update(COptimizer *x) {
     }
     for (uint32_t k = 0; k < x->o.cell.n; k++)
         b.in[x->o.cell.in[k]] =
-            arena_printf(c->a, "(moments + %lld%s)", (long long)x->at[k], each_element(x, k) ? " + first" : "");
+            arena_printf(c->a, "(moments + %lld%s)", (long long)x->at[k], first_of(x, k));
     for (uint32_t r = 0; r < g->root.n; r++) {
         const Root *q = &g->root.at[r];
         int64_t in = q->kind == ROOT_OUTPUT ? x->o.in_p : x->o.cell.in[q->index];
@@ -157,21 +192,21 @@ static void put_update_locals(COptimizer *x, int64_t scratch) {
     str_printf(&c->c, "    ptrdiff_t dim[%d], j, i, k, n, first;\n    %s g[%d];\n", LDIM_COUNT, c->real, BLOCK);
     if (x->aside) str_printf(&c->c, "    %s p[%d];\n", c->real, BLOCK);
     for (uint32_t k = 0; k < x->o.cell.n; k++) {
-        int n = each_element(x, k) ? BLOCK : 1;
+        int64_t n = block_of(x, k);
         if (!x->next_aside[k]) continue;
-        str_printf(&c->c, "    %s next_%u[%d]; /* %s */\n", c->real, k, n, name_str(c->ctx, x->o.cell.mod->state.at[k].name));
+        str_printf(&c->c, "    %s next_%u[%lld]; /* %s */\n", c->real, k, (long long)n, name_str(c->ctx, x->o.cell.mod->state.at[k].name));
         stack += n;
     }
     if (scratch) str_printf(&c->c, "    %s scratch[%lld];\n", c->real, (long long)scratch);
     if (stack * (c->m->f64 ? 8 : 4) > c->update_stack) c->update_stack = stack * (c->m->f64 ? 8 : 4);
     for (uint32_t i = 0; i < c->opt.m->input.n; i++) {
         const Input *in = &c->opt.m->input.at[i];
-        if (in->kind != INPUT_SCALAR || (int64_t)i == x->o.in_lr || (int64_t)i == x->o.in_decay) continue;
+        if (in->kind != INPUT_SCALAR || (int64_t)i == x->o.in_lr || (int64_t)i == x->o.in_decay || !cprogram_reads(&c->opt, i)) continue;
         str_printf(&c->c, "    const %s scalar_%u = %s; /* %s */\n", c->real, i, c_number(c, in->value),
                    name_str(c->ctx, in->name));
     }
     emit_clip_locals(c);
-    if (x->varies) str_printf(&c->c, "    const double factor = %s * %s_factor(t, updates);\n", c_double(c, x->o.lr), c->id);
+    if (x->varies) str_printf(&c->c, "    const double factor = %s * %s_factor(%s);\n", c_double(c, x->o.lr), c->id, schedule_argument(c, &x->schedule, false));
     str_put(&c->c, "    (void)i;\n    (void)k;\n    (void)moments;\n    (void)dim;\n");
 }
 
@@ -186,6 +221,8 @@ static void put_update(COptimizer *x) {
     CBinding b = bind_update(x);
     b.base = "scratch";
     b.dim = dim;
+    const char **start = NEW_N(c->a, const char *, cell->n + 1);
+    for (uint32_t k = 0; k < cell->n; k++) start[k] = start_of(x, k);
     emit_root(c);
     if (x->varies) emit_schedule(c, &x->schedule);
     c_function(
@@ -195,18 +232,18 @@ static void put_update(COptimizer *x) {
             "One update of theta by %s. t: updates made before; at t = 0 moments [%s_MOMENTS] need not be set. theta and grad "
             "[%s_WEIGHTS].%s%s",
             x->id, c->upper, c->upper, emit_clip_about(c),
-            x->varies ? " updates: in an epoch; the model's schedule counts in epochs." : ""),
+            schedule_about(c, &x->schedule)),
         arena_printf(c->a, "void %s_%s(%s *theta, const %s *grad, %s *moments, long t%s)", c->id, x->id, c->real, c->real,
-                     c->real, x->varies ? ", long updates" : ""));
+                     c->real, x->varies ? schedule_argument(c, &x->schedule, true) : ""));
     put_update_locals(x, cprogram_offset(p, (int32_t)p->area.n, dim) / (c->m->f64 ? 8 : 4));
     emit_clip_norm(c, x->o.segment.n);
     str_put(&c->c, "    if (t <= 0) {\n");
     for (uint32_t k = 0; k < cell->n; k++)
         str_printf(&c->c, "        for (k = 0; k < %lld; k++) moments[%lld + k] = %s;\n", (long long)cell->count[k],
-                   (long long)x->at[k], c_number(c, start_of(x, k)));
+                   (long long)x->at[k], start[k]);
     str_printf(&c->c, "    }\n    for (k = 0; k < %d; k++) dim[k] = 0;\n    dim[0] = 1;\n    dim[%d] = 1;\n", LDIM_COUNT, LDIM_NT);
     for (uint32_t k = 0; k < cell->n; k++)
-        if (!each_element(x, k)) str_printf(&c->c, "    next_%u[0] = moments[%lld];\n", k, (long long)x->at[k]);
+        if (!each_element(x, k)) str_printf(&c->c, "    %s_copy(next_%u, moments + %lld, %lld);\n", c->id, k, (long long)x->at[k], (long long)width_of(x, k));
     str_printf(&c->c, "    for (j = 0; j < %u; j++)\n    for (i = 0; i < %s_segment[j].n; i += %d) {\n", x->o.segment.n, c->id,
                BLOCK);
     if (x->varies) str_printf(&c->c, "    const %s rate = %s(factor * %s_segment[j].lr);\n", c->real, c->m->f64 ? "" : "(float)", c->id);
@@ -223,16 +260,24 @@ static void put_update(COptimizer *x) {
     if (x->aside) str_printf(&c->c, "    %s_copy(theta + first, p, n);\n", c->id);
     for (uint32_t k = 0; k < cell->n; k++)
         if (each_element(x, k) && x->next_aside[k])
-            str_printf(&c->c, "    %s_copy(moments + %lld + first, next_%u, n);\n", c->id, (long long)x->at[k], k);
+            str_printf(&c->c, "    %s_copy(moments + %lld%s, next_%u, n * %lld);\n", c->id, (long long)x->at[k], first_of(x, k), k, (long long)width_of(x, k));
     str_put(&c->c, "    }\n");
     for (uint32_t k = 0; k < cell->n; k++)
-        if (!each_element(x, k)) str_printf(&c->c, "    moments[%lld] = next_%u[0];\n", (long long)x->at[k], k);
+        if (!each_element(x, k)) str_printf(&c->c, "    %s_copy(moments + %lld, next_%u, %lld);\n", c->id, (long long)x->at[k], k, (long long)width_of(x, k));
     str_put(&c->c, "}\n");
 }
 
+/* Moments are numbers of one kind. */
 static bool can_update(const COptimizer *x) {
-    for (uint32_t k = 0; k < x->o.cell.n; k++)
-        if (x->o.cell.mod->state.at[k].dtype != DT_F || x->o.cell.mod->state.at[k].rank) return false;
+    CModel *c = x->c;
+    for (uint32_t k = 0; k < x->o.cell.n; k++) {
+        const State *s = &x->o.cell.mod->state.at[k];
+        if (s->dtype != DT_I) continue;
+        const Setting *said = train_setting(c->m, "optimizer");
+        diag_error(c->ctx, 854, said ? said->span : c->m->desc->train.span, "`%s` is not written into C: its state '%s' is a token", x->id, name_str(c->ctx, s->name));
+        diag_help(c->ctx, NOWHERE, "a number or a bool does as well");
+        return false;
+    }
     return true;
 }
 
@@ -243,12 +288,12 @@ static bool put_optimizer(void *arg) {
     const Setting *s = train_setting(c->m, "optimizer");
     const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
     x->id = c_ident(c->a, name, false);
-    static const char *const ours[] = {"init", "reset", "use", "save", "load", "open", "builtin", "prepare", "step", "run", "predict", "grad", "state", "weights", "learn", "learner", "learn_begin", "decode"};
+    static const char *const ours[] = {"init", "reset", "use", "save", "load", "open", "builtin", "prepare", "step", "run", "predict", "grad", "state", "weights", "learn", "learner", "learn_begin", "decode", "unpack", "finish", "gather", "gathered", "watch", "plateau", "factor"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcmp(ours[i], x->id) == 0) x->id = arena_printf(c->a, "%s_update", x->id);
     if (!optimizer_make(&x->o, c->m, name, s && s->kind == SET_CALL ? s : NULL)) return false;
     if (!emit_rules(c, &x->schedule)) return false;
-    if (!can_update(x)) return true;
+    if (!can_update(x)) return false;
     x->varies = x->o.in_lr >= 0 && schedule_varies(&x->schedule);
     Module *mod = module_copy(x->o.cell.mod, c->a);
     module_keep_roots(mod, 1u << ROOT_OUTPUT | 1u << ROOT_FINAL);
@@ -277,7 +322,7 @@ static bool emit_optimizer(CModel *c) {
 
 bool emit_train(CModel *c) {
     if (!c->o->train || !c->m->desc->loss.n) return true;
-    const Module *mod = model_module(c->m, MODULE_TRAIN, c->o->ragged);
+    const Module *mod = emit_weighed_module(c, false);
     if (!mod || !cprogram_make(c, &c->grad, "train", mod, C_GRADIENT)) return false;
     c->train = true;
     cprogram_ports(c, &c->grad, true);
@@ -286,5 +331,7 @@ bool emit_train(CModel *c) {
     c->calls = c->calls || c_text_calls(c->text);
     cprogram_put_sizes(c, &c->grad);
     put_grad(c);
-    return emit_optimizer(c) && emit_learn(c);
+    if (!emit_optimizer(c) || !emit_learn(c)) return false;
+    emit_gather(c);
+    return true;
 }

@@ -248,6 +248,16 @@ const char *window_obstacle(const Module *mod); /* what keeps a module from goin
 
 /* What class_weights and sample_weights make of a data set: out = d and an array ROW_WEIGHT_NAME. */
 bool row_weights(Model *m, Arena *a, const Dataset *d, Dataset *out, RowWeights *kind);
+/* What they ask of a program that has its examples from elsewhere. */
+typedef struct {
+    RowWeights kind;
+    double *class_weight; /* [nclass], of the first target's classes; NULL: no class_weights */
+    int64_t nclass;
+    bool samples, sample_steps; /* sample_weights is there; its weights are those of steps */
+} WeightPlan;
+/* file: the data, NULL: those of the model's block. Where they are not there, sample weights are those of steps if the loss is of steps,
+   and classes cannot be balanced (false with a diagnostic). */
+bool weight_plan(Model *m, Arena *a, const char *file, WeightPlan *w);
 
 /* ---- metrics (metric.c) ------------------------------------------------------------------------------------------------- */
 

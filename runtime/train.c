@@ -184,14 +184,15 @@ static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part,
     if (!exec_run(e, m->theta, m->theta_version, t->grad, t->seed, (uint64_t)t->update, example)) return false;
     double loss = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
     if (!isfinite(loss)) return not_finite(t, e, "loss");
-    double w = update_weight(t, e), single = 1 / (double)t->batches / (double)parts;
+    double w = update_weight(t, e), all = (double)(t->batches * parts);
     t->loss_sum += w * loss;
     t->loss_weight += w;
     if (t->sum && !gather(t, w, t->at + 1 == t->batches && part + 1 == parts)) return true;
-    double before = t->sum ? (double)(t->gathered - 1) : 0, at = (double)t->epoch + ((double)t->at + (double)part / (double)parts) / (double)t->batches;
+    int64_t before = t->sum ? t->gathered - 1 : 0;
+    double from = (double)t->epoch + (double)(t->at * parts + part - before) / all;
     t->gathered = 0;
     if (!gradient_clip(&t->opt, t->grad, t->clip_norm, t->clip_value)) return not_finite(t, e, "gradient");
-    if (!optimizer_step(&t->opt, t->grad, schedule_factor(&t->schedule, at - before * single, (before + 1) * single))) return false;
+    if (!optimizer_step(&t->opt, t->grad, schedule_factor(&t->schedule, from, (double)(before + 1) / all))) return false;
     t->update++;
     return true;
 }

@@ -25,9 +25,12 @@ static int64_t steps_of(const Array *x, int64_t n, bool seq) {
     return x->rank >= 2 && count == n * x->dim[1] ? x->dim[1] : -1;
 }
 
-static void multiply(Array *w, const Array *by, int64_t steps) {
+/* As the model's numbers are: emitted C multiplies these. */
+static double as_real(const Model *m, double v) { return m->f64 ? v : (double)(float)v; }
+
+static void multiply(const Model *m, Array *w, const Array *by, int64_t steps) {
     int64_t per = w->rank > 1 ? w->dim[1] : 1;
-    for (int64_t i = 0; i < array_count(w); i++) array_set(w, i, array_get(w, i) * array_get(by, steps ? i : i / per));
+    for (int64_t i = 0; i < array_count(w); i++) array_set(w, i, array_get(w, i) * as_real(m, array_get(by, steps ? i : i / per)));
 }
 
 static bool check_samples(Model *m, const Array *x) {
@@ -124,17 +127,17 @@ static bool read_classes(Model *m, Arena *a, const Dataset *d, const Setting *s,
 }
 
 /* The classes' weights in the place of the classes. */
-static Array class_array(Arena *a, const Classes *c) {
+static Array class_array(const Model *m, Arena *a, const Classes *c) {
     Array x = c->x;
     double *w = NEW_N(a, double, array_count(&x) + 1);
-    for (int64_t i = 0; i < array_count(&x); i++) w[i] = c->weight[(int64_t)array_get(&x, i)];
+    for (int64_t i = 0; i < array_count(&x); i++) w[i] = as_real(m, c->weight[(int64_t)array_get(&x, i)]);
     x.type = RONDO_F64;
     x.data = w;
     return x;
 }
 
 /* A field beside the target's, in a feed of its own. */
-static void add_field(Arena *a, Dataset *out, const Classes *c, const Array *w, const Array *sample) {
+static void add_field(const Model *m, Arena *a, Dataset *out, const Classes *c, const Array *w, const Array *sample) {
     Feed *f = NEW(a, Feed);
     *f = *out->feed;
     f->field.at = NULL;
@@ -145,7 +148,7 @@ static void add_field(Arena *a, Dataset *out, const Classes *c, const Array *w, 
     x.type = RONDO_F64;
     x.data = w->data;
     for (int64_t i = 0; sample && i < out->n; i++)
-        for (int64_t t = x.start[i]; t < x.start[i] + x.steps[i]; t++) ((double *)w->data)[t] *= array_get(sample, i);
+        for (int64_t t = x.start[i]; t < x.start[i] + x.steps[i]; t++) ((double *)w->data)[t] *= as_real(m, array_get(sample, i));
     VEC_PUSH(a, f->field) = x;
     out->feed = f;
 }
@@ -163,6 +166,16 @@ bool several_classes(Model *m, const Dataset *d) {
     return false;
 }
 
+/* The array that sample_weights names, of so many steps (0: a weight for each example). */
+static bool read_samples(Model *m, const Dataset *d, const Setting *samples, const Array **x, int64_t *steps) {
+    const Array *s = arrays_find(&d->array, name_str(m->ctx, samples->name));
+    if (!s) return complain(m, "sample_weights", "the data have no array or column of this name");
+    *x = s;
+    *steps = steps_of(s, d->n, s->rank > 1 && !(s->rank == 2 && s->dim[1] == 1));
+    if (*steps < 0) return complain(m, "sample_weights", "an array [examples] or [examples, steps] is needed");
+    return check_samples(m, s);
+}
+
 bool row_weights(Model *m, Arena *a, const Dataset *d, Dataset *out, RowWeights *kind) {
     const Setting *classes = train_setting(m, "class_weights"), *samples = train_setting(m, "sample_weights");
     const Array *s = NULL;
@@ -173,26 +186,57 @@ bool row_weights(Model *m, Arena *a, const Dataset *d, Dataset *out, RowWeights 
     *kind = ROW_WEIGHTS_NONE;
     if (!classes && !samples) return true;
     if (classes && !read_classes(m, a, d, classes, &c)) return false;
-    if (samples) {
-        s = arrays_find(&d->array, name_str(m->ctx, samples->name));
-        if (!s) return complain(m, "sample_weights", "the data have no array or column of this name");
-        ssteps = steps_of(s, d->n, s->rank > 1 && !(s->rank == 2 && s->dim[1] == 1));
-        if (ssteps < 0) return complain(m, "sample_weights", "an array [examples] or [examples, steps] is needed");
-        if (!check_samples(m, s)) return false;
-    }
+    if (samples && !read_samples(m, d, samples, &s, &ssteps)) return false;
     if (classes && s && ssteps && (c.field || (c.steps && c.steps != ssteps)))
         return complain(m, "sample_weights", "the target has another number of steps");
-    if (classes) weight = class_array(a, &c);
+    if (classes) weight = class_array(m, a, &c);
     *kind = c.field || c.steps || ssteps ? ROW_WEIGHTS_STEP : ROW_WEIGHTS_EXAMPLE;
     if (c.field) {
-        add_field(a, out, &c, &weight, s);
+        add_field(m, a, out, &c, &weight, s);
         return true;
     }
     out->array = (Arrays){0};
     for (uint32_t i = 0; i < d->array.array.n; i++) VEC_PUSH(a, out->array.array) = d->array.array.at[i];
     Array *w = weight_array(a, &out->array, d->n, c.steps ? c.steps : ssteps);
     if (!w) return false;
-    if (classes) multiply(w, &weight, c.steps);
-    if (s) multiply(w, s, ssteps);
+    if (classes) multiply(m, w, &weight, c.steps);
+    if (s) multiply(m, w, s, ssteps);
+    return true;
+}
+
+/* ---- without examples ---------------------------------------------------------------------------------------------------- */
+
+/* A list needs no data; where these are there they are looked at all the same. */
+static bool plan_classes(Model *m, Arena *a, const Dataset *d, const Setting *s, WeightPlan *w) {
+    const PortDesc *p = m->desc->target.n ? &m->desc->target.at[0] : NULL;
+    Classes c = {.nclass = p && p->vocab ? p->vocab : 2};
+    if (d ? !read_classes(m, a, d, s, &c) : !p || !(p->vocab || p->dtype == DT_B))
+        return d ? false : complain(m, "class_weights", "the first target has to be the class of each example or step: `bool` or `token[N]`");
+    if (!c.weight) c.weight = NEW_N(a, double, c.nclass + 1);
+    if (!d && !written_weights(m, s, &c)) return false;
+    w->class_weight = c.weight;
+    w->nclass = c.nclass;
+    if (p->seq) w->kind = ROW_WEIGHTS_STEP;
+    return true;
+}
+
+bool weight_plan(Model *m, Arena *a, const char *file, WeightPlan *w) {
+    const Setting *classes = train_setting(m, "class_weights"), *samples = train_setting(m, "sample_weights");
+    *w = (WeightPlan){.kind = classes || samples ? ROW_WEIGHTS_EXAMPLE : ROW_WEIGHTS_NONE, .samples = samples != NULL};
+    if (!w->kind) return true;
+    Dataset set;
+    const Array *s = NULL;
+    int64_t steps = 0;
+    const Dataset *d = dataset_load(m, file, a, false, &set) ? &set : NULL;
+    if (!d && classes && classes->kind != SET_LIST) {
+        diag_help(m->ctx, NOWHERE, "`balanced` counts the classes of the data; a list of weights, as `rondo train` prints them, needs none");
+        return false;
+    }
+    if (!d) diag_clear(m->ctx);
+    if (classes && !plan_classes(m, a, d, classes, w)) return false;
+    if (d && samples && !read_samples(m, d, samples, &s, &steps)) return false;
+    for (uint32_t i = 0; !d && samples && i < m->desc->loss.n; i++) steps = steps || m->desc->loss.at[i].kind == LOSS_PER_STEP;
+    w->sample_steps = steps > 0;
+    if (steps) w->kind = ROW_WEIGHTS_STEP;
     return true;
 }
