@@ -84,6 +84,7 @@ void cli_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis);
 bool put_profile(Ctx *ctx, Str *s, Exec *e, const void *theta, void *grad, double peak, double seconds, bool json);
 double fma_peak(Ctx *ctx, bool f64, double seconds);
 
+void put_word(Str *s, const char *text); /* of a command line: quoted where a shell asks for it */
 /* A JSON text: "..." with escapes. */
 void put_json_string(Str *s, const char *text);
 void put_json_number(Str *s, double v); /* null when not finite */

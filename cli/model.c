@@ -86,12 +86,38 @@ static bool take_settings(Cli *c, ModelOptions *o) {
     return true;
 }
 
+static bool same_file(Cli *c, const char *a, const char *b) {
+    const char *x = file_real(ctx_arena(c->ctx), a), *y = file_real(ctx_arena(c->ctx), b);
+    return x && y && !strcmp(x, y);
+}
+
+/* What is written replaces a file: not one that is read, and not the other result. Weights and checkpoints may take their own place. */
+static bool spares_files(Cli *c, Model *m, const char *model) {
+    static const Opt out[] = {OPT_OUT, OPT_LOG, OPT_CHECKPOINT, OPT_OUT_ARRAYS};
+    for (size_t i = 0; i < sizeof out / sizeof *out; i++) {
+        const char *to = cli_get(c, out[i]), *data = cli_get(c, OPT_DATA), *in = cli_get(c, OPT_IN), *of = NULL;
+        if (!to) continue;
+        if (same_file(c, to, model)) of = "the model is read from it";
+        else if (in && same_file(c, to, in)) of = "the arrays are read from it";
+        else if ((data && same_file(c, to, data)) || data_reads(m, to)) of = "the data are read from it";
+        for (size_t k = 0; k < i && !of; k++)
+            if (cli_get(c, out[k]) && (!strcmp(to, cli_get(c, out[k])) || same_file(c, to, cli_get(c, out[k])))) of = "another result goes there";
+        if (!of) continue;
+        diag_error(c->ctx, 1, (Span){0, 0}, "'%s' is not written: %s", to, of);
+        return false;
+    }
+    return true;
+}
+
 Model *cli_model(Cli *c, const char *path, CliExit *rc) {
     ModelOptions o;
     *rc = CLI_USAGE;
     if (!cli_model_options(c, &o)) return NULL;
     *rc = CLI_INPUT;
-    return take_settings(c, &o) ? model_open(c->ctx, path, &o) : NULL;
+    Model *m = take_settings(c, &o) ? model_open(c->ctx, path, &o) : NULL;
+    if (!m || spares_files(c, m, path)) return m;
+    model_close(m);
+    return NULL;
 }
 
 bool cli_weights(Cli *c, Model *m, bool needed, CliExit *rc) {

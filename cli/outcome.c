@@ -207,26 +207,28 @@ static void put_json(Str *s, Model *m, const Outcome *r, const char *path) {
     str_put(s, "}\n");
 }
 
+static void put_option(Str *s, const char *option, const char *value) {
+    str_printf(s, " %s ", option);
+    put_word(s, value);
+}
+
 /* The next command to type: what such a model is for. */
 static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *path) {
     const ModelDesc *d = model_desc(m);
     const PortDesc *in = d->input.n == 1 ? &d->input.at[0] : NULL, *y = d->target.n ? &d->target.at[0] : NULL;
-    const char *data = cli_get(c, OPT_DATA);
+    const char *data = cli_get(c, OPT_DATA), *kind = settings_find(&d->data, intern(c->ctx, "wav")) ? "wav" : "csv";
     bool language = in && in->seq && in->vocab && y && y->seq && y->vocab && settings_find(&d->data, intern(c->ctx, "text"));
-    str_put(s, "next: rondo ");
-    if (language)
-        str_printf(s, "generate %s -w %s", c->arg[0], path);
-    else if (!isnan(r->rmse))
-        str_printf(s, "plot forecast %s -w %s -o %s.svg", c->arg[0], path, rondo_name(m));
-    else if (!isnan(r->majority))
-        str_printf(s, "plot confusion %s -w %s -o %s.svg", c->arg[0], path, rondo_name(m));
-    else
-        str_printf(s, "predict %s -w %s -o %s.%s", c->arg[0], path, rondo_name(m), settings_find(&d->data, intern(c->ctx, "wav")) ? "wav" : "csv");
-    if (cli_get(c, OPT_MODEL)) str_printf(s, " --model %s", cli_get(c, OPT_MODEL));
-    if (data && !language) str_printf(s, " --data %s", data);
+    bool forecast = !isnan(r->rmse), picture = forecast || !isnan(r->majority);
+    str_printf(s, "next: rondo %s ", language ? "generate" : forecast ? "plot forecast" : picture ? "plot confusion" : "predict");
+    put_word(s, c->arg[0]);
+    put_option(s, "-w", path);
+    Arena *a = ctx_arena(c->ctx);
+    if (!language) put_option(s, "-o", picture ? arena_printf(a, "%s.svg", rondo_name(m)) : arena_printf(a, "%s-predicted.%s", rondo_name(m), kind));
+    if (cli_get(c, OPT_MODEL)) put_option(s, "--model", cli_get(c, OPT_MODEL));
+    if (data && !language) put_option(s, "--data", data);
     const char *set;
     for (uint32_t k = 0; !language && (set = cli_nth(c, OPT_SET, k)); k++)
-        if (names_data(set)) str_printf(s, " --set '%s'", set);
+        if (names_data(set)) put_option(s, "--set", set);
     str_putc(s, '\n');
 }
 

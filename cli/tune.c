@@ -220,15 +220,6 @@ static bool search(Tune *t) {
 
 /* ---- words -------------------------------------------------------------------------------------------------------------- */
 
-static void put_quoted(Str *s, const char *text) {
-    str_putc(s, '\'');
-    for (; *text; text++) {
-        if (*text == '\'') str_put(s, "'\\'");
-        str_putc(s, *text);
-    }
-    str_putc(s, '\'');
-}
-
 static void put_table(Tune *t, Str *s) {
     str_printf(s, "%5s %10s %7s %8s", "trial", t->watched, "epochs", "seconds");
     for (uint32_t a = 0; a < t->space.axis.n; a++) str_printf(s, "  %-12s", t->space.axis.at[a].name);
@@ -250,16 +241,16 @@ static void put_table(Tune *t, Str *s) {
     const char *data = cli_get(t->c, OPT_DATA), *set;
     if (data) {
         str_put(s, " --data ");
-        put_quoted(s, data);
+        put_word(s, data);
     }
     if (cli_has(t->c, OPT_SEED)) str_printf(s, " --seed %s", cli_get(t->c, OPT_SEED));
     for (uint32_t i = 0; (set = cli_nth(t->c, OPT_SET, i)); i++) {
         str_put(s, " --set ");
-        put_quoted(s, set);
+        put_word(s, set);
     }
     for (uint32_t i = 0; i < t->space.form.n; i++) {
         str_put(s, " --set ");
-        put_quoted(s, t->trial[t->order[0]].set[i]);
+        put_word(s, t->trial[t->order[0]].set[i]);
     }
     str_putc(s, '\n');
 }

@@ -152,6 +152,20 @@ double cli_now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+void put_word(Str *s, const char *text) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%";
+    if (*text && !text[strspn(text, plain)]) {
+        str_put(s, text);
+        return;
+    }
+    str_putc(s, '\'');
+    for (; *text; text++) {
+        if (*text == '\'') str_put(s, "'\\'");
+        str_putc(s, *text);
+    }
+    str_putc(s, '\'');
+}
+
 void put_json_string(Str *s, const char *text) {
     str_putc(s, '"');
     for (; *text; text++) {

@@ -33,6 +33,24 @@ static bool block_kind(Model *m, Kind *out) {
     return true;
 }
 
+static bool reads(Model *m, Arena *a, const Setting *s, const char *real) {
+    if (!s) return false;
+    for (uint32_t i = 0; s->kind == SET_LIST && i < s->n; i++)
+        if (reads(m, a, &s->item[i], real)) return true;
+    if (s->kind == SET_PAIR) return reads(m, a, &s->item[0], real);
+    const char *mine = s->kind == SET_STRING ? file_real(a, model_beside(m, a, name_str(m->ctx, s->name))) : NULL;
+    return mine && !strcmp(mine, real);
+}
+
+bool data_reads(Model *m, const char *path) {
+    Arena *tmp = scratch_begin(m);
+    const char *real = file_real(tmp, path);
+    bool found = real && (reads(m, tmp, data_setting(m, "test"), real) || reads(m, tmp, train_setting(m, "validation"), real));
+    for (int k = 0; k < SOURCES && real && !found; k++) found = reads(m, tmp, data_setting(m, source_key[k].key), real);
+    scratch_end(m);
+    return found;
+}
+
 bool names_data(const char *assignment) {
     size_t n = strcspn(assignment, "= ");
     for (int k = 0; k < SOURCES; k++)

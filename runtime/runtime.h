@@ -287,6 +287,7 @@ typedef struct {
 /* whole: no parts, all of it is train */
 bool dataset_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *out); /* path NULL: the data block's */
+bool data_reads(Model *m, const char *path);  /* is this file one that the data or train block names? */
 bool names_data(const char *assignment); /* does KEY=value of a data block say where the data come from? */
 bool data_is_series(Model *m, const char *path); /* is it a series, that series_load reads? */
 int64_t series_row(const Series *s, int64_t k); /* the row that sample k forecasts: k * stride + window + horizon - 1 */

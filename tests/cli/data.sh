@@ -131,7 +131,7 @@ model sound[H = 3] {
 }
 R
 expect 0 "$RONDO" train sound.rondo -o sound.safetensors --seed 1
-says out 'next: rondo predict sound.rondo -w sound.safetensors -o sound.wav'
+says out 'next: rondo predict sound.rondo -w sound.safetensors -o sound-predicted.wav'
 expect 0 "$RONDO" predict sound.rondo -w sound.safetensors -o heard.wav
 expect 0 "$RONDO" predict sound.rondo -w sound.safetensors -o again.wav --data in.wav
 cmp heard.wav again.wav || fail "another sound of the same file"

@@ -122,3 +122,38 @@ sed '4s/,[a-z]*$/,/' classify.csv >desks.csv
 wrong "E0612.*desks.csv:4: column 'desk' holds no class" train desks.rondo
 printf 'text,desk\nplease,billing\ncaf\351,billing\n' >desks.csv
 wrong 'E0620.*desks.csv:3:4: this is not UTF-8' train desks.rondo
+# what is written replaces no file that is read
+cat >line.rondo <<'END'
+model line {
+    input x: [1]
+    target y: [1]
+    p = dense[1](x)
+    output p
+    loss mse(p, y)
+    train { epochs = 1, validation = "check.csv" }
+    data { csv = "line.csv", split = 1, test = "test.csv" }
+}
+END
+printf 'x,y\n1,2\n2,3\n' | tee line.csv check.csv test.csv "my own.csv" >kept
+cp line.rondo kept.rondo
+expect 0 "$RONDO" train line.rondo -o "line's.safetensors" --data "my own.csv"
+says out "^next: rondo predict line.rondo -w 'line'.''s.safetensors' -o line-predicted.csv --data 'my own.csv'$"
+eval "expect 0 \"\$RONDO\" $(sed -n 's/^next: rondo //p' out)"
+refused() {
+    rc=0
+    "$RONDO" "$@" >out 2>err || rc=$?
+    [ $rc = 1 ] || fail "exit $rc: $*"
+    says err 'E0001.* is not written: '
+    for f in line.csv check.csv test.csv "my own.csv"; do cmp -s "$f" kept || fail "$f is gone: $*"; done
+    cmp -s line.rondo kept.rondo || fail "the model is gone: $*"
+}
+ln -s line.csv link.csv
+for to in line.csv ./line.csv link.csv check.csv test.csv line.rondo; do
+    refused predict line.rondo -w "line's.safetensors" -o $to
+    refused train line.rondo -o $to
+    refused train line.rondo -o w --checkpoint $to
+done
+refused train line.rondo -o w --log line.csv
+refused predict line.rondo -w "line's.safetensors" --data "my own.csv" -o "$PWD/my own.csv"
+refused train line.rondo -o w --checkpoint w
+expect 0 "$RONDO" train line.rondo -w "line's.safetensors" -o "line's.safetensors"
