@@ -22,6 +22,7 @@ typedef struct {
     const LProgram *p;
     const int64_t *dim;
     Arena *a;
+    const bool **narrow; /* by function and value: it is made with half of the lanes */
     Section *section;
     uint32_t n;
     /* the clock */
@@ -61,7 +62,7 @@ static double size_of(const Profile *f, uint32_t buf) {
     return f->p->buf.at[buf].elem == LE_F && f->p->f64 ? 8 : 4;
 }
 
-static void count(Profile *f, Section *s, const LFunc *fn, uint32_t from, uint32_t to, int64_t *v, const uint32_t *given, double times,
+static void count(Profile *f, Section *s, uint32_t number, uint32_t from, uint32_t to, int64_t *v, const uint32_t *given, double times,
                   int depth);
 
 static void count_call(Profile *f, Section *s, const LFunc *fn, const LInst *i, const int64_t *v, const uint32_t *given, double times, int depth) {
@@ -72,23 +73,34 @@ static void count_call(Profile *f, Section *s, const LFunc *fn, const LInst *i, 
         if (callee->param.at[k].pointer) buf[k] = ext[0] & LBUF_PARAM ? given[ext[0] & ~LBUF_PARAM] : ext[0];
         else inner[callee->param.at[k].value] = v[ext[0]];
     }
-    if (depth < CALL_DEPTH) count(f, s, callee, 0, callee->inst.n, inner, buf, times, depth + 1);
+    if (depth < CALL_DEPTH) count(f, s, (uint32_t)i->imm, 0, callee->inst.n, inner, buf, times, depth + 1);
 }
 
-/* A loop counts as its middle round, as often as it runs: bounds that depend on the round are mostly linear in it. */
-static void count(Profile *f, Section *s, const LFunc *fn, uint32_t from, uint32_t to, int64_t *v, const uint32_t *given, double times,
+/* The first and the last round of a loop count as they are, those between as the middle one: the edges of what is cut into tiles differ,
+   other bounds that depend on the round are mostly linear in it. */
+static void count_loop(Profile *f, Section *s, uint32_t number, uint32_t from, uint32_t to, int64_t *v, const uint32_t *given, double times,
+                       int depth) {
+    const LFunc *fn = f->p->fn.at[number];
+    const LInst *i = &fn->inst.at[from];
+    const uint32_t *ext = fn->ext.at + i->ext;
+    int64_t lo = v[i->a[0]], hi = v[i->a[1]], rounds = lo < hi ? (hi - lo + i->imm - 1) / i->imm : 0;
+    const int64_t round[3] = {0, rounds / 2, rounds - 1}, often[3] = {rounds > 0, rounds > 2 ? rounds - 2 : 0, rounds > 1};
+    for (int k = 0; k < 3; k++) {
+        v[i->dst] = lo + round[k] * i->imm;
+        for (uint32_t c = 0; c < ext[0]; c++) v[ext[3 * c + 2]] = v[ext[3 * c + 3]] = v[ext[3 * c + 1]];
+        if (often[k]) count(f, s, number, from + 1, to, v, given, times * (double)often[k], depth);
+    }
+}
+
+static void count(Profile *f, Section *s, uint32_t number, uint32_t from, uint32_t to, int64_t *v, const uint32_t *given, double times,
                   int depth) {
+    const LFunc *fn = f->p->fn.at[number];
     for (uint32_t pc = from; pc < to; pc++) {
         const LInst *i = &fn->inst.at[pc];
         if (i->op == LOP_FOR || i->op == LOP_IF) {
             uint32_t end = end_of(fn, pc);
-            int64_t lo = v[i->a[0]], hi = v[i->a[1]], rounds = lo < hi ? i->op == LOP_IF ? 1 : (hi - lo + i->imm - 1) / i->imm : 0;
-            if (i->op == LOP_FOR) {
-                v[i->dst] = lo + (rounds / 2) * i->imm;
-                const uint32_t *ext = fn->ext.at + i->ext;
-                for (uint32_t k = 0; k < ext[0]; k++) v[ext[3 * k + 2]] = v[ext[3 * k + 3]] = v[ext[3 * k + 1]];
-            }
-            if (rounds > 0) count(f, s, fn, pc + 1, end, v, given, times * (double)rounds, depth);
+            if (i->op == LOP_FOR) count_loop(f, s, number, pc, end, v, given, times, depth);
+            else if (v[i->a[0]] < v[i->a[1]]) count(f, s, number, pc + 1, end, v, given, times, depth);
             pc = end;
         } else if (i->op == LOP_CALL) {
             count_call(f, s, fn, i, v, given, times, depth);
@@ -107,7 +119,7 @@ static void count(Profile *f, Section *s, const LFunc *fn, uint32_t from, uint32
         } else {
             char result = lop_info[i->op].result;
             if (result == 'i' && i->dst) v[i->dst] = int_value(f, i, v);
-            else if (result == 'f' && i->op != LOP_FCONST) s->flops += times * f->p->V * (i->op == LOP_FMA ? 2 : 1);
+            else if (result == 'f' && i->op != LOP_FCONST) s->flops += times * f->p->V / (f->narrow[number][i->dst] ? 2 : 1) * (i->op == LOP_FMA ? 2 : 1);
         }
     }
 }
@@ -121,7 +133,8 @@ static void touched_bytes(Profile *f, Section *s) {
     }
 }
 
-static void cut_run(Profile *f, const LFunc *run) {
+static void cut_run(Profile *f, uint32_t number) {
+    const LFunc *run = f->p->fn.at[number];
     int64_t *v = NEW_N(f->a, int64_t, run->type.n + 1);
     f->section = NEW_N(f->a, Section, run->inst.n + 1);
     int depth = 0;
@@ -132,7 +145,7 @@ static void cut_run(Profile *f, const LFunc *run) {
         if (op != LOP_BARRIER || depth) continue;
         Section *s = &f->section[f->n++];
         *s = (Section){.names = "", .moved = NEW_N(f->a, double, f->p->buf.n + 1)};
-        count(f, s, run, from, pc, v, NULL, 1, 0);
+        count(f, s, number, from, pc, v, NULL, 1, 0);
         touched_bytes(f, s);
         f->events += (uint64_t)s->barriers + 1;
         from = pc + 1;
@@ -209,9 +222,12 @@ static void put_section(Str *s, const Section *x, uint32_t number, double all, d
 bool put_profile(Ctx *ctx, Str *s, Exec *e, const void *theta, void *grad, double peak, double seconds, bool json) {
     Arena a = arena_make(ctx);
     Profile f = {.p = exec_program(e), .dim = exec_dim(e), .a = &a};
-    const LFunc *run = NULL;
-    for (uint32_t k = 0; k < f.p->fn.n; k++)
-        if (f.p->fn.at[k]->kind == LFUNC_ENTRY && !strcmp(name_str(ctx, f.p->fn.at[k]->name), "run")) run = f.p->fn.at[k];
+    uint32_t run = 0;
+    f.narrow = NEW_N(&a, const bool *, f.p->fn.n + 1);
+    for (uint32_t k = 0; k < f.p->fn.n; k++) {
+        f.narrow[k] = lfunc_narrow(&a, f.p->fn.at[k], f.p->V);
+        if (f.p->fn.at[k]->kind == LFUNC_ENTRY && !strcmp(name_str(ctx, f.p->fn.at[k]->name), "run")) run = k;
+    }
     cut_run(&f, run);
     bool ok = time_sections(&f, e, theta, grad, seconds);
     double all = 0;

@@ -267,7 +267,7 @@ static void define(LlvmFunc *C, uint32_t fn, LLVMValueRef self, uint32_t from, u
     C->func = f;
     C->self = self;
     C->val = NEW_N(C->arena, LLVMValueRef, f->type.n);
-    C->narrow = llvm_narrow(C, f);
+    C->narrow = lfunc_narrow(C->arena, f, C->lanes);
     C->buf = NEW_N(C->arena, LLVMValueRef, C->p->buf.n);
     C->param = NEW_N(C->arena, LLVMValueRef, f->param.n + 1);
     memset(C->dim, 0, sizeof C->dim);

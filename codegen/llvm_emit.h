@@ -48,8 +48,7 @@ typedef struct {
 /* The module of p, to be disposed of by the caller. */
 LLVMModuleRef llvm_emit_module(LlvmFunc *C);
 
-/* llvm_narrow.c: by LV, whether no more than half of its lanes ever matter. */
-const bool *llvm_narrow(const LlvmFunc *C, const LFunc *f);
+/* llvm_narrow.c */
 /* V and the types of the value that instruction i makes or stores. */
 void llvm_lanes(LlvmFunc *C, const LInst *i);
 LLVMValueRef llvm_value(LlvmFunc *C, LV v); /* with the lanes of now */

@@ -158,6 +158,8 @@ typedef struct LProgram {
     bool alone;                /* one thread runs it; while building only */
 } LProgram;
 
+/* By value, whether no more than 8 of its lanes ever matter in a program of V = 16; of other V none (lnarrow.c). */
+const bool *lfunc_narrow(Arena *a, const LFunc *f, int V);
 /* Whether buffers `in`, read, and `out`, written, of an entry may be the same memory (linplace.c). */
 bool lprogram_in_place(const LProgram *p, uint32_t fn, uint32_t in, uint32_t out);
 

@@ -9,6 +9,9 @@ for mode in forward train; do
         and ($x.stages | all(.bytes >= 0 and .roof_ms > 0 and (.bound == "memory" or .bound == "arithmetic")))' out >/dev/null || { cat out; fail "stages, $mode"; }
 done
 jq -es '.[0].stages | length >= 3 and (map(.writes) | join(" ") | test("grad"))' out >/dev/null || { cat out; fail "no stage writes the gradients"; }
+# sizes that no tile divides: the edges count as they are
+expect 0 "$RONDO" bench "$SRC/bench/lstm.rondo" --mode train --batch 32 --steps 10 --set I=1 --set H=50 --time 50 --profile --json
+jq -es '.[0] as $x | ($x.stages | map(.flops) | add * 1e-9) as $gflop | $gflop >= $x.gflop and $gflop < 1.6 * $x.gflop' out >/dev/null || { cat out; fail "edges"; }
 expect 0 "$RONDO" bench "$M" --batch 1 --steps 20 --set I=16 --set H=16 --time 20 --profile
 says out 'roof ms'
 expect 2 "$RONDO" bench "$M" --profile --threads 2
