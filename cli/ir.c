@@ -17,6 +17,7 @@ static bool print_ir(Cli *c, const Module *module, const ExecOptions *exec, IrSt
     if (!(after && !strcmp(after, "build")) && !passes_run(m, &o)) return false;
     if (stage || (after && pass_is_lowering(after))) {
         LowerOptions lower = exec_lower_options(exec, m);
+        lower.one_row = exec->batch == 1;
         o.lower = &lower;
         if (!passes_lower(m, &o, &p)) return false;
     }

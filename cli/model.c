@@ -25,7 +25,7 @@ bool cli_model_options(Cli *c, ModelOptions *o) {
     static const char *const engine[] = {"jit", "c", "loops", "eval", NULL};
     static const char *const dtype[] = {"f32", "f64", NULL};
     static const char *const math[] = {"fast", "precise", "sleef", NULL};
-    static const char *const place[] = {"auto", "step", "chunk", "whole", NULL};
+    static const char *const place[] = {"auto", "step", "chunk", "whole", "beside", NULL};
     static const char *const lanes[] = {"1", "4", "8", "16", NULL};
     int v = -1, e = EXEC_JIT, f64 = 0, tier = MATH_FAST, where = PLACE_AUTO;
     int64_t threads = 0;

@@ -27,7 +27,7 @@ static bool run_passes(Cli *c, Module *m, LProgram *p, Str *s) {
             diag_error(c->ctx, 724, (Span){0, 0}, "pass '%s' takes a graph in segments from remat, not from a text", name);
             return false;
         }
-        if (m) lower = exec_lower_options(&mo.exec, m);
+        if (m) lower = exec_lower_options(&mo.exec, m), lower.one_row = mo.exec.batch == 1;
         if (!passes_run_on(m, &p, name, &o, NULL)) return false;
     }
     if (p)

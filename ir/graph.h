@@ -127,8 +127,8 @@ typedef struct {
 
 /* Decisions about a graph, printed after its roots (docs/ir.md, section 9). They are of the graph as it stands: a pass that
    rebuilds it drops them. */
-typedef enum { PLACE_AUTO, PLACE_STEP, PLACE_CHUNK, PLACE_WHOLE } Place; /* AUTO: as an option only */
-extern const char *const place_text[PLACE_WHOLE + 1];
+typedef enum { PLACE_AUTO, PLACE_STEP, PLACE_CHUNK, PLACE_WHOLE, PLACE_BESIDE } Place; /* AUTO: as an option only */
+extern const char *const place_text[PLACE_BESIDE + 1];
 typedef struct { /* an axis that remat cut into segments: the axes of segments and of the steps of one (LCut in loop.h) */
     uint32_t axis, count, steps;
     double work, plain;
@@ -136,7 +136,7 @@ typedef struct { /* an axis that remat cut into segments: the axes of segments a
 typedef struct { /* of graph[0], by pass place: where a product over the steps of a sequence is computed */
     Ref product; /* the end of its accumulator */
     uint8_t where;
-    Ref scan; /* STEP, CHUNK: in whose steps, in whose chunks */
+    Ref scan; /* STEP, CHUNK, BESIDE: in whose steps, chunks */
     /* What is weighed, of a step: its rows; floats of the matrices that STEP streams with it; floats of the result that the
        others write and read again. */
     int64_t rows, weights, traffic;

@@ -380,7 +380,7 @@ static void root(Parse *p) {
 static void placed(Parse *p) {
     Placed x = {.product = operand(p)};
 
-    x.where = (uint8_t)(PLACE_STEP + lex_one_of(&p->l, place_text + PLACE_STEP, 3));
+    x.where = (uint8_t)(PLACE_STEP + lex_one_of(&p->l, place_text + PLACE_STEP, PLACE_BESIDE));
     if (lex_accept(&p->l, "of")) x.scan = operand(p);
     lex_expect(&p->l, "rows");
     x.rows = lex_int(&p->l, 0, INT64_MAX / 16);

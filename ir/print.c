@@ -29,7 +29,7 @@ const char *const input_kind_text[] = {"data", "target", "state", "lengths", "sc
 const char *const noise_kind_text[] = {"uniform", "normal", "orthogonal"};
 const char *const root_kind_text[] = {"next",    "stack", "sum",    "last",       "output",     "final",
                                       "initial", "loss",  "metric", "grad_param", "grad_input", "value"};
-const char *const place_text[] = {"auto", "step", "chunk", "whole"};
+const char *const place_text[] = {"auto", "step", "chunk", "whole", "beside"};
 const char *const node_kind_text[] = {"free", "access", "inline", "chain", "row", "product", "gradient", "reduce", "scatter", "copy", "scan"};
 const char *const stage_text[] = {"row", "product", "gradient", "reduce", "scatter", "copy", "scan"};
 const char label_text[] = "?iojklmnpq";

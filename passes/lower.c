@@ -252,11 +252,19 @@ static int64_t step_weights(const Module *m)
 static bool few_rows(const Low *L)
 {
     bool few = L->o.threads > 1 && L->o.batch > 0 && L->o.batch < 3 * (int64_t)L->o.threads;
-    bool share = few && step_weights(L->m) >= COLUMN_WEIGHTS;
-    if (share && L->explain)
+    return few && step_weights(L->m) >= COLUMN_WEIGHTS;
+}
+
+static void explain_columns(const Low *L)
+{
+    if (L->explain && L->columns && few_rows(L))
         str_printf(L->explain, "threads: %lld row%s for %d of them: they share the columns of products\n", (long long)L->o.batch,
                    L->o.batch == 1 ? "" : "s", L->o.threads);
-    return share;
+}
+
+bool low_one_row(const Low *L)
+{
+    return L->o.one_row && (L->o.threads <= 1 || L->o.share_columns || few_rows(L) || needs_one_thread(L->m, L->bx, NULL));
 }
 
 /* Lifetimes of what lives across or beyond a loop cover the loop. */
@@ -398,6 +406,7 @@ LProgram *pass_lower_loops(Module *m, const PassOptions *o)
     L->p->row_axis = L->bx;
     L->p->one_thread = L->serial = needs_one_thread(m, L->bx, L->explain);
     L->columns = !L->serial && (L->o.share_columns || few_rows(L));
+    explain_columns(L);
     bind_inputs(L);
     lower_entries(L);
     if (L->failed)

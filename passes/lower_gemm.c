@@ -9,7 +9,7 @@
 
 Panels cut_panels(const Low *L, int64_t N, int64_t max)
 {
-    int64_t V = L->p->V, unit = L->o.panel ? 16 / V : 1, nv = (N + V - 1) / V, count = (nv + max - 1) / max;
+    int64_t V = L->o.V, unit = L->o.panel ? 16 / V : 1, nv = (N + V - 1) / V, count = (nv + max - 1) / max;
     Panels p = { .w = (int)((nv + count * unit - 1) / (count * unit) * unit) };
     p.full = N / (p.w * V);
     int64_t left = N - p.full * p.w * V;
@@ -21,14 +21,21 @@ Panels cut_panels(const Low *L, int64_t N, int64_t max)
 
 /* A matrix that single rows are multiplied by is one panel if it can, else panels of 8 vectors, as many chains as hide the latency
    of a multiply-add; tiles of more rows take such a panel in parts. */
-static Panels cut_product(const Low *L, int64_t N)
+Panels cut_product(const Low *L, int64_t N)
 {
     int64_t max = tile_registers(L) / TILE_ROWS;
     if (L->o.panel)
-        max = L->o.panel / L->p->V;
+        max = L->o.panel / L->o.V;
     else if (L->o.batch == 1)
-        max = N <= TILE_VECTORS * L->p->V ? TILE_VECTORS : 8;
+        max = N <= TILE_VECTORS * L->o.V ? TILE_VECTORS : 8;
     return cut_panels(L, N, max);
+}
+
+/* Of the product that ends in r, or of a dot of it. */
+static Panels panels_of(const LowG *lg, Ref r)
+{
+    int64_t N = lg->g->node.at[r].dim[0];
+    return lg->ni[r].beside ? cut_panels(lg->L, N, BESIDE_VECTORS) : cut_product(lg->L, N);
 }
 
 /* ---- packing ---------------------------------------------------------------------------------------------------------------- */
@@ -99,13 +106,13 @@ static void pack_last(Low *L, const Right *r, uint32_t pack, int64_t n0, int64_t
     lb_end_for(b, 0, NULL, NULL);
 }
 
-static bool same_right(const Right *a, const Pack *p)
+static bool same_right(const Right *a, int w, const Pack *p)
 {
-    return p->at.buf == a->at.buf && p->at.foff == a->at.foff && p->sk == a->sk && p->sn == a->sn && p->K == a->K && p->N == a->N;
+    return p->w == w && p->at.buf == a->at.buf && p->at.foff == a->at.foff && p->sk == a->sk && p->sn == a->sn && p->K == a->K && p->N == a->N;
 }
 
-/* Panels [N / W][K][W] of the right operand of a product, made where the operand is: once per operand. */
-static uint32_t make_pack(LowG *lg, Ref dot)
+/* Panels [N / W][K][W] of the right operand of a product, once per operand: those of rate load in "prepare", others where they are used. */
+uint32_t low_pack(LowG *lg, Ref dot)
 {
     Low *L = lg->L;
     Right r = right_operand(lg, dot);
@@ -113,10 +120,10 @@ static uint32_t make_pack(LowG *lg, Ref dot)
         low_fail(L, "a matrix that is not in memory");
         return 0;
     }
+    Panels p = panels_of(lg, dot);
     for (uint32_t k = 0; k < L->packs.n; k++)
-        if (same_right(&r, &L->packs.at[k]))
+        if (same_right(&r, p.w, &L->packs.at[k]))
             return L->packs.at[k].buf;
-    Panels p = cut_product(L, r.N);
     int64_t W = (int64_t)p.w * L->p->V, last = p.width;
     uint32_t buf = low_buf(L, low_name(L, lg->g, dot), L->prepare ? LB_PACK : LB_SLAB, LE_F, 0, 0, p.full * r.K * W + r.K * last, 0);
     low_touch(L, buf);
@@ -129,15 +136,8 @@ static uint32_t make_pack(LowG *lg, Ref dot)
     }
     if (p.last)
         pack_last(L, &r, buf, p.full * W, last);
-    VEC_PUSH(L->arena, L->packs) = (Pack){ r.at, r.K, r.N, r.sk, r.sn, buf };
+    VEC_PUSH(L->arena, L->packs) = (Pack){ r.at, r.K, r.N, r.sk, r.sn, p.w, buf };
     return buf;
-}
-
-/* Packs the right operands of rate load that any graph of the module multiplies by; called in "prepare". Operands that are
-   made at run time are packed where they are used. */
-void low_pack(LowG *lg, Ref dot)
-{
-    (void)make_pack(lg, dot);
 }
 
 /* ---- rows x matrix ------------------------------------------------------------------------------------------------------------ */
@@ -156,6 +156,7 @@ typedef struct {
     uint32_t axes;
     Loc C0, C;
     Panels p;
+    Ref end;
 } Product;
 
 static void add_segment(LowG *lg, Ref dot, Product *q)
@@ -172,7 +173,7 @@ static void add_segment(LowG *lg, Ref dot, Product *q)
     Segment *s = &q->seg[q->nseg++];
     s->A = low_loc(lg, n->in[d.swapped ? 1 : 0]);
     s->K = g->node.at[n->in[d.swapped ? 1 : 0]].dim[0];
-    s->pack = make_pack(lg, dot);
+    s->pack = low_pack(lg, dot);
     if (!s->A.ok)
         low_fail(lg->L, "a row operand that is not in memory");
 }
@@ -218,11 +219,6 @@ static TileRows *panel_rows(Product *q, LV j, int64_t n0, int64_t width, int nv,
     return t;
 }
 
-static void panel_tiles(Product *q, LV lo, LV hi, LV j, int64_t n0, int64_t width, int nv, int tail)
-{
-    tile_rows(q->lg->L, panel_rows(q, j, n0, width, nv, tail), lo, hi);
-}
-
 /* Zigzag: odd steps of a scan walk the panels lo .. hi backwards, so that those read last are still in the near cache. */
 static LV zigzag(LowG *lg, LV j, LV lo, LV hi)
 {
@@ -235,29 +231,45 @@ static LV zigzag(LowG *lg, LV j, LV lo, LV hi)
     return lb_op(b, LOP_IADD, j, lb_op(b, LOP_IMUL, odd, last, 0, 0), 0, 0);
 }
 
-/* Panel by panel; where threads share columns, this thread's panels, and the last, narrower one by thread 0. */
-static void gemm_rows(Product *q, LV lo, LV hi)
+/* The full panels; where threads share columns, this thread's. */
+static void full_panels(Product *q, LV lo, LV hi)
 {
     Low *L = q->lg->L;
     LBuilder *b = &L->b;
     int64_t W = (int64_t)q->p.w * L->p->V;
     bool share = L->columns && !L->serial;
     LV first = lb_iconst(b, 0), end = lb_iconst(b, q->p.full);
+    if (!q->p.full)
+        return;
     if (share)
         low_share(L, q->p.full, &first, &end);
-    if (q->p.full) {
-        LV j = q->p.full == 1 && !share ? 0 : lb_for(b, first, end, 1, false, 0, NULL, NULL);
-        panel_tiles(q, lo, hi, j ? zigzag(q->lg, j, first, end) : 0, 0, W, q->p.w, 0);
-        if (j)
-            lb_end_for(b, 0, NULL, NULL);
-    }
+    LV j = q->p.full == 1 && !share ? 0 : lb_for(b, first, end, 1, false, 0, NULL, NULL), at = j ? zigzag(q->lg, j, first, end) : 0;
+    TileRows *t = panel_rows(q, at, 0, W, q->p.w, 0);
+    if (!beside_panel(q->lg, q->end, t, at))
+        tile_rows(L, t, lo, hi);
+    if (j)
+        lb_end_for(b, 0, NULL, NULL);
+}
+
+/* The last one, if it is narrower; where threads share columns, by thread 0. */
+static void last_panel(Product *q, LV lo, LV hi)
+{
+    Low *L = q->lg->L;
+    LBuilder *b = &L->b;
+    bool share = L->columns && !L->serial;
     if (!q->p.last)
         return;
     if (share)
         lb_if_lt(b, lb_op(b, LOP_TID, 0, 0, 0, 0), lb_iconst(b, 1));
-    panel_tiles(q, lo, hi, 0, q->p.full * W, q->p.width, q->p.last, q->p.tail);
+    tile_rows(L, panel_rows(q, 0, q->p.full * q->p.w * L->p->V, q->p.width, q->p.last, q->p.tail), lo, hi);
     if (share)
         lb_end_if(b);
+}
+
+static void gemm_rows(Product *q, LV lo, LV hi)
+{
+    full_panels(q, lo, hi);
+    last_panel(q, lo, hi);
 }
 
 /* The rows over `axes` follow each other in memory, from the one with all indices 0 on: one product over T * B rows instead
@@ -371,6 +383,16 @@ static void flat_gemm(Product *q)
     lb_end_for(b, 0, NULL, NULL);
 }
 
+/* Of a product that goes on beside the steps: the rows that stand before them, and the columns that no tile has. */
+static void first_rows(Product *q)
+{
+    Low *L = q->lg->L;
+    LV lo, hi;
+    beside_first(q->lg, q->end, &lo, &hi);
+    full_panels(q, lo, hi);
+    last_panel(q, L->clo, L->chi);
+}
+
 static void explain_gemm(const Product *q, Ref end, bool flat)
 {
     Low *L = q->lg->L;
@@ -382,7 +404,7 @@ static void explain_gemm(const Product *q, Ref end, bool flat)
     for (uint32_t s = 0; s < q->nseg; s++)
         str_printf(L->explain, "%s%lld", s ? " + " : " ", (long long)q->seg[s].K);
     str_printf(L->explain, ", N %lld, %s\n", (long long)q->N,
-               q->lg->body ? "each step" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
+               q->lg->body ? "each step" : q->lg->ni[end].beside ? "beside the products of the steps" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
 }
 
 static Product *make_product(LowG *lg, const Stage *s)
@@ -395,7 +417,8 @@ static Product *make_product(LowG *lg, const Stage *s)
     q->N = n->dim[0];
     q->axes = n->axes;
     q->C = lg->ni[end].loc;
-    q->p = cut_product(L, q->N);
+    q->p = panels_of(lg, end);
+    q->end = end;
     gemm_operands(lg, s, q);
     return q;
 }
@@ -427,7 +450,7 @@ static bool ready(LowG *lg, const Stage *s)
         Right r = right_operand(lg, s->node.at[k].ref);
         bool found = false;
         for (uint32_t i = 0; i < lg->L->packs.n; i++)
-            found |= same_right(&r, &lg->L->packs.at[i]);
+            found |= same_right(&r, panels_of(lg, s->node.at[k].ref).w, &lg->L->packs.at[i]);
         all = r.at.ok && found;
     }
     return all;
@@ -479,7 +502,7 @@ uint32_t emit_gemm(LowG *lg, uint32_t i)
     }
     if (L->failed)
         return 0;
-    bool flat = gemm_is_flat(L, x.q[0]);
+    bool beside = lg->ni[x.q[0]->end].beside, flat = beside || gemm_is_flat(L, x.q[0]);
     if (flat)
         x.n = 1;
     for (uint32_t k = 0; k < x.n; k++) {
@@ -487,7 +510,9 @@ uint32_t emit_gemm(LowG *lg, uint32_t i)
         explain_gemm(x.q[k], lg->g->stage.at[i + k].node.at[0].ref, flat);
     }
     uint32_t axes = x.q[0]->axes & ~AX(L->bx);
-    if (flat)
+    if (beside)
+        first_rows(x.q[0]);
+    else if (flat)
         flat_gemm(x.q[0]);
     else if (x.n > 1)
         emit_rows(lg, axes, together_body, &x);

@@ -65,6 +65,7 @@ typedef struct {
     bool nest; /* has a loop nest of its own in a row item */
     Ref group; /* the scan, or the section, in whose chunks this node is computed; 0: none */
     bool chunk_only; /* nobody outside of the chunks reads it: memory for one chunk */
+    bool beside; /* a product, and its one dot, that is computed beside the products of the steps it is for (lower_beside.c) */
     bool sunk; /* a product whose accumulator continues in each step of the one scan that reads it (place = step) */
     bool fused; /* a multiplication that only additions use: part of their fma */
     bool load; /* rate load: depends on parameters only */
@@ -87,6 +88,7 @@ typedef struct {
 } NodeInfo;
 
 typedef struct LowG LowG;
+typedef struct Beside Beside;
 typedef struct {
     uint32_t start, end; /* positions */
 } LoopRange;
@@ -102,6 +104,7 @@ typedef struct {
 typedef struct {
     Loc at;
     int64_t K, N, sk, sn;
+    int w; /* vectors a panel */
     uint32_t buf;
 } Pack;
 
@@ -128,6 +131,13 @@ typedef struct {
     TileRows like;
     uint32_t fn;
 } RowsKey;
+/* A panel of one row, C = C0 + A P, of nv vectors; every `every` k of it, one k of BESIDE_ROWS rows of BESIDE_VECTORS vectors of another. */
+typedef struct {
+    int nv, every;
+    bool from, onto; /* there is a C0; the other goes on from something */
+    int64_t a_stride, c_stride; /* of the other: of its rows */
+    uint32_t fn;
+} BesideKey;
 
 /* A sequence that is prefetched, at the level that touches it first. */
 typedef struct {
@@ -164,6 +174,7 @@ typedef struct Low {
     uint32_t theta, grad, *input_buf;
     VEC(TileKey) tiles;
     VEC(RowsKey) rows;
+    VEC(BesideKey) besides;
     VEC(Pack) packs;
     bool failed;
     uint32_t nname;
@@ -180,6 +191,7 @@ struct LowG {
     bool load_phase; /* planning and emitting the nodes of rate load (entry "prepare") */
     uint32_t axis; /* of the scan whose body this is */
     ScanInfo scan;
+    Beside *beside; /* the product that those of this body take along; NULL: none */
     LV t; /* its step; a value of the body may have the axis all the same, as a whole captured sequence */
 };
 
@@ -209,6 +221,7 @@ Loc low_matrix_row(LowG *lg, Ref r); /* for one row of a matrix */
 Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */
 Loc low_view(LowG *lg, Ref r); /* place of a shape operation as a view of its operand's */
 Loc low_at_step(const LowG *bg, Loc l);
+Loc low_at(Low *L, Loc l, uint32_t axis, LV t); /* of the whole axis, at its step t */
 void low_touch(Low *L, uint32_t buf);
 LIdx low_row(Low *L, const Loc *l); /* index of the current row's feature 0 */
 bool low_is_fixed(const Low *L, const Loc *l); /* some axis has an index of its own */
@@ -252,6 +265,7 @@ void explain_slow(LowG *lg);
 /* place.c */
 #define CHUNK_ROWS 256 /* rows of a chunk: this many, rounded up to whole steps */
 void apply_places(LowG *lg); /* NodeInfo.sunk, group, chunk_only as Graph.placed says */
+bool low_one_row(const Low *L); /* lower.c: there is one row, and who multiplies it knows that */
 bool single_chunks(const LowG *lg, Ref group); /* whether its chunks are of one step each */
 Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues in this body, 0: none */
 
@@ -311,7 +325,8 @@ typedef struct {
 Panels cut_panels(const Low *L, int64_t N, int64_t max); /* of `max` vectors at most */
 uint32_t emit_gemm(LowG *lg, uint32_t stage); /* gives how many of the next stages it has done too */
 void emit_gradient(LowG *lg, Ref r);
-void low_pack(LowG *lg, Ref dot);
+Panels cut_product(const Low *L, int64_t N); /* as the right operand of rows is */
+uint32_t low_pack(LowG *lg, Ref dot); /* the buffer */
 typedef struct {
     LV lo, hi; /* rows */
     LV size, count; /* of blocks */
@@ -319,6 +334,16 @@ typedef struct {
 RowBlocks row_blocks(Low *L, uint32_t axes);
 void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows);
 bool flat_rows(const Low *L, const Loc *l, uint32_t axes); /* from the row with all indices 0 on, rows over axes follow each other */
+
+/* lower_beside.c */
+#define BESIDE_ROWS 8 /* with as many vectors of the step's product: 24 accumulators, 3 operands */
+#define BESIDE_VECTORS 2
+bool beside_fits(LowG *lg, Ref scan, Ref r); /* whether product r, in chunks of the scan, can be computed beside those of its steps */
+bool beside_pays(LowG *lg, Ref scan, Ref r); /* and is better so */
+Beside *beside_make(LowG *lg, Ref scan, uint32_t loop); /* what place put beside the steps of the scan, NULL: nothing */
+void beside_first(LowG *lg, Ref r, LV *lo, LV *hi); /* the rows of r that the current chunk begins with */
+void beside_step(LowG *bg); /* the work of a step, once that has a name */
+bool beside_panel(LowG *bg, Ref r, TileRows *t, LV j); /* panel j (0: the first) of the step's product r, with what goes beside it; false: nothing does */
 
 /* lower_matrix.c: in a row stage */
 void matrix_copies(LowG *lg, const Stage *s); /* before its rows */

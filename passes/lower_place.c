@@ -273,14 +273,17 @@ Loc low_loc(LowG *lg, Ref r)
     return ni->loc.ok || ni->kind != NK_ACCESS ? ni->loc : low_view(lg, r);
 }
 
-/* A place of the whole axis of bg's scan, at its step. */
-Loc low_at_step(const LowG *bg, Loc l)
+Loc low_at(Low *L, Loc l, uint32_t axis, LV t)
 {
-    uint32_t axis = bg->axis;
     if (!(l.axes & AX(axis)) || l.at[axis])
         return l;
     int shift = l.slots == axis ? l.shift : 0;
-    LBuilder *b = &bg->L->b;
-    l.at[axis] = shift ? lb_op(b, LOP_IADD, bg->t, lb_iconst(b, shift), 0, 0) : bg->t;
+    l.at[axis] = shift ? lb_op(&L->b, LOP_IADD, t, lb_iconst(&L->b, shift), 0, 0) : t;
     return l;
+}
+
+/* A place of the whole axis of bg's scan, at its step. */
+Loc low_at_step(const LowG *bg, Loc l)
+{
+    return low_at(bg->L, l, bg->axis, bg->t);
 }

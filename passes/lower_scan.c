@@ -517,6 +517,7 @@ static void scan_loop(Scan *c)
     if (chunks) {
         begin_chunk(L, axis, c->s.reverse, single_chunks(c->lg, c->scan));
         emit_stages(c->lg, c->scan);
+        bg->beside = beside_make(c->lg, c->scan, loop);
         lo = L->clo;
         hi = L->chi;
         L->chunk = 0;
@@ -530,6 +531,8 @@ static void scan_loop(Scan *c)
         begin_segment(bg);
     give_places(bg);
     bind_places(c);
+    if (bg->beside)
+        beside_step(bg);
     emit_stages(bg, 0);
     copy_pending(c);
     L->seg = outer;

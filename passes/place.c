@@ -5,10 +5,11 @@
             place %6 chunk of %7 rows 1 weights 4096 traffic 128     the loop over T is cut into chunks; each begins with %6 (and
                                                                      the row-local values between %6 and %7) for its own steps
             place %6 whole ..                                        for all steps first; also what feeds no scan
+            place %6 beside of %7 rows 1 ..                          as chunk, but computed beside the products of the steps
    Forced for a program by --place, for one product by editing that line. No bit depends on it: an accumulator is one chain
    whatever the place.
    The rule: writing and reading the result costs `traffic` floats of cache traffic a step; against it stands that a step then
-   streams `weights` floats more. From 3 rows a step on the product hides that, below it does not unless they are fewer than that.
+   streams `weights` floats more. From 3 rows a step on the product hides that, below it does not unless they are fewer than that. Beside the products of the steps where that pays (lower_beside.c).
    relies on: legalize. */
 #include "passes/lower_int.h"
 #include "passes/rewrite.h"
@@ -192,7 +193,7 @@ static void explain_chain(const LowG *lg, Ref r, const char *how)
 static void explain_place(const LowG *lg, const Placed *p)
 {
     static const char *const how[] = {"", "in each step, as the beginning of its product", "in chunks of steps",
-                                      "for all steps at once"};
+                                      "for all steps at once", "beside the products of the steps, some steps ahead"};
     if (lg->L->explain)
         explain_chain(lg, p->product, how[p->where]);
 }
@@ -243,6 +244,18 @@ static void decide(LowG *lg, int64_t rows, Ref *sunk_in)
             group_scan(lg, r, NULL);
 }
 
+/* Of the products in the chunks of a scan one goes beside those of its steps: the first that can. */
+static bool beside(LowG *lg, Ref r)
+{
+    Place forced = lg->L->o.place;
+    Ref scan = lg->ni[r].group;
+    const Graph *g = lg->g;
+    for (uint32_t i = 0; i < g->placed.n; i++)
+        if (g->placed.at[i].where == PLACE_BESIDE && g->placed.at[i].scan == scan)
+            return false;
+    return forced == PLACE_BESIDE ? beside_fits(lg, scan, r) : forced == PLACE_AUTO && beside_pays(lg, scan, r);
+}
+
 /* The places of one graph, and of the segments beneath it. */
 static void place_graph(LowG *lg)
 {
@@ -257,7 +270,7 @@ static void place_graph(LowG *lg)
         if (ni->kind != NK_GEMM)
             continue;
         Placed p = { .product = r, .rows = g->node.at[r].axes & AX(L->bx) ? rows : 1, .weights = chain_weights(lg, r) };
-        p.where = ni->sunk ? PLACE_STEP : ni->group ? PLACE_CHUNK : PLACE_WHOLE;
+        p.where = ni->sunk ? PLACE_STEP : ni->group && beside(lg, r) ? PLACE_BESIDE : ni->group ? PLACE_CHUNK : PLACE_WHOLE;
         p.scan = ni->sunk ? sunk_in[r] : ni->group;
         p.traffic = chain_traffic(lg, r, p.rows);
         VEC_PUSH(m->arena, g->placed) = p;
@@ -304,6 +317,19 @@ static void apply_sections(LowG *lg, const Ref *in_chunks)
         group_sections(lg, in_chunks);
 }
 
+static bool apply_chunk(LowG *lg, const Placed *p)
+{
+    NodeInfo *ni = lg->ni;
+    if (p->where != PLACE_CHUNK && p->where != PLACE_BESIDE)
+        return true;
+    if (p->where == PLACE_BESIDE && !(ni[p->product].beside = beside_fits(lg, p->scan, p->product)))
+        return false;
+    const Node *n = &lg->g->node.at[p->product];
+    for (int k = 0; k < 2 && ni[p->product].beside && n->op == OP_ADD; k++)
+        ni[n->in[k]].beside = ni[n->in[k]].kind == NK_CHAIN;
+    return ni[p->product].group == p->scan;
+}
+
 void apply_places(LowG *lg)
 {
     const Graph *g = lg->g;
@@ -313,7 +339,7 @@ void apply_places(LowG *lg)
         bool ok = lg->ni[p->product].kind == NK_GEMM && (p->where != PLACE_STEP || g->node.at[p->scan].op == OP_SCAN);
         if (p->where == PLACE_STEP && ok)
             ok = lg->ni[p->product].sunk = may_sink(lg, p->scan, p->product);
-        if (p->where == PLACE_CHUNK)
+        if (p->where == PLACE_CHUNK || p->where == PLACE_BESIDE)
             in_chunks[p->product] = p->scan;
         if (!ok) {
             misplaced(lg->L, p);
@@ -326,7 +352,7 @@ void apply_places(LowG *lg)
         if (g->node.at[r].op == OP_SCAN)
             group_scan(lg, r, in_chunks);
     for (uint32_t i = 0; i < g->placed.n; i++)
-        if (g->placed.at[i].where == PLACE_CHUNK && lg->ni[g->placed.at[i].product].group != g->placed.at[i].scan) {
+        if (!apply_chunk(lg, &g->placed.at[i])) {
             misplaced(lg->L, &g->placed.at[i]);
             return;
         }

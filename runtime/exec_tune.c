@@ -1,6 +1,6 @@
 /* exec_tune: --autotune. At its first call an Exec times schedules of its program against each other on the call's own data, and
    keeps the fastest:
-     place    input products in each step, in chunks, for all steps
+     place    input products in each step, in chunks, for all steps, beside the products of the steps
      lanes    half of the widest vectors
      panels   narrower or wider panels of packed matrices
      columns  threads share the columns of products instead of the rows
@@ -13,7 +13,7 @@
 
 #include "runtime/exec_int.h"
 
-enum { TRIALS = 8, ROUNDS = 4 };
+enum { PLACES = 4, TRIALS = PLACES + 4, ROUNDS = 4 };
 static const double NOISE = 0.02, BUDGET = 3, SLICE = 0.01, LEAST = 1e-5; /* seconds in all; of one program in a round; of a call, to be timed */
 
 static double now(void) {
@@ -48,7 +48,7 @@ static bool parse_note(const char *text, Found *f) {
         return false;
     f->best.place = (Place)place;
     f->best.share = share == 1;
-    return place >= PLACE_AUTO && place <= PLACE_WHOLE && (f->best.V == 0 || f->best.V == 1 || f->best.V == 4 || f->best.V == 8 || f->best.V == 16) &&
+    return place >= PLACE_AUTO && place <= PLACE_BESIDE && (f->best.V == 0 || f->best.V == 1 || f->best.V == 4 || f->best.V == 8 || f->best.V == 16) &&
            (f->best.panel == 0 || f->best.panel == 32 || f->best.panel == 128);
 }
 
@@ -62,7 +62,8 @@ static void put_note(Exec *e, Arena *a, const uint64_t key[2], Found *f) {
 }
 
 static const char *in_words(Exec *e, const Found *f) {
-    static const char *const place[] = {"", "input products in each step", "input products in chunks", "input products for all steps first"};
+    static const char *const place[] = {"", "input products in each step", "input products in chunks", "input products for all steps first",
+                                        "input products beside those of the steps"};
     const Schedule *s = &f->best;
     Str t = str_make(&e->arena);
     const char *comma = "";
@@ -101,22 +102,23 @@ static bool compare(Exec *e, Plan *a, Plan *b, const Call *c, double *ta, double
 
 /* Whether `next` is a schedule beside `best` that differs from it in aspect k and suits this Exec. */
 static bool variant(const Exec *e, const Schedule *best, int k, Schedule *next) {
-    static const Place place[] = {PLACE_STEP, PLACE_CHUNK, PLACE_WHOLE};
+    static const Place place[PLACES] = {PLACE_STEP, PLACE_CHUNK, PLACE_WHOLE, PLACE_BESIDE};
     *next = *best;
-    if (k < 3) {
+    if (k < PLACES) {
         next->place = place[k];
         return e->opt.place == PLACE_AUTO;
     }
-    if (k == 3) {
+    k -= PLACES;
+    if (k == 0) {
         next->V = e->plan[0].p->V / 2;
         return !e->opt.V && next->V >= 4;
     }
-    if (k == 4 || k == 5) {
-        next->panel = k == 4 ? 32 : 128;
+    if (k == 1 || k == 2) {
+        next->panel = k == 1 ? 32 : 128;
         return true;
     }
     next->share = true;
-    return k == 6 && pool_threads(e->pool) > 1;
+    return k == 3 && pool_threads(e->pool) > 1;
 }
 
 static bool same_program(Exec *e, const LProgram *p, const LProgram *q) {

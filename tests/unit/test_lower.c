@@ -94,8 +94,11 @@ static bool same(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LProg
     return ok;
 }
 
-static LProgram *lower_again(Ctx *ctx, Arena *a, const Module *m, LowerOptions o, int V, bool no_reuse, Place place)
+static LProgram *lower_again(Ctx *ctx, Arena *a, const Module *m, LowerOptions o, int V, bool no_reuse, Place place, int64_t rows, int threads)
 {
+    o.batch = rows;
+    o.one_row = rows == 1;
+    o.threads = threads;
     o.V = V;
     o.place = place;
     o.no_reuse = no_reuse;
@@ -107,7 +110,7 @@ static bool engines(Ctx *ctx, Arena *a, uint64_t seed, const Module *m, const LP
 {
     static const int lanes[] = { 1, 4, 8, 16 };
     int V = lanes[(seed / 3) % (o->f64 ? 3 : 4)];
-    LProgram *q = lower_again(ctx, a, m, *o, V, !o->no_reuse, (Place)(seed % 4));
+    LProgram *q = lower_again(ctx, a, m, *o, V, !o->no_reuse, (Place)(seed % 5), in->axis[0], 1 + (int)(seed % 3));
     if (!q) {
         report(ctx, a, seed, "lowering for another width failed", m, NULL);
         return false;

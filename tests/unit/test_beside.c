@@ -1,0 +1,130 @@
+/* Products beside those of the steps (passes/lower_beside.c): the same bits as before the steps, in every engine, at every width, for
+   numbers of steps that fill no group, some, and more than a chunk; by one thread, and by several that share columns. And where it is
+   done: not where the input is so large that the steps' products end first, and by itself only from a matrix on that fills the first
+   cache. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "frontend/frontend.h"
+#include "passes/passes.h"
+#include "tests/unit/engines.h"
+#include "tests/unit/gen.h"
+
+static int passed, failed;
+
+static void check(bool ok, const char *what, const char *more, int number) {
+    passed += ok;
+    failed += !ok;
+    if (!ok) printf("FAILED: %s: %s %d\n", what, more, number);
+}
+
+static Module *model(Ctx *ctx, Arena *a, const char *name, int I, int H, bool grad) {
+    const char *const set[] = {arena_printf(a, "I=%d", I), arena_printf(a, "H=%d", H)};
+    FrontendOptions fo = {.std_dir = "std", .set = set, .nset = 2, .model = name};
+    Program *p = frontend_load(ctx, a, "tests/models/beside.rondo", &fo);
+    Module *m = p ? frontend_model(p, a, &(BuildOptions){.training = grad}) : NULL;
+    PassOptions o = {.grad = grad};
+    return m && passes_run(m, &o) ? m : NULL;
+}
+
+/* Helpers that compute two products. */
+static int pairs(const LProgram *p) {
+    int n = 0;
+    for (uint32_t k = 0; k < p->fn.n; k++) n += strncmp(name_str(p->ctx, p->fn.at[k]->name), "beside_", 7) == 0;
+    return n;
+}
+
+static bool equal(const Module *m, const EvalIn *in, const double **x, const double **y) {
+    for (uint32_t r = 0; r < m->graph.at[0]->root.n; r++)
+        if (memcmp(x[r], y[r], (size_t)root_size(m, r, in) * sizeof(double))) return false;
+    return true;
+}
+
+static LowerOptions options(int V, int threads, Place place) {
+    return (LowerOptions){
+        .V = V, .registers = 32, .batch = 1, .one_row = true, .threads = threads, .share_columns = threads > 1, .place = place};
+}
+
+typedef struct {
+    Ctx *ctx;
+    Arena *a;
+    const Module *m;
+    const char *name;
+} Case;
+
+/* The program for V lanes and so many threads, in one engine, for each number of steps. */
+static void compare(Case *c, const LowerOptions *lo, EngineKind kind, const int *steps, const char *what) {
+    LProgram *p = lower_module(c->ctx, c->a, c->m, lo, NULL),
+             *q = lower_module(c->ctx, c->a, c->m,
+                               &(LowerOptions){.V = 1, .registers = 16, .f64 = lo->f64, .place = PLACE_CHUNK}, NULL);
+    const uint32_t n = c->m->graph.at[0]->root.n + 1;
+    const double **x = NEW_N(c->a, const double *, n), **y = NEW_N(c->a, const double *, n);
+    Engine *e = p && kind != ENGINE_LOOPS ? engine_make(c->ctx, p, &(EngineOptions){.kind = kind, .cache_dir = ""}) : NULL;
+    check(p && q && pairs(p) > 0 && !pairs(q), "products side by side", c->name, lo->V);
+    for (; *steps && p && q; steps++) {
+        GenInputs values = gen_inputs_long(c->m, c->a, 3, *steps);
+        values.in.axis[0] = 1;
+        check(program_run(c->m, q, NULL, c->a, &values.in, 1, y) && program_run(c->m, p, e, c->a, &values.in, lo->threads, x) &&
+                  equal(c->m, &values.in, x, y),
+              what, c->name, *steps);
+    }
+    if (e) engine_destroy(e);
+}
+
+static void all(const char *name, int I, int H, bool grad) {
+    static const int every[] = {1, 8, 15, 16, 17, 39, 280, 0}, some[] = {5, 27, 0}, cut[] = {530, 0};
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Case c = {ctx, &a, model(ctx, &a, name, I, H, grad), name};
+    check(c.m, "the model", name, grad);
+    if (c.m) {
+        LowerOptions lo = options(1, 1, PLACE_BESIDE);
+        lo.f64 = grad;
+        compare(&c, &lo, ENGINE_LOOPS, every, "one lane, shadow memory");
+        lo.segments = UINT32_C(2);
+        if (grad) compare(&c, &lo, ENGINE_LOOPS, cut, "in segments");
+        lo = options(4, 1, PLACE_BESIDE);
+        compare(&c, &lo, ENGINE_JIT, every, "4 lanes, jit");
+        lo = grad ? options(1, 3, PLACE_BESIDE) : options(4, 2, PLACE_BESIDE);
+        compare(&c, &lo, ENGINE_JIT, some, "several threads, jit");
+    }
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* Whether the program for one row has products side by side. */
+static void placed(const char *name, int I, int H, LowerOptions lo, bool want, const char *what) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = model(ctx, &a, name, I, H, false);
+    LProgram *p = m ? lower_module(ctx, &a, m, &lo, NULL) : NULL;
+    check(p && (pairs(p) > 0) == want, what, name, H);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+int main(void) {
+    for (int grad = 0; grad < 2; grad++) {
+        all("one", 20, 24, grad);
+        all("two", 9, 24, grad);
+        all("both", 11, 32, grad);
+        all("own", 17, 25, grad);
+    }
+    LowerOptions lo = options(16, 1, PLACE_AUTO);
+    placed("one", 64, 64, lo, true, "more than the first cache holds");
+    placed("one", 64, 128, lo, true, "a smaller input");
+    placed("one", 16, 32, lo, false, "little");
+    placed("one", 400, 64, lo, false, "an input that is too large");
+    lo.registers = 16;
+    placed("one", 64, 64, lo, false, "too few registers");
+    lo = options(16, 1, PLACE_CHUNK);
+    placed("one", 64, 64, lo, false, "chunks asked for");
+    lo = options(16, 2, PLACE_AUTO);
+    placed("one", 256, 256, lo, true, "threads that share columns");
+    lo = options(16, 1, PLACE_AUTO);
+    lo.one_row = false;
+    placed("one", 64, 64, lo, false, "any number of rows");
+    printf("%d passed, %d failed\n", passed, failed);
+    return failed != 0;
+}
