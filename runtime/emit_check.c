@@ -8,13 +8,13 @@
 #include "runtime/train.h"
 
 enum { BATCH = 2, STEPS = 5 };
+enum { SHOWN = 4096 }; /* expected numbers of one array that stand in the test */
 
 typedef struct {
     CModel *c;
     Arrays in, out; /* as for run_arrays */
     int64_t axis[MAX_AXES];
     uint64_t random;
-    double *grad; /* expected */
 } Check;
 
 static double draw(Check *x) { /* [0, 1) */
@@ -53,12 +53,49 @@ static bool make_array(Check *x, const Module *m, const CPort *p, const char *pr
     return true;
 }
 
-static void put_values(Check *x, const char *name, const Array *a, uint8_t dtype) {
+/* ---- expected numbers ----------------------------------------------------------------------------------------------------- */
+
+static int64_t block_of(int64_t n) { return (n + SHOWN - 1) / SHOWN; }
+
+/* An array of expected numbers. A large one as weighted means of blocks, so that a test is no longer than it need be and each number
+   counts all the same. Weights are small: products with them are exact. */
+static void put_want(CModel *c, const char *type, const char *name, const double *v, int64_t n, bool is_int) {
+    int64_t block = block_of(n), blocks = block > 1 ? (n + block - 1) / block : 0;
+    if (!blocks) {
+        c_array(c, &c->t, type, name, v, n, is_int);
+        return;
+    }
+    str_printf(&c->t, "static const double %s[%lld] = { /* means of %lld numbers each */", name, (long long)blocks, (long long)block);
+    for (int64_t k = 0; k < blocks; k++) {
+        double sum = 0;
+        for (int64_t i = k * block; i < n && i < (k + 1) * block; i++) sum += (double)(1 + i % 7) * v[i];
+        str_printf(&c->t, "%s %s,", k % 5 ? "" : "\n   ", c_double(c, sum / (4.0 * (double)block)));
+    }
+    str_put(&c->t, "\n};\n");
+}
+
+/* Number i, an expression, of n: `got` against `want`, an array that put_want wrote. */
+static const char *differs(CModel *c, const char *what, const char *i, const char *got, const char *want, int64_t n) {
+    if (block_of(n) <= 1) return arena_printf(c->a, "differs(\"%s\", %s, (double)%s, (double)%s[%s])", what, i, got, want, i);
+    return arena_printf(c->a, "block_differs(\"%s\", %s, (double)%s, %s, %lld, %lld)", what, i, got, want, (long long)block_of(n), (long long)n);
+}
+
+static const char block_differs[] =
+    "\n/* Of large arrays: weighted means of blocks. i goes from 0 to n - 1. */\n"
+    "static int block_differs(const char *what, long i, double got, const double *want, long block, long n)\n{\n"
+    "    static double sum;\n    if (i % block == 0) sum = 0;\n    sum += (double)(1 + i % 7) * got;\n"
+    "    if ((i + 1) % block != 0 && i + 1 < n) return 0;\n    if (!differs(what, i, sum / (4.0 * (double)block), want[i / block])) return 0;\n"
+    "    printf(\"that is a mean of %ld up to it\\n\", block);\n    return 1;\n}\n";
+
+/* ---- arrays of the test --------------------------------------------------------------------------------------------------- */
+
+static void put_values(Check *x, const char *name, const Array *a, uint8_t dtype, bool want) {
     CModel *c = x->c;
     int64_t n = array_count(a);
     double *v = NEW_N(&c->values, double, n + 1);
     for (int64_t i = 0; i < n; i++) v[i] = array_get(a, i);
-    c_array(c, &c->t, c_type(c, dtype), name, v, n, dtype == DT_I);
+    if (want) put_want(c, c_type(c, dtype), name, v, n, dtype == DT_I);
+    else c_array(c, &c->t, c_type(c, dtype), name, v, n, dtype == DT_I);
     arena_free(&c->values);
 }
 
@@ -104,9 +141,8 @@ static const char *sizes(Check *x, const Module *m) {
     return s.at;
 }
 
-static void put_compare(Str *s, const char *what, const char *got, const char *want, int64_t n) {
-    str_printf(s, "    for (k = 0; k < %lld; k++)\n        if (differs(\"%s\", k, (double)%s[k], (double)%s[k])) return 1;\n",
-               (long long)n, what, got, want);
+static void put_compare(CModel *c, Str *s, const char *what, const char *got, const char *want, int64_t n) {
+    str_printf(s, "    for (k = 0; k < %lld; k++)\n        if (%s) return 1;\n", (long long)n, differs(c, what, "k", arena_printf(c->a, "%s[k]", got), want, n));
 }
 
 static bool put_predict(Check *x, Str *body) {
@@ -121,9 +157,9 @@ static bool put_predict(Check *x, Str *body) {
         const Array *a = arrays_find(&x->out, arena_printf(c->a, "output/%s", q->name));
         if (!a) return true;
         const char *want = arena_printf(c->a, "want_%s", q->id);
-        put_values(x, want, a, q->dtype);
+        put_values(x, want, a, q->dtype, true);
         str_printf(body, "    static %s got_%s[%lld];\n", c_type(c, q->dtype), q->id, (long long)array_count(a));
-        put_compare(&after, q->id, arena_printf(c->a, "got_%s", q->id), want, array_count(a));
+        put_compare(c, &after, q->id, arena_printf(c->a, "got_%s", q->id), want, array_count(a));
     }
     const char *out = arguments(c, &p->out, "got_");
     str_printf(body, "    if (!work) return puts(\"no memory\"), 1;\n    %s_predict(weights, %s%s, %swork);\n    free(work);\n%s    return 0;\n}\n", c->id,
@@ -152,7 +188,7 @@ static bool put_steps(Check *x, Str *body) {
         if (rondo_stream_step(c->live, row, y) != RONDO_OK) return false;
         for (size_t i = 0; i < ny; i++) want[(size_t)t * ny + i] = y[i];
     }
-    c_array(c, &c->t, "float", "want_steps", want, steps * (int64_t)ny, false);
+    put_want(c, "float", "want_steps", want, steps * (int64_t)ny, false);
     str_printf(body,
                "\nstatic int check_steps(void)\n{\n    static %s_state s;\n    long t, k, at = 0;\n    %s_init(&s%s);\n    for "
                "(t = 0; t < %lld; t++) {\n",
@@ -167,10 +203,8 @@ static bool put_steps(Check *x, Str *body) {
     for (uint32_t k = 0; k < p->out.n; k++) str_printf(body, ", got_%s", p->out.at[k].id);
     str_put(body, ");\n");
     for (uint32_t k = 0; k < p->out.n; k++)
-        str_printf(body,
-                   "        for (k = 0; k < %lld; k++, at++)\n            if (differs(\"step: %s\", at, (double)got_%s[k], "
-                   "(double)want_steps[at])) return 1;\n",
-                   (long long)p->out.at[k].n, p->out.at[k].id, p->out.at[k].id);
+        str_printf(body, "        for (k = 0; k < %lld; k++, at++)\n            if (%s) return 1;\n", (long long)p->out.at[k].n,
+                   differs(c, arena_printf(c->a, "step: %s", p->out.at[k].id), "at", arena_printf(c->a, "got_%s[k]", p->out.at[k].id), "want_steps", steps * (int64_t)ny));
     str_put(body, "    }\n    return 0;\n}\n");
     return true;
 }
@@ -238,11 +272,11 @@ static bool put_window(Check *x, Str *body) {
     for (uint32_t k = 0; k < c->infer.out.n; k++) {
         const CPort *p = &c->infer.out.at[k];
         const char *name = arena_printf(c->a, "seen_%s", p->id), *want = arena_printf(c->a, "want_%s", name);
-        c_array(c, &c->t, c_type(c, p->dtype), want, s.want[k], s.n[k], p->dtype != DT_F);
+        put_want(c, c_type(c, p->dtype), want, s.want[k], s.n[k], p->dtype != DT_F);
         str_printf(body, "    static %s %s[%lld];\n", c_type(c, p->dtype), name, (long long)(s.steps * p->n));
         str_printf(&out, ", %s + got * %lld", name, (long long)p->n);
         if (p->axes & ~AX(AXIS_B)) str_printf(&rest, ", %s + got * %lld", name, (long long)p->n);
-        put_compare(&after, name, name, want, s.n[k]);
+        put_compare(c, &after, name, name, want, s.n[k]);
     }
     str_printf(body, "    %s_init(&s%s);\n    for (t = 0; t < %lld; t++) got += %s_step(&s%s%s);\n", c->id, has_constants(c) ? "" : ", weights", (long long)s.steps,
                c->id, in.n ? in.at : "", out.at);
@@ -270,7 +304,7 @@ static bool put_decoding(Check *x, Str *body) {
                "    if (!work) return puts(\"no memory\"), 1;\n    n = %s_decode(weights, in_%s, %lld, %s_END, %d, got_tokens, work);\n    free(work);\n"
                "    if (differs(\"number of tokens\", 0, (double)n, %lld)) return 1;\n",
                MOST, c->id, (long long)n, c->id, c_ident(c->a, name_str(c->ctx, port.source), false), (long long)n, c->upper, MOST, (long long)count);
-    put_compare(body, "tokens", "got_tokens", "want_tokens", count);
+    put_compare(c, body, "tokens", "got_tokens", "want_tokens", count);
     str_put(body, "    return 0;\n}\n");
     return true;
 }
@@ -328,29 +362,26 @@ static bool put_gradient(Check *x, Str *body) {
     for (uint32_t k = 0; k < p->target.n; k++) {
         if (!make_array(x, p->m, &p->target.at[k], k == p->weight_port ? "given/" : "target/")) return false;
         put_values(x, arena_printf(c->a, "target_%s", p->target.at[k].id), &x->in.array.at[x->in.array.n - 1],
-                   p->target.at[k].dtype);
+                   p->target.at[k].dtype, false);
     }
     if (!weigh_rows(x, p)) return false;
-    double *theta = NEW_N(c->a, double, n + 1), *grad = NEW_N(c->a, double, n + 1);
-    for (int64_t i = 0; i < n; i++) theta[i] = model_theta_get(c->m, i);
+    double *grad = NEW_N(c->a, double, n + 1);
     Trained t = {.x = x, .grad = grad};
     int got = guard_call(c->ctx, train_once, &t);
     exec_destroy(t.exec);
     if (got < 0) ctx_out_of_memory(c->ctx);
     if (!got) return false;
-    x->grad = grad;
-    c_array(c, &c->t, c->real, "theta", theta, n, false);
-    c_array(c, &c->t, c->real, "want_grad", grad, n, false);
+    put_want(c, c->real, "want_grad", grad, n, false);
     c_array(c, &c->t, c->real, "want_loss", &t.loss, 1, false);
     str_printf(
         body,
         "\nstatic int check_grad(void)\n{\n    static %s got_grad[%lld];\n    %s got_loss[1];\n    long k;\n"
-        "    void *work = malloc(%s_train_workspace(%s));\n    if (!work) return puts(\"no memory\"), 1;\n    got_loss[0] = %s_grad(theta, %s",
+        "    void *work = malloc(%s_train_workspace(%s));\n    if (!work) return puts(\"no memory\"), 1;\n    got_loss[0] = %s_grad(weights->theta, %s",
         c->real, (long long)n, c->real, c->id, sizes(x, p->m), c->id, arguments(c, &p->in, "in_"));
     str_printf(body, "%s%s, %sgot_grad, work);\n    free(work);\n", arguments(c, &p->target, "target_"), sizes(x, p->m),
                p->noise ? arena_printf(c->a, "UINT64_C(%llu), 0, %s", (unsigned long long)c->m->seed, p->example == NO_AREA ? "" : "NULL, ") : "");
-    put_compare(body, "loss", "got_loss", "want_loss", 1);
-    put_compare(body, "grad", "got_grad", "want_grad", n);
+    put_compare(c, body, "loss", "got_loss", "want_loss", 1);
+    put_compare(c, body, "grad", "got_grad", "want_grad", n);
     str_put(body, "    return 0;\n}\n");
     return true;
 }
@@ -412,24 +443,31 @@ static bool put_learning(Check *x, Str *body) {
     if (got < 0) ctx_out_of_memory(c->ctx);
     if (!got) return false;
     c_array(c, &c->t, c->real, "want_learn_loss", j.loss, count, false);
-    c_array(c, &c->t, c->real, "want_learn", j.grad, count * n, false);
+    put_want(c, c->real, "want_learn", j.grad, count * n, false);
     str_printf(body,
                "\nstatic int check_learn(void)\n{\n    static %s_learner l;\n    static %s got_grad[%lld];\n    %s loss;\n    long t, k;\n"
-               "    %s_learn_begin(&l);\n    for (t = 0; t < %lld; t++) {\n        loss = %s_learn(&l, theta, %s",
+               "    %s_learn_begin(&l);\n    for (t = 0; t < %lld; t++) {\n        loss = %s_learn(&l, weights->theta, %s",
                c->id, c->real, (long long)n, c->real, c->id, (long long)count, c->id, window_arguments(c, &p->in, "in_"));
     str_printf(body, "%s%sgot_grad);\n        if (differs(\"learn: loss\", t, (double)loss, (double)want_learn_loss[t])) return 1;\n",
                window_arguments(c, &p->target, "target_"),
                p->noise ? arena_printf(c->a, "UINT64_C(%llu), (uint32_t)t, %s", (unsigned long long)c->m->seed, p->example == NO_AREA ? "" : "0, ") : "");
     str_printf(body,
-               "        for (k = 0; k < %lld; k++)\n            if (differs(\"learn: grad\", k, (double)got_grad[k], (double)want_learn[t * %lld + k])) "
-               "return 1;\n    }\n    return 0;\n}\n",
-               (long long)n, (long long)n);
+               "        for (k = 0; k < %lld; k++)\n            if (%s) return 1;\n    }\n    return 0;\n}\n", (long long)n,
+               differs(c, "learn: grad", arena_printf(c->a, "t * %lld + k", (long long)n), "got_grad[k]", "want_learn", count * n));
     return true;
 }
 
 /* ---- updates ------------------------------------------------------------------------------------------------------------------ */
 
 enum { UPDATES = 4, PLATEAU = 12 }; /* gradients of an epoch; epochs in which nothing becomes better */
+
+/* Of weight k: some are 0, all are exact. */
+static double drawn(int64_t k) {
+    uint32_t h = (uint32_t)k * 2654435761u;
+    h ^= h >> 15;
+    h *= 2246822519u;
+    return h >> 29 ? (double)((int32_t)(h >> 20) - 2048) / 16384 : 0;
+}
 
 typedef struct {
     Check *x;
@@ -458,16 +496,16 @@ static bool update_twice(void *arg) {
     for (int k = 0; ok && k < 2; k++) {
         for (int64_t i = 0; i < n; i++)
             if (c->m->f64)
-                ((double *)u->grad)[i] = x->grad[i];
+                ((double *)u->grad)[i] = drawn(i);
             else
-                ((float *)u->grad)[i] = (float)x->grad[i];
+                ((float *)u->grad)[i] = (float)drawn(i);
         ok = gradient_clip(&u->opt, u->grad, train_number(c->m, "clip_norm"), train_number(c->m, "clip_value")) &&
              optimizer_step(&u->opt, u->grad, factor_at(u, k));
     }
     return ok;
 }
 
-/* Two updates from the weights, with the gradient of before. */
+/* Two updates from the weights. */
 static bool put_updates(Check *x, Str *body) {
     CModel *c = x->c;
     int64_t n = model_theta_size(c->m);
@@ -487,18 +525,22 @@ static bool put_updates(Check *x, Str *body) {
     optimizer_free(&u.opt);
     if (got < 0) ctx_out_of_memory(c->ctx);
     if (!got) return false;
-    c_array(c, &c->t, c->real, "want_theta", want, n, false);
+    put_want(c, c->real, "want_theta", want, n, false);
     bool plateau = u.varies && u.schedule.kind == SCHEDULE_PLATEAU;
     Monitor watched;
     const char *sign = plateau && monitor_make(&watched, c->m) && watched.sign < 0 ? "-" : "";
     str_printf(body,
-               "\nstatic int check_updates(void)\n{\n    static %s got_theta[%lld], moments[%s_MOMENTS];\n    long k;\n%s"
-               "    for (k = 0; k < %lld; k++) got_theta[k] = theta[k];\n    for (k = 0; k < 2; k++) %s_%s(got_theta, "
-               "want_grad, moments, k%s);\n",
-               c->real, (long long)n, c->upper,
-               plateau ? arena_printf(c->a, "    static %s_plateau seen;\n    for (k = 0; k < %d; k++) %s_watch(&seen, %s1);\n", c->id, PLATEAU, c->id, sign) : "", (long long)n, c->id,
-               c->optimizer, plateau ? ", &seen" : u.varies ? arena_printf(c->a, ", %d", UPDATES) : "");
-    put_compare(body, "theta", "got_theta", "want_theta", n);
+               "\n/* A gradient, of weight k. */\nstatic %s drawn(long k)\n{\n    uint32_t h = (uint32_t)k * 2654435761u;\n    h ^= h >> 15;\n"
+               "    h *= 2246822519u;\n    return h >> 29 ? (%s)((int32_t)(h >> 20) - 2048) / 16384 : 0;\n}\n",
+               c->real, c->real);
+    str_printf(body,
+               "\nstatic int check_updates(void)\n{\n    static %s got_theta[%lld], grad[%lld], moments[%s_MOMENTS];\n    long k;\n%s"
+               "    for (k = 0; k < %lld; k++) got_theta[k] = weights->theta[k];\n    for (k = 0; k < %lld; k++) grad[k] = drawn(k);\n"
+               "    for (k = 0; k < 2; k++) %s_%s(got_theta, grad, moments, k%s);\n",
+               c->real, (long long)n, (long long)n, c->upper,
+               plateau ? arena_printf(c->a, "    static %s_plateau seen;\n    for (k = 0; k < %d; k++) %s_watch(&seen, %s1);\n", c->id, PLATEAU, c->id, sign) : "", (long long)n,
+               (long long)n, c->id, c->optimizer, plateau ? ", &seen" : u.varies ? arena_printf(c->a, ", %d", UPDATES) : "");
+    put_compare(c, body, "theta", "got_theta", "want_theta", n);
     str_put(body, "    return 0;\n}\n");
     return true;
 }
@@ -532,11 +574,12 @@ bool emit_check(CModel *c) {
     find_axes(&x, p->m);
     for (uint32_t k = 0; k < p->in.n; k++) {
         if (!make_array(&x, p->m, &p->in.at[k], "input/")) return false;
-        put_values(&x, arena_printf(c->a, "in_%s", p->in.at[k].id), &x.in.array.at[x.in.array.n - 1], p->in.at[k].dtype);
+        put_values(&x, arena_printf(c->a, "in_%s", p->in.at[k].id), &x.in.array.at[x.in.array.n - 1], p->in.at[k].dtype, false);
     }
     if (!put_predict(&x, &body) || (c->stream && !put_steps(&x, &body)) || !put_window(&x, &body) || !put_decoding(&x, &body) || (c->train && !put_gradient(&x, &body)) ||
         (c->window && !put_learning(&x, &body)) || (c->optimizer && !put_updates(&x, &body)))
         return false;
+    if (strstr(body.at, "block_differs(")) str_put(&c->t, block_differs);
     str_put(&c->t, body.at);
     static const char *const check[] = {"predict", "steps", "window", "decode", "grad", "learn", "updates"};
     str_printf(&c->t, "%s    if (", begin_main(c));

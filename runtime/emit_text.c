@@ -42,8 +42,7 @@ const char *c_ident(Arena *a, const char *s, bool upper) {
 /* A bool is a number, 0 or 1, as it is in kernels. */
 const char *c_type(const CModel *c, uint8_t dtype) { return dtype == DT_I ? "int32_t" : c->real; }
 
-const char *c_number(CModel *c, double v) {
-    bool f64 = c->m->f64;
+static const char *number(CModel *c, double v, bool f64) {
     Str s = str_make(c->a);
     if (isnan(v)) return f64 ? "(double)NAN" : "NAN";
     if (isinf(v)) return arena_printf(c->a, "%s%s", v < 0 ? "-" : "", f64 ? "(double)INFINITY" : "INFINITY");
@@ -56,11 +55,9 @@ const char *c_number(CModel *c, double v) {
     return s.at;
 }
 
-const char *c_double(CModel *c, double v) {
-    Str s = str_make(c->a);
-    str_double(&s, v);
-    return arena_printf(c->a, "%s%s", s.at, strpbrk(s.at, ".eEn") ? "" : ".0");
-}
+const char *c_number(CModel *c, double v) { return number(c, v, c->m->f64); }
+
+const char *c_double(CModel *c, double v) { return number(c, v, true); }
 
 void c_values(CModel *c, Str *s, const double *v, int64_t n, bool is_int) {
     str_putc(s, '{');

@@ -71,6 +71,18 @@ says sunspots.h '^#define SUNSPOTS_WINDOW 10$'
 says sunspots.h '^#define SUNSPOTS_IN_SCALE 154.4$'
 compile sunspots "${CC:-cc}" -O1 $fused
 
+# ---- a large model: its test is small all the same, and sees one wrong number among all ----
+expect 0 "$RONDO" emit c "$SRC/examples/char_lm.rondo" -o large --test --train --simd 8
+[ "$(wc -c <large/char_lm_test.c)" -lt 400000 ] || fail "the test of a model of 92897 weights has $(wc -c <large/char_lm_test.c) bytes"
+cd large
+expect 0 "${CC:-cc}" $strict -O0 $fused -c char_lm.c
+for wrong in none got_grad got_theta; do # number 50000 of it, by a millionth
+    sed "s/(double)$wrong\[k\]/$wrong[k] + (k == 50000 ? 1e-6 : 0)/" char_lm_test.c >m_test.c
+    expect 0 "${CC:-cc}" -std=c99 -O1 $fused -o t char_lm.o m_test.c -lm
+    if [ "$wrong" = none ]; then expect 0 ./t; elif [ -n "$fused" ]; then expect 1 ./t; fi
+done
+cd ..
+
 # ---- the functions over a state: any chunks, save and load in the middle, other weights, two models in one program ----
 cat >use.c <<'END'
 #include "sunspots.h"

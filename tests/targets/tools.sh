@@ -132,10 +132,9 @@ cppcheck | analyzer) folders="online:online lstm:lstm int8:fastgrnn blob:gru" ;;
 esac
 if [ "$TOOL" = stack ]; then # every example too
     for f in "$SRC"/examples/*.rondo "$SRC"/examples/*/*.rondo; do
-        n=$(basename "$f" .rondo) how=--train
-        if grep -q class_weights "$f"; then how=; fi
+        n=$(basename "$f" .rondo)
         mkdir "example_$n"
-        expect 0 "$RONDO" emit c "$f" -o "example_$n" $how
+        expect 0 "$RONDO" emit c "$f" -o "example_$n" --train
         folders="$folders example_$n:$n"
     done
 fi
