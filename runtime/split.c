@@ -22,6 +22,27 @@ static bool is_arg(Model *m, const Setting *s, uint32_t i, const char *name, uin
     return s->arg[i] ? strcmp(name_str(m->ctx, s->arg[i]), name) == 0 : i == position;
 }
 
+static bool among(const Setting *s, int64_t k) {
+    if (!s) return false;
+    if (s->kind == SET_NUMBER) return s->number == (double)k;
+    for (uint32_t i = 0; s->kind == SET_LIST && i < s->n; i++)
+        if (s->item[i].kind == SET_NUMBER && s->item[i].number == (double)k) return true;
+    return false;
+}
+
+/* What every() sets apart: numbers that occur, each for one purpose. */
+static bool check_every(Model *m, const Split *s) {
+    const Setting *key[2] = {s->valid_at, s->test_at};
+    for (int k = 0; k < 2; k++)
+        for (uint32_t i = 0; key[k] && i < (key[k]->kind == SET_LIST ? key[k]->n : 1); i++) {
+            const Setting *x = key[k]->kind == SET_LIST ? &key[k]->item[i] : key[k];
+            if (x->kind != SET_NUMBER || !x->is_int || x->number < 0 || x->number >= (double)s->every)
+                return bad(m, x->span, "every(n) sets apart whole numbers from 0 to n - 1");
+            if (k && among(key[0], (int64_t)x->number)) return bad(m, x->span, "what validates does not test");
+        }
+    return true;
+}
+
 static bool read_call(Model *m, const Setting *s, Split *out) {
     int kind = 0; /* the front end has seen to it that it is one of these */
     while (kind + 1 < SPLIT_WAYS && strcmp(name_str(m->ctx, s->name), split_ways[kind]) != 0) kind++;
@@ -52,7 +73,8 @@ static bool read_call(Model *m, const Setting *s, Split *out) {
             return bad(m, x->span, "this argument is not known here, or is no number");
     }
     if (kind == SPLIT_FOLDS && out->fold >= out->folds) return bad(m, s->span, "folds() needs their number, 2 or more, and the fold from 0 that tests: folds(5, fold = 0)");
-    return kind != SPLIT_EVERY || out->every || bad(m, s->span, "every() needs a number: every(10, valid = 8, test = 9)");
+    if (kind != SPLIT_EVERY) return true;
+    return out->every ? check_every(m, out) : bad(m, s->span, "every() needs a number: every(10, valid = 8, test = 9)");
 }
 
 bool split_read(Model *m, Split *out) {
@@ -90,14 +112,6 @@ bool split_counts(Model *m, const Split *s, int64_t *n, int64_t *train, int64_t 
 }
 
 /* ---- of single examples ------------------------------------------------------------------------------------------------- */
-
-static bool among(const Setting *s, int64_t k) {
-    if (!s) return false;
-    if (s->kind == SET_NUMBER) return s->number == (double)k;
-    for (uint32_t i = 0; s->kind == SET_LIST && i < s->n; i++)
-        if (s->item[i].kind == SET_NUMBER && s->item[i].number == (double)k) return true;
-    return false;
-}
 
 /* part[i] of each of the `n` examples in at[]: the first of them train, and so on. */
 static bool parts_in_order(Model *m, const Split *s, const int64_t *at, int64_t n, uint8_t *part) {

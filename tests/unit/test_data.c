@@ -198,6 +198,9 @@ static void test_splits(void) {
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = 1.5", 552, "from 0 to 1"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = sometimes(0.5)", 552, "no way `sometimes`"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(valid = 2)", 552, "needs a number"));
+    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(10, test = 10)", 552, "from 0 to n - 1"));
+    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(10, valid = [7, -1])", 552, "from 0 to n - 1"));
+    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(10, valid = [7, 8], test = 8)", 552, "does not test"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = random(0.5, sed = 2)", 552, "not known here"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", ts = \"a.ts\"", 552, "both name the data"));
 }
