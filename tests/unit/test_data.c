@@ -172,7 +172,7 @@ static void test_lines(void) {
         "d\n",
         8);
     CHECK(refused(SENTENCE(30), "lines = [\"neg\", \"odd\"], split = 1, unit = characters", 620, "odd:2:2: this is not UTF-8"));
-    CHECK(good(SENTENCE(30), "lines = [\"neg\", \"odd\"], split = 1"));
+    CHECK(refused(SENTENCE(30), "lines = [\"neg\", \"odd\"], split = 1", 620, "odd:2:2: this is not UTF-8"));
 }
 
 static void test_splits(void) {
