@@ -351,10 +351,13 @@ double eval_rounded(Eval *e, double v) {
     return draw(e) * fabs((double)other - (double)near) < fabs(v - (double)near) ? (double)other : (double)near;
 }
 
-/* In f32 the fast tier's tanh and sigmoid are up to 2.5 ulp off (ir/vmath.c): 1.5 by chance, before the rounding of every result. */
+/* In f32 the fast tier's tanh and sigmoid are up to 2.5 ulp off (ir/vmath.c): 1.5 by chance, before the rounding of every result. A 1 of
+   theirs is never exact: in f64 it is 1 or 3 neighbours less, after that rounding, so that 1 - sigmoid(x) is not 0. */
 static double function_moved(Eval *e, Op op, double v) {
     float size = (float)fabs(v);
-    if (!e->in->f32_draw || (op != OP_TANH && op != OP_SIGMOID) || !isfinite(size) || (double)size == fabs(v)) return v;
+    if (op != OP_TANH && op != OP_SIGMOID) return v;
+    if (e->in->f64_draw && fabs(v) == 1) return nextafter(nextafter(v, 0), 0);
+    if (!e->in->f32_draw || !isfinite(size) || (double)size == fabs(v)) return v;
     return v + (2 * draw(e) - 1) * 1.5 * ((double)nextafterf(size, INFINITY) - (double)size);
 }
 
