@@ -173,7 +173,8 @@ static bool place_apart(Scan *c, uint32_t k, Ref leaf)
     const Graph *g = c->bg->g;
     Ref init = c->s.init[k], v = g->root.at[k].ref;
     Loc from = low_loc(c->lg, init);
-    bool same = leaf && from.ok && c->lg->g->node.at[init].rank == g->node.at[leaf].rank && c->lg->g->node.at[init].axes == g->node.at[leaf].axes;
+    uint32_t rank = leaf ? g->node.at[leaf].rank : 0;
+    bool same = leaf && from.ok && (!rank || from.fs[rank - 1] == 1) && c->lg->g->node.at[init].rank == g->node.at[leaf].rank && c->lg->g->node.at[init].axes == g->node.at[leaf].axes;
     if (c->bg->L->p->fixed[c->s.axis] != 1 || !same || c->bg->segment || (g->node.at[v].axes & AX(c->s.axis)))
         return false;
     c->carry[k] = from;

@@ -27,15 +27,17 @@ static bool same_rows(const Graph *g, const NodeInfo *ni, Ref a, Ref b)
     return n == sweep_rows(g, ni, b, &y) && !memcmp(x, y, n * sizeof *x);
 }
 
+/* A sum over rows of few elements would wait for its place in memory: it has a loop of its own, with accumulators. */
 SweepKind sweep_sum(LowG *lg, Ref r)
 {
+    enum { WIDE = 64 };
     const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
     if (o->rank < 2 || o->dim[o->rank - 1] < 2 || !contiguous(lg, n->in[0], o->rank, o->rank - 1u))
         return SWEEP_NONE;
     uint32_t mask = node_attr(lg->g, r)[1], last = 1u << (o->rank - 1u);
     if (mask == 2 * last - 1)
         return SWEEP_TOTAL;
-    return mask == last && !is_scalar(n) ? SWEEP_ROW : mask & last ? SWEEP_NONE : SWEEP_COLUMN;
+    return mask == last && !is_scalar(n) ? SWEEP_ROW : mask & last || o->dim[o->rank - 1] < WIDE ? SWEEP_NONE : SWEEP_COLUMN;
 }
 
 /* How the value o, as one of the member user's rows sees it, reads leaf: 0 not; 1 at this row only; 2 elsewhere. row: o has no last

@@ -52,7 +52,7 @@ typedef struct {
 extern const Pass pass_table[];
 extern const uint32_t pass_count;
 
-/* The pipeline of graph passes: simplify stabilize reciprocal merge_gemm distribute simplify [autodiff, jvp, simplify distribute simplify]
+/* The pipeline of graph passes: simplify stabilize reciprocal merge_gemm distribute simplify upend [autodiff, jvp, simplify distribute simplify]
    merge_gemm simplify sink.
    False if a verification failed, an unknown name was given or out of autodiff's reach (diagnostics say which). */
 bool passes_run(Module *m, const PassOptions *o);
@@ -70,6 +70,7 @@ bool pass_simplify(Module *m, const PassOptions *o); /* fold, share, dead code; 
 bool pass_stabilize(Module *m, const PassOptions *o); /* log(sigmoid), softmax and relatives to stable forms */
 bool pass_reciprocal(Module *m, const PassOptions *o); /* one division where many elements are divided by one number */
 bool pass_distribute(Module *m, const PassOptions *o); /* scan into before, loop and after */
+bool pass_upend(Module *m, const PassOptions *o); /* states that are tall, narrow matrices, upside down */
 bool pass_sink(Module *m, const PassOptions *o); /* what is cheap and only enters a loop, into its steps */
 bool pass_autodiff(Module *m, const PassOptions *o); /* appends GRAD_PARAM and GRAD_INPUT roots; runs even if !o->grad */
 bool pass_jvp(Module *m, const PassOptions *o); /* appends derivatives in a direction: inputs "tangent/..", roots VALUE "jvp/.." */
