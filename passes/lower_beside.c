@@ -18,7 +18,7 @@ enum { HOSTS = 8, EVERY = 4 };
 
 typedef struct {
     Ref product;      /* of the body */
-    int64_t K, first; /* the first tile that its panel 0 has */
+    int64_t K, panel; /* its panel 0 among those of all hosts */
     int every;        /* k of it for one of the tile's */
 } Host;
 
@@ -27,8 +27,8 @@ struct Beside {
     Ref product, dot;
     Host host[HOSTS];
     uint32_t nhost;
-    int64_t K, tiles, each, parts, steps; /* steps: k of a part */
-    int64_t weights;                      /* of the hosts */
+    int64_t K, panels, tiles, each, parts, steps; /* steps: k of a part */
+    int64_t weights;                              /* of the hosts */
     bool reverse;
     Loc A, C, C0;
     uint32_t pack;
@@ -71,7 +71,8 @@ static bool read_in_chunks(const LowG *lg, Ref scan, Ref r) {
     return false;
 }
 
-/* Full panels of a product of a step, 0: it takes nothing along; and its least K. */
+/* Full panels of a product of a step, 0: it takes nothing along; and its least K. A single panel that is small stays in the first
+   cache, and shares its loop with others. */
 static int64_t host_panels(const LowG *bg, Ref r, int64_t *K) {
     const Node *n = &bg->g->node.at[r];
     Ref dot = 0;
@@ -79,21 +80,22 @@ static int64_t host_panels(const LowG *bg, Ref r, int64_t *K) {
     if (bg->ni[r].kind != NK_GEMM || bg->ni[r].load || (n->axes & ~AX(bg->L->bx))) return 0;
     Panels p = cut_product(bg->L, n->dim[0]);
     *K = least_sum(bg, r, &count, &dot);
-    return p.full + (p.last > 0) > 1 ? p.full : 0; /* single panels may share one loop */
+    bool large = p.full + (p.last > 0) > 1 || *K * n->dim[0] >= NEAR_WEIGHTS / 2;
+    return large ? p.full : 0;
 }
 
-/* The products of a step that have several panels, and no less than half the K of the longest. */
+/* Such products of a step, of no less than half the K of the longest. */
 static void find_hosts(const LowG *bg, Beside *x) {
-    int64_t K, most = 0, panels = 0, n;
+    int64_t K, most = 0, n;
     for (Ref r = 1; r < bg->g->node.n; r++)
         if (host_panels(bg, r, &K) && K > most) most = K;
     for (Ref r = 1; r < bg->g->node.n && x->nhost < HOSTS; r++) {
         if ((n = host_panels(bg, r, &K)) == 0 || 2 * K < most) continue;
-        x->host[x->nhost++] = (Host){.product = r, .K = K, .first = panels};
+        x->host[x->nhost++] = (Host){.product = r, .K = K, .panel = x->panels};
         x->weights += K * bg->g->node.at[r].dim[0];
-        panels += n;
+        x->panels += n;
     }
-    x->each = panels ? (x->tiles + panels - 1) / panels : BESIDE_ROWS + 1;
+    x->each = x->panels ? (x->tiles + x->panels - 1) / x->panels : BESIDE_ROWS + 1;
 }
 
 static bool cut_beside(LowG *lg, Ref scan, Ref r, Beside *x) {
@@ -121,7 +123,6 @@ static bool cut_beside(LowG *lg, Ref scan, Ref r, Beside *x) {
         int64_t every = x->host[k].K / x->steps;
         fits &= every > 0;
         x->host[k].every = (int)(every < EVERY ? every : EVERY);
-        x->host[k].first *= x->each;
     }
     return fits;
 }
@@ -173,8 +174,8 @@ static void tile_step(const Pair *t, LV k, LV *acc) {
 static uint32_t make_beside(Low *L, const BesideKey *key) {
     enum { TILE = BESIDE_ROWS * BESIDE_VECTORS };
     char name[120];
-    snprintf(name, sizeof name, "beside_%dx%dx%d_%d_a%lld_c%lld%s%s", key->nv, BESIDE_ROWS, BESIDE_VECTORS, key->every,
-             (long long)key->a_stride, (long long)key->c_stride, key->from ? "_from" : "", key->onto ? "_onto" : "");
+    snprintf(name, sizeof name, "beside_%dx%dx%d_%d_a%lld%s%s", key->nv, BESIDE_ROWS, BESIDE_VECTORS, key->every,
+             (long long)key->a_stride, key->from ? "_from" : "", key->onto ? "_onto" : "");
     lprogram_add_fn(L->p, name, LFUNC_HELPER);
     uint32_t fn = L->p->fn.n - 1;
     LBuilder b = lb_make(L->p, fn);
@@ -187,7 +188,8 @@ static uint32_t make_beside(Low *L, const BesideKey *key) {
     t.X = lb_param_ptr(&b, "X", LE_F);
     t.W = lb_param_ptr(&b, "W", LE_F);
     uint32_t Y0 = lb_param_ptr(&b, "Y0", LE_F), Y = lb_param_ptr(&b, "Y", LE_F);
-    LV K = lb_param_int(&b, "K"), steps = lb_param_int(&b, "steps"), y0_stride = lb_param_int(&b, "y0_stride");
+    LV K = lb_param_int(&b, "K"), steps = lb_param_int(&b, "steps");
+    LV y0_stride = lb_param_int(&b, "y0_stride"), y_stride = lb_param_int(&b, "y_stride");
     for (uint32_t j = 0; j < nv; j++)
         acc[j] = key->from ? lb_load(&b, LOP_LD, C0, lidx((int64_t)j * t.V), t.V) : lb_fconst(&b, 0);
     for (int i = 0; i < TILE; i++) {
@@ -198,9 +200,10 @@ static uint32_t make_beside(Low *L, const BesideKey *key) {
     for (int e = 0; e < key->every; e++) panel_step(&t, k, key->every, e, in);
     tile_step(&t, k, in + nv);
     lb_end_for(&b, nv + TILE, in, acc);
-    for (int i = 0; i < TILE; i++)
-        lb_store(&b, LOP_ST, Y, lidx(i / BESIDE_VECTORS * key->c_stride + i % BESIDE_VECTORS * (int64_t)t.V),
-                 acc[nv + (uint32_t)i], t.V);
+    for (int i = 0; i < TILE; i++) {
+        LIdx at = lb_idx_term(&b, lidx(i % BESIDE_VECTORS * (int64_t)t.V), y_stride, i / BESIDE_VECTORS);
+        lb_store(&b, LOP_ST, Y, at, acc[nv + (uint32_t)i], t.V);
+    }
     k = lb_for(&b, lb_op(&b, LOP_IMUL, steps, lb_iconst(&b, key->every), 0, 0), K, 1, false, nv, acc, in);
     panel_step(&t, k, 1, 0, in);
     lb_end_for(&b, nv, in, acc);
@@ -212,7 +215,7 @@ static uint32_t get_beside(Low *L, BesideKey key) {
     for (uint32_t k = 0; k < L->besides.n; k++) {
         const BesideKey *x = &L->besides.at[k];
         if (x->nv == key.nv && x->every == key.every && x->from == key.from && x->onto == key.onto &&
-            x->a_stride == key.a_stride && x->c_stride == key.c_stride)
+            x->a_stride == key.a_stride)
             return x->fn;
     }
     key.fn = make_beside(L, &key);
@@ -279,35 +282,50 @@ void beside_step(LowG *bg) {
 
 /* ---- a panel ----------------------------------------------------------------------------------------------------------------- */
 
-static LArg at(uint32_t buf, LIdx i) { return (LArg){.buf = buf, .idx = i}; }
+typedef struct {
+    TileRows *t; /* of the step's product */
+    int every;
+    LV tile;
+} Work;
 
-/* Of tile `tile` the part of this step: the first one of a tile starts from C0, the others go on. */
-static void beside_call(LowG *bg, const TileRows *t, int every, LV tile, bool first) {
-    enum { LAST = 11 };
+static LArg at(const TileOperand *o) { return (LArg){.buf = o->buf, .idx = o->at}; }
+
+/* Where the tile's rows stand in l. */
+static TileOperand rows_in(LowG *bg, const Loc *l, LV tile) {
+    Low *L = bg->L;
+    Loc x = low_at(L, *l, bg->axis, bg->beside->row);
+    LIdx i = lb_idx_term(&L->b, low_row_at(L, &x, 0), tile, (int64_t)BESIDE_VECTORS * L->p->V);
+    return (TileOperand){x.buf, i, lb_iconst(&L->b, x.axes & AX(bg->axis) ? x.ld : 0)};
+}
+
+/* This step's part of the tile, from y0 (NULL: from zero) to y: the first one starts from C0, the others go on. */
+static void beside_call(LowG *bg, const Work *w, const TileOperand *y0, const TileOperand *y) {
+    enum { LAST = 12 };
     const Beside *x = bg->beside;
+    const TileRows *t = w->t;
     Low *L = bg->L;
     LBuilder *b = &L->b;
     int64_t width = (int64_t)BESIDE_VECTORS * L->p->V;
-    uint32_t s = t->nseg - 1, axis = bg->axis;
-    Loc A = low_at(L, x->A, axis, x->row), C = low_at(L, x->C, axis, x->row),
-        C0 = x->C0.ok ? low_at(L, x->C0, axis, x->row) : x->C0;
+    uint32_t s = t->nseg - 1;
+    Loc A = low_at(L, x->A, bg->axis, x->row);
     LV k = lb_op(b, LOP_IMUL, x->part, lb_iconst(b, x->steps), 0, 0);
     LV steps = lb_op(b, LOP_IMIN, lb_iconst(b, x->steps), lb_op(b, LOP_ISUB, lb_iconst(b, x->K), k, 0, 0), 0, 0);
-    BesideKey key = {.nv = t->nv, .every = every, .from = t->from, .onto = !first || C0.ok, .a_stride = A.ld, .c_stride = C.ld};
-    LIdx c = lb_idx_term(b, low_row_at(L, &C, 0), tile, width),
-         c0 = first && C0.ok ? lb_idx_term(b, low_row_at(L, &C0, 0), tile, width) : c;
-    int64_t c0_stride = first && C0.ok ? (C0.axes & AX(axis) ? C0.ld : 0) : C.ld;
-    LArg arg[LAST] = {at(t->A[s].buf, t->A[s].at),
-                      at(t->P[s].buf, t->P[s].at),
-                      t->from ? at(t->C0.buf, t->C0.at) : at(t->C.buf, t->C.at),
-                      at(t->C.buf, t->C.at),
-                      at(A.buf, lb_idx_term(b, low_row_at(L, &A, 0), k, 1)),
-                      at(x->pack, lb_idx_term(b, lb_idx_term(b, lidx(0), tile, x->K * width), k, width)),
-                      at(first && C0.ok ? C0.buf : C.buf, c0),
-                      at(C.buf, c),
+    steps = lb_op(b, LOP_IMAX, lb_iconst(b, 0), steps, 0, 0); /* the last parts of a short sum are empty */
+    TileOperand X = {.buf = A.buf, .at = lb_idx_term(b, low_row_at(L, &A, 0), k, 1)}, W = {.buf = x->pack, .at = lidx(0)};
+    W.at = lb_idx_term(b, lb_idx_term(b, W.at, w->tile, x->K * width), k, width);
+    BesideKey key = {.nv = t->nv, .every = w->every, .from = t->from, .onto = y0 != NULL, .a_stride = A.ld};
+    LArg arg[LAST] = {at(&t->A[s]),
+                      at(&t->P[s]),
+                      at(t->from ? &t->C0 : &t->C),
+                      at(&t->C),
+                      at(&X),
+                      at(&W),
+                      at(y0 ? y0 : y),
+                      at(y),
                       {.value = t->K[s]},
                       {.value = steps},
-                      {.value = lb_iconst(b, c0_stride)}};
+                      {.value = y0 ? y0->step : y->step},
+                      {.value = y->step}};
     lb_call(b, get_beside(L, key), arg, LAST);
 }
 
@@ -329,27 +347,37 @@ static void touch(const Beside *x) {
     if (x->C0.ok) low_touch(L, x->C0.buf);
 }
 
+static const Host *find_host(const Beside *x, Ref r) {
+    for (uint32_t h = 0; x && h < x->nhost; h++)
+        if (x->host[h].product == r) return &x->host[h];
+    return NULL;
+}
+
+bool beside_has(const LowG *bg, Ref r) { return find_host(bg->beside, r) != NULL; }
+
 bool beside_panel(LowG *bg, Ref r, TileRows *t, LV j) {
     const Beside *x = bg->beside;
+    const Host *host = find_host(x, r);
     Low *L = bg->L;
     LBuilder *b = &L->b;
-    uint32_t h = 0;
-    while (x && h < x->nhost && x->host[h].product != r) h++;
-    if (!x || h == x->nhost) return false;
-    LV one = lb_iconst(b, 1), zero = lb_iconst(b, 0), mine = lb_iconst(b, x->host[h].first);
-    if (j) mine = lb_op(b, LOP_IADD, mine, lb_op(b, LOP_IMUL, j, lb_iconst(b, x->each), 0, 0), 0, 0);
+    if (!host) return false;
+    LV one = lb_iconst(b, 1), panel = lb_iconst(b, host->panel);
+    if (j) panel = lb_op(b, LOP_IADD, panel, j, 0, 0);
+    LV mine = lb_op(b, LOP_IMUL, panel, lb_iconst(b, x->each), 0, 0);
     LV have = lb_op(b, LOP_IMIN, lb_iconst(b, x->each), lb_op(b, LOP_ISUB, lb_iconst(b, x->tiles), mine, 0, 0), 0, 0);
-    LV tile = lb_op(b, LOP_IADD, mine, x->slot, 0, 0);
+    TileRows own = *t;
+    Work w = {&own, host->every, lb_op(b, LOP_IADD, mine, x->slot, 0, 0)};
     touch(x);
     lb_if_lt(b, x->slot, have);
-    TileRows two = *t;
-    begin_row(L, &two);
+    begin_row(L, &own);
+    TileOperand C = rows_in(bg, &x->C, w.tile), C0 = {0};
+    if (x->C0.ok) C0 = rows_in(bg, &x->C0, w.tile);
     lb_if_lt(b, x->part, one);
-    beside_call(bg, &two, x->host[h].every, tile, true);
+    beside_call(bg, &w, x->C0.ok ? &C0 : NULL, &C);
     lb_end_if(b);
     if (x->parts > 1) {
-        lb_if_lt(b, zero, x->part);
-        beside_call(bg, &two, x->host[h].every, tile, false);
+        lb_if_lt(b, lb_iconst(b, 0), x->part);
+        beside_call(bg, &w, &C, &C);
         lb_end_if(b);
     }
     lb_end_if(b);

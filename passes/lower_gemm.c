@@ -496,7 +496,7 @@ uint32_t emit_gemm(LowG *lg, uint32_t i)
         if (next->kind != STAGE_PRODUCT || next->load != s->load || next->group != s->group || !ready(lg, next))
             break;
         Product *q = make_product(lg, next);
-        if (L->failed || !may_join(&x, q))
+        if (L->failed || beside_has(lg, x.q[0]->end) || beside_has(lg, q->end) || !may_join(&x, q))
             break;
         x.q[x.n++] = q;
     }

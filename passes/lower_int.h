@@ -135,7 +135,7 @@ typedef struct {
 typedef struct {
     int nv, every;
     bool from, onto; /* there is a C0; the other goes on from something */
-    int64_t a_stride, c_stride; /* of the other: of its rows */
+    int64_t a_stride; /* of the other's rows */
     uint32_t fn;
 } BesideKey;
 
@@ -343,6 +343,7 @@ bool beside_pays(LowG *lg, Ref scan, Ref r); /* and is better so */
 Beside *beside_make(LowG *lg, Ref scan, uint32_t loop); /* what place put beside the steps of the scan, NULL: nothing */
 void beside_first(LowG *lg, Ref r, LV *lo, LV *hi); /* the rows of r that the current chunk begins with */
 void beside_step(LowG *bg); /* the work of a step, once that has a name */
+bool beside_has(const LowG *bg, Ref r); /* whether something goes beside the step's product r */
 bool beside_panel(LowG *bg, Ref r, TileRows *t, LV j); /* panel j (0: the first) of the step's product r, with what goes beside it; false: nothing does */
 
 /* lower_matrix.c: in a row stage */

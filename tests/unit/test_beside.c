@@ -110,6 +110,7 @@ int main(void) {
         all("two", 9, 24, grad);
         all("both", 11, 32, grad);
         all("own", 17, 25, grad);
+        all("thin", 9, 24, grad);
     }
     LowerOptions lo = options(16, 1, PLACE_AUTO);
     placed("one", 64, 64, lo, true, "more than the first cache holds");
