@@ -88,8 +88,9 @@ CliExit cmd_emit(Cli *c) {
     if (!take_options(c, &o)) return CLI_USAGE;
     o.kind = k;
     o.target = cli_get(c, OPT_TARGET);
+    o.cpu = cli_get(c, OPT_CPU);
     if (k && o.layout) return cli_usage(c, "--layout is of emit c");
-    if (!k && o.target) return cli_usage(c, "--target is of emit so, obj, asm and llvm: C is the same for every machine");
+    if (!k && (o.target || o.cpu)) return cli_usage(c, "--%s is of emit so, obj, asm and llvm: C is the same for every machine", o.target ? "target" : "cpu");
     CliExit rc;
     Model *m = cli_model(c, c->arg[1], &rc);
     if (!m) return rc;

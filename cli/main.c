@@ -49,7 +49,7 @@ static const Command command[] = {
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,
      OPTIONS(O_MODEL, O(ENGINE), O(MEMORY), O(SEED), O(BATCH), O(STEPS), O(GRADIENT), O_PASSES)},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
-     OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O(TARGET), O(OUT), O(DTYPE), O(MATH), O(DATA), O(TEST), O(TRAIN), O(GRADIENT), O(LAYOUT), O(SIMD),
+     OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O(TARGET), O(CPU), O(OUT), O(DTYPE), O(MATH), O(DATA), O(TEST), O(TRAIN), O(GRADIENT), O(LAYOUT), O(SIMD),
          O(FREESTANDING), O(WINDOW), O(RAGGED), O_PASSES)},
     {"import", "onnx|keras|torch FILE -o DIR", "write M.rondo and its weights from a model of another program", cmd_import, 2, 2,
      OPTIONS(O(OUT), O(NAME), O(VECTORS), O(WEIGHTS))},

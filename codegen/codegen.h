@@ -102,8 +102,8 @@ bool llvm_kernels(Ctx *ctx, const LProgram *p, EmitKind kind, const EmitTarget *
 typedef struct {
     const char *name, *c, *h; /* NAME.c, which includes NAME.h and of a library <math.h> and <string.h> alone */
 } EmitSource;
-/* Appends what clang makes of a source; of the machine that triple names (NULL: the host, with all it can do) it needs nothing, but
-   for EMIT_SO a linker. False with a diagnostic. */
-bool clang_compile(Ctx *ctx, const EmitSource *s, EmitKind kind, const char *triple, Str *out);
+/* Appends what clang makes of a source; of the machine that t->triple names (NULL: the host) it needs nothing, but for EMIT_SO a linker.
+   t->cpu: NULL: of the host what it can do, of others the least that bears the triple's name. False with a diagnostic. */
+bool clang_compile(Ctx *ctx, const EmitSource *s, EmitKind kind, const EmitTarget *t, Str *out);
 
 #endif

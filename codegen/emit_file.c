@@ -56,7 +56,7 @@ typedef struct {
     Arena *a;
     const EmitSource *s;
     EmitKind kind;
-    const char *triple;
+    const EmitTarget *t;
     const char *dir, *file[FILES];
 } Compile;
 
@@ -64,16 +64,24 @@ typedef struct {
 static const char *linker(const Compile *x) {
     const char *cc = getenv("CC");
     if (cc && *cc) return cc;
-    return x->triple ? arena_printf(x->a, "%s-gcc", x->triple) : "cc";
+    return x->t->triple ? arena_printf(x->a, "%s-gcc", x->t->triple) : "cc";
+}
+
+/* Processors are -march's on some machines, where -mcpu is another thing or none, and -mcpu's on the others. */
+static const char *machine(const Compile *x) {
+    static const char *const by_march[] = {"x86_64", "i386", "i486", "i586", "i686", "s390x", "systemz", "loongarch", "mips"};
+    const char *triple = x->t->triple, *cpu = x->t->cpu ? x->t->cpu : triple ? NULL : "native";
+    const char *option = !triple && PORT_CPU_X86 ? "-march=" : "-mcpu=", *target = triple ? arena_printf(x->a, "--target=%s", shell_quote(x->a, triple)) : "";
+    for (size_t k = 0; triple && k < sizeof by_march / sizeof *by_march; k++)
+        if (strncmp(triple, by_march[k], strlen(by_march[k])) == 0) option = "-march=";
+    return cpu ? arena_printf(x->a, "%s %s%s", target, option, shell_quote(x->a, cpu)) : target;
 }
 
 static const char *compiler(const Compile *x, const char *clang) {
     static const char *const what[] = {"-c", "-S", "-S -emit-llvm", "-c"}; /* by EmitKind */
-    const char *machine = PORT_CPU_X86 ? "-march=native" : "-mcpu=native";
-    if (x->triple) machine = arena_printf(x->a, "--target=%s", shell_quote(x->a, x->triple));
-    bool moves = !x->triple || strstr(x->triple, "linux"); /* where programs have no fixed place */
+    bool moves = !x->t->triple || strstr(x->t->triple, "linux"); /* where programs have no fixed place */
     return arena_printf(x->a, "%s %s -std=c99 -O2 -ffp-contract=off -fno-math-errno -fno-addrsig %s -nostdlibinc -isystem %s %s -o %s %s", clang,
-                        machine, x->kind == EMIT_SO ? "-fPIC" : moves ? "-fPIE" : "", shell_quote(x->a, x->dir), what[x->kind],
+                        machine(x), x->kind == EMIT_SO ? "-fPIC" : moves ? "-fPIE" : "", shell_quote(x->a, x->dir), what[x->kind],
                         shell_quote(x->a, x->file[OBJECT]), shell_quote(x->a, x->file[SOURCE]));
 }
 
@@ -105,9 +113,9 @@ static bool make_folder(Compile *x) {
     return true;
 }
 
-bool clang_compile(Ctx *ctx, const EmitSource *s, EmitKind kind, const char *triple, Str *out) {
+bool clang_compile(Ctx *ctx, const EmitSource *s, EmitKind kind, const EmitTarget *t, Str *out) {
     Arena a = arena_make(ctx);
-    Compile x = {.ctx = ctx, .a = &a, .s = s, .kind = kind, .triple = triple};
+    Compile x = {.ctx = ctx, .a = &a, .s = s, .kind = kind, .t = t};
     CtxFrame frame;
     volatile bool ok = false;
     bool memory = CTX_TRY(ctx, &frame);

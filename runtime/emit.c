@@ -10,7 +10,7 @@ const char *emit_source_name(CModel *c) { return arena_printf(c->a, "%s.%s", c->
 
 bool emit_compile(CModel *c, Str *out) {
     const EmitSource s = {c->id, c->c.at, c->h.at};
-    return clang_compile(c->ctx, &s, (EmitKind)(c->o->kind - 1), c->o->target, out);
+    return clang_compile(c->ctx, &s, (EmitKind)(c->o->kind - 1), &(EmitTarget){.triple = c->o->target, .cpu = c->o->cpu}, out);
 }
 
 bool emit_model(Model *m, const char *kind, const char *target, const char *dir) {

@@ -128,7 +128,10 @@ static void put_example(CModel *c, Str *s) {
 const char *emit_readme(CModel *c) {
     Str s = str_make(c->a);
     const char *how = "in C99";
-    if (c->o->kind) how = arena_printf(c->a, "as `%s`%s%s", emit_source_name(c), c->o->target ? ", for " : "", c->o->target ? c->o->target : "");
+    if (c->o->kind) {
+        const char *target = c->o->target ? c->o->target : "", *cpu = c->o->cpu ? c->o->cpu : "";
+        how = arena_printf(c->a, "as `%s`%s%s%s%s", emit_source_name(c), *target || *cpu ? ", for " : "", target, *target && *cpu ? ", " : "", cpu);
+    }
     str_printf(&s,
                "# %s\n\nA recurrent network %s: %s. No allocation, nothing global but constants, any number of streams at a time. "
                "Written by Rondo %s; these files belong to you.\n\n",

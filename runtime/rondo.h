@@ -282,7 +282,7 @@ RONDO_API rondo_status rondo_generate(rondo_model *m, const rondo_generate_optio
 /* ---- emitting --------------------------------------------------------------------------------------------------------- */
 
 /* Writes the model with its present weights as files into the folder `dir` (made if absent). kind: "c", "obj", "so", "asm"
-   or "llvm". target: NULL, the host for machine code and portable for C; else a triple or a machine's name. The files
+   or "llvm". target: NULL, the host for machine code and portable for C; else a triple. The files
    belong to you. */
 RONDO_API rondo_status rondo_emit(rondo_model *m, const char *kind, const char *target, const char *dir);
 

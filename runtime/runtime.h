@@ -364,6 +364,7 @@ extern const char *const emit_kind_name[]; /* "c", then by EmitKind; NULL-termin
 typedef struct {
     int kind; /* in emit_kind_name: what stands for the source */
     const char *target; /* then: the machine it is for; NULL: this one */
+    const char *cpu;    /* and its processor; NULL: this one, or what every machine of the target has */
     bool train; /* also gradient, optimizer, and what makes weights ready that changed */
     bool test; /* also NAME_test.c: the emitted functions against expected values; its main prints PASS */
     bool freestanding; /* no library, not even <math.h> and <string.h> */

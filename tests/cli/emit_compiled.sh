@@ -63,8 +63,25 @@ done
 for target in thumbv7em-none-eabihf wasm32-unknown-unknown; do
     expect 0 "$RONDO" emit obj "$cells" --model gru -o other --target $target
 done
+# a processor of that machine, by clang's name: what it has is used, and only there
+uses() { # YES|NO INSTRUCTION options..
+    hoped=$1 what=$2
+    shift 2
+    expect 0 "$RONDO" emit asm "$cells" --model gru -o other "$@"
+    if grep -q "$what" other/gru.s; then got=YES; else got=NO; fi
+    [ $got = "$hoped" ] || fail "$what with $*: $got"
+}
+uses NO vfmadd --target x86_64-linux-gnu
+uses YES vfmadd --target x86_64-linux-gnu --cpu x86-64-v3
+uses NO vfma.f32 --target thumbv7em-none-eabi --cpu cortex-m3
+uses YES vfma.f32 --target thumbv7em-none-eabihf --cpu cortex-m7
+uses YES vfmasb --target s390x-linux-gnu --cpu z14
 
 # ---- wrong use ----
+expect 1 "$RONDO" emit obj both.rondo -o none --target x86_64-linux-gnu --cpu nonsense
+says err 'nonsense'
+expect 2 "$RONDO" emit c both.rondo -o none --cpu cortex-m7
+says err 'cpu is of emit so'
 expect 1 "$RONDO" emit obj both.rondo -o none --target nonsense
 says err 'nonsense'
 expect 2 "$RONDO" emit obj both.rondo -o none --layout single
