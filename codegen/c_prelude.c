@@ -215,13 +215,26 @@ static void gnu_extreme(Prelude *e, LOp op) {
     if (builtin) put(e, "#endif\n");
 }
 
-/* gcc makes one instruction of the lanes only where it vectorizes them: not without optimisation, nor where some are known to be 0. */
+/* gcc makes one instruction of the lanes only where it vectorizes them: not without optimisation, not for size, nor where some are known
+   to be 0. */
 static void gnu_fma(Prelude *e) {
+    static const char *const other[] = {"__builtin_aarch64_fmav4sf", "__builtin_vsx_xvmaddsp"}, *const has[] = {"__aarch64__", "__VSX__"};
+    bool quad = e->V == 4 && !e->p->f64;
     put(e, "#if defined($P_FUSED)\n");
     bool builtin = gcc_builtin(e, LOP_FMA, "vfmadd");
+    if (quad) {
+        put(e, "#if defined(__GNUC__) && !defined(__clang__) && defined(__has_builtin)\n");
+        for (size_t k = 0; k < sizeof other / sizeof *other; k++) {
+            str_printf(e->out, "#if defined(%s) && __has_builtin(%s)\n", has[k], other[k]);
+            put(e, "#define $P_op_fma(a, b, c) ");
+            str_printf(e->out, "%s((a), (b), (c))\n#endif\n", other[k]);
+        }
+        put(e, "#endif\n#if !defined($P_op_fma)\n");
+    }
     put(e, "#define $P_op_fma(a, b, c) (($f){");
     put_lanes(e, e->V, "$P_fma1((a)[#], (b)[#], (c)[#])");
-    put(e, builtin ? "})\n#endif\n" : "})\n");
+    put(e, quad ? "})\n#endif\n" : "})\n");
+    if (builtin) put(e, "#endif\n");
     put(e, "#else\n#define $P_op_fma(a, b, c) ((a) * (b) + (c))\n#endif\n");
 }
 

@@ -21,7 +21,7 @@ row() { # N: the Nth row of the array
     esac
 }
 
-names= train=--train
+names=
 # model NAME FILE options..: emits it, unless there are enough or it is there
 model() {
     name=$1
@@ -29,7 +29,7 @@ model() {
     shift 2
     case " ${ONLY:-$name} " in *" $name "*) ;; *) return ;; esac
     if [ "$(echo $names | wc -w)" -ge "${MODELS:-1000}" ] || [ -e "$name.c" ]; then return; fi
-    expect 0 "$RONDO" emit c "$file" -o . --test $train "$@"
+    expect 0 "$RONDO" emit c "$file" -o . --test --train "$@"
     names="$names $name"
 }
 
@@ -42,8 +42,7 @@ for m in gru layernorm_lstm $(sed -n 's/^model \([a-z_0-9]*\).*/\1/p' "$cells");
     model "$m" "$cells" --model "$m"
 done
 model layers "$SRC/tests/models/layers.rondo"
-# The tests of large vocabularies take minutes to compile (word_lm has 16.5 MB of constants, its test twelve times that), and the boards
-# have 4 MB of flash: one target has them as they stand, the others fewer words.
+# Large vocabularies take minutes to compile (word_lm has 16.5 MB of constants), and the boards have 4 MB of flash: one target has them as they stand, the others fewer words.
 texts="--set V=300" words="--set V=100 --set E=32 --set H=64"
 if [ "$TARGET" = avx2 ]; then texts= words=; fi
 if [ -z "${MODELS-}" ] && [ -n "$words" ]; then echo "$TARGET: made smaller: word_lm $words, sentiment.., imbalanced $texts"; fi
@@ -52,12 +51,7 @@ for file in "$SRC"/examples/*.rondo "$SRC"/examples/*/*.rondo; do
     m=$(basename "$file" .rondo)
     case $m in
     word_lm) model $m "$file" $words ;;
-    imbalanced) # its class_weights are not written into C
-        train=
-        model $m "$file" $texts
-        train=--train
-        ;;
-    sentiment*) model $m "$file" $texts ;;
+    imbalanced | sentiment*) model $m "$file" $texts ;;
     *) model $m "$file" ;;
     esac
 done
@@ -95,5 +89,15 @@ if [ -z "${MODELS-}${ONLY-}" ]; then
         done
     done
 fi
+# Products of vectors are vectors for gcc too, without optimization and for size: no lane alone is multiplied and added.
+case $TARGET in
+aarch64) alone='	fmadd	s' ;;
+ppc64) alone='	\(xsmadd[am]sp\|fmadds\) ' ;;
+*) alone= ;;
+esac
+for level in ${alone:+-O0 -Os}; do
+    expect 0 "$GCC" -std=c99 $level $FLAGS -S -o online.s online.c
+    if grep -m 1 "$alone" online.s; then fail "$TARGET: gcc $level multiplies a lane alone"; fi
+done
 echo "$TARGET: $passed passed, $failed failed"
 [ $failed = 0 ]
