@@ -255,6 +255,21 @@ static void put_table(Tune *t, Str *s) {
     str_putc(s, '\n');
 }
 
+/* Trial k of a random search: no point of a finite space twice. */
+static void draw(Tune *t, int64_t k) {
+    const char **value = t->trial[k].value;
+    bool finite = isfinite(space_points(&t->space)), again = true;
+    for (int64_t turn = 0; again && turn < 1000; turn++) {
+        space_draw(&t->space, ctx_arena(t->c->ctx), (uint64_t)t->seed, k + turn * INT64_C(0x100000000), value);
+        again = false;
+        for (int64_t j = 0; j < k && finite && !again; j++) {
+            uint32_t a = 0;
+            while (a < t->space.axis.n && !strcmp(t->trial[j].value[a], value[a])) a++;
+            again = a == t->space.axis.n;
+        }
+    }
+}
+
 /* The trials, and what all of them share. The first one's settings are checked here, so that what is wrong is said once. */
 static bool prepare(Tune *t, CliExit *rc) {
     Cli *c = t->c;
@@ -266,7 +281,7 @@ static bool prepare(Tune *t, CliExit *rc) {
         return cli_usage(c, "a grid is of choices, {8, 16, 32}, and of a million points at most"), false;
     if (t->method == TUNE_GRID && cli_has(c, OPT_TRIALS))
         return cli_usage(c, "--trials is for random and halving: a grid is run as a whole"), false;
-    if (t->method == TUNE_GRID) t->trials = grid;
+    if (t->method == TUNE_GRID || (double)t->trials > space_points(&t->space)) t->trials = (int64_t)space_points(&t->space);
     t->trial = NEW_N(a, Trial, t->trials + 1);
     t->order = NEW_N(a, uint32_t, t->trials + 1);
     for (int64_t k = 0; k < t->trials; k++) {
@@ -275,7 +290,7 @@ static bool prepare(Tune *t, CliExit *rc) {
         if (t->method == TUNE_GRID)
             space_grid_point(&t->space, k, x->value);
         else
-            space_draw(&t->space, a, (uint64_t)t->seed, k, x->value);
+            draw(t, k);
         x->set = space_settings(&t->space, a, x->value);
         x->best = NAN;
         t->order[k] = (uint32_t)k;

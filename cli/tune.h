@@ -22,6 +22,7 @@ bool space_read(Cli *c, Space *s);
 int64_t space_grid(const Space *s);
 /* The values of point k of the grid, or of the k-th one drawn. */
 void space_grid_point(const Space *s, int64_t k, const char **value);
+double space_points(const Space *s); /* how many there are; infinity: a range of real numbers varies */
 void space_draw(const Space *s, Arena *a, uint64_t seed, int64_t k, const char **value);
 /* "H=8", ..: one text a template. */
 const char **space_settings(const Space *s, Arena *a, const char *const *value);

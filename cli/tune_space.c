@@ -111,6 +111,15 @@ int64_t space_grid(const Space *s) {
     return n;
 }
 
+double space_points(const Space *s) {
+    double n = 1;
+    for (uint32_t i = 0; i < s->axis.n; i++) {
+        const Varied *x = &s->axis.at[i];
+        n *= x->choice.n ? x->choice.n : x->whole ? x->hi - x->lo + 1 : INFINITY;
+    }
+    return n;
+}
+
 void space_grid_point(const Space *s, int64_t k, const char **value) {
     for (uint32_t i = s->axis.n; i-- > 0;) {
         const Varied *x = &s->axis.at[i];

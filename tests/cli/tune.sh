@@ -44,6 +44,10 @@ expect 0 "$RONDO" tune $M $few --set 'H={3 .. 9}' --set 'optimizer=adam(lr = {1e
 ranked out | awk '$4 != int($4) || $4 < 3 || $4 > 9 || $5 < 1e-3 || $5 > 0.1 || ($6 != 0.8 && $6 != 0.9) { exit 1 }' || { cat out; fail "a value out of its range"; }
 [ "$(ranked out | awk '{ print $5 }' | sort -u | wc -l)" = 6 ] || fail "the same rate was drawn twice"
 
+# no point twice; where there are fewer than trials, each of them
+expect 0 "$RONDO" tune $M --set epochs=1 --set validation=0.2 --method random --set 'H={2, 3, 4}' --set 'batch={16 .. 17}' -o all.jsonl -q
+[ "$(sed 1d all.jsonl | sed 's/.*"values": //' | sort -u | wc -l)" = 6 ] && [ "$(wc -l <all.jsonl)" = 7 ] || { cat all.jsonl; fail "not six points, each once"; }
+
 # halving: 8 trials for an eighth of the epochs, .. one for all; what goes on is what one run gives
 expect 0 "$RONDO" tune $M --set epochs=16 --set validation=0.2 --set H=5 --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log})' --method halving --trials 8 -o h.jsonl -q
 [ "$(grep -c '"asked": 2,' h.jsonl) $(grep -c '"asked": 4,' h.jsonl) $(grep -c '"asked": 8,' h.jsonl) $(grep -c '"asked": 16,' h.jsonl)" = "8 4 2 1" ] ||
