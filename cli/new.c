@@ -12,6 +12,7 @@ typedef struct {
 static const Kind kinds[] = {{"forecast", "forecast.csv", "a made-up series of months"},
                              {"classify", "classify.csv", "made-up texts with their classes"},
                              {"classify-sequences", "classify-sequences.ts", "made-up movements of a hand"},
+                             {"tagging", "tagging.jsonl", "made-up orders with a label for each word"},
                              {"language-model", "language-model.txt", "a nursery rhyme"},
                              {"cell", "forecast.csv", "a made-up series of months"}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -74,14 +75,25 @@ static bool works(Cli *c, const char *model, const Str *text, bool with_file) {
     return ok;
 }
 
-static CliExit new_from(Cli *c, const Kind *k, const char *model, const char *template, const char *path) {
+static CliExit new_from(Cli *c, const Kind *k, const char *model, const char *template) {
     Arena *a = ctx_arena(c->ctx);
-    NewFile f = {.ctx = c->ctx, .a = a, .name = c->arg[1], .path = path, .written = from_model(a, path, cli_get(c, OPT_OUT))};
-    if (strpbrk(f.written, "\"\\\n")) return cli_usage(c, "a model cannot name a file with quotes, backslashes or line feeds in its name");
+    VEC(const char *) file = {0};
+    for (const char *path; (path = cli_nth(c, OPT_DATA, file.n));) {
+        VEC_PUSH(a, file) = from_model(a, path, cli_get(c, OPT_OUT));
+        if (strpbrk(file.at[file.n - 1], "\"\\\n")) return cli_usage(c, "a model cannot name a file with quotes, backslashes or line feeds in its name");
+    }
+    NewFile f = {.ctx = c->ctx, .a = a, .name = c->arg[1], .path = cli_nth(c, OPT_DATA, 0), .written = file.at[0]};
+    if (file.n > 1 && strcmp(k->name, "classify")) return cli_usage(c, "only classify takes several files, one a class; %s takes one", k->name);
+    VEC_PUSH(a, file) = NULL;
+    if (file.n > 2) f.each = file.at;
     if (!new_look(&f, k->name)) return CLI_INPUT;
     Str s = str_make(a);
     str_put(&s, new_text(&f, template));
-    if (!works(c, model, &s, true) || !file_write(c->ctx, model, s.at, s.n)) return CLI_INPUT;
+    if (!works(c, model, &s, true)) {
+        if (f.keys) diag_help(c->ctx, (Span){0, 0}, "the model takes its names from the keys of %s: %s", f.path, f.keys);
+        return CLI_INPUT;
+    }
+    if (!file_write(c->ctx, model, s.at, s.n)) return CLI_INPUT;
     printf("%s\n%s: a model to change as you like\nnext: rondo train %s\n", f.said, model, model);
     return CLI_OK;
 }
@@ -90,7 +102,7 @@ CliExit cmd_new(Cli *c) {
     Arena *a = ctx_arena(c->ctx);
     const Kind *k = find_kind(c);
     if (!k) return CLI_USAGE;
-    const char *name = c->arg[1], *folder = std_folder(a), *to = cli_get(c, OPT_OUT), *mine = cli_get(c, OPT_DATA);
+    const char *name = c->arg[1], *folder = std_folder(a), *to = cli_get(c, OPT_OUT);
     if (!good_name(name))
         return cli_usage(c, "a model's name is letters, digits and _, and begins with a letter; not '%.40s'", name);
     const char *base = to ? arena_printf(a, "%s/%s", to, name) : name;
@@ -100,7 +112,7 @@ CliExit cmd_new(Cli *c) {
     Str s = str_make(a);
     if (!is_free(c, model) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s.rondo", folder, k->name), &text, &n)) return CLI_INPUT;
     put_named(&s, text, name);
-    if (mine) return new_from(c, k, model, s.at, mine);
+    if (cli_has(c, OPT_DATA)) return new_from(c, k, model, s.at);
     if (!is_free(c, data) || !works(c, model, &s, false) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s", folder, k->data), &values, &nvalues) ||
         !file_write(c->ctx, data, values, nvalues))
         return CLI_INPUT;

@@ -35,6 +35,13 @@ static void change_entry(NewFile *f, const char *from, const char *to, const cha
     change(f, arena_printf(f->a, "%s,", from), arena_printf(f->a, "%s,", line.at));
 }
 
+static bool is_json(const NewFile *f) { return ends_in(f->path, ".jsonl") || ends_in(f->path, ".ndjson"); }
+
+/* The entries of std/new/classify.rondo that name its table. */
+static const char *table_of_texts(const NewFile *f) {
+    return arena_printf(f->a, "csv = \"%s.csv\"\n        column = \"text\"\n        target_column = \"desk\"", f->name);
+}
+
 /* ---- tables ------------------------------------------------------------------------------------------------------------- */
 
 enum { MOST_CLASSES = 100 };
@@ -195,10 +202,56 @@ static bool look_at_series(NewFile *f) {
     return true;
 }
 
+/* A file of texts for each class. */
+static bool look_at_files(NewFile *f) {
+    Str lines = str_make(f->a), classes = str_make(f->a), said = str_make(f->a);
+    uint32_t n = 0;
+    for (; f->each[n]; n++) {
+        const char *slash = strrchr(f->each[n], '/'), *base = slash ? slash + 1 : f->each[n];
+        char *text;
+        size_t size, rows = 0;
+        if (!text_whole(f->ctx, f->a, f->each[n], UNIT_WORDS, &text, &size)) return false;
+        for (size_t i = 0; i < size; i++) rows += text[i] == '\n';
+        rows += size && text[size - 1] != '\n';
+        str_printf(&lines, "%s\"%s\"", n ? ", " : "", f->each[n]);
+        str_printf(&classes, "%s\"%s\"", n ? ", " : "", base);
+        str_printf(&said, "%s%s: %zu texts", n ? ", " : "", base, rows);
+    }
+    change(f, table_of_texts(f),
+           arena_printf(f->a, "# A file for each class, a text in each line.\n        lines = [%s]\n        classes = [%s]", lines.at, classes.at));
+    change(f, "target desk:", "target label:");
+    change(f, ", desk)", ", label)");
+    change(f, "K = 3", arena_printf(f->a, "K = %u", n));
+    change(f, "V = 2000", "V = 10000");
+    f->said = said.at;
+    return true;
+}
+
+/* JSON lines with a text and its class. */
+static bool look_at_json_texts(NewFile *f) {
+    NewJson j;
+    if (!new_look_json(f, "classify", &j)) return false;
+    change(f, table_of_texts(f), arena_printf(f->a, "jsonl = \"%s\"", f->written));
+    change(f, "input text:", arena_printf(f->a, "input %s:", j.input));
+    change(f, "E](text)", arena_printf(f->a, "E](%s)", j.input));
+    change(f, "target desk:", arena_printf(f->a, "target %s:", j.target));
+    change(f, ", desk)", arena_printf(f->a, ", %s)", j.target));
+    change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
+    if (j.lines > 2000) change(f, "V = 2000", "V = 10000");
+    f->said = arena_printf(f->a, "%s: %lld texts in \"%s\", %u classes in \"%s\"", f->path, (long long)j.lines, j.input, j.classes, j.target);
+    return true;
+}
+
 /* The longest texts are read; of the other columns the one with the fewest different cells says the class. */
 static bool look_at_texts(NewFile *f) {
+    static const char each[] = "of a file of texts for each class, `--data A.txt --data B.txt` reads them";
     Csv t;
-    if (!table(f, false, &t)) return false;
+    if (f->each) return look_at_files(f);
+    if (is_json(f)) return look_at_json_texts(f);
+    if (!table(f, false, &t)) {
+        diag_help(f->ctx, NOWHERE, "%s", each);
+        return false;
+    }
     Look *look = look_at_all(f, &t);
     uint32_t text = 0, label = t.ncol;
     for (uint32_t k = 1; k < t.ncol; k++)
@@ -210,8 +263,7 @@ static bool look_at_texts(NewFile *f) {
     if (label == t.ncol || is_number(&t, &look[text])) {
         diag_error(f->ctx, 611, NOWHERE, "%s needs a column of texts and one of their classes, 2 to %d different ones", f->path,
                    MOST_CLASSES);
-        diag_help(f->ctx, NOWHERE,
-                  "of a file of texts for each class, `lines = [\"a.txt\", \"b.txt\"]` in place of `csv` reads them");
+        diag_help(f->ctx, NOWHERE, "%s", each);
         return false;
     }
     change(f, "column = \"text\"", arena_printf(f->a, "column = %s", named(f, &t, text)));
@@ -246,7 +298,56 @@ static const char *class_of(NewFile *f, const char *line, size_t n, bool ts, int
     return arena_strndup(f->a, line + from, to - from);
 }
 
+/* `dims` numbers a step, where the model of std/new/ has two. */
+static void change_steps(NewFile *f, int64_t dims) {
+    change(f, "holds two numbers", dims == 1 ? "holds one number" : arena_printf(f->a, "holds %lld numbers", (long long)dims));
+    change(f, "seq [2]", arena_printf(f->a, "seq [%lld]", (long long)dims));
+}
+
+static bool look_at_json_sequences(NewFile *f) {
+    NewJson j;
+    if (!new_look_json(f, "classify-sequences", &j)) return false;
+    change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "jsonl = \"%s\"", f->written));
+    change(f, "input x:", arena_printf(f->a, "input %s:", j.input));
+    change(f, "[H]](x)", arena_printf(f->a, "[H]](%s)", j.input));
+    change_steps(f, j.dims);
+    change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
+    change(f, "target gesture:", arena_printf(f->a, "target %s:", j.target));
+    change(f, ", gesture)", arena_printf(f->a, ", %s)", j.target));
+    f->said = arena_printf(f->a, "%s: %lld sequences in \"%s\", %lld number%s a step, %u classes in \"%s\"", f->path, (long long)j.lines, j.input, (long long)j.dims,
+                           j.dims == 1 ? "" : "s", j.classes, j.target);
+    return true;
+}
+
+/* A label for each step: of words, or of numbers, which need no vocabulary. */
+static bool look_at_tags(NewFile *f) {
+    NewJson j;
+    if (!new_look_json(f, "tagging", &j)) return false;
+    change(f, arena_printf(f->a, "jsonl = \"%s.jsonl\"", f->name), arena_printf(f->a, "jsonl = \"%s\"", f->written));
+    if (!j.text) {
+        change(f, "V = 2000, E = 24, ", "");
+        change(f, "# V: most words that are told apart; E: numbers that stand for a word; H", "# H");
+        change(f, "words: seq token[V]", arena_printf(f->a, "words: seq [%lld]", (long long)j.dims));
+        change(f, "Words become vectors, an LSTM reads them", "An LSTM reads the sequence");
+        change(f, "    e = dropout[0.2](embedding[V, E](words))\n", "");
+        change(f, "[H]](e)", "[H]](words)");
+        change(f, "        unit = words\n        lower_case = true\n", "");
+        change(f, "Labels each word of a text", "Labels each step of a sequence");
+        change(f, "Drawn from all sentences", "Drawn from all sequences");
+    }
+    change(f, "input words:", arena_printf(f->a, "input %s:", j.input));
+    change(f, "](words)", arena_printf(f->a, "](%s)", j.input));
+    change(f, "target label:", arena_printf(f->a, "target %s:", j.target));
+    change(f, "(scores, label)", arena_printf(f->a, "(scores, %s)", j.target));
+    change(f, "K = 6", arena_printf(f->a, "K = %u", j.classes));
+    if (j.lines > 2000) change(f, "V = 2000", "V = 10000");
+    f->said = arena_printf(f->a, "%s: %lld sequences, %u labels in \"%s\" for the %s in \"%s\"", f->path, (long long)j.lines, j.classes, j.target,
+                           j.text ? "words" : "steps", j.input);
+    return true;
+}
+
 static bool look_at_sequences(NewFile *f) {
+    if (is_json(f)) return look_at_json_sequences(f);
     char *text;
     size_t n, rows = 0;
     VEC(const char *) class = {0};
@@ -274,8 +375,7 @@ static bool look_at_sequences(NewFile *f) {
         return false;
     }
     change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "ts = \"%s\"", f->written));
-    change(f, "holds two numbers", arena_printf(f->a, dims == 1 ? "holds one number" : "holds %d numbers", dims));
-    change(f, "seq [2]", arena_printf(f->a, "seq [%d]", dims));
+    change_steps(f, dims);
     change(f, "K = 3", arena_printf(f->a, "K = %u", class.n));
     change(f, "target gesture:", "target label:");
     change(f, ", gesture)", ", label)");
@@ -343,6 +443,7 @@ static bool look_at_text(NewFile *f) {
 bool new_look(NewFile *f, const char *kind) {
     if (!strcmp(kind, "classify")) return look_at_texts(f);
     if (!strcmp(kind, "classify-sequences")) return look_at_sequences(f);
+    if (!strcmp(kind, "tagging")) return look_at_tags(f);
     return !strcmp(kind, "language-model") ? look_at_text(f) : look_at_series(f);
 }
 

@@ -255,12 +255,23 @@ bool settings_is_key(const char *assignment, KeyBlock *block)
     return false;
 }
 
+/* The value of a key that takes a string is one without quotes too: monitor=loss, date=0. */
+static const char *value_text(Program *p, KeyBlock b, Name key, const char *value)
+{
+    const KeyRow *row = find_row(b, name_str(p->ctx, key));
+
+    value += strspn(value, " ");
+    if (!row || strcmp(row->type, "string") || !*value || strpbrk(value, "\"\\\n")) return value;
+    return arena_printf(p->arena, "\"%s\"", value);
+}
+
 bool settings_override(Program *p, KeyBlock b, const char *assignment)
 {
     const char *eq = strchr(assignment, '=');
     Settings *s = b == KEYS_DATA ? &p->desc.data : &p->desc.train;
     Entry *all = NEW_N(p->arena, Entry, s->n + 1);
     const Source *src;
+    const char *value;
     AstEntry x = {0};
     uint32_t n = 0;
     size_t len;
@@ -271,8 +282,9 @@ bool settings_override(Program *p, KeyBlock b, const char *assignment)
     }
     len = (size_t)(eq - assignment);
     while (len && assignment[len - 1] == ' ') len--;
-    src = source_add(p->ctx, arena_printf(p->arena, "--set %s", assignment), eq + 1, strlen(eq + 1));
     x.key = intern_n(p->ctx, assignment, len);
+    value = value_text(p, b, x.key, eq + 1);
+    src = source_add(p->ctx, arena_printf(p->arena, "--set %s", assignment), value, strlen(value));
     x.value = src ? parse_expr(p->ctx, p->arena, src) : NULL;
     if (!x.value) return false;
     x.span = x.value->span;

@@ -17,6 +17,12 @@ expect 0 "$RONDO" train $M -o a.safetensors --set epochs=1 --set H=8 --set 'vali
 grep -q '"valid_loss": *[0-9]' log.jsonl || { cat log.jsonl; fail "no loss on the validation file"; }
 expect 0 "$RONDO" train $M -o a.safetensors --set epochs=1 --set H=8 --set validation=0 --log log2.jsonl -q
 if grep -q '"valid_loss": *[0-9]' log2.jsonl; then fail "a validation loss without validation"; fi
+# a string needs no quotes on the command line
+expect 0 "$RONDO" train $M -o q.safetensors --set epochs=1 --set H=8 -q --set 'monitor="loss"' --set 'sample_weights="year"'
+expect 0 "$RONDO" train $M -o p.safetensors --set epochs=1 --set H=8 -q --set monitor=loss --set sample_weights=year
+cmp q.safetensors p.safetensors || fail "without quotes it is another string"
+expect 1 "$RONDO" train $M -o p.safetensors -q --set 'date=the year'
+says err "no column 'the year'"
 # what is not there is refused with its name
 expect 1 "$RONDO" train $M -o a.safetensors --set 'sample_weights="none"' -q
 says err 'E0551.*sample_weights'

@@ -4,7 +4,7 @@
 PATH=$(dirname "$RONDO"):$PATH
 export PATH
 
-for kind in forecast classify classify-sequences language-model cell; do
+for kind in forecast classify classify-sequences tagging language-model cell; do
     name=my_$(echo $kind | tr - _)
     expect 0 "$RONDO" new $kind $name
     says out "^next: rondo train $name.rondo"
@@ -22,6 +22,8 @@ expect 0 "$RONDO" eval my_classify.rondo -w my_classify.safetensors
 awk '/^sparse_accuracy/ { ok = $2 >= 0.8 } END { exit !ok }' out || fail "classify: $(cat out)"
 expect 0 "$RONDO" eval my_classify_sequences.rondo -w my_classify_sequences.safetensors
 awk '/^sparse_accuracy/ { ok = $2 >= 0.85 } END { exit !ok }' out || fail "classify-sequences: $(cat out)"
+expect 0 "$RONDO" eval my_tagging.rondo -w my_tagging.safetensors
+awk '/^sparse_accuracy/ { ok = $2 >= 0.97 } END { exit !ok }' out || fail "tagging: $(cat out)"
 awk -F, '$4 == "test" && $2 != "" { e += ($3 - $2) ^ 2; p += ($2 - last) ^ 2 } { last = $2 } END { exit !(e < p / 4) }' my_forecast-forecast.csv ||
     fail "the forecast is no better than half of persistence"
 
@@ -69,11 +71,47 @@ says out '1 number a step, 3 classes'
 says strokes.rondo 'seq \[1\]'
 expect 0 "$RONDO" new classify-sequences moves -d my_classify_sequences.ts
 says out '2 numbers a step, 3 classes'
+# JSON lines: which key is the input and which the target, of what form; words as a text or as a list
+awk 'BEGIN { for (i = 0; i < 40; i++) { up = i % 3 == 0; n = 3 + i % 4; x = y = w = ""
+    for (t = 0; t < n; t++) { s = t ? ", " : ""; v = (i * 7 + t * 5) % 11 - 5; x = x s "[" v ", " t "]"; y = y s (v > 0 ? "\"up\"" : "\"down\""); w = w s "\"w" (v > 0) "\"" }
+    print "{\"signal\": [" x "], \"mood\": [" y "], \"id\": " i "}" >"steps.jsonl"
+    print "{\"tags\": [" y "], \"words\": [" w "]}" >"spoken.jsonl"
+    print "{\"signal\": [" x "], \"kind\": " up "}" >"kinds.jsonl"
+    print "{\"stars\": " 1 + 4 * up ", \"review\": \"" (up ? "good " : "bad ") i % 5 " work\"}" >"stars.jsonl" } }'
+expect 0 "$RONDO" new tagging steps -d steps.jsonl
+says out '40 sequences, 2 labels in "mood" for the steps in "signal"'
+says steps.rondo 'input signal: seq \[2\]'
+expect 0 "$RONDO" new tagging spoken -d spoken.jsonl
+says spoken.rondo '^    input words: seq token\[V\]'
+says spoken.rondo 'each_f1(scores, tags)'
+expect 0 "$RONDO" new classify-sequences kinds -d kinds.jsonl
+says out '40 sequences in "signal", 2 numbers a step, 2 classes in "kind"'
+expect 0 "$RONDO" new classify stars -d stars.jsonl
+says stars.rondo 'jsonl = "stars.jsonl"'
+# a file of texts for each class
+cp "$SRC/examples/praise.txt" "$SRC/examples/blame.txt" .
+expect 0 "$RONDO" new classify opinions -d praise.txt -d blame.txt
+says out 'praise.txt: [0-9]* texts, blame.txt: [0-9]* texts'
+expect 2 "$RONDO" new forecast opinion -d praise.txt -d blame.txt
+says err 'only classify takes several files'
+expect 1 "$RONDO" new classify opinion -d praise.txt
+says err '`--data A.txt --data B.txt`'
+expect 1 "$RONDO" new tagging opinion -d stars.jsonl
+says err 'E0622.*stars.jsonl needs in each line words or steps, and a list of as many labels'
+says err 'it has "stars" (numbers), "review" (texts)'
+sed 's/mood/state/' steps.jsonl >state.jsonl
+expect 1 "$RONDO" new tagging opinion -d state.jsonl
+says err 'E0119.*`state` is a reserved word'
+says err 'from the keys of state.jsonl: "signal", "state"'
+(cat stars.jsonl && echo '{"stars": ') >cut.jsonl
+expect 1 "$RONDO" new classify opinion -d cut.jsonl
+says err 'E0622.*cut.jsonl:41:'
+[ ! -e opinion.rondo ] || fail "a model of a file that it cannot read"
 printf 'na\303\257ve na\303\257ve and so on, and so on, once more and then again\n' >short.txt
 for i in 1 2 3 4 5 6 7 8; do cat short.txt short.txt short.txt; done >long.txt
 expect 0 "$RONDO" new language-model long -d long.txt -o sub
 says sub/long.rondo "text = \"/.*/long.txt\""
-for name in many gap plain desks strokes moves sub/long; do
+for name in many gap plain desks strokes moves steps spoken kinds stars opinions sub/long; do
     expect 0 "$RONDO" fmt --check $name.rondo
     expect 0 "$RONDO" train $name.rondo -q --set epochs=1 -o w.safetensors
 done
