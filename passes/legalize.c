@@ -169,13 +169,22 @@ static Ref dot_as_sum(Legal *l, Graph *g, Ref a, Ref b, const uint32_t *w, const
     return p;
 }
 
+/* Of a product with fewer than 4 columns: whether it is one of tiles all the same, since lanes along its rows are no neighbours. */
+static bool narrow_product(const Graph *g, Ref r, const DotInfo *d)
+{
+    enum { LONG = 16 };
+    const Node *n = &g->node.at[r], *right = &g->node.at[n->in[d->swapped ? 0 : 1]];
+    const uint32_t *label = node_attr(g, r) + (d->swapped ? 0 : 3);
+    return d->kind == DOT_PRODUCT && n->dim[n->rank - 1] > 1 && d->nk == 1 && right->rank == 2 && right->dim[0] >= LONG && label[0] == d->k[0];
+}
+
 bool dot_is_gemm(const Graph *g, Ref r, DotInfo *info, GemmKind *kind)
 {
     DotInfo d = dot_classify(g, r);
     const Node *n = &g->node.at[r];
     Ref left = n->in[d.swapped ? 1 : 0], right = n->in[d.swapped ? 0 : 1];
     *info = d;
-    if (n->rank == 0 || n->dim[n->rank - 1] < 4)
+    if (n->rank == 0 || (n->dim[n->rank - 1] < 4 && !narrow_product(g, r, &d)))
         return false;
     if (d.kind == DOT_PRODUCT && n->rank == 1 && d.nm == 0 && d.nk == 1 && d.nn == 1 && d.nbatch == 0 && d.k_axes == 0 &&
         g->node.at[left].rank == 1 && g->node.at[right].rank == 2 && g->node.at[right].axes == 0 && g->node.at[left].axes) {
