@@ -271,6 +271,41 @@ static Ref dot_of_outer(Graph *g, Ref r)
     return 0;
 }
 
+/* A product with a matrix times a number, one of which the examples have of their own: the product, which is smaller, times the number. */
+static Ref scale_after(Graph *g, Ref r)
+{
+    const Node n = g->node.at[r];
+    Labelled in[2] = {operand_of(g, r, 0), operand_of(g, r, 1)}, out = operand_of(g, r, 2);
+
+    for (int k = 0; k < 4; k++) {
+        const Node *m = &g->node.at[in[k & 1].value];
+        Ref number = m->in[k >> 1], rest = m->in[!(k >> 1)];
+        if (m->op != OP_MUL || m->rank < 2 || g->node.at[number].rank || g->node.at[rest].rank != m->rank) continue;
+        if (!m->axes || (g->node.at[number].axes & ~n.axes) || node_features(&n) >= node_features(m)) continue;
+        in[k & 1].value = rest;
+        rest = g_dot(g, in[0].value, in[1].value, in[0].label, in[1].label, out.label,
+                     n.axes & (g->node.at[in[0].value].axes | g->node.at[in[1].value].axes));
+        return node_fit(g, g_bin(g, OP_MUL, rest, number), &n);
+    }
+    return 0;
+}
+
+/* The sum of all of a matrix times an outer product a b': a times the matrix's product with b. */
+static Ref sum_of_outer(Graph *g, Ref r)
+{
+    const Node n = g->node.at[r], m = g->node.at[n.in[0]];
+    const uint32_t *w = node_attr(g, r);
+
+    if (m.op != OP_MUL || m.rank != 2 || w[0] || w[1] != 3) return 0;
+    for (int k = 0; k < 2; k++) {
+        Labelled a, b, x = {m.in[k], {1, 2, 0}, 2}, outer = {m.in[!k], {1, 2, 0}, 2};
+        if (g->node.at[x.value].rank != 2 || !outer_of(g, &outer, &a, &b) || a.rank != 1 || b.rank != 1) continue;
+        x.value = g_dot(g, x.value, b.value, x.label, b.label, a.label, g->node.at[x.value].axes | g->node.at[b.value].axes);
+        return node_fit(g, g_dot(g, x.value, a.value, a.label, a.label, (uint8_t[3]){0}, n.axes), &n);
+    }
+    return 0;
+}
+
 /* sum of a sum: one */
 static Ref merge_sums(Graph *g, Ref r)
 {
@@ -339,8 +374,8 @@ static Ref local(Graph *g, Ref r)
     if (op == OP_ADD) v = simplify_add(g, r);
     else if (op == OP_CONCAT) v = flatten_concat(g, r);
     else if (op == OP_LAST && (v = last_of_stack(g, r)) == 0) v = last_of_view(g, r);
-    else if (op == OP_DOT && (v = narrow_dot(g, r)) == 0) v = dot_of_outer(g, r);
-    else if (op == OP_SUM && (v = merge_sums(g, r)) == 0) v = sum_as_product(g, r);
+    else if (op == OP_DOT && (v = narrow_dot(g, r)) == 0 && (v = dot_of_outer(g, r)) == 0) v = scale_after(g, r);
+    else if (op == OP_SUM && (v = merge_sums(g, r)) == 0 && (v = sum_as_product(g, r)) == 0) v = sum_of_outer(g, r);
     return v ? v : r;
 }
 
