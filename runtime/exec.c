@@ -24,7 +24,8 @@ LowerOptions exec_lower_options(const ExecOptions *o, const Module *m) {
     int lanes = lower_lanes(m, f64 ? host.lanes_f64 : host.lanes_f32);
     return (LowerOptions){.f64 = f64, .V = o->V ? o->V : lanes, .registers = o->registers ? o->registers : host.registers,
                           .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps,
-                          .one_row = o->one_row,                          .segments = o->memory_limit ? (UINT32_C(1) << m->naxis) - 2 : 0, .watch = o->passes};
+                          .one_row = o->one_row, .segments = o->memory_limit ? (UINT32_C(1) << m->naxis) - 2 : 0,
+                          .watch = o->passes};
 }
 
 static bool take_pool(Exec *e) {

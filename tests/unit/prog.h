@@ -16,6 +16,7 @@ char *prog_generate(Arena *a, uint64_t seed);
 typedef struct {
     uint64_t seed; /* of the data */
     int64_t B, T, S, f64, V, ragged, states, training, place, off, threads, reuse;
+    int64_t one, cut; /* lowered for calls of one example (with B=1); in segments that recompute */
 } ProgRun;
 ProgRun prog_run(const char *text); /* from the first line; what is not said there has a small default */
 void prog_run_print(Str *s, const ProgRun *r);

@@ -20,7 +20,8 @@ static const struct {
     {"B", offsetof(ProgRun, B), 2}, {"T", offsetof(ProgRun, T), 3}, {"S", offsetof(ProgRun, S), 2}, {"f64", offsetof(ProgRun, f64), 1},
     {"V", offsetof(ProgRun, V), 4}, {"ragged", offsetof(ProgRun, ragged), 0}, {"states", offsetof(ProgRun, states), 0},
     {"training", offsetof(ProgRun, training), 1}, {"place", offsetof(ProgRun, place), 0}, {"off", offsetof(ProgRun, off), 9},
-    {"threads", offsetof(ProgRun, threads), 1}, {"reuse", offsetof(ProgRun, reuse), 1}, {"seed", offsetof(ProgRun, seed), 1},
+    {"threads", offsetof(ProgRun, threads), 1}, {"reuse", offsetof(ProgRun, reuse), 1}, {"one", offsetof(ProgRun, one), 0},
+    {"cut", offsetof(ProgRun, cut), 0}, {"seed", offsetof(ProgRun, seed), 1},
 };
 enum { NKEYS = sizeof keys / sizeof *keys };
 
@@ -379,7 +380,13 @@ static LProgram *lower(Prog *p, const LowerOptions *o) { return lower_module(p->
 static bool check_loops(Prog *p, const double **y) {
     LowerOptions plain = {.f64 = p->run.f64, .V = 1, .registers = 16, .no_reuse = true};
     LowerOptions as = {.f64 = p->run.f64, .V = (int)p->run.V, .registers = p->run.seed % 2 ? 16 : 32, .place = (Place)p->run.place,
-                       .no_reuse = !p->run.reuse};
+                       .no_reuse = !p->run.reuse, .segments = p->run.cut ? (UINT32_C(1) << p->m->naxis) - 2 : 0};
+    if (p->run.one && p->run.B == 1) { /* several threads share columns then: there is no other row to have */
+        as.one_row = true;
+        as.batch = 1;
+        as.threads = (int)p->run.threads;
+        as.share_columns = as.threads > 1;
+    }
     uint32_t n = p->m->graph.at[0]->root.n;
     const double **got = NEW_N(p->a, const double *, n + 1);
     p->want = NEW_N(p->a, const double *, n + 1);

@@ -560,9 +560,19 @@ char *prog_generate(Arena *a, uint64_t seed) {
         r.f64 = 1;
         r.V = r.V == 16 ? 8 : r.V;
     }
+    r.cut = seed % 5 == 0;
+    bool beside = seed % 4 == 1;
+    if (beside) { /* an example whose columns and steps have room for products beside those of the steps */
+        r.B = 1;
+        r.place = PLACE_BESIDE;
+        r.T += 7 + seed / 8 % 16;
+        r.V = r.V > 4 ? 4 : r.V;
+    }
     g.depth = pg_below(&g, 4) ? 1 : 2;
     int sizes[3];
     for (int i = 0; i < 3; i++) sizes[i] = size[pg_below(&g, g.gentle ? 5 : 9)];
+    r.one = r.B == 1 && (beside || seed % 3);
+    if (beside) sizes[0] = 9 + (int)(seed / 8 % 24);
     prog_run_print(&s, &r);
     make_functions(&g, &s);
     add_std(&g);

@@ -118,8 +118,9 @@ static bool simplify_sides(Shrink *k, Arena *a, char **text) {
 
 /* Numbers after '=' in the first line and in the head of the model become 1 (or the seed stays). */
 static bool shrink_numbers(Shrink *k, Arena *a, char **text) {
-    static const char *const key[] = {" B=", " T=", " S=", " ragged=", " states=", " place=", " threads=", " V=", "H = ", "K = ", "D = "};
-    static const char *const to[] = {"1", "1", "1", "0", "0", "0", "1", "1", "1", "1", "1"};
+    static const char *const key[] = {" B=", " T=", " S=", " ragged=", " states=", " place=", " threads=", " V=", " one=", " cut=",
+                                      "H = ", "K = ", "D = "};
+    static const char *const to[] = {"1", "1", "1", "0", "0", "0", "1", "1", "0", "0", "1", "1", "1"};
     bool any = false;
     for (size_t i = 0; i < sizeof key / sizeof *key && k->left > 0; i++) {
         char *at = strstr(*text, key[i]);
