@@ -74,7 +74,9 @@ static const char *machine(const Compile *x) {
     const char *option = !triple && PORT_CPU_X86 ? "-march=" : "-mcpu=", *target = triple ? arena_printf(x->a, "--target=%s", shell_quote(x->a, triple)) : "";
     for (size_t k = 0; triple && k < sizeof by_march / sizeof *by_march; k++)
         if (strncmp(triple, by_march[k], strlen(by_march[k])) == 0) option = "-march=";
-    return cpu ? arena_printf(x->a, "%s %s%s", target, option, shell_quote(x->a, cpu)) : target;
+    /* bare-metal compilers have small enums, and their linkers warn where objects differ */
+    bool bare_arm = triple && (!strncmp(triple, "arm", 3) || !strncmp(triple, "thumb", 5)) && strstr(triple, "-none-");
+    return arena_printf(x->a, "%s%s %s%s", target, bare_arm ? " -fshort-enums" : "", cpu ? option : "", cpu ? shell_quote(x->a, cpu) : "");
 }
 
 static const char *compiler(const Compile *x, const char *clang) {
@@ -94,7 +96,7 @@ static bool compile_in(const Compile *x, const char *clang, Str *out) {
               shell_compile(x->ctx, x->a, compiler(x, clang), log);
     if (ok && x->kind == EMIT_SO)
         ok = shell_compile(x->ctx, x->a,
-                           arena_printf(x->a, "%s -shared -o %s %s -lm", linker(x), shell_quote(x->a, made), shell_quote(x->a, x->file[OBJECT])), log);
+                           arena_printf(x->a, "%s -shared -Wl,-soname,%s.so -o %s %s -lm", linker(x), x->s->name, shell_quote(x->a, made), shell_quote(x->a, x->file[OBJECT])), log);
     ok = ok && file_read(x->ctx, x->a, made, &at, &n);
     if (ok) str_putn(out, at, n);
     return ok;
