@@ -15,7 +15,8 @@ static void put_sizes(CModel *c) {
     const CProgram *p = &c->infer;
     str_put(s, "\n/* Numbers of one step of one example. */\n");
     for (uint32_t k = 0; k < p->in.n && !p->in.at[k].length; k++)
-        str_printf(s, "#define %s_IN_%s %lld\n", c->upper, p->in.at[k].upper, (long long)p->in.at[k].n);
+        str_printf(s, "#define %s_IN_%s %lld%s\n", c->upper, p->in.at[k].upper, (long long)p->in.at[k].n,
+                   p->in.at[k].vocab ? arena_printf(c->a, " /* from 0 to %d, which is not checked */", p->in.at[k].vocab - 1) : "");
     for (uint32_t k = 0; k < p->out.n; k++)
         str_printf(s, "#define %s_OUT_%s %lld\n", c->upper, p->out.at[k].upper, (long long)p->out.at[k].n);
     for (uint32_t k = 0; k < c->grad.target.n; k++)

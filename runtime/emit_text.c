@@ -121,11 +121,12 @@ const char *c_shape(CModel *c, const CProgram *p, const CPort *x) {
     return s.n ? s.at : "[1]";
 }
 
-/* Breaks text at spaces so that no line passes 118 columns; further lines begin with `indent`. */
-static void put_wrapped(Str *s, const char *text, const char *indent) {
+/* Breaks text behind `after`, which ends with a space, so that no line passes 118 columns; further lines begin with `indent`. */
+static void put_wrapped(Str *s, const char *text, const char *indent, const char *after) {
     size_t column = 0;
     while (*text) {
-        size_t n = strcspn(text, " ");
+        const char *end = strstr(text, after);
+        size_t n = end ? (size_t)(end - text) + strlen(after) - 1 : strlen(text);
         if (column && column + n > 112) {
             str_printf(s, "\n%s", indent);
             column = strlen(indent);
@@ -140,11 +141,11 @@ static void put_wrapped(Str *s, const char *text, const char *indent) {
 
 void c_function(CModel *c, const char *comment, const char *head) {
     str_put(&c->h, "\n/* ");
-    put_wrapped(&c->h, comment, "   ");
+    put_wrapped(&c->h, comment, "   ", " ");
     str_put(&c->h, " */\n");
-    put_wrapped(&c->h, head, "    ");
+    put_wrapped(&c->h, head, "    ", ", ");
     str_put(&c->h, ";\n");
     str_put(&c->c, "\n");
-    put_wrapped(&c->c, head, "    ");
+    put_wrapped(&c->c, head, "    ", ", ");
     str_put(&c->c, "\n{\n");
 }
