@@ -101,9 +101,9 @@ static CliExit train(Cli *c, const TrainTask *t, Model *m, Outcome *out) {
     o.stop_after = t->stop_after;
     o.progress = progress_line;
     o.progress_arg = t->progress;
-    signals_catch();
-    bool ok = load(c, m, data) && (!t->must_validate || validates(c, m, &data->d)) &&
-              train_set(m, &data->d.set, data->d.has_other ? &data->d.other : NULL, &o, &r, &out->stopped);
+    bool ok = load(c, m, data) && (!t->must_validate || validates(c, m, &data->d));
+    signals_catch(); /* while data are read a signal ends all at once: nothing has been learnt that it could cost */
+    ok = ok && train_set(m, &data->d.set, data->d.has_other ? &data->d.other : NULL, &o, &r, &out->stopped);
     signals_leave();
     progress_end(t->progress);
     out->epochs = r.epochs;

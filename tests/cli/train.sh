@@ -70,3 +70,14 @@ wait $pid || rc=$?
 [ $rc = 143 ] || fail "exit $rc after SIGTERM"
 says out '^stopped: '
 [ -s stopped.safetensors ] || fail "nothing saved"
+
+# while the data are still read there is nothing to keep, and nothing to wait for
+mkfifo slow.csv
+env --default-signal=INT "$RONDO" train "$M" --data slow.csv -o early.safetensors >out 2>err &
+pid=$!
+sleep 0.3
+kill -INT $pid
+rc=0
+wait $pid || rc=$?
+[ $rc = 130 ] || fail "exit $rc after SIGINT while data are read"
+[ ! -e early.safetensors ] || fail "weights of nothing"
