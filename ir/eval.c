@@ -87,6 +87,7 @@ static Frame *frame_make(Eval *e, const Graph *g, Frame *up, Ref scan) {
     f->size = NEW_N(e->a, int64_t, g->node.n);
     f->child = NEW_N(e->a, Frame *, g->node.n);
     f->out = NEW_N(e->a, double *, g->root.n + 1);
+    if (e->in->origin) f->bad = NEW_N(e->a, uint64_t, g->node.n);
     return f;
 }
 
@@ -389,8 +390,10 @@ static bool eval_node(Eval *e, Frame *f, Ref r) {
 }
 
 static bool eval_graph(Eval *e, Frame *f) {
-    for (Ref r = 1; r < f->g->node.n; r++)
+    for (Ref r = 1; r < f->g->node.n; r++) {
         if (!eval_node(e, f, r)) return false;
+        if (f->bad) eval_note_bad(e, f, r);
+    }
     return true;
 }
 
@@ -452,6 +455,7 @@ static bool eval_all(Eval *e, Arena *a, const double **out) {
         if (!axis_open(e, i)) return false;
     f = frame_make(e, g, NULL, 0);
     if (!eval_graph(e, f)) return false;
+    if (f->bad) eval_find_origin(e, f);
     for (uint32_t i = 0; i < g->root.n; i++) {
         Ref r = g->root.at[i].ref;
         out[i] = r ? root_value(e, &g->node.at[r], f->v[r], a) : NULL;

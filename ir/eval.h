@@ -13,6 +13,7 @@ typedef struct Frame {
     double **out;         /* of a body: its outs */
     double **carry, **next;
     bool *active; /* [B] */
+    uint64_t *bad; /* by Ref: when it first was no finite number, from 1; 0: never. Kept where the origin is asked for */
     struct Frame *up;
     Ref scan; /* the node of `up` */
 } Frame;
@@ -25,6 +26,7 @@ typedef struct {
     const double *length[MAX_AXES]; /* [B], ragged axes only */
     int64_t now[MAX_AXES];          /* steps of the enclosing scans */
     const bool *active;             /* [B]: in a body; NULL: all */
+    uint64_t events;                /* values that were found bad */
     uint64_t draw;                  /* the state of the generator of in->f32_draw or f64_draw */
 } Eval;
 
@@ -45,6 +47,8 @@ int64_t axis_length(const Eval *e, uint32_t axis, uint32_t axes, const int64_t *
 
 void eval_noise(const Eval *e, const Node *n, const uint32_t *w, double *out);
 void eval_structural(Eval *e, const Frame *f, Ref r, double *out); /* reduce, contract, shape, index, time */
+void eval_note_bad(Eval *e, Frame *f, Ref r); /* evalbad.c: looks at the value of r; */
+void eval_find_origin(const Eval *e, const Frame *f); /* after all of them: fills in->origin */
 double eval_rounded(Eval *e, double v); /* v, or where in->f32_draw or f64_draw is set: as EvalIn says */
 
 #endif

@@ -348,6 +348,13 @@ void module_dot(Str *s, const Module *m); /* Graphviz */
    only where allowed, axes of bodies, and so on. */
 bool module_verify(const Module *m, const char *pass);
 
+/* Where a value came from that is no number. */
+typedef struct {
+    double most;        /* what is larger counts as infinite */
+    const Graph *graph; /* out; NULL: a loss and its gradients are finite */
+    Ref node;           /* it has such values, its operands have none that it could have them from */
+    const Root *root;   /* the loss or the gradient that has them from it */
+} EvalOrigin;
 /* The oracle: f64, dense, masked, naive. Arrays in canonical layout; ints and bools are doubles too. */
 typedef struct {
     int64_t axis[MAX_AXES]; /* number of steps; [0] = B. COUNT and JOIN are computed */
@@ -358,6 +365,7 @@ typedef struct {
        sigmoid within the fast tier's 2.5 ulp), or moved to a neighbour in f64. What several draws differ by is what arithmetic may lose here, cancellation included (stochastic arithmetic:
        Vignes 1993; Parker 1997). */
     uint64_t f32_draw, f64_draw;
+    EvalOrigin *origin; /* NULL, or to be filled in */
 } EvalIn;
 /* out[i] = the value of graph[0].root[i], allocated in a. False with a diagnostic. */
 bool module_eval(const Module *m, Arena *a, const EvalIn *in, const double **out);

@@ -476,7 +476,7 @@ bool exec_uses_input(const Exec *e, uint32_t i) {
     return e->input[i].used;
 }
 
-static double slot_get(const Slot *s, int64_t i) {
+double exec_slot_get(const Slot *s, int64_t i) {
     const void *p = slot_data(s);
     switch (s->el) {
     case EL_F32: return ((const float *)p)[i];
@@ -501,7 +501,7 @@ void exec_set_scalar(Exec *e, uint32_t i, double v) {
 }
 
 double exec_get_scalar(const Exec *e, uint32_t r) {
-    return slot_get(&e->root[r], 0);
+    return exec_slot_get(&e->root[r], 0);
 }
 
 /* Real steps of example b along axis k. */
@@ -509,7 +509,7 @@ int64_t exec_axis_length(const Exec *e, uint32_t k, int64_t b) {
     const Axis *x = &e->m->axis[k];
     if (x->kind == AXIS_JOIN && x->ragged) return exec_axis_length(e, x->a, b) + exec_axis_length(e, x->b, b);
     if (x->kind != AXIS_TIME || !x->ragged || !x->length) return e->dim[k];
-    return (int64_t)slot_get(&e->input[x->length - 1], b);
+    return (int64_t)exec_slot_get(&e->input[x->length - 1], b);
 }
 
 /* Is the position (b, x) of a value padding? x counts the other axes row-major. */
@@ -545,7 +545,7 @@ static bool check_range(Exec *e, uint32_t i, double lo, double hi, const char *w
     for (int64_t x = 0; x < b->X; x++)
         for (int64_t k = 0; k < b->B; k++)
             for (int64_t f = 0; f < b->F; f++) {
-                double v = slot_get(s, (x * b->B + k) * b->F + f);
+                double v = exec_slot_get(s, (x * b->B + k) * b->F + f);
                 if (v >= lo && v <= hi && v == floor(v)) continue;
                 diag_error(e->ctx, 609, NOWHERE, "%s '%s' of example %lld is %g; it must be a whole number from %g to %g", what,
                            name_str(e->ctx, e->m->input.at[i].name), (long long)k, v, lo, hi);
@@ -681,7 +681,7 @@ static bool run_eval(Exec *e, const double *theta, double *grad, uint64_t seed, 
     return true;
 }
 
-static void bind_call(Exec *e, const void *theta, void *grad, uint64_t seed, uint64_t update) {
+void exec_bind_call(Exec *e, const void *theta, void *grad, uint64_t seed, uint64_t update) {
     void **buf = e->now->buf;
     block_reserve(e->ctx, &e->memory->slab,
                   (size_t)e->stats.slab_bytes + 64); /* no-op, unless another Exec failed to get a larger one */
@@ -705,7 +705,7 @@ static void bind_call(Exec *e, const void *theta, void *grad, uint64_t seed, uin
 }
 
 bool exec_call(Exec *e, const Call *c) {
-    bind_call(e, c->theta, c->grad, c->seed, c->update);
+    exec_bind_call(e, c->theta, c->grad, c->seed, c->update);
     if (e->now->prepare >= 0 && (!e->packed || e->theta_version != c->version)) {
         if (!call_entry(e, e->now->prepare)) return false;
         e->packed = true;
@@ -724,62 +724,4 @@ bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, ui
     if (!e->now) return run_eval(e, theta, grad, seed, update);
     if (e->opt.autotune && !e->tuned && !exec_tune(e, &c)) return false;
     return exec_call(e, &c);
-}
-
-/* ---- what is not finite ------------------------------------------------------------------------------------------------- */
-
-static const char *bad_weight(const Exec *e, Arena *a, const void *theta) {
-    for (uint32_t i = 0; i < e->m->param.n; i++) {
-        const Param *p = &e->m->param.at[i];
-        int64_t n = 1;
-        for (int k = 0; k < p->rank; k++) n *= p->dim[k];
-        for (int64_t k = p->offset; k < p->offset + n; k++)
-            if (!isfinite(e->f64 ? ((const double *)theta)[k] : (double)((const float *)theta)[k]))
-                return arena_printf(a, "the weight '%s'", name_str(e->ctx, p->name));
-    }
-    return NULL;
-}
-
-static const char *bad_input(const Exec *e, Arena *a) {
-    for (uint32_t i = 0; i < e->m->input.n; i++) {
-        const Slot *s = &e->input[i];
-        int64_t n = s->border.B * s->border.X * s->border.F;
-        for (int64_t k = 0; s->used && e->m->input.at[i].dtype == DT_F && k < n; k++)
-            if (!isfinite(slot_get(s, k)))
-                return arena_printf(a, "the input '%s', example %lld", name_str(e->ctx, e->m->input.at[i].name),
-                                    s->border.batch ? (long long)e->example64[k / s->border.F % s->border.B] : 0);
-    }
-    return NULL;
-}
-
-/* A buffer as a user knows it: a gradient by its weight, a value by the name it is bound to in the model. */
-static const char *buffer_words(const Exec *e, Arena *a, const InterpWatch *w) {
-    const LBuf *b = &e->now->p->buf.at[w->buf];
-    const char *name = name_str(e->ctx, b->name);
-    size_t n = strlen(name), digits = n;
-    for (uint32_t i = 0; b->role == LB_GRAD && i < e->m->param.n; i++)
-        if (e->m->param.at[i].offset <= w->at && (i + 1 == e->m->param.n || e->m->param.at[i + 1].offset > w->at))
-            return arena_printf(a, "the gradient of '%s'", name_str(e->ctx, e->m->param.at[i].name));
-    if (b->role == LB_OUTPUT && e->m->graph.at[0]->root.at[b->index].kind == ROOT_LOSS) return "the loss itself";
-    while (digits && name[digits - 1] >= '0' && name[digits - 1] <= '9') digits--;
-    if (digits > 1 && digits < n && name[digits - 1] == '_') n = digits - 1;
-    for (uint32_t k = 0; k < OP_COUNT; k++)
-        if (strlen(op_info[k].text) == n && !strncmp(op_info[k].text, name, n))
-            return arena_printf(a, "a value without a name, by `%s`", op_info[k].text);
-    return arena_printf(a, "what is computed for '%.*s'", (int)n, name);
-}
-
-const char *exec_first_bad(Exec *e, Arena *a, const void *theta, void *grad) {
-    enum { LONGEST = 200000000 }; /* loads and stores: some seconds */
-    InterpWatch w = {UINT32_MAX, 0, LONGEST};
-    const char *found = bad_input(e, a);
-    if (!found) found = bad_weight(e, a, theta);
-    if (found || !e->now) return found;
-    bind_call(e, theta, grad, (uint64_t)e->dim[LDIM_SEED_LO] | (uint64_t)e->dim[LDIM_SEED_HI] << 32,
-              (uint64_t)e->dim[LDIM_UPDATE]);
-    InterpOptions o = {.watch = &w};
-    bool ok = e->now->prepare < 0 || lprogram_interp(e->now->p, (uint32_t)e->now->prepare, e->now->buf, e->dim, NULL, &o);
-    if (ok) lprogram_interp(e->now->p, (uint32_t)e->now->run, e->now->buf, e->dim, NULL, &o);
-    e->packed = false;
-    return w.buf == UINT32_MAX ? NULL : buffer_words(e, a, &w);
 }

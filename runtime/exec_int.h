@@ -80,6 +80,8 @@ typedef struct {
 bool exec_build(Exec *e, Plan *k, uint32_t segments, Str *explain); /* lowers the module for e->schedule */
 bool exec_use(Exec *e, Plan *k); /* makes it the present plan: code and memory for the present dims */
 bool exec_call(Exec *e, const Call *c);
+void exec_bind_call(Exec *e, const void *theta, void *grad, uint64_t seed, uint64_t update);
+double exec_slot_get(const Slot *s, int64_t i);
 
 /* exec_kept.c: what passes and lowering made of a module, in the cache. The key is made of all that they depend on, before any of
    them runs. */

@@ -29,11 +29,36 @@ for engine in jit loops; do
 done
 expect 1 "$RONDO" train m.rondo -q -o w.safetensors --engine eval
 says err E0555
+# values that no array holds: what is computed with is fused, and a branch that is not taken is no cause
+model 'where(x > 2, log(x - 2), x)'
+sed -i 's/output p/q = log(p - 1e6)\n    output q/; s/mse(p/mse(q/' m.rondo
+expect 1 "$RONDO" train m.rondo -q -o w.safetensors
+says err "note: the first that is not: what is computed for 'q', by .log."
+sed -i 's/log(p - 1e6)/p * 1e30/' m.rondo
+expect 1 "$RONDO" train m.rondo -q -o w.safetensors
+says err "note: the first that is not: a value without a name, by .mul. of 'q', 'y'"
+sed -i 's/lstm\[4\]/late[4]/; s/p \* 1e30/p/' m.rondo
+cat >>m.rondo <<'M'
+cell late[H](x: [I]) {
+    param U: [H, I] = glorot_uniform
+    state h: [H] = 0
+    steep = exp(30 * h)
+    h' = steep + U @ x
+    return h'
+}
+M
+expect 1 "$RONDO" train m.rondo -q -o w.safetensors
+says err "note: the first that is not: what is computed for 'h.steep', by .exp."
 # finite values, but not their derivative
 model 'sqrt(x * 0) + x'
 expect 1 "$RONDO" train m.rondo -q -o w.safetensors --set 'optimizer=sgd(lr = 1e38)'
 says err 'E0555.*at update [1-9]'
 says err 'the first that is not: '
+model 'sqrt(W * x)'
+sed -i 's/    v = /    param W: [1] = 0\n    v = /' m.rondo
+expect 1 "$RONDO" train m.rondo -q -o w.safetensors
+says err 'E0555.*the gradient is not a number at update 1 '
+says err "note: the first that is not: the gradient of 'W', by .div."
 # the weights are as large as numbers get
 model x
 expect 1 "$RONDO" train m.rondo -q -o w.safetensors --set 'optimizer=sgd(lr = 1e38)'
