@@ -37,7 +37,7 @@ for m in wide both; do
     expect 0 "$RONDO" emit c $m.rondo -o . --test --train
     silent err
 done
-says wide.h '_IN_WORD 1 /\* from 0 to [0-9]*, which is not checked \*/'
+says wide.h '_IN_W 1 /\* from 0 to [0-9]*, which is not checked \*/'
 if grep -E '(int|float|void|\*)$' wide.h; then fail "a line of wide.h ends in the middle of a parameter"; fi
 # every two of compiler, model, width and level of optimization; each lowering in the file gives the same bits
 compile wide "$one" -O0 $fused
