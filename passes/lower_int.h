@@ -53,6 +53,7 @@ typedef struct {
 typedef VEC(Loc) LocList;
 
 /* What a node is in a sweep over the rows of matrices (lower_sweep.c). */
+#define SWEEP_BLOCK 4 /* rows of which a turn follows another */
 typedef enum { SWEEP_NONE, SWEEP_MATRIX, SWEEP_VALUE, SWEEP_ROW, SWEEP_COLUMN, SWEEP_TOTAL } SweepKind;
 
 typedef struct {
@@ -217,7 +218,7 @@ Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what);
 Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis); /* memory for one chunk of that axis */
 Loc low_row_slab(LowG *lg, Ref r); /* memory for one row of each thread */
 Loc low_local(LowG *lg, Ref r); /* the same on the stack, of the entry being built */
-Loc low_matrix_row(LowG *lg, Ref r); /* for one row of a matrix */
+Loc low_matrix_row(LowG *lg, Ref r); /* for SWEEP_BLOCK rows of a matrix; Loc.foff says which */
 Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */
 Loc low_view(LowG *lg, Ref r); /* place of a shape operation as a view of its operand's */
 Loc low_at_step(const LowG *bg, Loc l);

@@ -99,7 +99,7 @@ Loc low_local(LowG *lg, Ref r)
     return l;
 }
 
-/* Memory for one row of a matrix, which all its rows share. */
+/* Memory for the rows of a matrix that a sweep is at. */
 Loc low_matrix_row(LowG *lg, Ref r)
 {
     enum { LARGE = 4096 };
@@ -107,7 +107,7 @@ Loc low_matrix_row(LowG *lg, Ref r)
     const Node *n = &lg->g->node.at[r];
     int32_t F = n->dim[n->rank - 1];
     Loc l = F <= LARGE ? low_local(lg, r) : low_row_slab(lg, r);
-    l.ld = padded(F);
+    l.ld = padded(F) * SWEEP_BLOCK;
     L->p->buf.at[l.buf].extent.term[0].coef = l.ld;
     for (uint32_t d = 0; d + 1 < n->rank; d++)
         l.fs[d] = 0;

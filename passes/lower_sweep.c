@@ -4,7 +4,8 @@
    A matrix is an element of rank 2 or more, its rows are along the last dimension. Members of one level's sweep have the same other
    dimensions: matrices; sums of matrices over the last dimension (ROW), over others (COLUMN, added up in memory), over all (TOTAL); and
    what is made of a ROW, one number a row, to be used in the row again (VALUE). What reads a ROW of the same sweep in its own row only
-   comes in a later *turn* of that row, not in a later level. So a state that is as large as a cache passes once.
+   comes in a later *turn* of that row, not in a later level. So a state that is as large as a cache passes once. Rows with several turns
+   go in blocks, a turn of each after the other.
    Orders of sums are those of loops of their own (lower_row.c): no bit depends on what shares a sweep. */
 #include "passes/lower_int.h"
 
@@ -138,6 +139,7 @@ typedef struct {
     uint32_t rank; /* of rows */
     uint32_t turns;
     LV *total; /* accumulators: LANES a member, used where it is a TOTAL */
+    LV *at_row; /* of each member, for each row of a block */
 } Sweep;
 
 /* What a column's sum starts from, everywhere. */
@@ -237,36 +239,65 @@ static void row_vectors(Sweep *s, uint32_t first, bool *done)
     }
 }
 
-/* All of one row. */
-static void sweep_row(Sweep *s)
+/* Row number i + r; leave: what has been computed of it is kept for its next turn. */
+static void at_block_row(Sweep *s, LV i, uint32_t r, bool leave)
 {
-    for (uint32_t turn = 0; turn < s->turns; turn++) {
+    for (uint32_t k = 0; k < s->member.n; k++) {
+        NodeInfo *ni = &s->lg->ni[s->member.at[k]];
+        LV *kept = &s->at_row[r * s->member.n + k];
+        *(leave ? kept : &ni->at_row) = *(leave ? &ni->at_row : kept);
+        if (ni->sweep == SWEEP_MATRIX && ni->loc.ok && !ni->loc.fs[s->rank - 1])
+            ni->loc.foff = r * (ni->loc.ld / SWEEP_BLOCK);
+    }
+    s->row[s->rank - 1] = (Ix){ lb_idx_term(&s->lg->L->b, lidx(r), i, 1), false };
+}
+
+/* All of `rows` rows from i on, a turn of each after the other: what a turn reads of the last one has long been computed. */
+static void sweep_block(Sweep *s, LV i, uint32_t rows)
+{
+    s->at_row = NEW_N(s->lg->L->arena, LV, rows * s->member.n);
+    for (uint32_t step = 0; step < s->turns * rows; step++) {
+        uint32_t turn = step / rows;
         bool *done = NEW_N(s->lg->L->arena, bool, s->member.n);
+        at_block_row(s, i, step % rows, false);
         row_values(s, turn);
         for (uint32_t k = 0; k < s->member.n; k++) {
             const NodeInfo *ni = &s->lg->ni[s->member.at[k]];
             if (!done[k] && ni->turn == turn && ni->sweep != SWEEP_VALUE)
                 row_vectors(s, k, done);
         }
+        at_block_row(s, i, step % rows, true);
     }
+}
+
+static void sweep_loops(Sweep *s, uint32_t d, const int32_t *dim);
+
+/* Rows from..to along dimension d, in blocks of `rows` where that is the last one. */
+static void sweep_loop(Sweep *s, uint32_t d, const int32_t *dim, int64_t from, int64_t to, uint32_t rows)
+{
+    LBuilder *b = &s->lg->L->b;
+    LV *list = NEW_N(s->lg->L->arena, LV, s->member.n * LANES), *inner = NEW_N(s->lg->L->arena, LV, s->member.n * LANES);
+    if (from == to)
+        return;
+    uint32_t n = list_totals(s, list, false);
+    LV i = lb_for(b, lb_iconst(b, from), lb_iconst(b, to), rows, false, n, list, inner);
+    list_totals(s, inner, true);
+    if (d + 1 == s->rank) {
+        sweep_block(s, i, rows);
+    } else {
+        s->row[d] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
+        sweep_loops(s, d + 1, dim);
+    }
+    list_totals(s, inner, false);
+    lb_end_for(b, n, inner, list);
+    list_totals(s, list, true);
 }
 
 static void sweep_loops(Sweep *s, uint32_t d, const int32_t *dim)
 {
-    LBuilder *b = &s->lg->L->b;
-    LV *list = NEW_N(s->lg->L->arena, LV, s->member.n * LANES), *inner = NEW_N(s->lg->L->arena, LV, s->member.n * LANES);
-    if (d == s->rank) {
-        sweep_row(s);
-        return;
-    }
-    uint32_t n = list_totals(s, list, false);
-    LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, dim[d]), 1, false, n, list, inner);
-    s->row[d] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
-    list_totals(s, inner, true);
-    sweep_loops(s, d + 1, dim);
-    list_totals(s, inner, false);
-    lb_end_for(b, n, inner, list);
-    list_totals(s, list, true);
+    int64_t blocks = d + 1 == s->rank && s->turns > 1 ? dim[d] / SWEEP_BLOCK * SWEEP_BLOCK : 0;
+    sweep_loop(s, d, dim, 0, blocks, SWEEP_BLOCK);
+    sweep_loop(s, d, dim, blocks, dim[d], 1);
 }
 
 /* The sweep of member `first` of a stage; done: by place in the stage. */
