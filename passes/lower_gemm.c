@@ -388,6 +388,8 @@ static void first_rows(Product *q)
 {
     Low *L = q->lg->L;
     LV lo, hi;
+    if (q->C0.axes == AX(L->bx)) /* what the example starts with starts every step's accumulators */
+        q->C0.axes = 0;
     beside_first(q->lg, q->end, &lo, &hi);
     full_panels(q, lo, hi);
     last_panel(q, L->clo, L->chi);
