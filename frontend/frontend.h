@@ -126,13 +126,14 @@ double settings_number(Ctx *ctx, const Settings *s, KeyBlock b, const char *key)
 bool settings_bool(Ctx *ctx, const Settings *s, KeyBlock b, const char *key);
 const char *settings_string(Ctx *ctx, const Settings *s, KeyBlock b, const char *key); /* NULL: none */
 /* The row of a schedule by name and its arguments, given or default; -1 with a diagnostic. */
+enum { SCHEDULE_ARGS = 3 };
 typedef struct {
-    const char *name, *arg[2];
-    double init[2];
+    const char *name, *arg[SCHEDULE_ARGS];
+    double init[SCHEDULE_ARGS];
 } ScheduleRow;
 extern const ScheduleRow schedule_rows[];
 extern const uint32_t schedule_row_count;
-int settings_schedule(Ctx *ctx, const Setting *s, double value[2]);
+int settings_schedule(Ctx *ctx, const Setting *s, double value[SCHEDULE_ARGS]);
 bool settings_match(const char *pattern, const char *name); /* `*` stands for any characters */
 /* Whether "key=value" sets a key of a block; else it is a bracket argument of the model. */
 bool settings_is_key(const char *assignment, KeyBlock *block);

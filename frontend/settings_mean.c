@@ -35,8 +35,12 @@ static bool range_fits(Ctx *ctx, KeyBlock b, const char *key, const Setting *v)
 /* ---- schedules -------------------------------------------------------------------------------------------------------- */
 
 const ScheduleRow schedule_rows[] = {
-    {"constant", {"warmup", NULL}, {0, 0}}, {"linear", {"warmup", "to"}, {0, 0}},          {"cosine", {"warmup", "to"}, {0, 0}},
-    {"step", {"every", "factor"}, {10, 0.1}}, {"exponential", {"factor", "warmup"}, {0.95, 0}}, {"plateau", {"patience", "factor"}, {10, 0.1}},
+    {"constant", {"warmup"}, {0}},
+    {"linear", {"warmup", "to"}, {0, 0}},
+    {"cosine", {"warmup", "to"}, {0, 0}},
+    {"step", {"every", "factor", "warmup"}, {10, 0.1, 0}},
+    {"exponential", {"factor", "warmup"}, {0.95, 0}},
+    {"plateau", {"patience", "factor", "warmup"}, {10, 0.1, 0}},
 };
 const uint32_t schedule_row_count = sizeof schedule_rows / sizeof *schedule_rows;
 
@@ -44,16 +48,17 @@ static bool schedule_argument(Ctx *ctx, const ScheduleRow *row, const Setting *s
 {
     const Setting *v = &s->item[k];
 
-    if (at < 2 && row->arg[at] && v->kind == SET_NUMBER && v->number >= 0) {
+    if (at < SCHEDULE_ARGS && row->arg[at] && v->kind == SET_NUMBER && v->number >= 0) {
         value[at] = v->number;
         return true;
     }
-    diag_error(ctx, 551, at >= 2 || !row->arg[at] ? s->arg_span[k] : v->span, "schedule `%s` takes numbers of at least 0: %s%s%s", row->name, row->arg[0],
-               row->arg[1] ? ", " : "", row->arg[1] ? row->arg[1] : "");
+    const char *second = row->arg[1], *third = row->arg[2];
+    diag_error(ctx, 551, at >= SCHEDULE_ARGS || !row->arg[at] ? s->arg_span[k] : v->span, "schedule `%s` takes numbers of at least 0: %s%s%s%s%s", row->name,
+               row->arg[0], second ? ", " : "", second ? second : "", third ? ", " : "", third ? third : "");
     return false;
 }
 
-int settings_schedule(Ctx *ctx, const Setting *s, double value[2])
+int settings_schedule(Ctx *ctx, const Setting *s, double value[SCHEDULE_ARGS])
 {
     const char *names[8], *near;
     uint32_t row = 0;
@@ -70,7 +75,7 @@ int settings_schedule(Ctx *ctx, const Setting *s, double value[2])
     memcpy(value, schedule_rows[row].init, sizeof schedule_rows[row].init);
     for (uint32_t k = 0, pos = 0; s->kind == SET_CALL && k < s->n; k++) {
         uint32_t at = s->arg[k] ? 0 : pos++;
-        while (s->arg[k] && at < 2 && schedule_rows[row].arg[at] && strcmp(name_str(ctx, s->arg[k]), schedule_rows[row].arg[at]) != 0) at++;
+        while (s->arg[k] && at < SCHEDULE_ARGS && schedule_rows[row].arg[at] && strcmp(name_str(ctx, s->arg[k]), schedule_rows[row].arg[at]) != 0) at++;
         if (!schedule_argument(ctx, &schedule_rows[row], s, k, at, value)) return -1;
     }
     if (!strcmp(schedule_rows[row].arg[0], "every") && !(value[0] > 0)) {
@@ -170,7 +175,7 @@ static void check_patterns(Program *p, const char *key, const Setting *v)
 bool settings_meaning(Program *p, KeyBlock b, const Entry *e)
 {
     const char *key = name_str(p->ctx, e->key);
-    double value[2];
+    double value[SCHEDULE_ARGS];
 
     if (!range_fits(p->ctx, b, key, &e->value)) return false;
     if (b == KEYS_DATA) return strcmp(key, "split") || split_fits(p, &e->value);

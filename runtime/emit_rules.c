@@ -94,7 +94,7 @@ static const char *factor_text(CModel *c, const Schedule *s) {
     case SCHEDULE_LINEAR: return arena_printf(c->a, "1 + %s * part", c_double(c, s->factor - 1));
     case SCHEDULE_COSINE:
         return arena_printf(c->a, "%s + %s * (1 + cos(3.14159265358979323846 * part))", c_double(c, s->factor), c_double(c, (1 - s->factor) * 0.5));
-    case SCHEDULE_STEP: return arena_printf(c->a, "pow(%s, floor(epoch / %s))", c_double(c, s->factor), c_double(c, s->every));
+    case SCHEDULE_STEP: return arena_printf(c->a, "pow(%s, floor((past > 0 ? past : 0) / %s))", c_double(c, s->factor), c_double(c, s->every));
     case SCHEDULE_EXPONENTIAL: return arena_printf(c->a, "pow(%s, past > 0 ? past : 0)", c_double(c, s->factor));
     case SCHEDULE_CONSTANT:
     case SCHEDULE_PLATEAU: break;
@@ -163,7 +163,7 @@ void emit_schedule(CModel *c, const Schedule *s) {
         put_plateau(c, s);
         return;
     }
-    bool parts = s->kind == SCHEDULE_LINEAR || s->kind == SCHEDULE_COSINE, past = parts || s->kind == SCHEDULE_EXPONENTIAL;
+    bool parts = s->kind == SCHEDULE_LINEAR || s->kind == SCHEDULE_COSINE, past = parts || s->kind == SCHEDULE_EXPONENTIAL || s->kind == SCHEDULE_STEP;
     double span = s->total - s->warmup;
     put_time(c);
     if (past) str_printf(&c->c, "    const double past = epoch - %s;\n", c_double(c, s->warmup));

@@ -10,13 +10,13 @@ static const ScheduleKind kinds[] = {SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDUL
 
 bool schedule_make(Schedule *c, Model *m) {
     const Setting *s = train_setting(m, "schedule");
-    double v[2];
+    double v[SCHEDULE_ARGS];
     *c = (Schedule){.drop = 1, .best = NAN, .total = train_number(m, "epochs")};
     if (!s) return true;
     int row = settings_schedule(m->ctx, s, v);
     if (row < 0) return false;
     c->kind = kinds[row];
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < SCHEDULE_ARGS; k++) {
         const char *arg = schedule_rows[row].arg[k] ? schedule_rows[row].arg[k] : "";
         if (strcmp(arg, "warmup") == 0) c->warmup = v[k];
         else if (strcmp(arg, "to") == 0 || strcmp(arg, "factor") == 0) c->factor = v[k];
@@ -32,7 +32,7 @@ double schedule_factor(const Schedule *c, double epoch, double one) {
     case SCHEDULE_CONSTANT: return 1;
     case SCHEDULE_LINEAR: return 1 + (c->factor - 1) * part;
     case SCHEDULE_COSINE: return c->factor + (1 - c->factor) * 0.5 * (1 + cos(3.14159265358979323846 * part));
-    case SCHEDULE_STEP: return pow(c->factor, floor(epoch / c->every));
+    case SCHEDULE_STEP: return pow(c->factor, floor(fmax(0, past) / c->every));
     case SCHEDULE_EXPONENTIAL: return pow(c->factor, fmax(0, past));
     case SCHEDULE_PLATEAU: return c->drop;
     }

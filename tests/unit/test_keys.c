@@ -198,6 +198,9 @@ static void test_schedule(void) {
     CHECK(differ(steps_model, "", "schedule=linear", &d) && differ(steps_model, "schedule=cosine(warmup = 1)", "schedule=linear(warmup = 1)", &d));
     CHECK(differ(steps_model, "", "schedule=constant(warmup = 2)", &d));
     CHECK(same(steps_model, "epochs=1;batch=7;schedule=constant(warmup = 4)", "epochs=1;batch=7;optimizer=sgd(lr = 0.025)", &d));
+    CHECK(same(steps_model, "epochs=3;schedule=step(every = 9, factor = 0.5, warmup = 2)", "epochs=3;schedule=constant(warmup = 2)", &d));
+    CHECK(same(steps_model, "epochs=5;batch=7;schedule=step(1, 0.5, 2)", "epochs=5;batch=7;schedule=exponential(factor = 0.5, warmup = 2)", &d));
+    CHECK(same(steps_model, "epochs=3;schedule=plateau(9, 0.5, 2)", "epochs=3;schedule=constant(warmup = 2)", &d));
     CHECK(same(steps_model, "epochs=2;min_delta=1e9;schedule=plateau(1, 0.5)", "epochs=2", &d));
     CHECK(differ(steps_model, "epochs=3;min_delta=1e9;schedule=plateau(1, 0.5)", "epochs=3", &d));
     Schedule c = {.kind = SCHEDULE_COSINE, .warmup = 2, .factor = 0.1, .total = 10, .drop = 1};
