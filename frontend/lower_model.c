@@ -411,6 +411,27 @@ static Decl *metric_average(Program *p)
     return d && d->ast->kind == AST_DEF_METRIC ? d : NULL;
 }
 
+static bool metric_taken(const Build *b, Name name)
+{
+    for (uint32_t i = 0; b->desc && i < b->desc->metric.n; i++)
+        if (b->desc->metric.at[i].name == name) return true;
+    return false;
+}
+
+/* The name that a metric is reported under: of its own, and none of a log's other columns. 0 with a diagnostic. */
+static Name metric_name(Build *b, const AstArg *a, Name name)
+{
+    static const char *const column[] = {"epoch", "update", "loss", "valid_loss", "seconds"};
+    Elab *e = b->e;
+    Name tried = name;
+
+    for (size_t k = 0; a->name && k < sizeof column / sizeof *column; k++)
+        if (!strcmp(name_str(e->ctx, name), column[k])) return sema_error(e, 216, a->span, "`%s` stands in every log; the metric needs another name", column[k]), 0;
+    if (a->name && metric_taken(b, name)) return sema_error(e, 201, a->span, "there is a metric `%s` already", name_str(e->ctx, name)), 0;
+    for (unsigned k = 2; metric_taken(b, tried); k++) tried = intern_printf(e->ctx, "%s_%u", name_str(e->ctx, name), k);
+    return tried;
+}
+
 static void run_metric(Build *b, const AstArg *a)
 {
     const AstArgs *brackets;
@@ -455,7 +476,8 @@ static void run_metric(Build *b, const AstArg *a)
             return;
         }
     }
-    metric_roots(b, &mi, v, name, a);
+    name = metric_name(b, a, name);
+    if (name) metric_roots(b, &mi, v, name, a);
 }
 
 /* ---- statements ------------------------------------------------------------------------------------------------------- */

@@ -108,6 +108,11 @@ expect 0 "$RONDO" train numbers.rondo -o numbers.safetensors -q --seed 1
 expect 0 "$RONDO" eval numbers.rondo -w numbers.safetensors
 while read -r name value; do near "$name" "$value"; done <want
 
+# ---- names: each once in a log ----
+sed 's/metric rmse.*/metric rmse(q, y), rmse(q, 2 * y), third = rmse(q, y), mae(q, y), mae(q, 2 * y)/; s/epochs = 0/epochs = 1/' numbers.rondo >named.rondo
+expect 0 "$RONDO" train named.rondo -o named.safetensors -q --log named.csv
+[ "$(head -n 1 named.csv | tr -d '"')" = epoch,update,loss,valid_loss,rmse,rmse_2,third,mae,mae_2,seconds ] || { cat named.csv; fail "names of metrics"; }
+
 # ---- what is refused ----
 refuse() { # refuse CODE METRIC: in the place of the metrics
     awk -v m="$2" '/^    metric/ { print m; next } { print }' numbers.rondo >bad.rondo
@@ -117,6 +122,8 @@ refuse() { # refuse CODE METRIC: in the place of the metrics
 refuse 207 '    metric rmse(q)'
 refuse 207 '    metric rmse(q, y, q, q)'
 refuse 413 '    metric r2(1, 2)'
+refuse 201 '    metric rmse(q, y), rmse = mae(q, y)'
+refuse 216 '    metric loss = rmse(q, y)'
 refuse 408 '    return q, falling q'
 printf 'metric bad(p, y) { state n = 0 n'"'"' = n + p return n'"'"', falling z }\n' >>numbers.rondo
 refuse 200 '    metric bad(q, y)'
