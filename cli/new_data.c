@@ -192,6 +192,7 @@ static bool look_at_series(NewFile *f) {
         change(f, "date = \"month\"", arena_printf(f->a, "date = %s", named(f, &t, date)));
     uint32_t window = t.nrow / 6 < 24 ? t.nrow / 6 : 24;
     if (window < 24) change(f, "window = 24", arena_printf(f->a, "window = %u", window ? window : 1));
+    if (window < 24) change(f, "[1, 24]", arena_printf(f->a, "[1, %u]", window ? window : 1));
     if (window < 24) change(f, "# 24 rows go in", arena_printf(f->a, "# %u rows go in", window ? window : 1));
     Str said = str_make(f->a);
     str_printf(&said, "%s: %u rows of %s", f->path, t.nrow, named(f, &t, value));

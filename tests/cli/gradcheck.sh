@@ -61,6 +61,7 @@ for cell in $(cd "$SRC/std" && sed -n 's/^cell \([a-z_0-9]*\).*/\1/p' ./*.rondo)
         residual_stack) once "$cell" "$X" "$Y" "p = residual_stack[dense[5, act = tanh], N = 3](dense[5](x))" "$L" ;;
         gaussian_noise) once "$cell" "$X" "$Y" "p = gaussian_noise(dense[5](x))" "$L" ;;
         causal_conv) once "$cell" "$X" "$Y" "p = causal_conv[5, K = 5, dilation = 2](x)" "$L" ;;
+        autoregression) once "$cell" "$X" "target y: [5]" "p = autoregression[5, 4](dense[2](x))" "$L" ;;
         additive_attention) once "$cell" "$X" "input m: seq(S) [5]" "$Y" "p = additive_attention[4](x, m)" "$L" ;;
         scaled_dot_attention) once "$cell" "$X" "input m: seq(S) [5]" "$Y" "p = scaled_dot_attention(x, dense[3](m), m)" "$L" ;;
         self_attention) once "$cell" "$X" "$Y" "p = self_attention[5](x)" "$L" ;;

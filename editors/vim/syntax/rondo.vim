@@ -11,28 +11,29 @@ syntax keyword rondoBoolean false true
 syntax keyword rondoBuiltin abs argmax bernoulli column cos erf exp expm1 floor log log1p max mean min normal orthogonal outer reshape
 syntax keyword rondoBuiltin reverse row shift sigmoid sin softmax split sqrt stop sum tanh then uniform where
 syntax keyword rondoStd accuracy adadelta adagrad adam adam_torch adamax adamw additive_attention affine antisymmetric_rnn
-syntax keyword rondoStd attention_pool average bidirectional binary_accuracy binary_confusion binary_crossentropy bits_per_character
-syntax keyword rondoStd categorical_accuracy categorical_crossentropy categorical_hinge causal_conv celu cfc change_of_16 change_of_2
-syntax keyword rondoStd change_of_256 chrono clip clockwork clockwork_links clockwork_period complex_normal confusion constant cornn
-syntax keyword rondoStd cosine_loss cosine_similarity deltanet dense direction dropout dropout_sequence each_f1 each_precision
-syntax keyword rondoStd each_recall elu embedding esr exponential eye f1 fan fastgrnn fastgrnn_low_rank fastrnn first_within
-syntax keyword rondoStd focal_crossentropy gated_deltanet gaussian_crossentropy gaussian_noise gelu gelu_tanh glorot_normal
-syntax keyword rondoStd glorot_uniform glu gru gru_v1 gru_v3 hard_shrink hard_sigmoid hard_sigmoid6 hard_silu hard_tanh he_normal
-syntax keyword rondoStd he_uniform hinge huber identity indrnn irnn jordan kaiming_normal kaiming_uniform kl_divergence layer_norm
-syntax keyword rondoStd layernorm_lstm leaky_relu lecun_normal lecun_uniform legendre_system lem ligru linear linear_attention lion
-syntax keyword rondoStd lmu log_cosh log_densities log_of_column log_sigmoid log_softmax logsumexp lru lstm lstm_1997 lstm_coupled
-syntax keyword rondoStd lstm_peephole lstm_projected ltc macro_f1 macro_precision macro_recall mae mape matthews mgu micro_f1 mingru
-syntax keyword rondoStd minlstm mish mixture_density mlstm momentum mse msle mut1 nadam nesterov norm normalised ntm ntm_content
-syntax keyword rondoStd ntm_head ntm_sharp ntm_turned one_of_four ones perplexity phased_lstm poisson pr_auc precision pytorch_biases
-syntax keyword rondoStd pytorch_uniform qrnn quantile r2 random_normal random_uniform ratio recall recurrent_dropout relu relu6
-syntax keyword rondoStd relu_between residual residual_stack rhn rhn_deep rhn_layer rms_norm rmse rmsprop roc_auc s4d_real
-syntax keyword rondoStd scaled_dot_attention scaled_orthogonal scaled_tanh self_attention selu sgd share_of_orthogonal
-syntax keyword rondoStd sigmoid_crossentropy sign silu simple_rnn slstm small_change smooth smooth_categorical_crossentropy
-syntax keyword rondoStd smooth_softmax_crossentropy soft_shrink softmax_crossentropy softmax_crossentropy_soft softplus softsign
-syntax keyword rondoStd sparse_accuracy sparse_crossentropy sparse_plus sparse_sigmoid sparsemax specificity square squared_hinge
-syntax keyword rondoStd squareplus sru supported swish tanh_shrink threshold thresholded_relu top_k torch_linear trunc_normal
-syntax keyword rondoStd truncated_normal ugrnn unit variance_scaling weighted_sigmoid_crossentropy weighted_softmax_crossentropy
-syntax keyword rondoStd within_two xavier_normal xavier_uniform zeros zoneout zoneout_lstm
+syntax keyword rondoStd attention_pool autoregression average bidirectional binary_accuracy binary_confusion binary_crossentropy
+syntax keyword rondoStd bits_per_character categorical_accuracy categorical_crossentropy categorical_hinge causal_conv celu cfc
+syntax keyword rondoStd change_of_16 change_of_2 change_of_256 chrono clip clockwork clockwork_links clockwork_period complex_normal
+syntax keyword rondoStd confusion constant cornn cosine_loss cosine_similarity deltanet dense direction dropout dropout_sequence
+syntax keyword rondoStd each_f1 each_precision each_recall elu embedding esr exponential eye f1 fan fastgrnn fastgrnn_low_rank
+syntax keyword rondoStd fastrnn first_within focal_crossentropy gated_deltanet gaussian_crossentropy gaussian_noise gelu gelu_tanh
+syntax keyword rondoStd glorot_normal glorot_uniform glu gru gru_v1 gru_v3 hard_shrink hard_sigmoid hard_sigmoid6 hard_silu hard_tanh
+syntax keyword rondoStd he_normal he_uniform hinge huber identity indrnn irnn jordan kaiming_normal kaiming_uniform kl_divergence
+syntax keyword rondoStd layer_norm layernorm_lstm leaky_relu lecun_normal lecun_uniform legendre_system lem ligru linear
+syntax keyword rondoStd linear_attention lion lmu log_cosh log_densities log_of_column log_sigmoid log_softmax logsumexp lru lstm
+syntax keyword rondoStd lstm_1997 lstm_coupled lstm_peephole lstm_projected ltc macro_f1 macro_precision macro_recall mae mape
+syntax keyword rondoStd matthews mgu micro_f1 mingru minlstm mish mixture_density mlstm momentum mse msle mut1 nadam nesterov norm
+syntax keyword rondoStd normalised ntm ntm_content ntm_head ntm_sharp ntm_turned one_of_four ones perplexity phased_lstm poisson
+syntax keyword rondoStd pr_auc precision pytorch_biases pytorch_uniform qrnn quantile r2 random_normal random_uniform ratio recall
+syntax keyword rondoStd recurrent_dropout relu relu6 relu_between residual residual_stack rhn rhn_deep rhn_layer rms_norm rmse
+syntax keyword rondoStd rmsprop roc_auc s4d_real scaled_dot_attention scaled_orthogonal scaled_tanh self_attention selu sgd
+syntax keyword rondoStd share_of_orthogonal sigmoid_crossentropy sign silu simple_rnn slstm small_change smooth
+syntax keyword rondoStd smooth_categorical_crossentropy smooth_softmax_crossentropy soft_shrink softmax_crossentropy
+syntax keyword rondoStd softmax_crossentropy_soft softplus softsign sparse_accuracy sparse_crossentropy sparse_plus sparse_sigmoid
+syntax keyword rondoStd sparsemax specificity square squared_hinge squareplus sru supported swish tanh_shrink threshold
+syntax keyword rondoStd thresholded_relu top_k torch_linear trunc_normal truncated_normal ugrnn unit variance_scaling
+syntax keyword rondoStd weighted_sigmoid_crossentropy weighted_softmax_crossentropy within_two xavier_normal xavier_uniform zeros
+syntax keyword rondoStd zoneout zoneout_lstm
 syntax keyword rondoConstant col fan_in fan_out pi row training
 syntax keyword rondoKey contained accumulate batch bptt bucket class_weights classes clip_norm clip_value column csv date decay decimal
 syntax keyword rondoKey contained early_stopping epochs freeze gaps gradient horizon jsonl lines lower_case lr_scale made max_length min_delta
