@@ -184,7 +184,7 @@ static bool emit_all(void *arg) {
     c->id = c_ident(c->a, name, false);
     c->upper = c_ident(c->a, name, true);
     c->real = c->m->f64 ? "double" : "float";
-    c->theta = c->o->train;
+    c->theta = c->o->train && model_theta_size(c->m) > 0;
     if (c->o->train && !weight_plan(c->m, c->a, c->o->data, &c->weigh)) return false;
     if (c->o->storage) {
         measure(c, 0);

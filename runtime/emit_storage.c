@@ -199,12 +199,15 @@ static void put_decoder(CModel *c) {
 void emit_unpack(CModel *c) {
     Stored *s;
     uint32_t n = stored_params(c, &s);
-    put_decoder(c);
+    bool loop = false, widens = false;
+    for (uint32_t i = 0; i < n; i++) {
+        loop = loop || !s[i].rows;
+        widens = widens || s[i].rows;
+    }
+    if (widens) put_decoder(c);
     c_function(c, arena_printf(c->a, "Widens stored weights to what step reads. Once, before init. work: %s_PREPARE_WORK bytes.", c->upper),
                arena_printf(c->a, "void %s_unpack(%s_weights *weights, const %s_stored *from, void *work)", c->id, c->id, c->id));
     str_put(&c->c, n ? "    float *const theta = weights->theta;\n" : "    (void)from;\n");
-    bool loop = false;
-    for (uint32_t i = 0; i < n; i++) loop = loop || !s[i].rows;
     if (loop) str_put(&c->c, "    int k;\n");
     for (uint32_t i = 0; i < n; i++) {
         if (!s[i].rows)

@@ -321,7 +321,7 @@ static bool emit_optimizer(CModel *c) {
 }
 
 bool emit_train(CModel *c) {
-    if (!c->o->train || !c->m->desc->loss.n) return true;
+    if (!c->o->train || !c->m->desc->loss.n || !c->theta) return true;
     const Module *mod = emit_weighed_module(c, false);
     if (!mod || !cprogram_make(c, &c->grad, "train", mod, C_GRADIENT)) return false;
     c->train = true;

@@ -33,6 +33,31 @@ model whole {
 }
 END
 
+# no matrix to widen; no weight at all, with something to learn and without
+cat >vectors.rondo <<'END'
+cell own[H](x: [H]) {
+    param a: [H] = normal(0, 0.5)
+    state h: [H] = 0
+    h' = tanh(a * h + x)
+    return h'
+}
+model vectors {
+    input x: seq [4]
+    target y: [4]
+    h = own[4](x)
+    output h
+    loss mse(h.last, y)
+}
+END
+cat >still.rondo <<'END'
+model still {
+    input x: seq [3]
+    target y: [3]
+    output m = x.mean
+    loss mse(x.mean, y)
+}
+END
+
 # check FOLDER MODEL options..: the test that goes with the files holds them against the runtime on the weights as they are stored
 check() {
     d=$1 m=$2
@@ -47,6 +72,9 @@ check trained m --weights int8 --train
 check bf16 m --weights bf16 --weights blob
 check f16 m --weights f16 --simd 1
 check plain m --dtype f64 --weights blob
+check vectors vectors --weights bf16 --train --simd 1
+check still still --train --simd 1
+check stored still --weights int8 --train --simd 1
 if grep -q 'M_SIMD == 8' f16/m.c; then fail "--simd 1 left other widths in"; fi
 
 # without --train nothing is widened into memory: int8 stands in the constants, with a scale a row of the weights
