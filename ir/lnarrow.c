@@ -59,6 +59,6 @@ const bool *lfunc_narrow(Arena *a, const LFunc *f, int V) {
             else want_operands(&d, i);
         }
     } while (d.changed);
-    for (uint32_t v = 1; v < f->type.n; v++) narrow[v] = f->type.at[v] != 'i' && d.lanes[v] && d.lanes[v] <= HALF;
+    for (uint32_t v = 1; v < f->type.n; v++) narrow[v] = f->type.at[v] != 'i' && d.lanes[v] <= HALF; /* nobody's too: they may be made of narrow ones */
     return narrow;
 }

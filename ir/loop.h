@@ -238,11 +238,15 @@ void lb_call(LBuilder *b, uint32_t fn, const LArg *arg, uint32_t n);
    tier sleef these are LIBM calls. SIGMOID in f64: 1 / (1 + exp(-x)) by way of a stable form. */
 typedef enum { MATH_FAST, MATH_PRECISE, MATH_SLEEF } MathTier;
 LV lb_exp(LBuilder *b, MathTier t, LV x);
+LV lb_expm1(LBuilder *b, MathTier t, LV x);
 LV lb_tanh(LBuilder *b, MathTier t, LV x);
 LV lb_sigmoid(LBuilder *b, MathTier t, LV x);
 LV lb_log(LBuilder *b, MathTier t, LV x);
 LV lb_log1p(LBuilder *b, MathTier t, LV x);
-LV lb_pow(LBuilder *b, MathTier t, LV x, LV y); /* integral y with |y| < 2^24: repeated squaring, the same bits everywhere */
+LV lb_erf(LBuilder *b, MathTier t, LV x);
+LV lb_sin(LBuilder *b, MathTier t, LV x);
+LV lb_cos(LBuilder *b, MathTier t, LV x);
+LV lb_pow(LBuilder *b, MathTier t, LV x, LV y); /* integral y with |y| < 2^24: repeated squaring, in f64 too */
 /* Philox4x32-10 of ir/graph.h in lanes: the random word of (seed, update, stream, step, example, element); the arguments but
    element are lanes too (splats). */
 typedef struct {

@@ -1,4 +1,4 @@
-/* vmath: exp, tanh, sigmoid, log, pow as operations of the loop program: one definition for interpreter, C and LLVM.
+/* vmath: exp, expm1, tanh, sigmoid, log, erf, sin, cos, pow as operations of the loop program: one definition for interpreter, C and LLVM.
    Formulas and measured errors of exp, tanh and sigmoid: docs/ir.md (tests/unit/test_vmath.c asserts the bounds). No call
    has two arguments that build something: that would leave the order of instructions to the host's compiler. */
 #include "ir/loop.h"
@@ -71,22 +71,24 @@ static LV exp_tail(LBuilder *b, LV r) {
 
 /* e^x = 2^n e^r. The factor 2^n is applied as 2^k * 2^(n-k), k = n/2 rounded, so that results down to the smallest denormal and
    up to the largest float are right, 0 and infinity beyond come by themselves, and one rounding is all there is; between -86.9
-   and 86.9 the bits are those of math.md's one-factor form. Precise: the low part of r and of 1 + r are kept (0.69 ulp). */
-static LV exp_f32(LBuilder *b, LV x0, bool precise) {
+   and 86.9 the bits are those of math.md's one-factor form. Precise: the low part of r and of 1 + r are kept (0.69 ulp); `more`, if it is
+   not 0, is the low part of x. */
+static LV exp_f32(LBuilder *b, LV x0, LV more, bool precise) {
     LV x = at_least(b, at_most(b, x0, 89), -104);
     LV t, n;
     round_scaled(b, x, lb_fbits(b, LOG2E), &t, &n);
     LV hi = lb_fbits(b, NEG_LN2_HI);
     LV lo = lb_fconst(b, LN2_LO);
     LV r0 = fma_(b, n, hi, x);
-    LV r = fma_(b, n, lo, r0);
+    LV less = more ? fma_(b, n, lo, more) : 0;
+    LV r = more ? add(b, r0, less) : fma_(b, n, lo, r0);
     LV one = lb_fbits(b, ONE);
     LV q = exp_tail(b, r);
     LV rr = mul(b, r, r);
     LV y;
     if (precise) {
         LV lost = sub(b, r0, r);
-        LV rl = fma_(b, n, lo, lost);
+        LV rl = more ? add(b, lost, less) : fma_(b, n, lo, lost);
         LV c = fma_(b, rr, q, rl);
         LV p = add(b, r, one);
         LV p1 = sub(b, p, one);
@@ -107,7 +109,29 @@ static LV exp_f32(LBuilder *b, LV x0, bool precise) {
 
 LV lb_exp(LBuilder *b, MathTier t, LV x) {
     if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_EXP, x, 0);
-    return exp_f32(b, x, t == MATH_PRECISE);
+    return exp_f32(b, x, 0, t == MATH_PRECISE);
+}
+
+/* 2^n (e^r - 1) + (2^n - 1), by way of its half, which does not overflow; 2^n - 1 is exact wherever it counts. Both tiers. */
+static LV expm1_f32(LBuilder *b, LV x0) {
+    LV x = at_least(b, at_most(b, x0, 89), -18);
+    LV t, n;
+    round_scaled(b, x, lb_fbits(b, LOG2E), &t, &n);
+    LV r = fma_(b, n, lb_fbits(b, NEG_LN2_HI), x);
+    r = fma_(b, n, lb_fconst(b, LN2_LO), r);
+    LV q = exp_tail(b, r);
+    LV p = fma_(b, mul(b, r, r), q, r);
+    LV half = pow2(b, sub(b, t, lb_fbits(b, ONE)));
+    LV rest = sub(b, half, lb_fconst(b, 0.5));
+    LV y = fma_(b, half, p, rest);
+    y = add(b, y, y);
+    LV small = lt(b, abs_(b, x0), lb_fconst(b, 0x1p-26)); /* and -0 */
+    return sel(b, small, x0, y);
+}
+
+LV lb_expm1(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_EXPM1, x, 0);
+    return expm1_f32(b, x);
 }
 
 /* ---- tanh --------------------------------------------------------------------------------------------------------------- */
@@ -282,13 +306,211 @@ LV lb_log1p(LBuilder *b, MathTier t, LV x) {
     return sel(b, none, x, r); /* small, and -0 */
 }
 
+/* ---- erf ---------------------------------------------------------------------------------------------------------------- */
+
+/* x + x P(x^2) below 0.92, P minimax (1.7e-8 of erf); 1 - e^Q(|x|) above, Q minimax of log erfc (5e-11 of erf). Both tiers. */
+static LV erf_f32(LBuilder *b, LV x) {
+    static const uint32_t p[] = {0xba1cadc4, 0x3ba38b3b, 0xbcdb436e, 0x3de70d23, 0xbec09373, 0x3e0375d3};
+    static const uint32_t q[] = {0xb7b0f5c1, 0x39e3c8e9, 0xbb88ad81, 0x3ccdc750, 0xbdddc1f9, 0xbf222305, 0xbf9093f2, 0x39372c32};
+    LV z = mul(b, x, x);
+    LV s = horner(b, z, p, 6);
+    LV small = fma_(b, x, s, x);
+    LV ax = abs_(b, x);
+    LV a = at_most(b, ax, 3.95);
+    LV e = exp_f32(b, horner(b, a, q, 8), 0, false);
+    LV big = bits(b, sub(b, lb_fbits(b, ONE), e));
+    LV sign = vconst(b, 0x80000000);
+    LV sx = vop(b, LOP_VAND, bits(b, x), sign);
+    big = frombits(b, vop(b, LOP_VOR, big, sx));
+    return sel(b, lt(b, ax, lb_fconst(b, 0.92)), small, big);
+}
+
+LV lb_erf(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_ERF, x, 0);
+    return erf_f32(b, x);
+}
+
+/* ---- sums of two floats ------------------------------------------------------------------------------------------------- */
+
+/* A number as hi + lo: twice the bits of a float. */
+typedef struct {
+    LV hi, lo;
+} Pair;
+
+/* x + y, exact (Knuth 1969) */
+static Pair two_sum(LBuilder *b, LV x, LV y) {
+    LV s = add(b, x, y);
+    LV v = sub(b, s, x);
+    LV rest = sub(b, s, v);
+    LV dx = sub(b, x, rest);
+    LV dy = sub(b, y, v);
+    return (Pair){s, add(b, dx, dy)};
+}
+
+/* The same where |x| >= |y| (Dekker 1971). */
+static Pair fast_sum(LBuilder *b, LV x, LV y) {
+    LV s = add(b, x, y);
+    return (Pair){s, sub(b, y, sub(b, s, x))};
+}
+
+/* x y, exact */
+static Pair two_prod(LBuilder *b, LV x, LV y) {
+    LV p = mul(b, x, y);
+    return (Pair){p, fma_(b, x, y, neg(b, p))};
+}
+
+/* The largest of n's lanes, |n| < 2^24, as a scalar, by way of a word of the function's own. */
+static LV largest(LBuilder *b, LV n) {
+    static const char name[] = "rounds";
+    LProgram *p = b->p;
+    uint32_t k = 0;
+    LV m = lb_op(b, LOP_HMAX, lb_op(b, LOP_VTOF, n, 0, 0, 0), 0, 0, 0);
+    LV v = lb_op(b, LOP_FTOV, m, 0, 0, 0);
+    while (k < p->buf.n && !(p->buf.at[k].role == LB_LOCAL && p->buf.at[k].index == b->fn && p->buf.at[k].name == intern(p->ctx, name))) k++;
+    if (k == p->buf.n) k = lprogram_add_buf(p, name, LB_LOCAL, LE_I32, b->fn, (LExtent){.n = 1, .term = {{1, 0}}});
+    lb_store(b, LOP_STV1, k, lidx(0), v, 0);
+    return lb_load(b, LOP_LDI, k, lidx(0), 0);
+}
+
+/* x y, exact without a fused operation too (Dekker 1971): halves of 12 bits */
+static LV top(LBuilder *b, LV x) {
+    LV w = bits(b, x);
+    return frombits(b, vop(b, LOP_VAND, w, vconst(b, 0xfffff000)));
+}
+
+static Pair exact_prod(LBuilder *b, LV x, LV y) {
+    LV xh = top(b, x), yh = top(b, y);
+    LV xl = sub(b, x, xh), yl = sub(b, y, yh);
+    LV p = mul(b, x, y);
+    LV e = sub(b, mul(b, xh, yh), p);
+    e = add(b, e, mul(b, xh, yl));
+    e = add(b, e, mul(b, xl, yh));
+    return (Pair){p, add(b, e, mul(b, xl, yl))};
+}
+
+/* ---- sin, cos ----------------------------------------------------------------------------------------------------------- */
+
+/* x less a multiple of 4, in [-2, 2], exact; from 2^25 on a float is such a multiple. */
+static LV mod4(LBuilder *b, LV x) {
+    LV half = lb_fconst(b, 0.5);
+    LV q = fma_(b, x, lb_fconst(b, 0.25), half);
+    q = lb_op(b, LOP_FLOOR, q, 0, 0, 0);
+    LV r = fma_(b, q, lb_fconst(b, -4), x);
+    LV ax = abs_(b, x);
+    LV below = lt(b, ax, lb_fconst(b, 0x1p25));
+    return sel(b, below, r, lb_fconst(b, 0));
+}
+
+/* x = n pi/2 + r for large x, after Payne and Hanek 1983: of 2/pi in chunks of 24 bits only the five matter whose product with x is
+   neither a multiple of 4 nor too small. *t = n, as integers in the low bits. */
+static Pair reduce_large(LBuilder *b, LV x, LV *t) {
+    static const uint32_t chunk[] = {0xa2f983, 0x6e4e44, 0x1529fc, 0x2757d1, 0xf534dd, 0xc0db62, 0x95993c, 0x439041, 0xfe5163};
+    static const double from[] = {0x1p49, 0x1p73, 0x1p97, 0x1p121}; /* of |x|: here the next chunk is the first */
+    LV c[5], scale = lb_fconst(b, 1), beyond[4];
+    for (int j = 0; j < 5; j++) c[j] = lb_fconst(b, ldexp(chunk[j], -24 * (j + 1)));
+    for (int k = 0; k < 4; k++) {
+        LV ax = abs_(b, x);
+        beyond[k] = lb_op(b, LOP_LE, lb_fconst(b, from[k]), ax, 0, 0);
+        scale = sel(b, beyond[k], lb_fconst(b, ldexp(1, -24 * (k + 1))), scale);
+        for (int j = 0; j < 5; j++) c[j] = sel(b, beyond[k], lb_fconst(b, ldexp(chunk[j + k + 1], -24 * (j + 1))), c[j]);
+    }
+    LV u = mul(b, x, scale);
+    Pair p[4];
+    for (int j = 0; j < 4; j++) p[j] = exact_prod(b, u, c[j]);
+    LV last = mul(b, u, c[4]);
+    LV whole = mod4(b, p[0].hi);
+    Pair s0 = two_sum(b, whole, mod4(b, p[0].lo));
+    whole = mod4(b, s0.hi);
+    Pair s1 = two_sum(b, whole, mod4(b, p[1].hi));
+    Pair s2 = two_sum(b, mod4(b, s1.hi), p[1].lo);
+    Pair s3 = two_sum(b, s2.hi, p[2].hi);
+    LV low[] = {s1.lo, s2.lo, s3.lo, p[2].lo, p[3].hi, p[3].lo, last};
+    Pair sum = {s0.lo, lb_fconst(b, 0)};
+    for (int k = 0; k < 7; k++) {
+        Pair next = two_sum(b, sum.hi, low[k]);
+        sum = (Pair){next.hi, add(b, sum.lo, next.lo)};
+    }
+    LV n;
+    round_scaled(b, s3.hi, lb_fconst(b, 1), t, &n);
+    Pair f = two_sum(b, sub(b, s3.hi, n), sum.hi);
+    f.lo = add(b, f.lo, sum.lo);
+    LV hi = lb_fbits(b, 0x3fc90fdb), lo = lb_fbits(b, 0xb33bbd2e); /* pi / 2 */
+    Pair r = two_prod(b, f.hi, hi);
+    r.lo = fma_(b, f.hi, lo, r.lo);
+    r.lo = fma_(b, f.lo, hi, r.lo);
+    return r;
+}
+
+/* x = n pi/2 + r, |r| little more than pi/4: pi/2 in four parts of 8 bits and two of 24 (Cody and Waite 1980); only where a lane
+   is past 2^16 the other way is gone, once. */
+static Pair reduce(LBuilder *b, LV x, LV *t) {
+    LV n;
+    round_scaled(b, x, lb_fbits(b, 0x3f22f983), t, &n);
+    LV r1 = fma_(b, n, lb_fconst(b, -0xc9p-7), x); /* exact, fused or not, as the next ones are, and the last product */
+    r1 = fma_(b, n, lb_fconst(b, -0x0fp-15), r1);
+    r1 = fma_(b, n, lb_fconst(b, -0xdbp-23), r1);
+    Pair s = two_sum(b, r1, mul(b, n, lb_fbits(b, 0x333b0000)));
+    LV low = fma_(b, n, lb_fbits(b, 0x2f3d2e7c), s.lo);
+    low = fma_(b, n, lb_fbits(b, 0xa2d3131a), low);
+    Pair r = fast_sum(b, s.hi, low);
+    LV ax = abs_(b, x);
+    LV large = lt(b, lb_fconst(b, 65536), ax);
+    LV one = lb_fconst(b, 1);
+    LV some = lb_op(b, LOP_FTOV, sel(b, large, one, lb_fconst(b, 0)), 0, 0, 0);
+    LV init[3] = {r.hi, r.lo, *t}, in[3], next[3], out[3], there;
+    LV lo = lb_iconst(b, 0);
+    lb_for(b, lo, largest(b, some), 1, false, 3, init, in);
+    Pair far = reduce_large(b, x, &there);
+    next[0] = sel(b, large, far.hi, in[0]);
+    next[1] = sel(b, large, far.lo, in[1]);
+    next[2] = sel(b, large, there, in[2]);
+    lb_end_for(b, 3, next, out);
+    *t = out[2];
+    return (Pair){out[0], out[1]};
+}
+
+/* sin(x + turn pi/2): r + r^3 P(r^2) or 1 - r^2/2 + r^4 Q(r^2), minimax (3.7e-9, 1e-10), and what r.lo adds. Both tiers. */
+static LV sin_f32(LBuilder *b, LV x, uint32_t turn) {
+    static const uint32_t p[] = {0xb94ca3e5, 0x3c0883a6, 0xbe2aaaa3}, q[] = {0x37ccfe13, 0xbab6063b, 0x3d2aaaa5};
+    LV t;
+    Pair r = reduce(b, x, &t);
+    LV z = mul(b, r.hi, r.hi);
+    LV zr = mul(b, z, r.hi);
+    LV s = horner(b, z, p, 3);
+    s = add(b, r.hi, fma_(b, zr, s, r.lo));
+    LV one = lb_fconst(b, 1);
+    LV half = mul(b, z, lb_fconst(b, 0.5));
+    LV w = sub(b, one, half);
+    LV lost = sub(b, sub(b, one, w), half);
+    LV c = horner(b, z, q, 3);
+    c = fma_(b, mul(b, z, z), c, lost);
+    c = add(b, w, fma_(b, neg(b, r.hi), r.lo, c));
+    LV k = bits(b, t);
+    k = vop(b, LOP_VADD, k, vconst(b, turn));
+    LV unit = vconst(b, 1);
+    LV odd = vop(b, LOP_VEQ, vop(b, LOP_VAND, k, unit), unit);
+    LV minus = lb_op(b, LOP_VSHL, vop(b, LOP_VAND, k, vconst(b, 2)), 0, 0, 30);
+    LV y = frombits(b, vop(b, LOP_VXOR, bits(b, sel(b, odd, c, s)), minus));
+    LV ax = abs_(b, x);
+    if (!turn) y = sel(b, lt(b, ax, lb_fconst(b, 0x1p-13)), x, y); /* and -0 */
+    LV finite = lt(b, ax, lb_fconst(b, INFINITY));
+    return sel(b, finite, y, lb_fconst(b, NAN));
+}
+
+LV lb_sin(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_SIN, x, 0);
+    return sin_f32(b, x, 0);
+}
+
+LV lb_cos(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_COS, x, 0);
+    return sin_f32(b, x, 1);
+}
+
 /* ---- pow ---------------------------------------------------------------------------------------------------------------- */
 
 /* x^n as a pair hi + lo of floats: after 24 squarings plain floats would have lost every bit. At most 1 ulp; 3 where x^|y| is below
    2^-100, so that the low parts become denormals; a negative power whose inverse overflows is 0. */
-typedef struct {
-    LV hi, lo;
-} Pair;
 
 static Pair pair_mul(LBuilder *b, Pair x, Pair y) {
     LV p = mul(b, x.hi, y.hi);
@@ -316,19 +538,6 @@ static LV pair_inverse(LBuilder *b, Pair x) {
     LV better = fma_(b, q, r, q);
     LV ok = lt(b, abs_(b, r), one);
     return sel(b, ok, better, q);
-}
-
-/* The largest of n's lanes, |n| < 2^24, as a scalar, by way of a word of the function's own. */
-static LV largest(LBuilder *b, LV n) {
-    static const char name[] = "pow_rounds";
-    LProgram *p = b->p;
-    uint32_t k = 0;
-    LV m = lb_op(b, LOP_HMAX, lb_op(b, LOP_VTOF, n, 0, 0, 0), 0, 0, 0);
-    LV v = lb_op(b, LOP_FTOV, m, 0, 0, 0);
-    while (k < p->buf.n && !(p->buf.at[k].role == LB_LOCAL && p->buf.at[k].index == b->fn && p->buf.at[k].name == intern(p->ctx, name))) k++;
-    if (k == p->buf.n) k = lprogram_add_buf(p, name, LB_LOCAL, LE_I32, b->fn, (LExtent){.n = 1, .term = {{1, 0}}});
-    lb_store(b, LOP_STV1, k, lidx(0), v, 0);
-    return lb_load(b, LOP_LDI, k, lidx(0), 0);
 }
 
 /* x^n, n = the integers |y| in the lanes of `n`, by its 24 bits; a number has no more bits than it counts, so most often, where no
@@ -365,11 +574,78 @@ static Pair pow_const(LBuilder *b, LV x, uint32_t n) {
     return acc;
 }
 
+/* log a of a positive a: e ln 2 + 2 atanh s, s = (m - 1) / (m + 1) as a pair, |s| <= 1/5; the cube, the largest of what follows, is a
+   pair too. */
+static Pair log_pair(LBuilder *b, LV a0) {
+    static const uint32_t p[] = {0x3e4e19ce, 0x3e62a8d3, 0x3e924b76, 0x3eccccc8}; /* (2 atanh s - 2 s) / s^3 - 2/3 in s^2, minimax */
+    LV tiny = lt(b, a0, lb_fbits(b, 0x00800000));
+    LV a = sel(b, tiny, mul(b, a0, lb_fbits(b, 0x4b000000)), a0);
+    LV zero = lb_fconst(b, 0);
+    LV e0 = sel(b, tiny, lb_fconst(b, -23), zero);
+    LV w = bits(b, a);
+    LV ex = vop(b, LOP_VSUB, w, vconst(b, 0x3f2aaaaa));
+    ex = vop(b, LOP_VAND, ex, vconst(b, 0xff800000));
+    LV m = frombits(b, vop(b, LOP_VSUB, w, ex));
+    LV e = lb_op(b, LOP_VTOF, ex, 0, 0, 0);
+    e = fma_(b, e, lb_fbits(b, 0x34000000), e0); /* 2^-23 */
+    LV one = lb_fbits(b, ONE);
+    LV f = sub(b, m, one);
+    Pair u = two_sum(b, m, one);
+    LV s = div_(b, f, u.hi);
+    LV ms = neg(b, s);
+    LV rest = fma_(b, ms, u.hi, f);
+    rest = fma_(b, ms, u.lo, rest);
+    LV low = div_(b, rest, u.hi);
+    Pair z = two_prod(b, s, s), cube = two_prod(b, s, z.hi);
+    cube.lo = fma_(b, s, z.lo, cube.lo);
+    LV two_thirds = lb_fbits(b, 0x3f2aaaab);
+    Pair c = fast_sum(b, two_thirds, mul(b, z.hi, horner(b, z.hi, p, 4)));
+    c.lo = add(b, c.lo, lb_fconst(b, -0x1.555556p-26)); /* what it has too much */
+    Pair tail = two_prod(b, cube.hi, c.hi);
+    tail.lo = fma_(b, cube.hi, c.lo, tail.lo);
+    tail.lo = fma_(b, cube.lo, c.hi, tail.lo);
+    LV slope = fma_(b, z.hi, low, low); /* low / (1 - s^2), which it changes half the log by */
+    slope = fma_(b, z.hi, slope, low);
+    Pair r = fast_sum(b, add(b, s, s), tail.hi);
+    r.lo = add(b, r.lo, fma_(b, lb_fconst(b, 2), slope, tail.lo));
+    LV ln2 = neg(b, lb_fbits(b, NEG_LN2_HI));
+    Pair sum = fast_sum(b, mul(b, e, ln2), r.hi);
+    LV lo = fma_(b, e, lb_fconst(b, -LN2_LO), r.lo);
+    return fast_sum(b, sum.hi, add(b, sum.lo, lo));
+}
+
+/* e^(y log |x|), and the cases of C's annex F for a y that is not an integer below 2^24. At most 0.8 ulp. */
+static LV pow_real(LBuilder *b, LV x, LV y) {
+    LV inf = lb_fconst(b, INFINITY), zero = lb_fconst(b, 0), one = lb_fconst(b, 1);
+    LV a = abs_(b, x);
+    Pair l = log_pair(b, a);
+    LV none = lb_op(b, LOP_EQ, a, zero, 0, 0);
+    LV finite = lt(b, a, inf);
+    l.hi = sel(b, finite, l.hi, a);
+    l.hi = sel(b, none, neg(b, inf), l.hi);
+    Pair p = two_prod(b, y, l.hi);
+    LV low = fma_(b, y, l.lo, p.lo);
+    LV ap = abs_(b, p.hi);
+    low = sel(b, lt(b, ap, lb_fconst(b, 103.9)), low, zero); /* past the ends p alone counts */
+    LV r = exp_f32(b, p.hi, low, true);
+    LV is1 = lb_op(b, LOP_EQ, a, one, 0, 0);
+    LV is0 = lb_op(b, LOP_EQ, y, zero, 0, 0);
+    LV minus = lb_op(b, LOP_MAND, lt(b, x, zero), finite, 0, 0);
+    LV part = lb_op(b, LOP_MNOT, lb_op(b, LOP_EQ, lb_op(b, LOP_FLOOR, y, 0, 0, 0), y, 0, 0), 0, 0, 0);
+    LV is_y = lb_op(b, LOP_EQ, y, y, 0, 0);
+    LV plus1 = lb_op(b, LOP_EQ, x, one, 0, 0);
+    LV unit = lb_op(b, LOP_MAND, is1, is_y, 0, 0);
+    unit = lb_op(b, LOP_MOR, unit, lb_op(b, LOP_MOR, plus1, is0, 0, 0), 0, 0);
+    r = sel(b, unit, one, r);
+    LV none_real = lb_op(b, LOP_MAND, minus, part, 0, 0);
+    return sel(b, none_real, lb_fconst(b, NAN), r);
+}
+
 LV lb_pow(LBuilder *b, MathTier t, LV x, LV y) {
     double k;
     if (t == MATH_SLEEF) return lb_libm(b, LFN_POW, x, y);
     if (lb_known_float(b, y, &k)) {
-        if (!(k > -16777216.0 && k < 16777216.0) || (double)(int32_t)k != k) return lb_libm(b, LFN_POW, x, y);
+        if (!(k > -16777216.0 && k < 16777216.0) || (double)(int32_t)k != k) return b->p->f64 ? lb_libm(b, LFN_POW, x, y) : pow_real(b, x, y);
         Pair p = pow_const(b, x, (uint32_t)(k < 0 ? -k : k));
         return k < 0 ? pair_inverse(b, p) : p.hi;
     }
@@ -381,6 +657,6 @@ LV lb_pow(LBuilder *b, MathTier t, LV x, LV y) {
     Pair p = pow_loop(b, x, n);
     LV inv = pair_inverse(b, p);
     LV byint = sel(b, lt(b, y, zero), inv, p.hi);
-    LV other = lb_libm(b, LFN_POW, x, y);
+    LV other = b->p->f64 ? lb_libm(b, LFN_POW, x, y) : pow_real(b, x, y);
     return sel(b, isint, byint, other);
 }

@@ -357,10 +357,6 @@ static const LOp float_lop[OP_COUNT] = {
 static const LOp int_lop[OP_COUNT] = {
     [OP_ADD] = LOP_VADD, [OP_SUB] = LOP_VSUB, [OP_MUL] = LOP_VMUL, [OP_LT] = LOP_VLT, [OP_EQ] = LOP_VEQ,
 };
-/* Functions that are calls in every tier. */
-static const LFn libm_fn[OP_COUNT] = {
-    [OP_EXPM1] = LFN_EXPM1, [OP_SIN] = LFN_SIN, [OP_COS] = LFN_COS, [OP_ERF] = LFN_ERF,
-};
 
 static LV eval_unary_int(LBuilder *b, int op, LV a)
 {
@@ -391,10 +387,13 @@ static LV eval_unary(Eval *e, const Node *n, LV a)
     case OP_SIGMOID:
         return lb_sigmoid(b, t, a);
     case OP_EXPM1:
+        return lb_expm1(b, t, a);
     case OP_SIN:
+        return lb_sin(b, t, a);
     case OP_COS:
+        return lb_cos(b, t, a);
     case OP_ERF:
-        return lb_libm(b, libm_fn[n->op], a, a);
+        return lb_erf(b, t, a);
     default:
         return from == DT_I ? eval_unary_int(b, n->op, a) : op1(b, float_lop[n->op], a);
     }

@@ -8,29 +8,27 @@
 
 /* ---- states ------------------------------------------------------------------------------------------------------------- */
 
-/* Initial values of every state for one example, by the evaluator. */
+/* Initial values of every state for one example. */
 static bool find_starts(CModel *c) {
     const Module *mod = model_module(c->m, MODULE_START, false);
     if (!mod) return false;
     Arena *tmp = &c->values;
     const Graph *g = mod->graph.at[0];
-    int64_t n = model_theta_size(c->m), dim[LDIM_COUNT];
+    int64_t dim[LDIM_COUNT];
     for (Ref r = 1; r < g->node.n; r++) c->learns = c->learns || g->node.at[r].op == OP_PARAM;
-    EvalIn in = {.param = NEW_N(tmp, const double *, mod->param.n + 1),
-                 .input = NEW_N(tmp, const double *, mod->input.n + 1)};
-    double *theta = NEW_N(tmp, double, n + 1);
     const double **out = NEW_N(tmp, const double *, g->root.n + 1);
     if (c->start) return true;
-    for (int64_t i = 0; i < n; i++) theta[i] = model_theta_get(c->m, i);
-    for (uint32_t i = 0; i < mod->param.n; i++) in.param[i] = theta + mod->param.at[i].offset;
     cprogram_one_step(&(CProgram){.m = (Module *)mod}, dim);
-    memcpy(in.axis, dim, sizeof in.axis);
-    bool ok = module_eval(mod, tmp, &in, out);
+    ExecOptions *o = model_exec_options(c->m);
+    ExecEngine keep = o->engine;
+    o->engine = EXEC_LOOPS; /* emit_c_model puts it back if this unwinds */
+    bool ok = start_values(c->m, tmp, 1, out);
+    o->engine = keep;
     c->start = NEW_N(c->a, double *, c->state.n + 1);
     for (uint32_t r = 0; ok && r < g->root.n; r++) {
         uint32_t k = g->root.at[r].index;
         const CPort *x = &c->state.at[k];
-        int64_t got = value_size(mod, &g->node.at[g->root.at[r].ref], in.axis);
+        int64_t got = value_size(mod, &g->node.at[g->root.at[r].ref], dim);
         c->start[k] = NEW_N(c->a, double, x->n + 1);
         for (int64_t i = 0; i < x->n; i++) c->start[k][i] = out[r][got == x->n ? i : 0];
     }

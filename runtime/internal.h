@@ -133,6 +133,7 @@ Exec *model_exec_for(Model *m, Module *built, bool grad, const bool *want_input,
 
 /* Sets the states that `in` does not give (NULL: none) to their own starts, for an Exec of MODULE_STEP whose dims are set. */
 bool exec_set_starts(Model *m, Exec *e, const Arrays *in);
+bool start_values(Model *m, Arena *a, int64_t batch, const double **out); /* by root of MODULE_START, which needs no input */
 
 /* Whether stream_make would not refuse the model. Silent about the answer: a diagnostic means that a module could not be built. */
 bool can_stream(Model *m);

@@ -133,6 +133,36 @@ bool can_stream(Model *m) {
 
 /* ---- starts ------------------------------------------------------------------------------------------------------------- */
 
+static bool by_evaluator(const Module *mod, Arena *a, int64_t batch, const double **out) {
+    EvalIn ev = {.param = NEW_N(a, const double *, 1), .input = NEW_N(a, const double *, mod->input.n + 1)};
+    for (uint32_t k = 0; k < mod->naxis; k++) ev.axis[k] = 1;
+    ev.axis[AXIS_B] = batch;
+    return module_eval(mod, a, &ev, out);
+}
+
+/* Starts that depend on weights are computed as those of whole sequences are, for the same bits. */
+bool start_values(Model *m, Arena *a, int64_t batch, const double **out) {
+    const Module *mod = model_module(m, MODULE_START, false);
+    const Graph *g = mod->graph.at[0];
+    bool learned = false;
+    for (Ref r = 1; r < g->node.n; r++) learned = learned || g->node.at[r].op == OP_PARAM;
+    if (!learned) return by_evaluator(mod, a, batch, out);
+    int64_t axis[MAX_AXES];
+    for (uint32_t k = 0; k < MAX_AXES; k++) axis[k] = 1;
+    axis[AXIS_B] = batch;
+    Exec *e = model_exec(m, MODULE_START, false, false);
+    if (!e || !exec_dims(e, axis) || !exec_run(e, m->theta, m->theta_version, NULL, 0, 0, NULL)) return false;
+    for (uint32_t r = 0; r < g->root.n; r++) {
+        Array x;
+        int64_t root = exec_root(e, ROOT_INIT, g->root.at[r].index, 0);
+        if (root < 0 || !exec_get(e, a, (uint32_t)root, &x)) return false;
+        double *v = NEW_N(a, double, array_count(&x) + 1);
+        for (int64_t i = 0; i < array_count(&x); i++) v[i] = array_get(&x, i);
+        out[r] = v;
+    }
+    return true;
+}
+
 bool exec_set_starts(Model *m, Exec *e, const Arrays *in) {
     const Module *mod = model_module(m, MODULE_START, false);
     if (!mod) return false;
@@ -142,26 +172,21 @@ bool exec_set_starts(Model *m, Exec *e, const Arrays *in) {
         return false;
     }
     Arena *tmp = scratch_begin(m);
-    EvalIn ev = {.param = NEW_N(tmp, const double *, mod->param.n + 1), .input = NEW_N(tmp, const double *, mod->input.n + 1)};
-    double *theta = NEW_N(tmp, double, m->desc->theta_size + 1);
+    int64_t batch = exec_batch(e);
     const double **out = NEW_N(tmp, const double *, g->root.n + 1);
-    for (int64_t i = 0; i < m->desc->theta_size; i++) theta[i] = model_theta_get(m, i);
-    for (uint32_t i = 0; i < mod->param.n; i++) ev.param[i] = theta + mod->param.at[i].offset;
-    for (uint32_t k = 0; k < mod->naxis; k++) ev.axis[k] = 1;
-    ev.axis[AXIS_B] = exec_batch(e);
-    bool ok = module_eval(mod, tmp, &ev, out);
+    bool ok = start_values(m, tmp, batch, out);
     for (uint32_t r = 0; ok && r < g->root.n; r++) {
         const State *s = &exec_module(e)->state.at[g->root.at[r].index];
         const Node *n = &g->node.at[g->root.at[r].ref];
         if (!s->input || (in && exec_find_input(exec_module(e), s->input - 1, in))) continue;
-        Array x = {.name = name_str(m->ctx, s->name), .type = RONDO_F64, .data = (void *)out[r], .rank = 1, .dim = {ev.axis[0]}};
+        Array x = {.name = name_str(m->ctx, s->name), .type = RONDO_F64, .data = (void *)out[r], .rank = 1, .dim = {batch}};
         bool batched = n->axes & AX(AXIS_B);
         x.rank = 1 + s->rank;
         for (int k = 0; k < s->rank; k++) x.dim[1 + k] = s->dim[k];
         if (n->rank != s->rank) { /* a scalar start of a larger state: the value in every element */
             int64_t count = array_count(&x);
             double *full = NEW_N(tmp, double, count + 1);
-            int64_t per = count / ev.axis[0];
+            int64_t per = count / batch;
             for (int64_t i = 0; i < count; i++) full[i] = out[r][batched ? i / per : 0];
             x.data = full;
             batched = true;

@@ -36,7 +36,7 @@ static LExtent extent(int64_t n) {
     return e;
 }
 
-typedef enum { F_EXP, F_TANH, F_SIGMOID, F_LOG, F_LOG1P, F_POW, F_SIN } Fun;
+typedef enum { F_EXP, F_TANH, F_SIGMOID, F_LOG, F_LOG1P, F_POW, F_SIN, F_COS, F_EXPM1, F_ERF } Fun;
 
 /* y[k] = fun(x[k], x2[k]) over a block */
 static LProgram *program(Arena *a, Fun fun, MathTier tier, bool f64, const double *power) {
@@ -56,7 +56,10 @@ static LProgram *program(Arena *a, Fun fun, MathTier tier, bool f64, const doubl
     if (fun == F_LOG) r = lb_log(&b, tier, u);
     if (fun == F_LOG1P) r = lb_log1p(&b, tier, u);
     if (fun == F_POW) r = lb_pow(&b, tier, u, power ? lb_fconst(&b, *power) : v);
-    if (fun == F_SIN) r = lb_libm(&b, LFN_SIN, u, 0);
+    if (fun == F_SIN) r = lb_sin(&b, tier, u);
+    if (fun == F_COS) r = lb_cos(&b, tier, u);
+    if (fun == F_EXPM1) r = lb_expm1(&b, tier, u);
+    if (fun == F_ERF) r = lb_erf(&b, tier, u);
     lb_store(&b, LOP_ST, y, at, r, 0);
     lb_end_for(&b, 0, NULL, NULL);
     CHECK(lprogram_verify(p, "vmath"));
@@ -88,6 +91,9 @@ static double reference(Fun fun, double x, double y) {
     if (fun == F_LOG) return log(x);
     if (fun == F_LOG1P) return log1p(x);
     if (fun == F_POW) return pow(x, y);
+    if (fun == F_COS) return cos(x);
+    if (fun == F_EXPM1) return expm1(x);
+    if (fun == F_ERF) return erf(x);
     return sin(x);
 }
 
@@ -142,7 +148,13 @@ static void test_accuracy(uint32_t step, bool print) {
         {"tanh sleef", F_TANH, MATH_SLEEF, 0x1p-40f, 12, true, 1.01},
         {"exp sleef", F_EXP, MATH_SLEEF, 0x1p-40f, 86.9f, true, 1.01},
         {"sigmoid sleef", F_SIGMOID, MATH_SLEEF, 0x1p-40f, 86.9f, true, 2.5},
-        {"sin", F_SIN, MATH_FAST, 0x1p-40f, 1000, true, 1.01},
+        {"sin", F_SIN, MATH_FAST, 0x1p-149f, 65536, true, 1.01},
+        {"sin, large", F_SIN, MATH_FAST, 65536, 3.4028235e38f, true, 1.01},
+        {"sin sleef", F_SIN, MATH_SLEEF, 0x1p-40f, 1000, true, 1.01},
+        {"cos", F_COS, MATH_FAST, 0x1p-149f, 65536, true, 1.01},
+        {"cos, large", F_COS, MATH_FAST, 65536, 3.4028235e38f, true, 1.01},
+        {"expm1", F_EXPM1, MATH_FAST, 0x1p-149f, 104, true, 1.5},
+        {"erf", F_ERF, MATH_FAST, 0x1p-149f, 5, true, 1.2},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         double e = worst(rows[k].fun, rows[k].tier, rows[k].lo, rows[k].hi, rows[k].minus, step);
@@ -250,6 +262,41 @@ static void test_pow_f32(void) {
         float by_loop = Y[0];
         run(program(&a, F_POW, MATH_FAST, false, &power));
         check(alike((double)Y[0], (double)by_loop), "pow by a constant", (double)k, __LINE__);
+    }
+    arena_free(&a);
+}
+
+/* Exponents that are no integers: to within [2^-126, 2^127], and beyond the ends. */
+static void test_pow_real(void) {
+    Arena a = arena_make(ctx);
+    LProgram *p = program(&a, F_POW, MATH_FAST, false, NULL);
+    double max = 0, tiny = 0;
+    for (int block = 0; block < 100; block++) {
+        for (int k = 0; k < BLOCK; k++) {
+            double e = ldexp((double)next(), -31) - 1, y = ldexp((double)next(), -31) - 1;
+            X[k] = (float)(block % 3 == 0 ? exp2(127 * e) : block % 3 == 1 ? 1 + e * 0.4 : 1 + ldexp(e, -(int)(next() % 24)));
+            X2[k] = (float)(y * (block % 2 ? 140 / fabs(log2((double)X[k]) + 1e-12) : 4));
+        }
+        run(p);
+        for (int k = 0; k < BLOCK; k++) {
+            double want = pow((double)X[k], (double)X2[k]), u = ulps(Y[k], want), *m = fabs(want) < 0x1p-126 ? &tiny : &max;
+            if (X2[k] == floorf(X2[k])) continue;
+            if (u > *m) *m = u;
+        }
+    }
+    check(max <= 0.7, "pow f32 of real exponents", max, __LINE__);
+    check(tiny <= 0.8, "pow f32 of real exponents, denormal", tiny, __LINE__);
+    static const float x[] = {0, -0.0f, 1, -1, 2, -2, 0.5f, -0.5f, INFINITY, -INFINITY, NAN, 1e-40f, -3, 3.4e38f};
+    static const float y[] = {0.5f, -0.5f, 1.5f, -1.5f, INFINITY, -INFINITY, NAN, 16777216, -16777216, 1e30f, -1e30f, 0, 1e-40f, 0.25f};
+    enum { N = sizeof x / sizeof *x };
+    for (int k = 0; k < N * N; k++) {
+        X[k] = x[k / N];
+        X2[k] = y[k % N];
+    }
+    run(p);
+    for (int k = 0; k < N * N; k++) {
+        double want = pow((double)X[k], (double)X2[k]);
+        check(fabs(want) < 1e38 && want != 0 ? ulps(Y[k], want) <= 1.6 : alike((double)Y[k], (double)(float)want), "pow of a real exponent, case", k, __LINE__);
     }
     arena_free(&a);
 }
@@ -430,6 +477,7 @@ int main(int argc, char **argv) {
     test_accuracy(step ? step : 4099, step != 0);
     test_special();
     test_pow_f32();
+    test_pow_real();
     test_pow_const();
     test_noise(false, MATH_FAST);
     test_noise(false, MATH_SLEEF);
