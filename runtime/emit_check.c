@@ -539,7 +539,7 @@ static bool put_updates(Check *x, Str *body) {
                "    for (k = 0; k < 2; k++) %s_%s(got_theta, grad, moments, k%s);\n",
                c->real, (long long)n, (long long)n, c->upper,
                plateau ? arena_printf(c->a, "    static %s_plateau seen;\n    for (k = 0; k < %d; k++) %s_watch(&seen, %s1);\n", c->id, PLATEAU, c->id, sign) : "", (long long)n,
-               (long long)n, c->id, c->optimizer, plateau ? ", &seen" : u.varies ? arena_printf(c->a, ", %d", UPDATES) : "");
+               (long long)n, c->id, c->optimizer, plateau ? arena_printf(c->a, "%s, &seen", u.schedule.warmup > 0 ? arena_printf(c->a, ", %d", UPDATES) : "") : u.varies ? arena_printf(c->a, ", %d", UPDATES) : "");
     put_compare(c, body, "theta", "got_theta", "want_theta", n);
     str_put(body, "    return 0;\n}\n");
     return true;

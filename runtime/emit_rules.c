@@ -102,6 +102,30 @@ static const char *factor_text(CModel *c, const Schedule *s) {
     return "1";
 }
 
+/* `epoch`: when the update is; `one`: how much of an epoch it is. */
+static void put_time(CModel *c, const char *more) {
+    int64_t n = update_gradients(c);
+    if (n < 2) {
+        str_printf(&c->c,
+                   "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(long t, long updates%s)\n{\n"
+                   "    const double one = 1 / (double)updates, epoch = (double)(t / updates) + (double)(t %% updates) / (double)updates;\n",
+                   c->id, more);
+        return;
+    }
+    str_printf(&c->c,
+               "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(long t, long gradients%s)\n{\n"
+               "    const long updates = (gradients + %lld) / %lld, first = t %% updates * %lld;\n"
+               "    const double one = (double)(gradients - first < %lld ? gradients - first : %lld) / (double)gradients;\n"
+               "    const double epoch = (double)(t / updates) + (double)first / (double)gradients;\n",
+               c->id, more, (long long)(n - 1), (long long)n, (long long)n, (long long)n, (long long)n);
+}
+
+static void put_warmup(CModel *c, const Schedule *s) {
+    const char *end = c_double(c, s->warmup);
+    if (s->warmup > 0) str_printf(&c->c, "    if (epoch + one < %s) return (epoch + one) / %s;\n", end, end);
+    else str_put(&c->c, "    (void)one;\n");
+}
+
 /* schedule_epoch; the factor is a product of equal ones, so that how many they are says all. */
 static void put_plateau(CModel *c, const Schedule *s) {
     Monitor w;
@@ -119,42 +143,27 @@ static void put_plateau(CModel *c, const Schedule *s) {
                "    const double v = %svalue;\n    if (!p->seen || v < p->best - %s) {\n        p->best = v;\n        p->seen = v < 0 || v >= 0;\n        p->waited = 0;\n"
                "    } else if (++p->waited >= %s) {\n        p->drops++;\n        p->waited = 0;\n    }\n}\n",
                w.sign < 0 ? "-" : "", c_double(c, delta), c_double(c, s->every));
-    str_printf(&c->c,
-               "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(const %s_plateau *p)\n{\n    double factor = 1;\n    int32_t k;\n"
-               "    for (k = 0; k < p->drops; k++) factor *= %s;\n    return factor;\n}\n",
-               c->id, c->id, c_double(c, s->factor));
+    const char *plateau = arena_printf(c->a, "const %s_plateau *p", c->id);
+    if (s->warmup > 0) put_time(c, arena_printf(c->a, ", %s", plateau));
+    else str_printf(&c->c, "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(%s)\n{\n", c->id, plateau);
+    str_put(&c->c, "    double factor = 1;\n    int32_t k;\n");
+    if (s->warmup > 0) put_warmup(c, s);
+    str_printf(&c->c, "    for (k = 0; k < p->drops; k++) factor *= %s;\n    return factor;\n}\n", c_double(c, s->factor));
 }
 
 const char *schedule_argument(CModel *c, const Schedule *s, bool type) {
     if (!schedule_varies(s)) return "";
-    if (s->kind == SCHEDULE_PLATEAU) return type ? arena_printf(c->a, ", const %s_plateau *plateau", c->id) : "plateau";
-    const char *name = update_gradients(c) > 1 ? "gradients" : "updates";
-    return type ? arena_printf(c->a, ", long %s", name) : arena_printf(c->a, "t, %s", name);
+    bool plateau = s->kind == SCHEDULE_PLATEAU, time = !plateau || s->warmup > 0;
+    const char *name = update_gradients(c) > 1 ? "gradients" : "updates", *sep = time && plateau ? ", " : "", *last = plateau ? "plateau" : "";
+    if (!type) return arena_printf(c->a, "%s%s%s%s", time ? "t, " : "", time ? name : "", sep, last);
+    return arena_printf(c->a, "%s%s%s", time ? ", long " : "", time ? name : "", plateau ? arena_printf(c->a, ", const %s_plateau *plateau", c->id) : "");
 }
 
 const char *schedule_about(CModel *c, const Schedule *s) {
     if (!schedule_varies(s)) return "";
-    if (s->kind == SCHEDULE_PLATEAU) return arena_printf(c->a, " plateau: what %s_watch has seen.", c->id);
+    if (s->kind == SCHEDULE_PLATEAU && !(s->warmup > 0)) return arena_printf(c->a, " plateau: what %s_watch has seen.", c->id);
     return update_gradients(c) > 1 ? " gradients: in an epoch, of which several make an update; the model's schedule counts in epochs."
                              : " updates: in an epoch; the model's schedule counts in epochs.";
-}
-
-/* `epoch`: when the update is; `one`: how much of an epoch it is. */
-static void put_time(CModel *c) {
-    int64_t n = update_gradients(c);
-    if (n < 2) {
-        str_printf(&c->c,
-                   "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(long t, long updates)\n{\n"
-                   "    const double one = 1 / (double)updates, epoch = (double)(t / updates) + (double)(t %% updates) / (double)updates;\n",
-                   c->id);
-        return;
-    }
-    str_printf(&c->c,
-               "\n/* The learning rate's factor, by the model's schedule. */\nstatic double %s_factor(long t, long gradients)\n{\n"
-               "    const long updates = (gradients + %lld) / %lld, first = t %% updates * %lld;\n"
-               "    const double one = (double)(gradients - first < %lld ? gradients - first : %lld) / (double)gradients;\n"
-               "    const double epoch = (double)(t / updates) + (double)first / (double)gradients;\n",
-               c->id, (long long)(n - 1), (long long)n, (long long)n, (long long)n, (long long)n);
 }
 
 void emit_schedule(CModel *c, const Schedule *s) {
@@ -165,12 +174,11 @@ void emit_schedule(CModel *c, const Schedule *s) {
     }
     bool parts = s->kind == SCHEDULE_LINEAR || s->kind == SCHEDULE_COSINE, past = parts || s->kind == SCHEDULE_EXPONENTIAL || s->kind == SCHEDULE_STEP;
     double span = s->total - s->warmup;
-    put_time(c);
+    put_time(c, "");
     if (past) str_printf(&c->c, "    const double past = epoch - %s;\n", c_double(c, s->warmup));
     if (parts && span > 0) str_printf(&c->c, "    double part = past / %s;\n", c_double(c, span));
     else if (parts) str_put(&c->c, "    const double part = 1;\n    (void)past;\n");
     if (parts && span > 0) str_put(&c->c, "    if (part < 0) part = 0;\n    if (part > 1) part = 1;\n");
-    if (s->warmup > 0) str_printf(&c->c, "    if (epoch + one < %s) return (epoch + one) / %s;\n", c_double(c, s->warmup), c_double(c, s->warmup));
-    else str_put(&c->c, "    (void)one;\n");
+    put_warmup(c, s);
     str_printf(&c->c, "    return %s;\n}\n", factor_text(c, s));
 }

@@ -43,7 +43,7 @@ static sunspots_gathered gathered;
 #endif
 #ifdef PLATEAU
 static sunspots_plateau seen;
-#define UPDATES &seen
+#define UPDATES 8, &seen
 #endif
 static sunspots_weights w; /* in memory; *sunspots_builtin() is the copy in flash that it starts from */
 
@@ -135,7 +135,7 @@ define=-DUPDATES=8
 free=--freestanding # the root is written out
 rules "linear, norm and value" "linear(warmup = 1, to = 0.1)" --set clip_norm=0.02 --set clip_value=0.01 --set 'freeze=["*.b*"]' --set 'decay=["*.W*": 0.01]'
 define="-DPLATEAU -DGATHER"
-rules "plateau" "plateau(1, 0.5)" --set min_delta=1 --set accumulate=5
+rules "plateau" "plateau(1, 0.5, warmup = 2)" --set min_delta=1 --set accumulate=5
 free=
 
 # ---- optimizers whose states are no single numbers; what stands still stays ----
