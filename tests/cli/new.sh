@@ -27,6 +27,13 @@ awk '/^sparse_accuracy/ { ok = $2 >= 0.97 } END { exit !ok }' out || fail "taggi
 awk -F, '$4 == "test" && $2 != "" { e += ($3 - $2) ^ 2; p += ($2 - last) ^ 2 } { last = $2 } END { exit !(e < p / 4) }' my_forecast-forecast.csv ||
     fail "the forecast is no better than half of persistence"
 
+# as C they give what they gave here
+for name in my_forecast my_tagging; do
+    expect 0 "$RONDO" emit c $name.rondo -w $name.safetensors -o c --test
+    "${CC:-cc}" -std=c99 -O1 c/${name}*.c -o $name.out -lm
+    expect 0 ./$name.out
+done
+
 # nothing is written over, nothing is left half
 cp my_cell.rondo before
 expect 1 "$RONDO" new cell my_cell
