@@ -167,13 +167,16 @@ static bool read_dates(const char *const *date, int64_t n, bool day_first, Dates
     return true;
 }
 
+/* By how much its rows are not equally far apart; 0: it has no steps, as a column of plain numbers. */
+static int64_t spread(const Dates *d) { return d->longest > d->shortest ? d->longest - d->shortest : 0; }
+
 /* 03/04/2008 is in March or in April: the column is read as that in which its rows are further apart by less. */
 static bool read_column(const char *const *date, int64_t n, Dates *d, bool *unclear) {
     Dates other;
     bool day = read_dates(date, n, true, d), month = read_dates(date, n, false, &other);
-    *unclear = day && month && d->form.day != other.form.day && d->longest - d->shortest == other.longest - other.shortest &&
+    *unclear = day && month && d->form.day != other.form.day && spread(d) == spread(&other) &&
                (d->longest != other.longest || d->shortest != other.shortest);
-    if (month && (!day || other.longest - other.shortest < d->longest - d->shortest)) *d = other;
+    if (month && (!day || spread(&other) < spread(d))) *d = other;
     return (day || month) && !*unclear;
 }
 
