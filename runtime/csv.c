@@ -90,7 +90,11 @@ static bool read_row(Reader *r, uint32_t *n) {
     bool empty = *n == 1 && r->cell.at[r->cell.n - 1][0] == 0;
     if (r->p < r->end && *r->p == '\r') {
         r->p++;
-        if (r->p < r->end && *r->p != '\n') return fail(r, "a carriage return that no line feed follows");
+        if (r->p < r->end && *r->p != '\n') {
+            fail(r, "a carriage return that no line feed follows");
+            diag_help(r->ctx, NOWHERE, "where lines end so, `tr '\\r' '\\n' <'%s' >NEW` turns them into line feeds", r->path);
+            return false;
+        }
     }
     if (r->p < r->end) {
         r->p++;

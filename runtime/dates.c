@@ -217,6 +217,11 @@ static const char *later(Arena *a, const Dates *d, int64_t k) {
     return put_moment(a, d, &(Moment){y * 12 + m - 1, day, at - days * 86400});
 }
 
+/* Numbers of many digits, far on, wrap around. */
+static int64_t further(int64_t last, int64_t before, int64_t k) {
+    return (int64_t)((uint64_t)last + (uint64_t)k * ((uint64_t)last - (uint64_t)before));
+}
+
 bool dates_go_on(const char *const *date, int64_t n, bool of_calendar) {
     Dates d;
     bool unclear;
@@ -242,9 +247,8 @@ bool series_next_dates(Ctx *ctx, Arena *a, const Series *s, int64_t n, const cha
     *out = NEW_N(a, const char *, n + 1);
     if (plain(&d.form)) read_numbers(s->date[s->nrow - 2], &w);
     for (int64_t k = 1; k <= n; k++)
-        (*out)[k - 1] = plain(&d.form)
-                            ? arena_printf(a, "%lld", (long long)(d.last.number[0] + k * (d.last.number[0] - w.number[0])))
-                            : later(a, &d, k);
+        (*out)[k - 1] =
+            plain(&d.form) ? arena_printf(a, "%lld", (long long)further(d.last.number[0], w.number[0], k)) : later(a, &d, k);
     return true;
 }
 

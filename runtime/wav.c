@@ -162,7 +162,8 @@ bool wav_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
             return false;
     }
     if (w[0].frames == w[1].frames && w[0].rate == w[1].rate) return cut(m, a, whole, w[0].frames, f, out);
-    diag_error(m->ctx, 613, s->span, "the two files differ: %lld samples at %d Hz and %lld at %d Hz", (long long)w[0].frames,
-               w[0].rate, (long long)w[1].frames, w[1].rate);
+    diag_error(m->ctx, 613, s->span, "the two files differ: '%s' has %lld samples at %d Hz, '%s' %lld at %d Hz",
+               name_str(m->ctx, s->item[0].name), (long long)w[0].frames, w[0].rate, name_str(m->ctx, s->item[1].name), (long long)w[1].frames,
+               w[1].rate);
     return false;
 }

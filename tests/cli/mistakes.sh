@@ -26,6 +26,9 @@ wrong 'E0620.*wide.csv:1:1: this is UTF-16LE' $train --data wide.csv
 printf 'Jahr,Wolf-Zahl\n1700,5\n1701,11 \377\n' >latin.csv
 wrong 'E0620.*latin.csv:3:9: this is not UTF-8' $train --data latin.csv
 says err 'iconv -f WINDOWS-1252 -t UTF-8'
+tr '\n' '\r' <sunspots.csv >old.csv
+wrong 'E0610.*old.csv:1:15: a carriage return' $train --data old.csv
+says err "tr '.r' '.n' <'old.csv'"
 (head -n 1 sunspots.csv; tail -n +2 sunspots.csv | sed 's/^\([0-9]*\)/\1-01/' | tac) >back.csv
 wrong "E0554.*back.csv:3: the dates go back: '2008-01' stands before '2007-01'" $train --data back.csv
 sed '1s/year/sunspots/' sunspots.csv >both.csv

@@ -30,7 +30,7 @@ awk -F, '$4 == "test" && $2 != "" { e += ($3 - $2) ^ 2; p += ($2 - last) ^ 2 } {
 # as C they give what they gave here
 for name in my_forecast my_tagging; do
     expect 0 "$RONDO" emit c $name.rondo -w $name.safetensors -o c --test
-    "${CC:-cc}" -std=c99 -O1 c/${name}*.c -o $name.out -lm
+    "${CC:-cc}" -std=c99 -O1 -march=native c/${name}*.c -o $name.out -lm
     expect 0 ./$name.out
 done
 
