@@ -352,14 +352,16 @@ double eval_rounded(Eval *e, double v) {
     return draw(e) * fabs((double)other - (double)near) < fabs(v - (double)near) ? (double)other : (double)near;
 }
 
-/* In f32 the fast tier's tanh and sigmoid are up to 2.5 ulp off (ir/vmath.c): 1.5 by chance, before the rounding of every result. A 1 of
-   theirs is never exact: in f64 it is 1 or 3 neighbours less, after that rounding, so that 1 - sigmoid(x) is not 0. */
-static double function_moved(Eval *e, Op op, double v) {
+/* What draws move before they round. In f32 the fast tier's tanh and sigmoid are up to 2.5 ulp off (ir/vmath.c): 1.5 by chance. A 1 of
+   theirs is never exact: in f64 it is 1 or 3 neighbours less in the end, so that 1 - sigmoid(x) is not 0. The loops begin a product's sum
+   with what is added to it: where the two cancel, roundings of their size are left, 1 ulp of the product by chance. */
+static double result_moved(Eval *e, Op op, double v) {
     float size = (float)fabs(v);
-    if (op != OP_TANH && op != OP_SIGMOID) return v;
-    if (e->in->f64_draw && fabs(v) == 1) return nextafter(nextafter(v, 0), 0);
-    if (!e->in->f32_draw || !isfinite(size) || (double)size == fabs(v)) return v;
-    return v + (2 * draw(e) - 1) * 1.5 * ((double)nextafterf(size, INFINITY) - (double)size);
+    bool act = op == OP_TANH || op == OP_SIGMOID;
+    if ((!act && op != OP_DOT) || !isfinite(size)) return v;
+    if (e->in->f64_draw) return act && fabs(v) == 1 ? nextafter(nextafter(v, 0), 0) : v;
+    if (act && (double)size == fabs(v)) return v;
+    return v + (2 * draw(e) - 1) * (act ? 1.5 : 1) * ((double)nextafterf(size, INFINITY) - (double)size);
 }
 
 static bool eval_node(Eval *e, Frame *f, Ref r) {
@@ -385,7 +387,7 @@ static bool eval_node(Eval *e, Frame *f, Ref r) {
     else
         eval_structural(e, f, r, v);
     if ((e->in->f32_draw || e->in->f64_draw) && n->dtype == DT_F)
-        for (int64_t i = 0; i < f->size[r]; i++) v[i] = eval_rounded(e, function_moved(e, n->op, v[i]));
+        for (int64_t i = 0; i < f->size[r]; i++) v[i] = eval_rounded(e, result_moved(e, n->op, v[i]));
     return true;
 }
 
