@@ -563,7 +563,7 @@ static const char own_pow[] =
     "    if (a > 3.4028234663852886e38f) return b > 0 ? INFINITY : 0;\n    u.f = (double)a;\n    e = (int)(u.i >> 52) - 1023;\n"
     "    u.i = (u.i & UINT64_C(0xfffffffffffff)) | UINT64_C(1023) << 52;\n    if (u.f > 1.4142135623730951) {\n        u.f /= 2;\n        e++;\n    }\n"
     "    s = (u.f - 1) / (u.f + 1);\n    z = s * s;\n    for (k = 21; k > 0; k -= 2) sum = sum * z + 1.0 / k;\n"
-    "    t = (double)b * (2 * s * sum + e * 0.69314718055994531);\n    if (!(t < 89)) return t < 89 || t >= 89 ? INFINITY : NAN;\n    if (t < -104) return 0;\n"
+    "    t = (double)b * (2 * s * sum + e * 0.69314718055994531);\n    if (t >= 89) return INFINITY;\n    if (!(t < 89)) return NAN;\n    if (t < -104) return 0;\n"
     "    e = (int)(t * 1.4426950408889634 + (t < 0 ? -0.5 : 0.5));\n    t -= e * 0.69314718055994531;\n    sum = 1;\n"
     "    for (k = 13; k > 0; k--) sum = 1 + sum * t / k;\n    u.i = (uint64_t)(1023 + e) << 52;\n    return (float)(sum * u.f);\n}\n";
 
