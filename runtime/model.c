@@ -208,7 +208,8 @@ Exec *model_exec(Model *m, ModuleKind kind, bool ragged, bool one) {
     return *at;
 }
 
-/* The copy of one module: refs in post-order, an initial state that is not given standing for its INIT root. */
+/* The copy of one module: refs in their order, which decides that of sums, but where an initial state that is not given stands for its
+   INIT root, which then comes first. */
 typedef struct {
     Graph *src, *dst;
     Ref *map;
@@ -246,7 +247,7 @@ static void bind_copy(Binding *b, Ref root) {
         bind_push(b, start);
         const Ref *in;
         uint32_t count = node_inputs(b->src, r, &in);
-        for (uint32_t i = 0; i < count; i++) bind_push(b, in[i]);
+        for (uint32_t i = count; i-- > 0;) bind_push(b, in[i]);
     }
 }
 
@@ -263,9 +264,9 @@ Module *bind_states(const Module *m, Arena *a, const bool *given) {
     Binding b = {.src = src, .dst = dst, .start = start};
     b.map = NEW_N(a, Ref, src->node.n + 1);
     b.seen = NEW_N(a, uint8_t, src->node.n + 1);
+    for (Ref r = 1; r < src->node.n; r++) bind_copy(&b, r);
     for (uint32_t r = 0; r < src->root.n; r++) {
         const Root *x = &src->root.at[r];
-        bind_copy(&b, x->ref);
         graph_root(dst, (RootKind)x->kind, x->name, b.map[x->ref], x->index);
     }
     c->graph.n--;
