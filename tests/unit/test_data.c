@@ -423,7 +423,7 @@ static void test_wav(void) {
     CHECK(good(pair, "wav = [\"in.wav\", \"out.wav\"], window = 2, split = 0.5") && set.n == 4 && set.train == 2);
     put_wav("short.wav", 1, 16, 9, 1);
     put_wav("two.wav", 1, 16, 10, 2);
-    CHECK(refused(pair, "wav = [\"in.wav\", \"short.wav\"], window = 2", 613, "10 samples at 44100 Hz and 9"));
+    CHECK(refused(pair, "wav = [\"in.wav\", \"short.wav\"], window = 2", 613, "'in.wav' has 10 samples at 44100 Hz, 'short.wav' 9"));
     CHECK(refused(pair, "wav = [\"in.wav\", \"two.wav\"], window = 2", 552, "has 2 channels"));
     CHECK(refused(pair, "wav = [\"in.wav\"], window = 2", 552, "a pair of files"));
     CHECK(refused(pair, "wav = [\"in.wav\", \"t.csv\"], window = 2", 623, "this is no WAV file"));
