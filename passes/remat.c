@@ -32,6 +32,25 @@ static void need(Remat *x, uint32_t k, Ref r)
         x->sweep[k].node[r] = true;
 }
 
+bool reads_whole(const Remat *x, Ref r)
+{
+    const Node *n = &x->f.g->node.at[r];
+    bool other = op_info[n->op].cls == OPC_TIME && x->f.lg->ni[r].kind != NK_FREE && node_attr(x->f.g, r)[0] == x->f.axis;
+    return x->f.role[r] == OUTSIDE || (x->f.role[r] == STEP && other);
+}
+
+/* For a value at all steps: nothing of it that is kept, whatever else of this sweep computes it again. */
+static void need_whole(Remat *x, uint32_t k, Ref r)
+{
+    const Ref *in;
+    uint32_t count = node_inputs(x->f.g, r, &in);
+    if (x->f.role[r] != STEP)
+        need(x, k, r);
+    else if (!kept(x, r))
+        for (uint32_t i = 0; i < count; i++)
+            need_whole(x, k, in[i]);
+}
+
 static Part *part_of(Remat *x, uint32_t k, Ref scan)
 {
     Part **p = &x->sweep[k].part[scan];
@@ -89,8 +108,10 @@ static void need_scan(Remat *x, uint32_t k, Ref r)
     close_body(b, s.ncarry, p);
     for (Ref q = 1; q < b->node.n; q++) {
         const Node *n = &b->node.at[q];
-        if (p->node[q] && (n->op == OP_STEP || n->op == OP_CAPTURE))
-            need(x, k, n->op == OP_STEP ? s.step[n->attr] : s.capture[n->attr]);
+        if (p->node[q] && n->op == OP_STEP)
+            need(x, k, s.step[n->attr]);
+        if (p->node[q] && n->op == OP_CAPTURE)
+            need_whole(x, k, s.capture[n->attr]);
     }
 }
 
@@ -112,11 +133,11 @@ static void need_sweep(Remat *x, uint32_t k)
             node[n->in[0]] = true;
             part_of(x, k, n->in[0])->out[n->attr] = true;
         } else {
-            bool view = f->role[r] == STEP && n->op == OP_SHIFT && f->lg->ni[r].kind == NK_FREE;
+            bool view = f->role[r] == STEP && n->op == OP_SHIFT && f->lg->ni[r].kind == NK_FREE, whole = reads_whole(x, r);
             if (view) /* of the slots of a scan that runs here, even if its stack is kept */
                 node[in[0]] = true;
             for (uint32_t i = 0; i < count && !view; i++)
-                need(x, k, in[i]);
+                (whole ? need_whole : need)(x, k, in[i]);
         }
     }
 }

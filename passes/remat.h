@@ -37,7 +37,7 @@ typedef struct {
     Part **part; /* by Ref of a scan */
     Graph *g;
     Pins pins;
-    Ref *map;
+    Ref *map, *whole; /* whole: of what is read at other steps too, which another sweep has kept */
     VEC(Home) home; /* carries of the scans that run here first */
     VEC(Ref) init; /* of these, then of the sums */
     VEC(Ref) step;
@@ -57,6 +57,7 @@ typedef struct {
 } Remat;
 
 bool kept(const Remat *x, Ref r); /* a STEP with memory for all steps */
+bool reads_whole(const Remat *x, Ref r); /* r reads its operands at other steps than its own */
 bool has_work(const Remat *x, uint32_t k); /* sweep k computes something */
 void build_graphs(Remat *x); /* x->g and the bodies of the sweeps, from what need_sweep marked; with their pins and cuts */
 

@@ -156,6 +156,29 @@ static Ref into_sweep(Remat *x, Sweep *w, Ref r)
     return w->map[r];
 }
 
+/* r as it is at all steps: where it is computed again here, for these steps only, what an earlier sweep kept. */
+static Ref whole_into_sweep(Remat *x, Sweep *w, Ref r)
+{
+    const Graph *g = x->f.g;
+    const Ref *in;
+    uint32_t count = node_inputs(g, r, &in);
+    if (w->whole[r])
+        return w->whole[r];
+    if (x->f.role[r] != STEP || (kept(x, r) && !w->map[r]))
+        return w->whole[r] = into_sweep(x, w, r);
+    if (kept(x, r)) {
+        Ref here = w->map[r];
+        w->map[r] = 0;
+        w->whole[r] = into_sweep(x, w, r);
+        w->map[r] = here;
+        return w->whole[r];
+    }
+    for (uint32_t i = 0; i < count; i++)
+        whole_into_sweep(x, w, in[i]);
+    w->whole[r] = copy_raw(w->g, g, r, w->whole, x->L->arena);
+    return pinned_as(x, &w->pins, w->whole[r], &x->f.lg->ni[r], w->whole);
+}
+
 static void sweep_scan(Remat *x, Sweep *w, uint32_t k, Ref r)
 {
     Arena *a = x->L->arena;
@@ -171,7 +194,7 @@ static void sweep_scan(Remat *x, Sweep *w, uint32_t k, Ref r)
     for (uint32_t i = 0; i < s.nstep; i++)
         operand[n++] = into_sweep(x, w, step[i]);
     for (uint32_t i = 0; i < s.ncapture; i++)
-        operand[n++] = into_sweep(x, w, capture[i]);
+        operand[n++] = whole_into_sweep(x, w, capture[i]);
     w->map[r] = pinned(x, &w->pins, raw_scan(w->g, s, operand), (Pin){ .kind = NK_SCAN });
 }
 
@@ -230,10 +253,12 @@ static void sweep_node(Remat *x, Sweep *w, uint32_t k, Ref r)
     } else if (x->f.role[r] == STEP && n->op == OP_SHIFT && ni->kind == NK_FREE) {
         w->map[r] = sweep_view(x, w, r);
     } else {
+        bool whole = reads_whole(x, r);
+        Ref *map = whole ? w->whole : w->map;
         for (uint32_t i = 0; i < count; i++)
-            into_sweep(x, w, in[i]);
-        w->map[r] = copy_raw(w->g, g, r, w->map, x->L->arena);
-        pinned_as(x, &w->pins, w->map[r], ni, w->map);
+            (whole ? whole_into_sweep : into_sweep)(x, w, in[i]);
+        w->map[r] = copy_raw(w->g, g, r, map, x->L->arena);
+        pinned_as(x, &w->pins, w->map[r], ni, map);
     }
 }
 
@@ -370,6 +395,7 @@ static void build_sweep(Remat *x, uint32_t k)
     Sweep *w = &x->sweep[k];
     w->g = module_add_graph(x->m);
     w->map = NEW_N(x->L->arena, Ref, x->f.g->node.n);
+    w->whole = NEW_N(x->L->arena, Ref, x->f.g->node.n);
     for (Ref r = 1; r < x->f.g->node.n; r++)
         if (w->node[r] && x->f.role[r] == SCAN)
             sweep_starts(x, k, r);
