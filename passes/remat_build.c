@@ -146,13 +146,18 @@ static Graph *copy_body(Remat *x, Ref r, Part *p, bool last, ScanInfo *s, Ref *s
 
 /* ---- the body of a sweep -------------------------------------------------------------------------------------------------- */
 
+static Ref from_outside(Remat *x, Sweep *w, Ref r)
+{
+    const Node *n = &x->f.g->node.at[r];
+    Ref leaf = pinned(x, &w->pins, raw_leaf(w->g, OP_CAPTURE, w->capture.n, n, n->axes), (Pin){ .kind = NK_FREE });
+    VEC_PUSH(x->L->arena, w->capture) = x->map[r];
+    return leaf;
+}
+
 static Ref into_sweep(Remat *x, Sweep *w, Ref r)
 {
-    if (!w->map[r]) { /* from outside */
-        const Node *n = &x->f.g->node.at[r];
-        w->map[r] = pinned(x, &w->pins, raw_leaf(w->g, OP_CAPTURE, w->capture.n, n, n->axes), (Pin){ .kind = NK_FREE });
-        VEC_PUSH(x->L->arena, w->capture) = x->map[r];
-    }
+    if (!w->map[r])
+        w->map[r] = from_outside(x, w, r);
     return w->map[r];
 }
 
@@ -164,15 +169,8 @@ static Ref whole_into_sweep(Remat *x, Sweep *w, Ref r)
     uint32_t count = node_inputs(g, r, &in);
     if (w->whole[r])
         return w->whole[r];
-    if (x->f.role[r] != STEP || (kept(x, r) && !w->map[r]))
-        return w->whole[r] = into_sweep(x, w, r);
-    if (kept(x, r)) {
-        Ref here = w->map[r];
-        w->map[r] = 0;
-        w->whole[r] = into_sweep(x, w, r);
-        w->map[r] = here;
-        return w->whole[r];
-    }
+    if (x->f.role[r] != STEP || kept(x, r))
+        return w->whole[r] = x->f.role[r] == STEP && w->node[r] ? from_outside(x, w, r) : into_sweep(x, w, r);
     for (uint32_t i = 0; i < count; i++)
         whole_into_sweep(x, w, in[i]);
     w->whole[r] = copy_raw(w->g, g, r, w->whole, x->L->arena);
