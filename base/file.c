@@ -1,5 +1,6 @@
 /* file: whole files in and out; a file written is either the old one or the new one, never half. */
 #include "base/ctx.h"
+#include "base/port_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -75,15 +76,43 @@ static void sync_directory(Arena *a, const char *path) {
     close(fd);
 }
 
-static int write_through(const char *path, const char *tmp, mode_t mode, bool keep_mode, const void *data, size_t n) {
+/* Does the name still lead to the file that is open? */
+static bool is_at(const char *path, int fd) {
+    struct stat a, b;
+    return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && S_ISREG(b.st_mode) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+/* Files are written under temporary names, NAME.rondo-0.tmp and so on, and are locked until they have their own. Who finds one that
+   nobody holds removes it: its writer was killed. Only who holds a file's lock may take its name away, so a name that leads to a locked
+   file stays. Where the system has no locks nothing is removed, and the next name is taken. True: the name is free. */
+static bool reclaim(const char *tmp) {
+    int fd = open(tmp, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return errno == ENOENT;
+    bool stale = port_lock(fd) == 0 && is_at(tmp, fd) && unlink(tmp) == 0;
+    close(fd);
+    return stale;
+}
+
+/* A new file of that name, locked; else -1 and errno, EEXIST where it is another's. */
+static int open_locked(const char *tmp) {
     int fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0 && errno == EEXIST && reclaim(tmp)) fd = open(tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) return -1;
+    if (port_lock(fd) != EWOULDBLOCK && is_at(tmp, fd)) return fd;
+    close(fd); /* taken for a stale one before the lock was there */
+    errno = EEXIST;
+    return -1;
+}
+
+static int write_through(const char *path, const char *tmp, mode_t mode, bool keep_mode, const void *data, size_t n) {
+    int fd = open_locked(tmp);
     if (fd < 0) return errno;
     int err = write_all(fd, data, n);
     if (!err && keep_mode && fchmod(fd, mode & 07777) != 0) err = errno;
     if (!err && fsync(fd) != 0) err = errno;
-    if (close(fd) != 0 && !err) err = errno;
     if (!err && rename(tmp, path) != 0) err = errno;
     if (err) unlink(tmp);
+    if (close(fd) != 0 && !err) err = errno;
     return err;
 }
 
@@ -106,6 +135,8 @@ bool file_is_plain(const char *path) {
     return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+static const char *temporary(Arena *a, const char *path, int k) { return arena_printf(a, "%s.rondo-%d.tmp", path, k); }
+
 static int write_file(Arena *a, const char *path, const void *data, size_t n) {
     struct stat st;
     bool exists = stat(path, &st) == 0;
@@ -115,8 +146,8 @@ static int write_file(Arena *a, const char *path, const void *data, size_t n) {
     if (!real) real = path;
     int err = EEXIST;
     for (int k = 0; err == EEXIST && k < 100; k++) {
-        const char *tmp = arena_printf(a, "%s.%ld-%d.tmp", real, (long)getpid(), k);
-        err = write_through(real, tmp, exists ? st.st_mode : 0, exists, data, n);
+        err = write_through(real, temporary(a, real, k), exists ? st.st_mode : 0, exists, data, n);
+        while (!err && access(temporary(a, real, ++k), F_OK) == 0) (void)reclaim(temporary(a, real, k));
     }
     if (!err) sync_directory(a, real);
     return err;

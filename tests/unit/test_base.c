@@ -1,4 +1,5 @@
 /* test_base: arenas, unwinding, names, sources, diagnostics, numbers as text, files. */
+#include <fcntl.h>
 #include <locale.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/base.h"
+#include "base/port_file.h"
 #include "frontend/ast.h"
 
 static int passed, failed;
@@ -244,6 +246,32 @@ static void test_file(void) {
     ctx_destroy(ctx);
 }
 
+static bool there(const char *path) { return access(path, F_OK) == 0; }
+
+/* What a writer that was killed left beside its file is removed by the next one; what another one is at is left alone, and so is
+   anything that is no file of ours. */
+static void test_left_over(void) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena *a = ctx_arena(ctx);
+    char dir[] = "/tmp/rondo_base_XXXXXX";
+    if (!mkdtemp(dir)) return;
+    const char *path = arena_printf(a, "%s/f", dir), *tmp[3];
+    for (int k = 0; k < 3; k++) tmp[k] = arena_printf(a, "%s.rondo-%d.tmp", path, k);
+    int fd[3];
+    for (int k = 0; k < 3; k++) fd[k] = open(tmp[k], O_WRONLY | O_CREAT, 0666);
+    CHECK(fd[0] >= 0 && fd[1] >= 0 && fd[2] >= 0 && port_lock(fd[1]) == 0);
+    CHECK(file_write(ctx, path, "x", 1) && there(path) && !there(tmp[0]) && there(tmp[1]) && !there(tmp[2]));
+    CHECK(open(tmp[0], O_WRONLY | O_CREAT, 0666) >= 0 && symlink(path, tmp[2]) == 0);
+    struct stat before, after;
+    CHECK(stat(tmp[1], &before) == 0 && file_write(ctx, path, "xy", 2) && stat(tmp[1], &after) == 0 && before.st_ino == after.st_ino && !there(tmp[0]) && there(tmp[2]));
+    for (int k = 0; k < 3; k++) close(fd[k]);
+    unlink(tmp[2]);
+    CHECK(file_write(ctx, path, "x", 1) && !there(tmp[1]));
+    unlink(path);
+    CHECK(rmdir(dir) == 0 && !diag_error_count(ctx));
+    ctx_destroy(ctx);
+}
+
 /* Every allocation fails once: a clean end, and nothing stays allocated. */
 static void test_out_of_memory(void) {
     const char *text = "import \"x\" cell a[H](x: [I]) { # c\n param W: [H, I] = 1\n y = W @ x + \"s\" ( \n return y }\nfn f(x) = x^2 %";
@@ -288,6 +316,7 @@ int main(void) {
     test_numbers();
     test_text();
     test_file();
+    test_left_over();
     test_out_of_memory();
     printf("%d passed, %d failed\n", passed, failed);
     return failed ? 1 : 0;
