@@ -70,9 +70,6 @@ typedef struct {
     Span span;
 } MetricDesc;
 
-enum { SPLIT_WAYS = 5 };
-extern const char *const split_ways[SPLIT_WAYS]; /* calls of the key `split`, in the order of the runtime's SplitKind */
-
 /* A value in a train or data block. */
 typedef enum { SET_NUMBER, SET_STRING, SET_BOOL, SET_NAME, SET_LIST, SET_CALL, SET_PAIR } SettingKind;
 typedef struct Setting Setting;
@@ -125,15 +122,11 @@ const Setting *settings_find(const Settings *s, Name key); /* NULL if not writte
 double settings_number(Ctx *ctx, const Settings *s, KeyBlock b, const char *key); /* NAN if neither written nor defaulted */
 bool settings_bool(Ctx *ctx, const Settings *s, KeyBlock b, const char *key);
 const char *settings_string(Ctx *ctx, const Settings *s, KeyBlock b, const char *key); /* NULL: none */
-/* The row of a schedule by name and its arguments, given or default; -1 with a diagnostic. */
-enum { SCHEDULE_ARGS = 3 };
-typedef struct {
-    const char *name, *arg[SCHEDULE_ARGS];
-    double init[SCHEDULE_ARGS];
-} ScheduleRow;
-extern const ScheduleRow schedule_rows[];
-extern const uint32_t schedule_row_count;
-int settings_schedule(Ctx *ctx, const Setting *s, double value[SCHEDULE_ARGS]);
+/* Of a key that is a call, as split = random(0.8): which of its ways in keys.def, from 0 on; the value of an argument, given or default (NAN:
+   neither); what is given for it (NULL: nothing). What it holds was checked when the file was read. */
+int settings_way(Ctx *ctx, const char *key, const Setting *s);
+double settings_argument(Ctx *ctx, const char *key, const Setting *s, const char *arg);
+const Setting *settings_written(Ctx *ctx, const char *key, const Setting *s, const char *arg);
 bool settings_match(const char *pattern, const char *name); /* `*` stands for any characters */
 /* Whether "key=value" sets a key of a block; else it is a bracket argument of the model. */
 bool settings_is_key(const char *assignment, KeyBlock *block);
@@ -141,7 +134,7 @@ bool settings_is_key(const char *assignment, KeyBlock *block);
 bool settings_override(Program *p, KeyBlock b, const char *assignment);
 
 typedef struct {
-    const char *block, *key, *type, *init, *doc; /* a row of keys.def; init "" = none */
+    const char *block, *key, *type, *range, *init, *doc; /* a row K of keys.def; init "" = none */
 } KeyRow;
 extern const KeyRow key_rows[];
 extern const uint32_t key_row_count;

@@ -63,6 +63,10 @@ const Val *draw_builtin(Scope *s, const Builtin *b, const Val *lo, const Val *hi
         sema_error(s->e, 207, span, "`%s` needs its arguments: `%s`", n, !strcmp(n, "uniform") ? "uniform(lo, hi)" : !strcmp(n, "normal") ? "normal(mean, sd)" : "bernoulli(p)");
         return &val_poison;
     }
+    if (!strcmp(n, "bernoulli") && lo->kind == V_NUM && !(lo->num >= 0 && lo->num <= 1)) {
+        sema_error(s->e, 319, span, "`bernoulli(%.10g)`: a probability is from 0 to 1", lo->num);
+        return &val_poison;
+    }
     lo = val_float(s, lo, n);
     if (lo->kind == V_POISON || !fits_draw(s, lo, n)) return &val_poison;
     u = val_of(s, draw_noise(s, !strcmp(n, "normal") ? NOISE_NORMAL : NOISE_UNIFORM), span);

@@ -74,8 +74,14 @@ static bool known_arguments(Elab *e, const Decl *d, const Setting *given)
             VEC_PUSH(e->a, names) = name_str(e->ctx, f->at[i].name);
             known |= given->arg[k] && given->arg[k] == f->at[i].name;
         }
-        if (known) continue;
+        bool twice = false;
+        for (uint32_t i = 0; i < k && given->arg[k]; i++) twice = twice || given->arg[i] == given->arg[k];
+        if (known && !twice) continue;
         ok = false;
+        if (twice) {
+            sema_error(e, 206, given->arg_span[k], "`%s` is given twice", name_str(e->ctx, given->arg[k]));
+            continue;
+        }
         if (!given->arg[k]) {
             sema_error(e, 207, given->item[k].span, "optimizer `%s` has %u arguments", name_str(e->ctx, d->name), (unsigned)(f->n - 2));
             continue;
@@ -115,6 +121,7 @@ static bool optimizer_argument(Scope *s, const Decl *d, uint32_t i, const Settin
         }
         k = module_add_input(e->m, INPUT_SCALAR, f->name, DT_F, 0, NULL, 0);
         e->m->input.at[k].value = v->num;
+        if (g && !settings_optimizer_argument(e->p, name_str(e->ctx, f->name), g)) return false;
         if (g && (g->kind == SET_NUMBER || g->kind == SET_BOOL)) e->m->input.at[k].value = g->number;
         else if (g) {
             sema_error(e, 501, g->span, "`%s` is a number", name_str(e->ctx, f->name));

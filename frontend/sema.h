@@ -459,7 +459,7 @@ const Val *init_copy(Scope *s, const Val *v); /* a value of the model's graph as
 /* Writes every scan of the model's graph out, for time axes of this many steps. False with a diagnostic if that is too much. */
 bool module_unroll(Module *m, Arena *a, int32_t steps);
 
-/* ---- lower_model.c, settings.c ------------------------------------------------------------------------------------- */
+/* ---- lower_model.c, settings*.c ------------------------------------------------------------------------------------ */
 
 /* The whole model, elaborated; NULL with diagnostics. desc may be NULL. */
 Elab *elab_model(Program *p, Arena *a, const BuildOptions *o, ModelDesc *desc);
@@ -469,6 +469,9 @@ bool elab_check_kinds(Program *p, const Unit *u); /* what can be said of the hea
 void elab_check_alone(Program *p); /* declarations that the model does not use */
 /* What an entry says beyond its type, given the model; false with a diagnostic. */
 bool settings_meaning(Program *p, KeyBlock b, const Entry *e);
+const KeyRow *settings_row(KeyBlock b, const char *key); /* of keys.def; NULL: none */
+bool settings_range(Program *p, const KeyRow *row, const Setting *v); /* is it what keys.def allows? False with a diagnostic */
+bool settings_optimizer_argument(Program *p, const char *arg, const Setting *v);
 bool settings_check(Program *p, Scope *s, const AstEntries *at, KeyBlock b, Settings *out);
 
 #endif

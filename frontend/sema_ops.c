@@ -186,6 +186,10 @@ const Val *eval_binary(Scope *s, const AstExpr *x, AstOp op, const Val *a, const
     const char *text = ast_op_name(op);
     const Val *r;
 
+    if (op == AST_DIV && b->kind == V_NUM && b->num == 0) {
+        sema_error(s->e, 318, x->b ? x->b->span : x->span, "a division by 0");
+        return &val_poison;
+    }
     if (a->kind == V_NUM && b->kind == V_NUM && (r = fold_numbers(s, x, op, a, b)) != NULL) return r;
     if (op == AST_AND || op == AST_OR) {
         a = need_bool(s, x, a);

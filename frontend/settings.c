@@ -5,8 +5,10 @@
 #include <string.h>
 
 const KeyRow key_rows[] = {
-#define K(block, key, type, init, doc) {block, key, type, init, doc},
+#define K(block, key, type, range, init, doc) {block, key, type, range, init, doc},
+#define W(key, way, arg, type, range, init)
 #include "frontend/keys.def"
+#undef W
 #undef K
 };
 const uint32_t key_row_count = sizeof key_rows / sizeof key_rows[0];
@@ -16,7 +18,7 @@ static const char *block_name(KeyBlock b)
     return b == KEYS_DATA ? "data" : "train";
 }
 
-static const KeyRow *find_row(KeyBlock b, const char *key)
+const KeyRow *settings_row(KeyBlock b, const char *key)
 {
     for (uint32_t i = 0; i < key_row_count; i++)
         if (!strcmp(key_rows[i].block, block_name(b)) && !strcmp(key_rows[i].key, key)) return &key_rows[i];
@@ -171,7 +173,7 @@ static void unknown_key(Ctx *ctx, KeyBlock b, const char *key, Span at)
     near = nearest_name(key, names, n);
     diag_error(ctx, 500, at, "`%s` has no key `%s`", block_name(b), key);
     if (near) diag_help(ctx, (Span){0, 0}, "did you mean `%s`?", near);
-    else if (find_row(other, key)) diag_help(ctx, (Span){0, 0}, "it belongs to the `%s` block", block_name(other));
+    else if (settings_row(other, key)) diag_help(ctx, (Span){0, 0}, "it belongs to the `%s` block", block_name(other));
 }
 
 static bool check_optimizer(Program *p, Unit *u, const Setting *v)
@@ -197,7 +199,7 @@ static bool check_optimizer(Program *p, Unit *u, const Setting *v)
 static bool check_entry(Program *p, Unit *u, Scope *s, const AstEntry *x, KeyBlock b, Entry *e)
 {
     const char *key = name_str(p->ctx, x->key);
-    const KeyRow *row = find_row(b, key);
+    const KeyRow *row = settings_row(b, key);
 
     if (!row) {
         unknown_key(p->ctx, b, key, x->key_span);
@@ -258,7 +260,7 @@ bool settings_is_key(const char *assignment, KeyBlock *block)
 /* The value of a key that takes a string is one without quotes too: monitor=loss, date=0. */
 static const char *value_text(Program *p, KeyBlock b, Name key, const char *value)
 {
-    const KeyRow *row = find_row(b, name_str(p->ctx, key));
+    const KeyRow *row = settings_row(b, name_str(p->ctx, key));
 
     value += strspn(value, " ");
     if (!row || strcmp(row->type, "string") || !*value || strpbrk(value, "\"\\\n")) return value;
@@ -310,7 +312,7 @@ const Setting *settings_find(const Settings *s, Name key)
 double settings_number(Ctx *ctx, const Settings *s, KeyBlock b, const char *key)
 {
     const Setting *v = settings_find(s, intern(ctx, key));
-    const KeyRow *row = find_row(b, key);
+    const KeyRow *row = settings_row(b, key);
     char *end;
     double d;
 
@@ -323,7 +325,7 @@ double settings_number(Ctx *ctx, const Settings *s, KeyBlock b, const char *key)
 bool settings_bool(Ctx *ctx, const Settings *s, KeyBlock b, const char *key)
 {
     const Setting *v = settings_find(s, intern(ctx, key));
-    const KeyRow *row = find_row(b, key);
+    const KeyRow *row = settings_row(b, key);
 
     if (v) return v->number != 0;
     return row && !strcmp(row->init, "true");
@@ -332,7 +334,7 @@ bool settings_bool(Ctx *ctx, const Settings *s, KeyBlock b, const char *key)
 const char *settings_string(Ctx *ctx, const Settings *s, KeyBlock b, const char *key)
 {
     const Setting *v = settings_find(s, intern(ctx, key));
-    const KeyRow *row = find_row(b, key);
+    const KeyRow *row = settings_row(b, key);
 
     if (v) return v->kind == SET_STRING || v->kind == SET_NAME || v->kind == SET_CALL ? name_str(ctx, v->name) : NULL;
     return row && row->init[0] ? row->init : NULL;

@@ -331,17 +331,9 @@ bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out
     return csv_series(ctx, a, c, column, GAPS_REFUSE, out, &filled);
 }
 
-bool csv_gaps(Model *m, CsvGaps *out) {
-    static const char *const names[] = {"refuse", "interpolate", "previous"};
+CsvGaps csv_gaps(const Model *m) {
     const char *given = data_string(m, "gaps");
-    *out = GAPS_REFUSE;
-    for (int k = 0; k < 3; k++)
-        if (!given || strcmp(given, names[k]) == 0) {
-            *out = given ? (CsvGaps)k : GAPS_REFUSE;
-            return true;
-        }
-    diag_error(m->ctx, 552, data_setting(m, "gaps")->span, "data: gaps is refuse, interpolate or previous, not '%s'", given);
-    return false;
+    return strcmp(given, "interpolate") == 0 ? GAPS_INTERPOLATE : strcmp(given, "previous") == 0 ? GAPS_PREVIOUS : GAPS_REFUSE;
 }
 
 bool csv_form(Model *m, const char *path, CsvForm *out) {

@@ -18,10 +18,9 @@ static bool read_list(Model *m, Arena *a, const Csv *csv, bool target, Column **
     uint32_t ports = target ? m->desc->target.n : m->desc->input.n;
     const PortDesc *port = target ? m->desc->target.at : m->desc->input.at;
     uint32_t count = !s ? ports > 1 ? ports : 1 : s->kind == SET_LIST ? s->n : 1;
-    CsvGaps gaps;
+    CsvGaps gaps = csv_gaps(m);
     *out = NEW_N(a, Column, count + 1);
     *n = count;
-    if (!csv_gaps(m, &gaps)) return false;
     for (uint32_t i = 0; i < count; i++) {
         const Setting *item = !s ? NULL : s->kind == SET_LIST ? &s->item[i] : s;
         int64_t k = csv->ncol - 1, filled;
@@ -73,7 +72,7 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
 
 /* ---- scaling ------------------------------------------------------------------------------------------------------------ */
 
-static bool fit_column(Model *m, Column *c, const char *kind, int64_t rows) {
+static void fit_column(Column *c, const char *kind, int64_t rows) {
     double lo = INFINITY, hi = -INFINITY, sum = 0, var = 0;
     for (int64_t i = 0; i < rows; i++) {
         lo = fmin(lo, c->value[i]);
@@ -88,33 +87,29 @@ static bool fit_column(Model *m, Column *c, const char *kind, int64_t rows) {
     } else if (strcmp(kind, "standard") == 0) {
         c->shift = mean;
         c->scale = sqrt(var);
-    } else if (strcmp(kind, "none") != 0) {
-        diag_error(m->ctx, 552, data_setting(m, "scale")->span, "data: scale is none, minmax or standard, not '%s'", kind);
-        return false;
     }
     if (!(c->scale > 0)) c->scale = 1; /* a constant series */
-    return true;
 }
 
 /* The scaling that the weights bring along, or that of these rows, which is then kept with the weights. */
-static bool fit_columns(Model *m, Column *c, uint32_t n, char port, int64_t rows) {
+static void fit_columns(Model *m, Column *c, uint32_t n, char port, int64_t rows) {
     const char *kind = data_string(m, "scale");
     for (uint32_t i = 0; i < n; i++) {
         char name[24];
         snprintf(name, sizeof name, "%c.%u", port, i);
         const FittedColumn *known = fitted_column(m, name);
-        if (!known && !fit_column(m, &c[i], kind ? kind : "none", rows)) return false;
+        if (!known) fit_column(&c[i], kind, rows);
         if (!known) VEC_PUSH(&m->arena, fitted(m)->column) = (FittedColumn){arena_strdup(&m->arena, name), c[i].shift, c[i].scale};
         else {
             c[i].shift = known->shift;
             c[i].scale = known->scale;
         }
     }
-    return true;
 }
 
-static bool fit_scale(Model *m, Series *s, int64_t rows) {
-    return fit_columns(m, s->x, s->nx, 'x', rows) && (s->y == s->x || fit_columns(m, s->y, s->ny, 'y', rows));
+static void fit_scale(Model *m, Series *s, int64_t rows) {
+    fit_columns(m, s->x, s->nx, 'x', rows);
+    if (s->y != s->x) fit_columns(m, s->y, s->ny, 'y', rows);
 }
 
 /* ---- cutting ------------------------------------------------------------------------------------------------------------ */
@@ -227,11 +222,10 @@ int64_t series_row(const Series *s, int64_t k) {
 
 /* Parts of the samples, which follow each other. */
 static bool split_samples(Model *m, bool whole, Dataset *d) {
-    Split s;
     d->train = d->n;
     d->valid = 0;
     if (whole) return true;
-    if (!split_read(m, &s)) return false;
+    Split s = split_read(m);
     if (split_in_order(&s) && !data_setting(m, "test")) return split_counts(m, &s, &d->n, &d->train, &d->valid);
     diag_error(m->ctx, 552, data_setting(m, split_in_order(&s) ? "test" : "split")->span, "a series is one record, split in its order");
     diag_help(m->ctx, NOWHERE, "drawn windows would overlap with those that test; chronological(0.8, valid = 0.1) does not");
@@ -241,9 +235,9 @@ static bool split_samples(Model *m, bool whole, Dataset *d) {
 bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *s) {
     *s = (Series){0};
     if (!read_columns(m, path, a, s)) return false;
-    if (!data_whole(m, "window", 0, 0, 1e9, &s->window) || !data_whole(m, "horizon", 1, 1, 1e9, &s->horizon) ||
-        !data_whole(m, "stride", 1, 1, 1e9, &s->stride))
-        return false;
+    s->window = data_whole(m, "window");
+    s->horizon = data_whole(m, "horizon");
+    s->stride = data_whole(m, "stride");
     if (!s->window) s->window = s->nrow - s->horizon;
     int64_t span = s->nrow - s->window - s->horizon;
     if (span < 0 || s->window < 1) {
@@ -256,7 +250,8 @@ bool series_load(Model *m, const char *path, Arena *a, bool whole, Series *s) {
     s->set.n = span / s->stride + 1;
     if (!split_samples(m, whole, &s->set)) return false;
     int64_t seen = s->set.train + s->set.valid;
-    return fit_scale(m, s, seen ? series_row(s, seen - 1) + 1 : s->nrow) && cut(m, a, s);
+    fit_scale(m, s, seen ? series_row(s, seen - 1) + 1 : s->nrow);
+    return cut(m, a, s);
 }
 
 /* ---- forecasting -------------------------------------------------------------------------------------------------------- */

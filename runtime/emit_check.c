@@ -490,7 +490,8 @@ static bool update_twice(void *arg) {
     int64_t n = model_theta_size(c->m);
     const Setting *s = train_setting(c->m, "optimizer");
     const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
-    bool ok = schedule_make(&u->schedule, c->m) && optimizer_make(&u->opt, c->m, name, s && s->kind == SET_CALL ? s : NULL);
+    schedule_make(&u->schedule, c->m);
+    bool ok = optimizer_make(&u->opt, c->m, name, s && s->kind == SET_CALL ? s : NULL);
     u->varies = u->opt.in_lr >= 0 && schedule_varies(&u->schedule);
     for (int k = 0; ok && k < PLATEAU; k++) schedule_epoch(&u->schedule, 1, fmax(0, train_number(c->m, "min_delta")));
     for (int k = 0; ok && k < 2; k++) {

@@ -14,7 +14,8 @@ int64_t update_gradients(const CModel *c) {
 
 bool emit_rules(CModel *c, Schedule *s) {
     Monitor w;
-    if (!schedule_make(s, c->m) || !monitor_make(&w, c->m)) return false;
+    schedule_make(s, c->m);
+    if (!monitor_make(&w, c->m)) return false;
     if (!c->o->freestanding || (s->kind != SCHEDULE_COSINE && s->kind != SCHEDULE_STEP && s->kind != SCHEDULE_EXPONENTIAL)) return true;
     diag_error(c->ctx, 852, train_setting(c->m, "schedule")->span, "this schedule needs %s of <math.h>", s->kind == SCHEDULE_COSINE ? "cos" : "pow");
     diag_help(c->ctx, NOWHERE, "without --freestanding the program is linked with -lm");

@@ -182,13 +182,13 @@ static bool generate(void *arg) {
 
 bool generate_text(Model *m, const rondo_generate_options *o, bool *stopped) {
     Generation g = {.m = m, .o = o};
-    if (data_setting(m, "teacher")) return decode_text(m, o, stopped);
-    if (o->beam > 1) return refuse(&g, "a beam is for models with the data key `teacher`, which turn one text into another", NULL);
-    if (!o->write || o->length < 0 || !(o->temperature >= 0) || o->top_k < 0 || !(o->top_p > 0)) {
+    if (!o->write || o->length < 0 || !(o->temperature >= 0 && isfinite(o->temperature)) || o->top_k < 0 || o->beam < 0 || !(o->top_p > 0 && o->top_p <= 1)) {
         diag_error(m->ctx, 556, NOWHERE,
-                   "generate: a function that writes is needed, length, temperature and top_k of at least 0, top_p above 0");
+                   "generate: a function that writes is needed, length, temperature, top_k and beam of at least 0, top_p above 0, at most 1");
         return false;
     }
+    if (data_setting(m, "teacher")) return decode_text(m, o, stopped);
+    if (o->beam > 1) return refuse(&g, "a beam is for models with the data key `teacher`, which turn one text into another", NULL);
     if (!open_stream(&g)) return false;
     int got = guard_call(m->ctx, generate, &g);
     rondo_stream_close(g.stream);

@@ -187,18 +187,18 @@ void model_log(Model *m, const char *fmt, ...) PORT_PRINTF(2, 3); /* a line for 
 /* The value that a pattern list of the train block gives to a weight: lr_scale = ["emb.*": 0.1], freeze = ["emb.*"] (1). */
 double train_pattern(const Model *m, const char *key, const char *weight, double otherwise);
 bool train_bool(const Model *m, const char *key);
-bool train_gradient(Model *m); /* the key gradient into the options; unwritten, they stay */
+void train_gradient(Model *m); /* the key gradient into the options; unwritten, they stay */
 const Setting *train_setting(const Model *m, const char *key); /* NULL: not written */
 double data_number(const Model *m, const char *key); /* NAN: neither written nor defaulted */
 const char *data_string(const Model *m, const char *key);
 bool data_bool(const Model *m, const char *key);
 const char *data_file(Model *m, Arena *a, const char *path, const char *key); /* path, or the key's, relative to the model */
 bool csv_form(Model *m, const char *path, CsvForm *out); /* the keys `separator` and `decimal`, or by the file's ending */
-bool csv_gaps(Model *m, CsvGaps *out); /* the key `gaps` */
+CsvGaps csv_gaps(const Model *m); /* the key `gaps` */
 const char *csv_name(const Csv *c, Arena *a, uint32_t column); /* its name, or its number */
 const Setting *data_setting(const Model *m, const char *key); /* NULL: not written */
 /* The whole number of a key of the data block, from lo to hi; NaN is `otherwise`. */
-bool data_whole(Model *m, const char *key, double otherwise, double lo, double hi, int64_t *out);
+int64_t data_whole(const Model *m, const char *key);
 const char *model_beside(Model *m, Arena *a, const char *path); /* a path relative to the model's file */
 
 /* How much a batch counts in a mean of losses: its real steps if the loss is per step and lengths differ, else its examples. */

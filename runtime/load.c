@@ -181,8 +181,8 @@ static bool cut_port(Model *m, Arena *a, Dataset *d, const char *prefix, const P
 
 /* max_length: the first steps of the sequences. */
 static bool cut_length(Model *m, Arena *a, Dataset *d) {
-    int64_t most;
-    bool ok = data_whole(m, "max_length", 0, 0, 1e9, &most);
+    int64_t most = data_whole(m, "max_length");
+    bool ok = true;
     for (uint32_t i = 0; ok && most && i < m->desc->input.n; i++) ok = cut_port(m, a, d, "input/", &m->desc->input.at[i], most);
     for (uint32_t i = 0; ok && most && i < m->desc->target.n; i++)
         ok = cut_port(m, a, d, "target/", &m->desc->target.at[i], most);
@@ -190,8 +190,7 @@ static bool cut_length(Model *m, Arena *a, Dataset *d) {
 }
 
 bool split_arrays(Model *m, Dataset *d) {
-    Split s;
-    if (!split_read(m, &s)) return false;
+    Split s = split_read(m);
     if (split_in_order(&s)) return split_counts(m, &s, &d->n, &d->train, &d->valid);
     diag_error(m->ctx, 552, data_setting(m, "split")->span, "arrays and series are split in their order: chronological(0.8, valid = 0.1)");
     return false;

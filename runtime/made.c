@@ -2,6 +2,7 @@
    numbers from 0 to 1. They are those of the Mersenne Twister MT19937 (Matsumoto, Nishimura 1998) with 53 bits each, so that
    numpy.random.seed(1) and rand(100, 10), rand(100, 1) draw the same. made = dates(1000, seed = 1) gives days of 1800 to 2199 in figures,
    in one of three orders, and in words: "2.5.1987" and "second of May 1987". */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/records.h"
@@ -48,22 +49,11 @@ typedef struct {
 
 static bool made_dates(Model *m, const Setting *s) { return strcmp(name_str(m->ctx, s->name), "dates") == 0; }
 
-static bool read_made(Model *m, const Setting *s, Made *out) {
-    static const char *const names[] = {"examples", "steps", "seed"};
-    int64_t *const value[] = {&out->n, &out->steps, &out->seed};
-    bool ok = s->kind == SET_CALL && (strcmp(name_str(m->ctx, s->name), "uniform") == 0 || made_dates(m, s));
-    *out = (Made){0};
-    for (uint32_t i = 0; ok && i < s->n; i++) {
-        uint32_t k = i;
-        if (s->arg[i])
-            for (k = 0; k < 3 && strcmp(name_str(m->ctx, s->arg[i]), names[k]) != 0;) k++;
-        ok = k < 3 && s->item[i].kind == SET_NUMBER && s->item[i].is_int && s->item[i].number >= 0 &&
-             s->item[i].number <= 4294967295.0;
-        if (ok) *value[k] = (int64_t)s->item[i].number;
-    }
-    if (ok && out->n > 0) return true;
-    diag_error(m->ctx, 552, s->span, "data: made is uniform(examples, steps = .., seed = ..) or dates(examples, seed = ..), whole numbers");
-    return false;
+static Made read_made(Model *m, const Setting *s) {
+    double steps = settings_argument(m->ctx, "made", s, "steps");
+    return (Made){.n = (int64_t)settings_argument(m->ctx, "made", s, "examples"),
+                  .steps = isnan(steps) ? 0 : (int64_t)steps,
+                  .seed = (int64_t)settings_argument(m->ctx, "made", s, "seed")};
 }
 
 static bool add_port(Model *m, Arena *a, const Made *k, const PortDesc *p, const char *prefix, Twister *t, Dataset *d) {
@@ -127,9 +117,8 @@ static bool load_dates(Model *m, Arena *a, const Made *k, bool whole, Dataset *o
 }
 
 bool made_load(Model *m, Arena *a, bool whole, Dataset *out) {
-    Made k;
+    Made k = read_made(m, data_setting(m, "made"));
     Twister t;
-    if (!read_made(m, data_setting(m, "made"), &k)) return false;
     if (made_dates(m, data_setting(m, "made"))) return load_dates(m, a, &k, whole, out);
     *out = (Dataset){.n = k.n, .train = k.n};
     twister_seed(&t, (uint32_t)k.seed);

@@ -48,7 +48,7 @@ static bool open_model(void *arg) {
         diag_error(m->ctx, 550, NOWHERE, "%s contains no model", k->path);
         return false;
     }
-    if (!train_gradient(m)) return false;
+    train_gradient(m);
     size_t bytes = (size_t)m->desc->theta_size * (m->f64 ? 8 : 4), limit = m->opt.exec.memory_limit;
     if (m->desc->theta_size < 0 || bytes > (limit ? limit : DEFAULT_MEMORY_LIMIT)) {
         diag_error(m->ctx, 902, NOWHERE, "the weights of '%s' are larger than the memory limit", name_str(m->ctx, m->desc->name));

@@ -303,9 +303,9 @@ static bool teach(Records *r, Store *x, const Store *y, const Vocabulary *v) {
 static bool encode_texts(Records *r, const uint8_t *part) {
     TextOptions o;
     Fitted *f = fitted(r->m);
-    int64_t most;
+    int64_t most = data_whole(r->m, "max_length");
     int32_t size = 0;
-    if (!text_options(r->m, UNIT_WORDS, &o) || !data_whole(r->m, "max_length", 0, 0, 1e9, &most)) return false;
+    if (!text_options(r->m, UNIT_WORDS, &o)) return false;
     Counter *c = counter_make(r->a, &o);
     bool ok;
     Store *x, *y = taught(r, &x, &ok);
@@ -397,8 +397,8 @@ static bool ragged_field(Records *r, const Store *s, const int64_t *order, int64
 
 static bool lay_out(Records *r, const uint8_t *part, Dataset *d) {
     Feed *f = NEW(r->a, Feed);
-    int64_t *order = order_parts(r, part, d), *longest = NEW_N(r->a, int64_t, d->n + 1), most;
-    if (!data_whole(r->m, "max_length", 0, 0, 1e9, &most) || !data_whole(r->m, "bucket", 50, 0, 1e6, &f->bucket)) return false;
+    int64_t *order = order_parts(r, part, d), *longest = NEW_N(r->a, int64_t, d->n + 1), most = data_whole(r->m, "max_length");
+    f->bucket = data_whole(r->m, "bucket");
     for (uint32_t k = 0; k < r->nstore; k++) {
         const Store *s = &r->store[k];
         if (s->steps.n != r->record.n) {

@@ -31,7 +31,7 @@ typedef struct {
     int64_t folds, fold; /* of FOLDS, the fold that tests */
     const Setting *valid_at, *test_at;
 } Split;
-bool split_read(Model *m, Split *out);
+Split split_read(Model *m);
 /* In the order of the data: the first *n train, validate, and test; with folds *n becomes less. */
 bool split_counts(Model *m, const Split *s, int64_t *n, int64_t *train, int64_t *valid);
 bool split_in_order(const Split *s); /* is it one of the two ways to split a record? */

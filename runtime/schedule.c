@@ -5,24 +5,14 @@
 
 #include "runtime/train.h"
 
-/* By row of schedule_rows. */
-static const ScheduleKind kinds[] = {SCHEDULE_CONSTANT, SCHEDULE_LINEAR, SCHEDULE_COSINE, SCHEDULE_STEP, SCHEDULE_EXPONENTIAL, SCHEDULE_PLATEAU};
-
-bool schedule_make(Schedule *c, Model *m) {
+void schedule_make(Schedule *c, Model *m) {
     const Setting *s = train_setting(m, "schedule");
-    double v[SCHEDULE_ARGS];
     *c = (Schedule){.drop = 1, .best = NAN, .total = train_number(m, "epochs")};
-    if (!s) return true;
-    int row = settings_schedule(m->ctx, s, v);
-    if (row < 0) return false;
-    c->kind = kinds[row];
-    for (int k = 0; k < SCHEDULE_ARGS; k++) {
-        const char *arg = schedule_rows[row].arg[k] ? schedule_rows[row].arg[k] : "";
-        if (strcmp(arg, "warmup") == 0) c->warmup = v[k];
-        else if (strcmp(arg, "to") == 0 || strcmp(arg, "factor") == 0) c->factor = v[k];
-        else c->every = v[k];
-    }
-    return true;
+    if (!s) return;
+    c->kind = (ScheduleKind)settings_way(m->ctx, "schedule", s);
+    c->warmup = settings_argument(m->ctx, "schedule", s, "warmup");
+    c->factor = settings_argument(m->ctx, "schedule", s, c->kind == SCHEDULE_LINEAR || c->kind == SCHEDULE_COSINE ? "to" : "factor");
+    c->every = settings_argument(m->ctx, "schedule", s, c->kind == SCHEDULE_PLATEAU ? "patience" : "every");
 }
 
 double schedule_factor(const Schedule *c, double epoch, double one) {

@@ -22,14 +22,12 @@ const Setting *train_setting(const Model *m, const char *key) {
     return settings_find(&m->desc->train, intern(m->ctx, key));
 }
 
-bool train_gradient(Model *m) {
+void train_gradient(Model *m) {
     const Setting *s = train_setting(m, "gradient");
-    if (!s) return true;
-    const char *name = s->kind == SET_NAME || s->kind == SET_STRING ? name_str(m->ctx, s->name) : "no name";
+    if (!s) return;
+    const char *name = name_str(m->ctx, s->name);
     for (uint32_t k = 0; gradient_name[k]; k++)
-        if (strcmp(gradient_name[k], name) == 0) return m->opt.exec.gradient = (GradientMode)k, true;
-    diag_error(m->ctx, 551, s->span, "train: 'gradient' is %s; it must be bptt, rtrl or snap1", name);
-    return false;
+        if (strcmp(gradient_name[k], name) == 0) m->opt.exec.gradient = (GradientMode)k;
 }
 
 double data_number(const Model *m, const char *key) {
@@ -48,17 +46,7 @@ const Setting *data_setting(const Model *m, const char *key) {
     return settings_find(&m->desc->data, intern(m->ctx, key));
 }
 
-bool data_whole(Model *m, const char *key, double otherwise, double lo, double hi, int64_t *out) {
-    const Setting *s = data_setting(m, key);
-    double v = data_number(m, key);
-    if (isnan(v)) v = otherwise;
-    if (v < lo || v > hi || v != floor(v)) {
-        diag_error(m->ctx, 552, s ? s->span : m->desc->data.span, "data: '%s' is %g; it must be a whole number from %g to %g", key, v, lo, hi);
-        return false;
-    }
-    *out = (int64_t)v;
-    return true;
-}
+int64_t data_whole(const Model *m, const char *key) { return (int64_t)data_number(m, key); }
 
 /* Does one item, "pattern", ["pattern": value] or a number for all, speak of the weight? */
 static bool item_matches(const Model *m, const Setting *s, const char *weight, double *value) {

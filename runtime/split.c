@@ -18,10 +18,6 @@ static bool bad(Model *m, Span at, const char *why) {
     return false;
 }
 
-static bool is_arg(Model *m, const Setting *s, uint32_t i, const char *name, uint32_t position) {
-    return s->arg[i] ? strcmp(name_str(m->ctx, s->arg[i]), name) == 0 : i == position;
-}
-
 static bool among(const Setting *s, int64_t k) {
     if (!s) return false;
     if (s->kind == SET_NUMBER) return s->number == (double)k;
@@ -30,66 +26,24 @@ static bool among(const Setting *s, int64_t k) {
     return false;
 }
 
-/* What every() sets apart: numbers that occur, each for one purpose. */
-static bool check_every(Model *m, const Split *s) {
-    const Setting *key[2] = {s->valid_at, s->test_at};
-    for (int k = 0; k < 2; k++)
-        for (uint32_t i = 0; key[k] && i < (key[k]->kind == SET_LIST ? key[k]->n : 1); i++) {
-            const Setting *x = key[k]->kind == SET_LIST ? &key[k]->item[i] : key[k];
-            if (x->kind != SET_NUMBER || !x->is_int || x->number < 0 || x->number >= (double)s->every)
-                return bad(m, x->span, "every(n) sets apart whole numbers from 0 to n - 1");
-            if (k && among(key[0], (int64_t)x->number)) return bad(m, x->span, "what validates does not test");
-        }
-    return true;
-}
-
-static bool read_call(Model *m, const Setting *s, Split *out) {
-    int kind = 0; /* the front end has seen to it that it is one of these */
-    while (kind + 1 < SPLIT_WAYS && strcmp(name_str(m->ctx, s->name), split_ways[kind]) != 0) kind++;
-    out->kind = (SplitKind)kind;
-    for (uint32_t i = 0; s->kind == SET_CALL && i < s->n; i++) {
-        const Setting *x = &s->item[i];
-        bool number = x->kind == SET_NUMBER;
-        if (kind == SPLIT_EVERY) {
-            if (is_arg(m, s, i, "n", 0) && number && x->is_int && x->number >= 2)
-                out->every = (int64_t)x->number;
-            else if (is_arg(m, s, i, "valid", 1))
-                out->valid_at = x;
-            else if (is_arg(m, s, i, "test", 2))
-                out->test_at = x;
-            else
-                return bad(m, x->span, "every() takes a number of 2 or more, valid and test");
-        } else if (kind == SPLIT_FOLDS && is_arg(m, s, i, "n", 0) && number && x->is_int && x->number >= 2 && x->number <= 1e6)
-            out->folds = (int64_t)x->number;
-        else if (kind == SPLIT_FOLDS && is_arg(m, s, i, "fold", 1) && number && x->is_int && x->number >= 0)
-            out->fold = (int64_t)x->number;
-        else if (kind != SPLIT_FOLDS && is_arg(m, s, i, "train", 0) && number)
-            out->train = x->number;
-        else if (kind != SPLIT_FOLDS && is_arg(m, s, i, "valid", 1) && number)
-            out->valid = x->number;
-        else if (is_arg(m, s, i, "seed", 2) && number && kind != SPLIT_CHRONOLOGICAL)
-            out->seed = (uint64_t)(int64_t)x->number;
-        else
-            return bad(m, x->span, "this argument is not known here, or is no number");
-    }
-    if (kind == SPLIT_FOLDS && out->fold >= out->folds) return bad(m, s->span, "folds() needs their number, 2 or more, and the fold from 0 that tests: folds(5, fold = 0)");
-    if (kind != SPLIT_EVERY) return true;
-    return out->every ? check_every(m, out) : bad(m, s->span, "every() needs a number: every(10, valid = 8, test = 9)");
-}
-
-bool split_read(Model *m, Split *out) {
+Split split_read(Model *m) {
     const Setting *s = data_setting(m, "split");
     double otherwise = data_setting(m, "test") ? 1 : data_number(m, "split");
-    *out = (Split){.train = s && s->kind == SET_NUMBER ? s->number : otherwise, .valid = NAN, .plain = !s || s->kind == SET_NUMBER};
-    if (s && s->kind != SET_NUMBER && s->kind != SET_CALL && s->kind != SET_NAME)
-        return bad(m, s->span, "this is no way to split");
-    if (s && s->kind != SET_NUMBER) {
-        if (isnan(out->train)) out->train = 0.8;
-        if (!read_call(m, s, out)) return false;
-    }
-    double valid = isnan(out->valid) ? 0 : out->valid;
-    if (out->train >= 0 && out->train <= 1 && valid >= 0 && out->train + valid <= 1 + 1e-9) return true;
-    return bad(m, s ? s->span : m->desc->data.span, "the parts are from 0 to 1, and no more than 1 together");
+    Split out = {.train = s && s->kind == SET_NUMBER ? s->number : otherwise, .valid = NAN, .plain = !s || s->kind == SET_NUMBER};
+    if (out.plain) return out;
+    out.kind = (SplitKind)settings_way(m->ctx, "split", s);
+    out.valid_at = settings_written(m->ctx, "split", s, "valid");
+    out.test_at = settings_written(m->ctx, "split", s, "test");
+    double n = settings_argument(m->ctx, "split", s, "n"), seed = settings_argument(m->ctx, "split", s, "seed");
+    if (!isnan(seed)) out.seed = (uint64_t)seed;
+    if (out.kind == SPLIT_EVERY) out.every = (int64_t)n;
+    if (out.kind == SPLIT_FOLDS) out.folds = (int64_t)n, out.fold = (int64_t)settings_argument(m->ctx, "split", s, "fold");
+    if (out.kind == SPLIT_EVERY || out.kind == SPLIT_FOLDS) return out;
+    const Setting *train = settings_written(m->ctx, "split", s, "train");
+    if (out.valid_at) out.valid = out.valid_at->number;
+    if (train || !data_setting(m, "test")) out.train = settings_argument(m->ctx, "split", s, "train");
+    else out.train = out.valid_at ? 1 - out.valid : 1;
+    return out;
 }
 
 bool split_in_order(const Split *s) { return s->kind == SPLIT_CHRONOLOGICAL || s->kind == SPLIT_FOLDS; }
@@ -160,7 +114,7 @@ bool split_records(Model *m, const Records *r, Arena *tmp, uint8_t *part) {
     int64_t *at = NEW_N(tmp, int64_t, n + 1);
     memset(part, 0, n);
     if (r->whole) return true;
-    if (!split_read(m, &s)) return false;
+    s = split_read(m);
     if (s.plain && r->classes) s.kind = SPLIT_STRATIFIED; /* files are often sorted by class */
     for (uint32_t i = 0; i < n; i++) {
         if (r->record.at[i].test)

@@ -61,7 +61,7 @@ static Text *open_texts(Model *m, Arena *a, const char *path, Unit unit, bool wh
     if (!t) return NULL;
     count[0] = text_count(t);
     if (whole) return t;
-    if (!split_read(m, &s)) return NULL;
+    s = split_read(m);
     if (!split_in_order(&s)) {
         diag_error(m->ctx, 552, data_setting(m, "split")->span,
                    "a text is split in its order: chronological(0.8, valid = 0.1)");
@@ -106,14 +106,14 @@ bool text_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
     int32_t size;
     double batch = train_number(m, "batch");
     *out = (Dataset){.feed = f};
-    if (!text_options(m, UNIT_CHARACTERS, &o) || !data_whole(m, "window", 0, 0, 1e9, &f->window)) return false;
+    if (!text_options(m, UNIT_CHARACTERS, &o)) return false;
+    f->window = data_whole(m, "window");
     if (m->fitted && m->fitted->vocabulary) o.unit = m->fitted->vocabulary->unit;
     if (f->window < 1) {
         diag_error(m->ctx, 552, m->desc->data.span, "a text needs `window`: the number of steps of an example");
         return false;
     }
-    f->stride = f->window;
-    if (data_setting(m, "stride") && !data_whole(m, "stride", 1, 1, 1e9, &f->stride)) return false;
+    f->stride = data_setting(m, "stride") ? data_whole(m, "stride") : f->window;
     if (!ports_fit(m, f->window, &size) || !(f->text = open_texts(m, a, path, o.unit, whole, count))) return false;
     if (!learn(m, f->text, &o, count[0], size)) return false;
     f->carry = train_bool(m, "stateful");

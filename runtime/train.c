@@ -15,28 +15,18 @@ static double now(void) {
 
 /* ---- settings ----------------------------------------------------------------------------------------------------------- */
 
-static bool whole(Model *m, const char *key, double otherwise, double lo, int64_t *out) {
-    double v = train_number(m, key);
-    if (isnan(v)) v = otherwise;
-    if (v < lo || v > 1e15 || v != floor(v)) {
-        const Setting *s = train_setting(m, key);
-        diag_error(m->ctx, 551, s ? s->span : m->desc->train.span, "train: '%s' is %g; it must be a whole number of at least %g", key, v,
-                   lo);
-        return false;
-    }
-    *out = (int64_t)v;
-    return true;
-}
-
 static bool read_settings(Training *t) {
     Model *m = t->m;
     const Setting *opt = train_setting(m, "optimizer");
     const Setting *seed = train_setting(m, "seed");
-    if (!schedule_make(&t->schedule, m) || !monitor_make(&t->monitor, m) || !whole(m, "epochs", 10, 0, &t->epochs) || !whole(m, "batch", 32, 1, &t->batch) ||
-        !whole(m, "early_stopping", 0, 0, &t->patience) || !whole(m, "accumulate", 1, 1, &t->accumulate))
-        return false;
+    if (!monitor_make(&t->monitor, m)) return false;
+    schedule_make(&t->schedule, m);
+    t->epochs = (int64_t)train_number(m, "epochs");
+    t->batch = (int64_t)train_number(m, "batch");
+    t->patience = (int64_t)train_number(m, "early_stopping");
+    t->accumulate = (int64_t)train_number(m, "accumulate");
     t->seed = seed ? (uint64_t)(int64_t)seed->number : m->seed;
-    t->min_delta = fmax(0, train_number(m, "min_delta"));
+    t->min_delta = train_number(m, "min_delta");
     t->stateful = train_bool(m, "stateful");
     t->shuffle = train_setting(m, "shuffle") ? train_bool(m, "shuffle") : !t->stateful;
     t->clip_norm = train_number(m, "clip_norm");
@@ -49,8 +39,8 @@ static bool read_settings(Training *t) {
 static bool make_exec(Training *t) {
     Model *m = t->m;
     RowWeights weights;
-    int64_t window;
-    if (!row_weights(m, &m->arena, t->d, &t->weighted, &weights) || !whole(m, "bptt", 0, 0, &window)) return false;
+    int64_t window = (int64_t)train_number(m, "bptt");
+    if (!row_weights(m, &m->arena, t->d, &t->weighted, &weights)) return false;
     BuildOptions bo = {.training = true, .ragged = dataset_ragged(t->d), .weights = weights};
     t->cut = window > 0 || t->stateful;
     if (t->cut) return windows_make(&t->windows, m, window, &bo, &t->weighted.array, false, false);

@@ -21,7 +21,7 @@ typedef struct Schedule {
 /* Limits every entry, then the norm of the whole gradient (NaN, 0: no limit); false if the gradient is not finite. What does not train has no
    gradient. The norm is summed in double, in one order. */
 bool gradient_clip(const Optimizer *o, void *grad, double clip_norm, double clip_value);
-bool schedule_make(Schedule *c, Model *m);
+void schedule_make(Schedule *c, Model *m);
 double schedule_factor(const Schedule *c, double epoch, double one); /* one: how much of an epoch an update is */
 void schedule_epoch(Schedule *c, double value, double min_delta); /* value: what is watched, less is better */
 

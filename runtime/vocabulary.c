@@ -21,13 +21,9 @@ static uint32_t hash(const char *p, size_t n) { return (uint32_t)hash_bytes(UINT
 bool text_options(Model *m, Unit unit, TextOptions *o) {
     static const char *const names[] = {"bytes", "characters", "words"};
     const Setting *s = data_setting(m, "unit"), *unknown = data_setting(m, "unknown");
-    int found = s ? -1 : (int)unit;
+    int found = (int)unit;
     for (int k = 0; s && k < 3; k++)
         if (strcmp(name_str(m->ctx, s->name), names[k]) == 0) found = k;
-    if (found < 0) {
-        diag_error(m->ctx, 552, s->span, "data: unit is bytes, characters or words, not '%s'", name_str(m->ctx, s->name));
-        return false;
-    }
     *o = (TextOptions){(Unit)found, data_bool(m, "lower_case"), data_bool(m, "padding"),
                        unknown ? unknown->number != 0 : found == UNIT_WORDS, data_setting(m, "teacher") != NULL};
     if (o->unit != UNIT_BYTES || !reserved_ids(o)) return true;

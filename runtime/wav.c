@@ -119,12 +119,12 @@ static bool cut(Model *m, Arena *a, bool whole, int64_t frames, Feed *f, Dataset
     Split s;
     int64_t count[3] = {frames, 0, 0};
     double batch = train_number(m, "batch");
-    if (!data_whole(m, "window", 0, 0, 1e9, &f->window)) return false;
+    f->window = data_whole(m, "window");
     if (!f->window) f->window = frames;
-    f->stride = f->window;
-    if (data_setting(m, "stride") && !data_whole(m, "stride", 1, 1, 1e9, &f->stride)) return false;
+    f->stride = data_setting(m, "stride") ? data_whole(m, "stride") : f->window;
     if (!whole) {
-        if (!split_read(m, &s) || !split_counts(m, &s, &frames, &count[0], &count[1])) return false;
+        s = split_read(m);
+        if (!split_counts(m, &s, &frames, &count[0], &count[1])) return false;
         count[2] = frames - count[0] - count[1];
     }
     f->carry = train_bool(m, "stateful");

@@ -47,11 +47,11 @@ wrong "E0001.*cannot read 'none.csv'" $train --data none.csv
 wrong 'E0504.*windw' $train --set windw=4
 says err 'did you mean `window`'
 wrong 'E0505.*no optimizer `adm`' $train --set 'optimizer=adm()'
-wrong 'E0552.*no way `stratfied`' $train --set 'split=stratfied(0.8)'
+wrong 'E0552.*`split`: there is no `stratfied`' $train --set 'split=stratfied(0.8)'
 says err 'did you mean `stratified`'
 sed 's/split = 0.8/split = halves/' sunspots.rondo >bad.rondo
 expect 1 "$RONDO" check bad.rondo
-says err 'E0552.*bad.rondo\|no way `halves`'
+says err 'E0552.*`split`: there is no `halves`'
 wrong 'E0554.*all 96 examples that train have the class 1' train sentiment.rondo -o x.safetensors --set 'lines=["praise.txt": 1]'
 says err 'sorted by class'
 : >empty.txt

@@ -86,10 +86,16 @@ for f in 0 1 2 3 4; do
     total=$((${total:-0} + n))
 done
 [ "$total" = 103 ] || fail "$total of 103 examples test"
-for bad in 'folds(5, fold = 5)' 'folds(1)' 'folds(fold = 1)' 'folds(5, valid = 0.1)' 'folds(200)'; do
-    expect 1 "$RONDO" train t.rondo -q -o no.safetensors --set "split=$bad"
-    says err 'E0552.*split: '
-done
+while read -r bad; do
+    expect 1 "$RONDO" train t.rondo -q -o no.safetensors --set "split=${bad%%:*}"
+    says err "E0552.*${bad#*:}"
+done <<'END'
+folds(5, fold = 5):counts from 0 to one less than there are folds
+folds(1):`n` is 1; it must be a whole number from 2 to
+folds(fold = 1):`folds` needs `n`
+folds(5, valid = 0.1):`folds` has no argument `valid`
+folds(200):there are fewer examples than folds
+END
 [ ! -e no.safetensors ] || fail "weights of no folds"
 
 # what fails

@@ -166,7 +166,7 @@ static void test_lines(void) {
     CHECK(refused(SENTENCE(3), "lines = [\"neg\", \"pos\"], split = 1, unknown = false", 552, "different words"));
     CHECK(refused(SENTENCE(6), "lines = [\"neg\", \"none\"]", 1, "none"));
     CHECK(refused(SENTENCE(6), "lines = [\"neg\", \"pos\", \"pos\"]", 552, "the data have 3 classes"));
-    CHECK(refused(SENTENCE(6), "lines = [\"neg\", \"pos\"], unit = letters", 552, "bytes, characters or words"));
+    CHECK(refused(SENTENCE(6), "lines = [\"neg\", \"pos\"], unit = letters", 552, "bytes, characters, words"));
     put("odd",
         "fine\nb\xff"
         "d\n",
@@ -196,12 +196,12 @@ static void test_splits(void) {
     CHECK(load_with(CLASSIFY(2), "jsonl = \"s.jsonl\"", "validation = 0.25", NULL, false) && set.train == 24 && set.valid == 8);
     CHECK(load_with(CLASSIFY(2), "jsonl = \"s.jsonl\"", "", arena_printf(&arena, "%s/s.jsonl", dir), true) && set.train == 40);
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = 1.5", 552, "from 0 to 1"));
-    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = sometimes(0.5)", 552, "no way `sometimes`"));
-    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(valid = 2)", 552, "needs a number"));
+    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = sometimes(0.5)", 552, "there is no `sometimes`"));
+    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(valid = 2)", 552, "needs `n`"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(10, test = 10)", 552, "from 0 to n - 1"));
-    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(10, valid = [7, -1])", 552, "from 0 to n - 1"));
+    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(10, valid = [7, -1])", 552, "`valid` is -1; it must be a whole number from 0"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = every(10, valid = [7, 8], test = 8)", 552, "does not test"));
-    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = random(0.5, sed = 2)", 552, "not known here"));
+    CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", split = random(0.5, sed = 2)", 552, "has no argument `sed`"));
     CHECK(refused(CLASSIFY(2), "jsonl = \"s.jsonl\", ts = \"a.ts\"", 552, "both name the data"));
 }
 
@@ -445,7 +445,7 @@ static void test_made(void) {
     CHECK(array_get(x, 0) == 0.417022004702574 && array_get(x, 1) == 0.7203244934421581 &&
           array_get(x, 2) == 0.00011437481734488664);
     CHECK(array_count(y) == 100 && array_get(y, 0) != array_get(x, 0));
-    CHECK(refused(ports, "made = uniform(0, steps = 3)", 552, "made is uniform"));
+    CHECK(refused(ports, "made = uniform(0, steps = 3)", 552, "`examples` is 0; it must be a whole number from 1"));
     CHECK(refused(ports, "made = uniform(5)", 552, "is a sequence"));
     CHECK(refused(CLASSIFY(2), "made = uniform(5, steps = 2)", 552, "is no number"));
 }

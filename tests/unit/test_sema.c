@@ -292,7 +292,7 @@ static void run_alone(const char *path, const char *stem) {
 
 /* ---- documentation ---------------------------------------------------------------------------------------------------- */
 
-/* A row of keys.def is a row of the table: "| `epochs` | int | `10` |". */
+/* A row of keys.def is a row of the table: "| `epochs` | int [0, inf) | `10` |". */
 static void test_docs(void) {
     Ctx *ctx = ctx_make(NULL);
     Arena a = arena_make(ctx);
@@ -303,7 +303,8 @@ static void test_docs(void) {
     for (uint32_t i = 0; ok && i < key_row_count; i++) {
         const KeyRow *r = &key_rows[i];
         const char *init = r->init[0] ? arena_printf(&a, "`%s`", r->init) : "none";
-        const char *row = arena_printf(&a, "| `%s` | %s | %s |", r->key, r->type, init);
+        const char *apart = !r->range[0] ? "" : strchr("[(", r->range[0]) ? " " : ": ";
+        const char *row = arena_printf(&a, "| `%s` | %s%s%s | %s |", r->key, r->type, apart, r->range, init);
         const char *head = strstr(text, arena_printf(&a, "### Keys of `%s`", r->block));
         const char *end = head ? strstr(head + 1, "\n#") : NULL, *at = head ? strstr(head, row) : NULL;
         check(at && (!end || at < end), "is not in docs/language.md", row);
