@@ -255,7 +255,18 @@ static void put_address(CEmit *e, uint32_t buf, uint32_t idx) {
     if (sep[3] != '(') str_putc(e->out, ')');
 }
 
-/* A float constant by its exact value; f32 constants are hexadecimal. */
+static void put_digits(CEmit *e, double d) {
+    Str s = str_make(e->t->arena);
+    if (e->p->f64)
+        str_double(&s, d);
+    else
+        str_float(&s, (float)d);
+    if (!strpbrk(s.at, ".e")) str_put(&s, ".0");
+    str_printf(e->out, signbit(d) ? "(%s%s)" : "%s%s", s.at, e->p->f64 ? "" : "f");
+}
+
+/* A float constant by the fewest digits that mean it alone: hexadecimal ones are no C++ before 2017. It only ever starts a variable, so that
+   a compiler which computes wider than float rounds it. */
 static void put_float(CEmit *e, int64_t bits) {
     double d;
     memcpy(&d, &bits, sizeof d);
@@ -265,7 +276,7 @@ static void put_float(CEmit *e, int64_t bits) {
     else if (isinf(d))
         put(e, d < 0 ? "(-($F)INFINITY)" : "($F)INFINITY");
     else
-        str_printf(e->out, signbit(d) ? "(%a%s)" : "%a%s", d, e->p->f64 ? "" : "f");
+        put_digits(e, d);
 }
 
 /* A scalar expression of lops.def over a and b, with operands in their place. */

@@ -89,12 +89,12 @@ static void put_half(const Narrow *e, const CUses *u) {
     if (u->bf16)
         put(e, "    x.bits = (uint32_t)h << 16;\n    return x.value;\n}\n");
     else /* the exponent moves by a product: denormals too */
-        put(e, "    x.bits = (uint32_t)(h & 0x7fff) << 13;\n    x.value *= 0x1p112f;\n    x.bits |= (uint32_t)(h & 0x8000) << 16;\n    return x.value;\n}\n");
+        put(e, "    x.bits = (uint32_t)(h & 0x7fff) << 13;\n    x.value *= 5.192296858534828e33f;\n    x.bits |= (uint32_t)(h & 0x8000) << 16;\n    return x.value;\n}\n");
     put_vector_type(e, "uint16_t", 2, "hu");
     put_loads(e, "static inline void $P_op_ldh($f *r, const uint16_t *p, int n)\n",
               u->bf16 ? "        *r = ($f)(__builtin_convertvector(*(const $P_hu *)(const void *)p, $u) << 16);\n"
                       : "        const $u w = __builtin_convertvector(*(const $P_hu *)(const void *)p, $u);\n"
-                        "        const $f x = ($f)((w & 0x7fffu) << 13) * 0x1p112f;\n        *r = ($f)(($u)x | (w & 0x8000u) << 16);\n",
+                        "        const $f x = ($f)((w & 0x7fffu) << 13) * 5.192296858534828e33f;\n        *r = ($f)(($u)x | (w & 0x8000u) << 16);\n",
               "$P_half(p[k])");
 }
 

@@ -183,9 +183,9 @@ static void gnu_types(Prelude *e) {
     str_printf(e->out, "%d)));\n", e->V * 4);
     put(e, "typedef uint64_t $w __attribute__((vector_size(");
     str_printf(e->out, "%d)));\n", e->V * 8);
-    put(e, "#define $P_lane(x, k) ((x)[k])\n#define $P_splat(s) (($f){");
+    put(e, "#define $P_lane(x, k) ((x)[k])\n#define $P_splat(s) (__extension__ ($f){");
     put_lanes(e, e->V, "(s)");
-    put(e, "})\n#define $P_vsplat(s) (($v){");
+    put(e, "})\n#define $P_vsplat(s) (__extension__ ($v){");
     put_lanes(e, e->V, "(s)");
     put(e, "})\n");
 }
@@ -231,7 +231,7 @@ static void gnu_fma(Prelude *e) {
         }
         put(e, "#endif\n#if !defined($P_op_fma)\n");
     }
-    put(e, "#define $P_op_fma(a, b, c) (($f){");
+    put(e, "#define $P_op_fma(a, b, c) (__extension__ ($f){");
     put_lanes(e, e->V, "$P_fma1((a)[#], (b)[#], (c)[#])");
     put(e, quad ? "})\n#endif\n" : "})\n");
     if (builtin) put(e, "#endif\n");
@@ -249,15 +249,15 @@ static void gnu_ops(Prelude *e) {
             gnu_extreme(e, op);
         } else if (op == LOP_SQRT || op == LOP_FLOOR) {
             put_macro_head(e, op);
-            put(e, "(($f){");
+            put(e, "(__extension__ ($f){");
             put_lanes(e, e->V, op == LOP_SQRT ? "$P_sqrt1((a)[#])" : "$P_floor1((a)[#])");
             put(e, "})\n");
         } else if (op == LOP_VTOF && e->p->f64 && e->V == 16) { /* gcc 12 -O0 -mavx512f has no instruction for it as one conversion */
-            put(e, "#define $P_op_vtof(a) (($f){");
+            put(e, "#define $P_op_vtof(a) (__extension__ ($f){");
             put_lanes(e, e->V, "($F)(a)[#]");
             put(e, "})\n");
         } else if (op == LOP_VIOTA) {
-            put(e, "#define $P_op_viota() (($v){");
+            put(e, "#define $P_op_viota() (__extension__ ($v){");
             put_lanes(e, e->V, "#");
             put(e, "})\n");
         } else if (is_lane_op(op) && gnu_expr(op, e->p->f64)) {
@@ -290,13 +290,13 @@ static void gnu_ldt(Prelude *e, int n) {
         str_printf(e->out, "%d), aligned(%d), may_alias));\n#define ", n * (e->p->f64 ? 8 : 4), e->p->f64 ? 8 : 4);
         put(e, "$P_op_ldt");
         str_printf(e->out, "%d(p) ", n);
-        put(e, "__builtin_shufflevector(*(const $P_fhu *)(const void *)(p), ($P_fh){0}, ");
+        put(e, "__builtin_shufflevector(*(const $P_fhu *)(const void *)(p), __extension__ ($P_fh){0}, ");
         put_lanes(e, e->V, "#");
         put(e, ")\n#else\n");
     }
     put(e, "#define $P_op_ldt");
     str_printf(e->out, "%d(p) ", n);
-    put(e, "(($f){");
+    put(e, "(__extension__ ($f){");
     put_lanes(e, n ? n : 1, n ? "(p)[#]" : "0");
     put(e, half ? "})\n#endif\n" : "})\n");
 }
@@ -306,7 +306,7 @@ static void gnu_ldt(Prelude *e, int n) {
 static void gnu_straddle(Prelude *e, int n) {
     put(e, "#if defined(__GNUC__) && !defined(__clang__)\n#define $P_op_ld_past");
     str_printf(e->out, "%d(a, b, p) ", n);
-    put(e, "__builtin_shuffle((a), (b), ($m){");
+    put(e, "__builtin_shuffle((a), (b), __extension__ ($m){");
     for (int k = 0; k < e->V; k++) str_printf(e->out, "%s%d", k ? ", " : "", n + k);
     put(e, "})\n#else\n#define $P_op_ld_past");
     str_printf(e->out, "%d(a, b, p) ", n);
@@ -329,7 +329,7 @@ static void gnu_memory(Prelude *e) {
         if (e->u->ldvt[n]) {
             put(e, "#define $P_op_ldvt");
             str_printf(e->out, "%d(p) ", n);
-            put(e, "(($v){");
+            put(e, "(__extension__ ($v){");
             put_lanes(e, n ? n : 1, n ? "(p)[#]" : "0");
             put(e, "})\n");
         }

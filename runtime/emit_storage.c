@@ -191,7 +191,7 @@ static void put_decoder(CModel *c) {
     if (c->o->storage == EMIT_BF16)
         str_put(&c->c, "        x.bits = (uint32_t)from[k] << 16;\n        to[k] = x.value;\n");
     else /* the exponent moves by a product: denormals too */
-        str_put(&c->c, "        x.bits = (uint32_t)(from[k] & 0x7fff) << 13;\n        x.value *= 0x1p112f;\n"
+        str_put(&c->c, "        x.bits = (uint32_t)(from[k] & 0x7fff) << 13;\n        x.value *= 5.192296858534828e33f;\n"
                        "        x.bits |= (uint32_t)(from[k] & 0x8000) << 16;\n        to[k] = x.value;\n");
     str_put(&c->c, "    }\n}\n");
 }

@@ -52,7 +52,7 @@ compile wide "$two" -O0 -DRONDO_PLAIN_C $fused
 if "${CC:-cc}" -DWIDE_SIMD=3 -c wide.c 2>/dev/null; then fail "there is no lowering of 3 lanes"; fi
 cxx=$(command -v g++ || command -v clang++-19 || true)
 if [ -n "$cxx" ]; then # the same files as C++
-    expect 0 "$cxx" -x c++ -Wall -Wextra -Wconversion -Wshadow -Werror -O0 $fused -o t wide.c wide_test.c -lm
+    expect 0 "$cxx" -x c++ -std=c++11 -pedantic -Wall -Wextra -Wconversion -Wshadow -Werror -O0 $fused -o t wide.c wide_test.c -lm
     silent err
     expect 0 ./t
     says out '^PASS$'
