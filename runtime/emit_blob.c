@@ -1,5 +1,5 @@
 /* emit_blob: the weights as a file of their own, read where it lies: 64 bytes of head, then the struct as a little-endian machine
-   has it. Head: magic, version, layout (a hash of the model's name and of every field), size and CRC-32 of what follows. */
+   has it. Head: magic, version, layout (a hash of the model's name and of every field), size and CRC-32 of what follows, zeros. */
 #include <string.h>
 
 #include "runtime/emit_c.h"
@@ -82,15 +82,16 @@ void emit_open(CModel *c) {
                             c->id, c->m->f64 ? 8 : 4),
                arena_printf(c->a, "const %s *%s_open(const void *blob, size_t bytes)", type, c->id));
     str_printf(&c->c,
-               "    static const uint32_t want[4] = {0x%xu, %d, 0x%xu, sizeof(%s)};\n    const unsigned char *p = (const unsigned char *)blob;\n"
-               "    const uint32_t one = 1;\n    uint32_t crc = 0xffffffffu, word = 0;\n    size_t i;\n    int k;\n"
+               "    static const uint32_t want[%d] = {0x%xu, %d, 0x%xu, sizeof(%s)}; /* then the checksum, then zeros */\n"
+               "    const unsigned char *p = (const unsigned char *)blob;\n"
+               "    const uint32_t one = 1;\n    uint32_t crc = 0xffffffffu, sum = 0, word = 0;\n    size_t i;\n    int k;\n"
                "    if (!p || bytes < %d + sizeof(%s) || (uintptr_t)p %% %d || !*(const unsigned char *)&one) return NULL;\n",
-               MAGIC, VERSION, c->layout, type, HEAD, type, c->m->f64 ? 8 : 4);
+               HEAD / 4, MAGIC, VERSION, c->layout, type, HEAD, type, c->m->f64 ? 8 : 4);
     str_printf(&c->c,
-               "    for (i = 0; i < 20; i++) {\n        word = word >> 8 | (uint32_t)p[i] << 24;\n"
-               "        if (i %% 4 == 3 && i < 16 && word != want[i / 4]) return NULL;\n    }\n"
+               "    for (i = 0; i < %d; i++) {\n        word = word >> 8 | (uint32_t)p[i] << 24;\n        if (i == 19) sum = word;\n"
+               "        else if (i %% 4 == 3 && word != want[i / 4]) return NULL;\n    }\n"
                "    for (i = %d; i < %d + sizeof(%s); i++) {\n        crc ^= p[i];\n"
                "        for (k = 0; k < 8; k++) crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));\n    }\n"
-               "    return ~crc == word ? (const %s *)(const void *)(p + %d) : NULL;\n}\n",
-               HEAD, HEAD, type, type, HEAD);
+               "    return ~crc == sum ? (const %s *)(const void *)(p + %d) : NULL;\n}\n",
+               HEAD, HEAD, HEAD, type, type, HEAD);
 }

@@ -149,7 +149,7 @@ int main(int argc, char **argv) {
     (void)argc;
     if (!m_open(blob, n)) return puts("refused"), 0;
     if (m_open(blob, n - 1)) return puts("takes a short one"), 1;
-    for (size_t k = 0; k < 20; k++) {
+    for (size_t k = 0; k < 64; k++) {
         blob[k] ^= 1;
         if (m_open(blob, n)) return puts("takes another head"), 1;
         blob[k] ^= 1;
