@@ -48,7 +48,7 @@ static rondo_status status_of(Model *m, int got) {
 
 typedef struct {
     Model *m;
-    const char *path, *name, *kind, *target;
+    const char *path, *name, *kind;
     const char *const *text;
     size_t n, n2, *count, *first;
     uint64_t seed;
@@ -61,6 +61,7 @@ typedef struct {
     const rondo_train_options *train;
     rondo_train_result *result;
     const rondo_generate_options *generate;
+    const rondo_emit_options *emit;
     bool stopped;
     rondo_stream *stream;
 } Call;
@@ -464,9 +465,11 @@ rondo_status rondo_generate(rondo_model *m, const rondo_generate_options *o) {
 static bool do_emit(void *arg) {
     Call *c = arg;
     if (!c->kind || !c->path) return usage(c->m, "emit needs a kind and a folder", NULL);
-    return model_need_weights(c->m) && emit_model(c->m, c->kind, c->target, c->path);
+    rondo_emit_options o = RONDO_EMIT_OPTIONS_INIT;
+    if (c->emit) memcpy(&o, c->emit, c->emit->size < sizeof o ? c->emit->size : sizeof o);
+    return model_need_weights(c->m) && emit_model(c->m, c->kind, &o, c->path);
 }
 
-rondo_status rondo_emit(rondo_model *m, const char *kind, const char *target, const char *dir) {
-    return call(m, do_emit, &(Call){.kind = kind, .target = target, .path = dir});
+rondo_status rondo_emit(rondo_model *m, const char *kind, const rondo_emit_options *o, const char *dir) {
+    return call(m, do_emit, &(Call){.kind = kind, .emit = o, .path = dir});
 }

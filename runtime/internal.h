@@ -138,7 +138,7 @@ bool start_values(Model *m, Arena *a, int64_t batch, const double **out); /* by 
 /* Whether stream_make would not refuse the model. Silent about the answer: a diagnostic means that a module could not be built. */
 bool can_stream(Model *m);
 rondo_stream *stream_make(Model *m, int64_t batch, int *got); /* NULL: *got is 0 (diagnostic) or -1 (out of memory) */
-bool emit_model(Model *m, const char *kind, const char *target, const char *dir); /* kind: "obj" */
+bool emit_model(Model *m, const char *kind, const rondo_emit_options *o, const char *dir); /* kind: "obj" */
 
 bool generate_text(Model *m, const rondo_generate_options *o, bool *stopped);
 

@@ -281,10 +281,26 @@ RONDO_API rondo_status rondo_generate(rondo_model *m, const rondo_generate_optio
 
 /* ---- emitting --------------------------------------------------------------------------------------------------------- */
 
+typedef struct {
+    size_t size; /* sizeof(rondo_emit_options); RONDO_EMIT_OPTIONS_INIT sets it */
+    const char *target; /* of machine code: a triple; NULL: this machine. C is for all of them */
+    const char *cpu; /* and its processor, as clang names it; NULL: this one, or what every machine of the target has */
+    int train; /* nonzero: also gradient and optimizer */
+    int test; /* nonzero: also a program that checks the functions against what Rondo computes */
+    int freestanding; /* nonzero: no library, not even <math.h> */
+    int ragged; /* nonzero: sequences of a batch have lengths of their own */
+    int blob; /* nonzero: the weights as a file of their own */
+    const char *weights; /* how they are stored: "bf16", "f16", "int8"; NULL: as they are */
+    const char *layout; /* of the files, for C: "single", "arduino", "cmake"; NULL: flat */
+    int simd; /* code for vectors of 1, 4, 8 or 16 lanes only; 0: the compiler's macros choose */
+    int64_t window; /* a stream that sees so many steps at a time, of a model of whole sequences; 0: none */
+    int64_t delay; /* steps by which its outputs are late; -1: half of the window */
+} rondo_emit_options;
+#define RONDO_EMIT_OPTIONS_INIT {sizeof(rondo_emit_options), NULL, NULL, 0, 0, 0, 0, 0, NULL, NULL, 0, 0, -1}
+
 /* Writes the model with its present weights as files into the folder `dir` (made if absent). kind: "c", "obj", "so", "asm"
-   or "llvm". target: NULL, the host for machine code and portable for C; else a triple. The files
-   belong to you. */
-RONDO_API rondo_status rondo_emit(rondo_model *m, const char *kind, const char *target, const char *dir);
+   or "llvm". o may be NULL. The files belong to you. */
+RONDO_API rondo_status rondo_emit(rondo_model *m, const char *kind, const rondo_emit_options *o, const char *dir);
 
 #ifdef __cplusplus
 }

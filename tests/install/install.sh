@@ -42,6 +42,7 @@ works() {
     cmp -s plain/adder.c comma/adder.c || fail "the emitted C depends on the locale"
     cmp -s plain/adder.h comma/adder.h || fail "the emitted header depends on the locale"
     "$CC" -std=c99 -Wall -Wextra -Werror -c comma/adder.c -o adder.o || fail "the C emitted under a comma locale"
+    [ ! -e refused ] || fail "a refused emit left files"
     rm -r plain comma
 }
 $CC -std=c99 -Wall -Wextra -Werror $flags $cflags "$SRC/tests/install/use.c" $(pkg-config --libs rondo) -o by_pc

@@ -52,6 +52,27 @@ static int emit_twice(rondo_model *m) {
     return 0;
 }
 
+/* Other weights, and machine code for a processor; what there is not is refused. */
+static int emit_options(rondo_model *m) {
+    rondo_emit_options o = RONDO_EMIT_OPTIONS_INIT, none = o;
+    o.train = o.test = o.blob = 1;
+    o.weights = "int8";
+    if (rondo_emit(m, "c", &o, "small") != RONDO_OK) return fail(m, "emit with options");
+    o.weights = "int7";
+    if (rondo_emit(m, "c", &o, "refused") != RONDO_BAD_INPUT || !strstr(rondo_message(m), "int7")) return fail(m, "emit of int7");
+    o = none;
+    o.simd = 3;
+    if (rondo_emit(m, "c", &o, "refused") != RONDO_BAD_INPUT) return fail(m, "emit of 3 lanes");
+    o = none;
+    o.target = "aarch64-linux-gnu";
+    if (rondo_emit(m, "c", &o, "refused") != RONDO_BAD_INPUT) return fail(m, "emit of C for a target");
+    o.cpu = "no-such-processor";
+    if (rondo_emit(m, "asm", &o, "refused") == RONDO_OK) return fail(m, "emit for no processor");
+    o.cpu = "cortex-a53";
+    if (rondo_emit(m, "asm", &o, "machine") != RONDO_OK && !strstr(rondo_message(m), "no clang")) return fail(m, "emit for a processor");
+    return 0;
+}
+
 int main(void) {
     if (!setlocale(LC_ALL, "")) fputs("locale not set\n", stderr);
     char number[16];
@@ -88,7 +109,7 @@ int main(void) {
     if (rondo_predict(m, data, 1, &out, 1) != RONDO_OK) return fail(m, "predict");
     if (out.rank != 2 || out.dim[0] != N || out.dim[1] != 1) return fputs("predict: wrong shape\n", stderr), 1;
     float first = *(float *)out.data;
-    if (stream(m, x, first) || emit_twice(m)) return 1;
+    if (stream(m, x, first) || emit_twice(m) || emit_options(m)) return 1;
 
     if (rondo_save_weights(m, "adder.safetensors") != RONDO_OK) return fail(m, "save");
     rondo_model *again;
