@@ -15,11 +15,7 @@ int64_t update_gradients(const CModel *c) {
 bool emit_rules(CModel *c, Schedule *s) {
     Monitor w;
     schedule_make(s, c->m);
-    if (!monitor_make(&w, c->m)) return false;
-    if (!c->o->freestanding || (s->kind != SCHEDULE_COSINE && s->kind != SCHEDULE_STEP && s->kind != SCHEDULE_EXPONENTIAL)) return true;
-    diag_error(c->ctx, 852, train_setting(c->m, "schedule")->span, "this schedule needs %s of <math.h>", s->kind == SCHEDULE_COSINE ? "cos" : "pow");
-    diag_help(c->ctx, NOWHERE, "without --freestanding the program is linked with -lm");
-    return false;
+    return monitor_make(&w, c->m);
 }
 
 static double limit(const CModel *c, const char *key) {
@@ -35,13 +31,18 @@ static const char root_text[] =
     "        bit = r << 2 | 1;\n        r <<= 1;\n        if (rest >= bit) {\n            rest -= bit;\n            r |= 1;\n        }\n    }\n"
     "    r = (r + 1) >> 1;\n    x.i = ((uint64_t)(e + 1022) << 52) + r;\n    return x.f;\n}\n";
 
-void emit_root(CModel *c) {
-    if (!c->o->freestanding || !limit(c, "clip_norm")) return;
-    str_put(&c->c, "\n/* the square root, to the last bit */\n");
-    for (const char *s = root_text; *s; s++) {
+/* $ is the model's name. */
+static void put_text(CModel *c, const char *text) {
+    for (const char *s = text; *s; s++) {
         if (*s == '$') str_put(&c->c, c->id);
         else str_putc(&c->c, *s);
     }
+}
+
+void emit_root(CModel *c) {
+    if (!c->o->freestanding || !limit(c, "clip_norm")) return;
+    str_put(&c->c, "\n/* the square root, to the last bit */\n");
+    put_text(c, root_text);
 }
 
 /* As gradient_clip: over what trains, after the limit of each entry, which must not make a number of what is none. */
@@ -89,14 +90,28 @@ void emit_clip(CModel *c) {
 
 bool schedule_varies(const Schedule *s) { return s->kind != SCHEDULE_CONSTANT || s->warmup > 0; }
 
+/* As in schedule.c, with the same bits wherever it runs. */
+static const char *const own_text[] = {
+    [SCHEDULE_COSINE] = "\n/* cos(part * pi / 2)^2, from 1 at part 0 to 0 at 1 */\nstatic double $_cosine(double part)\n{\n"
+                        "    const double z = part * part * 2.4674011002723395; /* (pi/2)^2 */\n    double sum = 1;\n    int k;\n"
+                        "    for (k = 22; k > 0; k -= 2) sum = 1 - z * sum / (k * (k - 1));\n    return sum * sum;\n}\n",
+    [SCHEDULE_STEP] = "\n/* factor to the whole part of n */\nstatic double $_power(double factor, double n)\n{\n    double all = 1;\n"
+                      "    long left = n < 1e9 ? (long)n : 1000000000;\n    for (; left > 0; left /= 2) {\n        if (left % 2) all *= factor;\n"
+                      "        factor *= factor;\n    }\n    return all;\n}\n",
+    [SCHEDULE_EXPONENTIAL] = "\n/* e^x */\nstatic double $_grow(double x)\n{\n    double sum = 1;\n    long n;\n    int k;\n    if (x < -700) return 0;\n"
+                             "    if (x > 700) x = 700;\n    n = (long)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));\n"
+                             "    x -= (double)n * 0.6931471805599453;\n    for (k = 18; k > 0; k--) sum = 1 + x * sum / k;\n"
+                             "    for (; n > 0; n--) sum *= 2;\n    for (; n < 0; n++) sum *= 0.5;\n    return sum;\n}\n",
+    [SCHEDULE_PLATEAU] = NULL,
+};
+
 /* `past`: epochs since the warm-up; `part` of what there is of them in all. */
 static const char *factor_text(CModel *c, const Schedule *s) {
     switch (s->kind) {
     case SCHEDULE_LINEAR: return arena_printf(c->a, "1 + %s * part", c_double(c, s->factor - 1));
-    case SCHEDULE_COSINE:
-        return arena_printf(c->a, "%s + %s * (1 + cos(3.14159265358979323846 * part))", c_double(c, s->factor), c_double(c, (1 - s->factor) * 0.5));
-    case SCHEDULE_STEP: return arena_printf(c->a, "pow(%s, floor((past > 0 ? past : 0) / %s))", c_double(c, s->factor), c_double(c, s->every));
-    case SCHEDULE_EXPONENTIAL: return arena_printf(c->a, "pow(%s, past > 0 ? past : 0)", c_double(c, s->factor));
+    case SCHEDULE_COSINE: return arena_printf(c->a, "%s + %s * %s_cosine(part)", c_double(c, s->factor), c_double(c, 1 - s->factor), c->id);
+    case SCHEDULE_STEP: return arena_printf(c->a, "%s_power(%s, past / %s)", c->id, c_double(c, s->factor), c_double(c, s->every));
+    case SCHEDULE_EXPONENTIAL: return arena_printf(c->a, "past > 0 ? %s_grow(past * %s) : 1", c->id, c_double(c, schedule_rate(s)));
     case SCHEDULE_CONSTANT:
     case SCHEDULE_PLATEAU: break;
     }
@@ -175,11 +190,11 @@ void emit_schedule(CModel *c, const Schedule *s) {
     }
     bool parts = s->kind == SCHEDULE_LINEAR || s->kind == SCHEDULE_COSINE, past = parts || s->kind == SCHEDULE_EXPONENTIAL || s->kind == SCHEDULE_STEP;
     double span = s->total - s->warmup;
+    if (own_text[s->kind]) put_text(c, own_text[s->kind]);
     put_time(c, "");
-    if (past) str_printf(&c->c, "    const double past = epoch - %s;\n", c_double(c, s->warmup));
-    if (parts && span > 0) str_printf(&c->c, "    double part = past / %s;\n", c_double(c, span));
+    if (past) str_printf(&c->c, "    const double since = epoch - %s, past = since > 0 ? since : 0;\n", c_double(c, s->warmup));
+    if (parts && span > 0) str_printf(&c->c, "    const double part = past < %s ? past / %s : 1;\n", c_double(c, span), c_double(c, span));
     else if (parts) str_put(&c->c, "    const double part = 1;\n    (void)past;\n");
-    if (parts && span > 0) str_put(&c->c, "    if (part < 0) part = 0;\n    if (part > 1) part = 1;\n");
     put_warmup(c, s);
     str_printf(&c->c, "    return %s;\n}\n", factor_text(c, s));
 }

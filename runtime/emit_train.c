@@ -288,7 +288,7 @@ static bool put_optimizer(void *arg) {
     const Setting *s = train_setting(c->m, "optimizer");
     const char *name = s && (s->kind == SET_CALL || s->kind == SET_NAME) ? name_str(c->ctx, s->name) : "adam";
     x->id = c_ident(c->a, name, false);
-    static const char *const ours[] = {"init", "reset", "use", "save", "load", "open", "builtin", "prepare", "step", "run", "predict", "grad", "state", "weights", "learn", "learner", "learn_begin", "decode", "unpack", "finish", "gather", "gathered", "watch", "plateau", "factor"};
+    static const char *const ours[] = {"init", "reset", "use", "save", "load", "open", "builtin", "prepare", "step", "run", "predict", "grad", "state", "weights", "learn", "learner", "learn_begin", "decode", "unpack", "finish", "gather", "gathered", "watch", "plateau", "factor", "root", "cosine", "power", "grow"};
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
         if (strcmp(ours[i], x->id) == 0) x->id = arena_printf(c->a, "%s_update", x->id);
     if (!optimizer_make(&x->o, c->m, name, s && s->kind == SET_CALL ? s : NULL)) return false;

@@ -1,5 +1,6 @@
 /* schedule: the learning rate over time, as a factor of the optimizer's own; and what early stopping and plateau watch.
    Time is counted in epochs, with a fraction for each update. */
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -15,15 +16,50 @@ void schedule_make(Schedule *c, Model *m) {
     c->every = settings_argument(m->ctx, "schedule", s, c->kind == SCHEDULE_PLATEAU ? "patience" : "every");
 }
 
+/* Written out, here and in emitted C (emit_rules.c): libraries differ in a learning rate's last bit. */
+
+/* cos(part * pi / 2)^2, from 1 at part 0 to 0 at 1 */
+static double cosine(double part) {
+    const double z = part * part * 2.4674011002723395; /* (pi/2)^2 */
+    double sum = 1;
+    for (int k = 22; k > 0; k -= 2) sum = 1 - z * sum / (k * (k - 1));
+    return sum * sum;
+}
+
+/* factor to the whole part of n */
+static double power(double factor, double n) {
+    double all = 1;
+    for (long left = n < 1e9 ? (long)n : 1000000000; left > 0; left /= 2) {
+        if (left % 2) all *= factor;
+        factor *= factor;
+    }
+    return all;
+}
+
+/* e^x */
+static double grow(double x) {
+    double sum = 1;
+    if (x < -700) return 0;
+    if (x > 700) x = 700;
+    long n = (long)(x * 1.4426950408889634 + (x < 0 ? -0.5 : 0.5));
+    x -= (double)n * 0.6931471805599453;
+    for (int k = 18; k > 0; k--) sum = 1 + x * sum / k;
+    for (; n > 0; n--) sum *= 2;
+    for (; n < 0; n++) sum *= 0.5;
+    return sum;
+}
+
+double schedule_rate(const Schedule *c) { return c->factor > 0 ? log(c->factor) : -DBL_MAX; }
+
 double schedule_factor(const Schedule *c, double epoch, double one) {
     if (c->warmup > 0 && epoch + one < c->warmup) return (epoch + one) / c->warmup;
-    double past = epoch - c->warmup, span = c->total - c->warmup, part = span > 0 ? fmin(1, fmax(0, past / span)) : 1;
+    double past = fmax(0, epoch - c->warmup), span = c->total - c->warmup, part = span > 0 ? fmin(1, past / span) : 1;
     switch (c->kind) {
     case SCHEDULE_CONSTANT: return 1;
     case SCHEDULE_LINEAR: return 1 + (c->factor - 1) * part;
-    case SCHEDULE_COSINE: return c->factor + (1 - c->factor) * 0.5 * (1 + cos(3.14159265358979323846 * part));
-    case SCHEDULE_STEP: return pow(c->factor, floor(fmax(0, past) / c->every));
-    case SCHEDULE_EXPONENTIAL: return pow(c->factor, fmax(0, past));
+    case SCHEDULE_COSINE: return c->factor + (1 - c->factor) * cosine(part);
+    case SCHEDULE_STEP: return power(c->factor, past / c->every);
+    case SCHEDULE_EXPONENTIAL: return past > 0 ? grow(past * schedule_rate(c)) : 1;
     case SCHEDULE_PLATEAU: return c->drop;
     }
     return 1;

@@ -22,6 +22,7 @@ typedef struct Schedule {
    gradient. The norm is summed in double, in one order. */
 bool gradient_clip(const Optimizer *o, void *grad, double clip_norm, double clip_value);
 void schedule_make(Schedule *c, Model *m);
+double schedule_rate(const Schedule *c); /* of one that is exponential: e to it is an epoch's factor */
 double schedule_factor(const Schedule *c, double epoch, double one); /* one: how much of an epoch an update is */
 void schedule_epoch(Schedule *c, double value, double min_delta); /* value: what is watched, less is better */
 

@@ -132,7 +132,10 @@ free=
 define="-DUPDATES=8 -DGATHER" # gradients of an epoch
 rules "cosine, norm, several gradients an update" "cosine(warmup = 1, to = 0.1)" --set accumulate=3 --set clip_norm=0.05 --set 'lr_scale=["p.*": 0.3]'
 define=-DUPDATES=8
-free=--freestanding # the root is written out
+free=--freestanding # what is of <math.h> elsewhere is written out
+rules "step" "step(1, 0.3)" --set clip_norm=0.05
+rules "exponential" "exponential(0.7, warmup = 1)"
+rules "cosine" "cosine(to = 0.1)"
 rules "linear, norm and value" "linear(warmup = 1, to = 0.1)" --set clip_norm=0.02 --set clip_value=0.01 --set 'freeze=["*.b*"]' --set 'decay=["*.W*": 0.01]'
 define="-DPLATEAU -DGATHER"
 rules "plateau" "plateau(1, 0.5, warmup = 2)" --set min_delta=1 --set accumulate=5

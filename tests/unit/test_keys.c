@@ -191,6 +191,24 @@ static void test_patterns(void) {
     CHECK(differ(steps_model, "optimizer=adamw(decay = 0.1);no_decay=[\"*.b*\"]", "optimizer=adamw(decay = 0.1);no_decay=[\"*\"]", &d));
 }
 
+/* What schedules compute by themselves, against the C library. */
+static void test_factors(void) {
+    bool near = true;
+    for (int k = 0; k <= 400; k++) {
+        double epoch = k * 0.025, factor = 0.03 + k % 7 * 0.3;
+        Schedule c = {.kind = SCHEDULE_COSINE, .factor = factor, .total = 10, .every = 1.5};
+        near = near && fabs(schedule_factor(&c, epoch, 0.1) - (factor + (1 - factor) * 0.5 * (1 + cos(3.14159265358979323846 * epoch / 10)))) < 1e-15;
+        c.kind = SCHEDULE_STEP;
+        double step = pow(factor, floor(epoch / 1.5)), grown = pow(factor, epoch);
+        near = near && fabs(schedule_factor(&c, epoch, 0.1) - step) <= 1e-15 * step;
+        c.kind = SCHEDULE_EXPONENTIAL;
+        near = near && fabs(schedule_factor(&c, epoch, 0.1) - grown) <= 1e-14 * grown;
+    }
+    CHECK(near);
+    Schedule none = {.kind = SCHEDULE_EXPONENTIAL, .factor = 0};
+    CHECK(schedule_factor(&none, 0, 0.1) == 1 && schedule_factor(&none, 0.5, 0.1) == 0);
+}
+
 static void test_schedule(void) {
     Dataset d = steps_data(N, T);
     CHECK(same(steps_model, "", "schedule=constant", &d));
@@ -489,6 +507,7 @@ int main(void) {
     arena = arena_make(ctx);
     test_plain();
     test_patterns();
+    test_factors();
     test_schedule();
     test_monitor();
     test_weights();
