@@ -199,11 +199,20 @@ bool dot_is_gemm(const Graph *g, Ref r, DotInfo *info, GemmKind *kind)
     return false;
 }
 
+/* Whether the columns of a gradient leave so many lanes idle that its rows had better lie along them: half vectors against whole
+   ones, and a broadcast for each of the former. Every element is the same sum either way. */
+static bool better_turned(int64_t rows, int64_t columns)
+{
+    enum { WHOLE = 16, HALF = 8 };
+    int64_t now = rows * ((columns + HALF - 1) / HALF * HALF), turned = columns * ((rows + WHOLE - 1) / WHOLE * WHOLE);
+    return 5 * turned <= 4 * now;
+}
+
 /* A gradient [M, N] with fewer columns than a tile has rows worth computing: as [N, M], transposed. 0: not that. */
 static Ref narrow_gradient(Legal *l, Graph *g, const Graph *src, Ref r, Ref a, Ref b, const uint32_t *w)
 {
     const Node *n = &src->node.at[r];
-    if (n->rank != 2 || n->dim[1] >= 4 || n->dim[0] < 4 || n->axes)
+    if (n->rank != 2 || n->dim[0] < 4 || n->axes || (n->dim[1] >= 4 && !better_turned(n->dim[0], n->dim[1])))
         return 0;
     uint8_t la[3], lb[3], lo[3] = { (uint8_t)w[7], (uint8_t)w[6], 0 };
     for (int i = 0; i < 3; i++) {
