@@ -79,6 +79,7 @@ typedef struct {
     uint32_t turn; /* in each row of its sweep */
     Loc loc;
     LocList also; /* further places to store to */
+    Ref whole; /* the concat in whose place this part of it is computed; 0: none */
     Loc *root; /* of an out that is a root of the model: the caller's place, until something writes there; NULL: none */
     LV row; /* row-scope value of a scalar */
     LV at_row; /* in a sweep: its value at the current row of the matrices */

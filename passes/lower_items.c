@@ -570,25 +570,78 @@ void emit_time(LowG *lg, Ref r)
 
 /* ---- order ------------------------------------------------------------------------------------------------------------------- */
 
-void give_places(LowG *lg)
+/* Whether a carry may stand where r does, to be read until r is complete. */
+static bool is_next(const Graph *g, Ref r)
 {
-    for (Ref r = 1; r < lg->g->node.n; r++) {
-        NodeInfo *ni = &lg->ni[r];
-        const Node *n = &lg->g->node.at[r];
-        if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN || ni->sunk)
+    for (uint32_t i = 0; i < g->root.n; i++)
+        if (g->root.at[i].kind == ROOT_NEXT && g->root.at[i].ref == r)
+            return true;
+    return false;
+}
+
+static uint32_t times_in(const Ref *list, uint32_t n, Ref r)
+{
+    uint32_t times = 0;
+    for (uint32_t k = 0; k < n; k++)
+        times += list[k] == r;
+    return times;
+}
+
+/* Parts of a concat that its own stage computes, for this row alone, are computed where the concat has them. */
+static void give_parts(LowG *lg, Ref r)
+{
+    const Graph *g = lg->g;
+    NodeInfo *whole = &lg->ni[r];
+    if (g->node.at[r].rank != 1 || whole->kind != NK_ROW || !whole->loc.ok || is_next(g, r))
+        return;
+    uint32_t n;
+    const Ref *part = node_ext(g, r, &n);
+    int64_t at = 0;
+    for (uint32_t k = 0; k < n; at += g->node.at[part[k++]].dim[0]) {
+        NodeInfo *ni = &lg->ni[part[k]];
+        if (ni->kind != NK_ROW || ni->item != whole->item || ni->loc.ok || ni->mem || !ni->scratch || ni->nest || ni->also.n ||
+            is_scalar(&g->node.at[part[k]]) || ni->load != whole->load || times_in(part, n, part[k]) > 1)
             continue;
-        if (ni->mem && ni->chunk_only) {
-            ni->loc = low_chunk_slab(lg, r, group_axis(lg, ni->group));
-        } else if (ni->mem) {
-            ni->loc = low_slab(lg, r, n->axes, NULL);
-        } else if (ni->scratch && node_features(n) <= 4096) {
-            ni->loc = low_local(lg, r);
-        } else if (ni->scratch) {
-            ni->loc = low_row_slab(lg, r);
-        } else if (ni->scratch_row) {
-            ni->loc = low_matrix_row(lg, r);
+        ni->whole = r;
+        ni->loc = whole->loc;
+        ni->loc.foff += at * whole->loc.fs[0];
+        ni->loc.spare = false;
+        for (uint32_t i = 0; i < whole->also.n; i++) {
+            Loc to = whole->also.at[i];
+            to.foff += at * to.fs[0];
+            VEC_PUSH(lg->L->arena, ni->also) = to;
         }
     }
+}
+
+static void give_place(LowG *lg, Ref r)
+{
+    NodeInfo *ni = &lg->ni[r];
+    const Node *n = &lg->g->node.at[r];
+    if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN || ni->sunk)
+        return;
+    if (ni->mem && ni->chunk_only) {
+        ni->loc = low_chunk_slab(lg, r, group_axis(lg, ni->group));
+    } else if (ni->mem) {
+        ni->loc = low_slab(lg, r, n->axes, NULL);
+    } else if (ni->scratch && node_features(n) <= 4096) {
+        ni->loc = low_local(lg, r);
+    } else if (ni->scratch) {
+        ni->loc = low_row_slab(lg, r);
+    } else if (ni->scratch_row) {
+        ni->loc = low_matrix_row(lg, r);
+    }
+}
+
+void give_places(LowG *lg)
+{
+    for (Ref r = 1; r < lg->g->node.n; r++)
+        if (lg->g->node.at[r].op == OP_CONCAT && lg->ni[r].load == lg->load_phase) {
+            give_place(lg, r);
+            give_parts(lg, r);
+        }
+    for (Ref r = 1; r < lg->g->node.n; r++)
+        give_place(lg, r);
 }
 
 /* All threads have done what came before: from this position on, anybody may write anywhere. */

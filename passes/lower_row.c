@@ -480,7 +480,7 @@ static void argmax_nest(LowG *lg, Ref r)
             lb_end_for(b, 0, NULL, NULL);
 }
 
-/* Part k of a concat, at its offset in the concat's place. */
+/* Part k of a concat, at its offset in the concat's place, unless it was computed there. */
 static void concat_nest(LowG *lg, Ref r)
 {
     const Node *n = &lg->g->node.at[r];
@@ -488,12 +488,10 @@ static void concat_nest(LowG *lg, Ref r)
     const Ref *part = node_ext(lg->g, r, &count);
     int64_t at = 0;
     for (uint32_t k = 0; k < count; k++) {
-        Loc to = lg->ni[r].loc;
-        to.foff += at * to.fs[dim];
-        copy_loops(lg, part[k], &to);
-        for (uint32_t i = 0; i < lg->ni[r].also.n; i++) {
-            to = lg->ni[r].also.at[i];
+        for (uint32_t i = 0; i <= lg->ni[r].also.n && lg->ni[part[k]].whole != r; i++) {
+            Loc to = i ? lg->ni[r].also.at[i - 1] : lg->ni[r].loc;
             to.foff += at * to.fs[dim];
+            to.spare = false; /* the next part may stand there already */
             copy_loops(lg, part[k], &to);
         }
         at += lg->g->node.at[part[k]].dim[dim];
