@@ -192,6 +192,7 @@ static Scope *inner_scope(Scope *s, ScopeKind k, const Decl *d, const Bound *bou
     c->decl = (Decl *)d;
     c->level = s->level;
     c->hidden = s->hidden;
+    c->over = s->over;
     c->rows = s->rows;
     for (uint32_t i = 0; i < n; i++) scope_bind(c, bound[i].name, bound[i].val, bound[i].val->decl);
     return c;
@@ -575,7 +576,7 @@ static Scope *call_scope(Call *c)
     b->body = &c->d->ast->body;
     b->param_path = c->param_path;
     b->state_path = c->state_path;
-    b->over = s->over ? s->over : c->axis;
+    if (!b->over) b->over = c->axis;
     b->steps = c->axis;
     b->given = c->given;
     b->ngiven = c->ngiven;

@@ -134,6 +134,7 @@ static Scope *round_scope(Repeat *r, int64_t k)
     c->body = &r->st->body;
     c->level = s->level;
     c->hidden = s->hidden;
+    c->over = s->over;
     c->rows = s->rows;
     c->scan = s->scan;
     c->param_path = s->param_path;
