@@ -148,6 +148,7 @@ typedef enum { ROW_WEIGHTS_NONE, ROW_WEIGHTS_EXAMPLE, ROW_WEIGHTS_STEP } RowWeig
 typedef struct {
     bool training;        /* value of `training` */
     bool external_states; /* every state of the model starts from an INPUT_STATE input; ROOT_INIT gives its own start */
+    bool moved_states;    /* and with it: the input of a state of floats is added to its own start */
     bool ragged;          /* the unfixed sequence axes of inputs and targets have an INPUT_LENGTH input each */
     RowWeights weights;
     int32_t unroll;       /* write every scan out, for time axes of this many steps; 0: scans */

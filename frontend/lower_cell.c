@@ -289,7 +289,10 @@ const Val *leaf_state(Scope *s, Binding *b)
         st = 1 + state_index(e, path, &type, vocab, scan_axes(e, sc, path, axes0));
         for (uint32_t i = 0; i < e->state_root.n; i++)
             if (e->state_root.at[i].state == st - 1) e->state_root.at[i].init = init;
-        if (e->o.external_states) init = g_input(sc->outer->g, e->m->state.at[st - 1].input - 1);
+        if (e->o.external_states) {
+            Ref given = g_input(sc->outer->g, e->m->state.at[st - 1].input - 1);
+            init = e->o.moved_states && type.dtype == DT_F ? g_bin(sc->outer->g, OP_ADD, init, given) : given;
+        }
     }
     carried = type;
     carried.dtype = DT_F;

@@ -93,7 +93,7 @@ static void tell_strangers(Run *r, const Module *m) {
 static bool run_build(Run *r) {
     Model *m = r->m;
     bool grad = r->o->grad || r->o->adam;
-    BuildOptions bo = {.training = grad, .external_states = true, .ragged = arrays_ragged(r->in)};
+    BuildOptions bo = {.training = grad, .external_states = true, .moved_states = r->o->moved, .ragged = arrays_ragged(r->in)};
     double window = train_number(m, "bptt");
     if (grad && window >= 1 && !r->o->whole) {
         r->windows = NEW(r->a, Windows);

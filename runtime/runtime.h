@@ -225,6 +225,7 @@ const Array *exec_find_input(const Module *m, uint32_t i, const Arrays *in); /* 
 typedef struct {
     bool grad, adam, jvp;
     bool whole; /* whole sequences, whatever the key bptt says */
+    bool moved; /* init/ is added to the model's own starts */
     uint64_t update; /* of the noise */
     bool inexact; /* result: the gradient is an approximation (snap1) */
 } RunOptions;
@@ -251,7 +252,6 @@ typedef struct {
 typedef struct {
     int64_t batch, steps, limit; /* 0: 2, 3, 200 */
     uint64_t seed;
-    const Arrays *in; /* NULL: random arrays of these sizes */
 } GradCheckOptions;
 GradCheck *grad_check(Model *m, const GradCheckOptions *o, Arena *a, uint32_t *n); /* analytic by the model's engine in f64 */
 

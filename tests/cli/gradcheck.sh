@@ -34,6 +34,30 @@ done
 printf 'fn f(x) = x^3 grad x = 3 * x^2\nmodel m {\n    input x: [3]\n    loss mean(f(x))\n}\n' >own.rondo
 expect 0 "$RONDO" gradcheck own.rondo
 
+# so is one of a learned start; and a state that is no number below 0 stays where its start is
+cat >start.rondo <<'END'
+fn f(x) = x^3 grad x = 2 * x
+cell c(x: [H]) {
+    param h0: [H] = 0.5
+    state h: [H] = f(h0)
+    h' = tanh(x + h)
+    return h'
+}
+cell filter(x: [H]) {
+    state m: [H] = 0
+    state v: [H] = 1
+    k = (v + 0.1) / (v + 0.6)
+    m' = m + k * (x - m)
+    v' = (1 - k) * (v + 0.1)
+    return [m', log(v')]
+}
+model start { input x: seq [3] loss mean(c(x)) }
+model variance { input x: seq [3] loss mean(filter(x)) }
+END
+expect 1 "$RONDO" gradcheck start.rondo -m start
+says out 'param/c.h0 .* PAST 1e-6'
+expect 0 "$RONDO" gradcheck start.rondo -m variance
+
 # where W is about 0.001, coarse steps pass a kink on either side and agree on half of the slope
 printf 'model m {\n    input x: seq [5]\n    target y: seq [9]\n    p = irnn[9](x)\n    loss mse(p, y)\n}\n' >small.rondo
 expect 0 "$RONDO" gradcheck small.rondo -b 2 -T 4
