@@ -264,7 +264,8 @@ static bool find_example(Plot *p, Model *m, const char *data, const char *text, 
     Dataset d;
     if (text) return data_text(m, a, text, in);
     if (!dataset_load(m, data, a, data != NULL, &d)) return false;
-    if (example < 0) example = d.train + d.valid < d.n ? d.train + d.valid : 0;
+    if (example >= 0 && example < d.n && d.by_place) example = d.by_place[example];
+    else if (example < 0) example = d.train + d.valid < d.n ? d.train + d.valid : 0;
     if (example >= d.n) {
         diag_error(p->cli->ctx, 554, (Span){0, 0}, "there is no example %lld: there are %lld, from 0 on", (long long)example,
                    (long long)d.n);

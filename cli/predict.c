@@ -58,10 +58,19 @@ typedef struct {
     Str *text; /* of each output */
 } Rows;
 
-static void put_head(Str *s, bool steps, bool classes, int64_t n) {
-    str_printf(s, "output,example,part%s%s", classes ? ",truth,class" : "", steps ? ",step" : "");
+static void put_head(Str *s, bool files, bool steps, bool classes, int64_t n) {
+    str_printf(s, "output,example%s,part%s%s", files ? ",file,line" : "", classes ? ",truth,class" : "", steps ? ",step" : "");
     for (int64_t i = 0; i < n; i++) str_printf(s, ",%" PRId64, i);
     str_putc(s, '\n');
+}
+
+/* The example's number in the user's file; where there are several, these one after another, and the line of its own. */
+static void put_place(Str *s, const Dataset *d, int64_t example) {
+    str_printf(s, ",%" PRId64, d->place ? d->place[example].number : example);
+    if (!d->several_files) return;
+    str_putc(s, ',');
+    put_cell(s, d->place[example].file);
+    str_printf(s, ",%" PRId64, d->place[example].line);
 }
 
 static void put_classes(const Rows *r, Str *s, double truth, double class) {
@@ -84,10 +93,11 @@ static bool put_rows(void *arg, const OutputRow *o) {
     for (int64_t t = 0; t < lines; t++) {
         int64_t at = o->b * most + t;
         double class = cli_class(r->m, x, at, n, o->steps > 0);
-        if (!s->n) put_head(s, o->steps > 0, class >= 0, n);
+        if (!s->n) put_head(s, d->several_files, o->steps > 0, class >= 0, n);
         put_cell(s, name);
         const char *part = r->given ? "data" : o->example < d->train ? "train" : o->example < d->train + d->valid ? "valid" : "test";
-        str_printf(s, ",%" PRId64 ",%s", o->example, part);
+        put_place(s, d, o->example);
+        str_printf(s, ",%s", part);
         if (class >= 0) put_classes(r, s, cli_truth(o, t), class);
         if (o->steps) str_printf(s, ",%" PRId64, t);
         for (int64_t i = 0; i < n; i++) {

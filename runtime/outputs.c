@@ -35,7 +35,7 @@ const Array *first_target(const Model *m, const Arrays *in) {
     return name ? arrays_find(in, name) : NULL;
 }
 
-static bool hand_out(Job *j, int64_t at, int64_t B) {
+static bool hand_out(Job *j, int64_t B) {
     const ModelDesc *d = j->m->desc;
     Arena *tmp = scratch_begin(j->m);
     const Array *target = first_target(j->m, &j->batch.array);
@@ -45,22 +45,22 @@ static bool hand_out(Job *j, int64_t at, int64_t B) {
         Array x;
         ok = root >= 0 && exec_get(j->exec, tmp, (uint32_t)root, &x);
         for (int64_t b = 0; ok && b < B; b++)
-            ok = j->fn(j->arg, &(OutputRow){i, at + b, b, real_steps(j->exec, (uint32_t)root, b), j->batch.row ? j->batch.row[b] : b, &x, target});
+            ok = j->fn(j->arg, &(OutputRow){i, j->example[b], b, real_steps(j->exec, (uint32_t)root, b), j->batch.row ? j->batch.row[b] : b, &x, target});
     }
     scratch_end(j->m);
     return ok;
 }
 
-/* Examples at .. at + B - 1, whose states begin as the model says or, with carry, as the batch before left them. */
+/* Those that stand at .. at + B - 1, whose states begin as the model says or, with carry, as the batch before left them. */
 static bool run_batch(Job *j, int64_t at, int64_t B, bool carry) {
     Model *m = j->m;
     bool windows = j->windows.m != NULL;
-    for (int64_t b = 0; b < B; b++) j->example[b] = at + b;
+    for (int64_t b = 0; b < B; b++) j->example[b] = j->d->by_place ? j->d->by_place[at + b] : at + b;
     if (!batch_fill(&j->batch, m->ctx, j->d, B, j->example)) return false;
     if (windows && !windows_begin(&j->windows, &j->batch.array, B, j->batch.row, j->example, carry)) return false;
     if (windows) j->exec = windows_set(&j->windows, 0);
     bool ok = windows ? j->exec != NULL : exec_set_batch(j->exec, &j->batch, B);
-    return ok && exec_run(j->exec, m->theta, m->theta_version, NULL, m->seed, 0, j->example) && hand_out(j, at, B) &&
+    return ok && exec_run(j->exec, m->theta, m->theta_version, NULL, m->seed, 0, j->example) && hand_out(j, B) &&
            (!windows || windows_done(&j->windows, j->exec));
 }
 

@@ -395,10 +395,32 @@ static bool ragged_field(Records *r, const Store *s, const int64_t *order, int64
     return true;
 }
 
+/* Records of several files may be mixed, and parts are drawn: the numbers are those that the user finds in the files. */
+static void find_places(Records *r, const int64_t *order, Dataset *d) {
+    FilePlace *place = NEW_N(r->a, FilePlace, d->n + 1);
+    int64_t *by_place = NEW_N(r->a, int64_t, d->n + 1), *example = NEW_N(r->a, int64_t, d->n + 1), number = 0;
+    bool *done = NEW_N(r->a, bool, d->n + 1);
+    for (int64_t k = 0; k < d->n; k++) example[order[k]] = k;
+    for (int64_t from = 0; from < d->n; from++) {
+        const char *file = r->record.at[from].path;
+        for (int64_t i = from; i < d->n && !done[from]; i++) {
+            const Record *x = &r->record.at[i];
+            if (x->path != file) continue;
+            done[i] = i > from;
+            place[example[i]] = (FilePlace){file, x->line, number};
+            by_place[number++] = example[i];
+        }
+        if (!done[from] && from) d->several_files = true;
+    }
+    d->place = place;
+    d->by_place = by_place;
+}
+
 static bool lay_out(Records *r, const uint8_t *part, Dataset *d) {
     Feed *f = NEW(r->a, Feed);
     int64_t *order = order_parts(r, part, d), *longest = NEW_N(r->a, int64_t, d->n + 1), most = data_whole(r->m, "max_length");
     f->bucket = data_whole(r->m, "bucket");
+    find_places(r, order, d);
     for (uint32_t k = 0; k < r->nstore; k++) {
         const Store *s = &r->store[k];
         if (s->steps.n != r->record.n) {

@@ -259,10 +259,18 @@ GradCheck *grad_check(Model *m, const GradCheckOptions *o, Arena *a, uint32_t *n
 
 /* Examples: inputs and targets, batch first, the first dimension is the example. */
 typedef struct Feed Feed;
+/* Where an example stands in the user's files. */
+typedef struct {
+    const char *file;
+    int64_t line, number; /* number: from 0, over all of the files, one after another */
+} FilePlace;
 typedef struct {
     Arrays array; /* by input name; targets as "target/y", of a file of arrays as they are called there */
     const Feed *feed; /* sequences from which batches are put together (runtime/feed.h); NULL: the arrays are all there is */
     int64_t n, train, valid; /* examples: [0, train) train, [train, train + valid) validate, the rest tests */
+    const FilePlace *place;  /* of each example; NULL: they stand as they are numbered here */
+    const int64_t *by_place; /* the examples in the order of their numbers */
+    bool several_files;
     bool unlabelled;         /* lines of a file that does not say their class: to predict from */
 } Dataset;
 

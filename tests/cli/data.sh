@@ -16,8 +16,10 @@ says out '^accuracy 1$'
 says out '^f1 1$'
 expect 0 "$RONDO" predict $S -w s.safetensors -o p.csv
 [ "$(wc -l <p.csv)" = 121 ] || fail "p.csv has not a line for each example"
-says p.csv '^output,example,part,truth,class,0$'
-says p.csv '^p,[0-9]*,test,1,1,0\.[0-9]*$'
+says p.csv '^output,example,file,line,part,truth,class,0$'
+says p.csv '^p,[0-9]*,.*good,[0-9]*,test,1,1,0\.[0-9]*$'
+awk -F, 'NR > 1 { want = NR < 62 ? "good 1 " NR - 1 : "bad 0 " NR - 61; sub(".*/", "", $3); parts[$5]++
+    if ($2 != NR - 2 || $3 " " $6 " " $4 != want) exit 1 } END { exit !(parts["train"] && parts["test"] == 12) }' p.csv || { cat p.csv; fail "not numbered as in the files"; }
 # the weights alone say what the words are: other sentences, without what the vocabulary was made of
 printf 'review,mark\n"a fine film, dull or not",0\na work that is fine,1\n' >other.csv
 expect 0 "$RONDO" eval "$E/sentiment.rondo" --set V=40 --set 'column="review"' --set 'target_column="mark"' -w s.safetensors --data other.csv
@@ -31,7 +33,7 @@ expect 0 "$RONDO" predict $S -w s.safetensors --data good
 awk -F, '$1 == "p" { print $5, $6, $7 }' out | sort >alone
 ! grep '^p,' out | grep -v '^p,[0-9]*,data,' || fail "a part of a file that has none"
 expect 0 "$RONDO" predict $S -w s.safetensors
-awk -F, '$1 == "p" && $4 == 1 { print $5, $6, $7 }' out | sort | cmp - alone || fail "other classes without the truth"
+awk -F, '$1 == "p" && $6 == 1 { print $7, $8, $9 }' out | sort | cmp - alone || fail "other classes without the truth"
 [ -s alone ] || fail "no classes"
 expect 1 "$RONDO" eval "$E/sentiment.rondo" --set V=30 --set 'lines=["none"]' -w s.safetensors
 says err 'E0606'
@@ -59,6 +61,10 @@ awk -F, '$1 == "logits" { n[$3 " " $4]++ } END { for (i = 1; i <= 3; i++) { c = 
 expect 0 "$RONDO" train $W --set 'split=chronological(0.8)' --set validation=0
 expect 0 "$RONDO" predict v.rondo --set "ts=\"$PWD/sorted.ts\"" --set 'split=chronological(0.8)' -w sorted.safetensors
 [ "$(awk -F, '$3 == "test" { print $4 }' out | sort -u | wc -l)" = 1 ] || fail "chronological is not in order"
+# however the parts are drawn, an example keeps its number: that of its line behind @data
+expect 0 "$RONDO" predict v.rondo --set "ts=\"$PWD/v.ts\"" --set 'split=random(0.7, seed = 5)' -w sorted.safetensors
+awk -F: 'NR > 2 { print NR - 3 "," $13 }' v.ts >want
+awk -F, '$1 == "logits" { print $2 "," $4; part[$3]++ } END { exit part["test"] != 27 }' out | cmp - want || fail "other examples after a random split"
 # batches of similar lengths are less padded than any
 expect 0 "$RONDO" train $V -o v2.safetensors --set epochs=2 --seed 1
 near=$(sed -n 's/^padding: \([0-9]*\).*/\1/p' err)
