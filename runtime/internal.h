@@ -232,7 +232,7 @@ struct Windows {
     bool forward, outputs; /* forward: no gradients, but metrics; outputs: these and no loss */
 };
 /* The first target among arrays by name: "target/y", or "y" where no input is called so; NULL: it is not there. */
-bool says_classes(Model *m, const Dataset *d); /* false with a diagnostic: it is unlabelled */
+bool says_classes(Model *m, const Dataset *d); /* false with a diagnostic: it lacks them */
 const Array *first_target(const Model *m, const Arrays *in);
 bool windows_make(Windows *w, Model *m, int64_t window, const BuildOptions *bo, const Arrays *in, bool want_input, bool outputs);
 void windows_free(Windows *w);

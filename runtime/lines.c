@@ -58,23 +58,47 @@ bool read_lines(Records *r, const char *const *path, uint32_t nfile, const char 
 
 /* ---- rows of a table ---------------------------------------------------------------------------------------------------- */
 
-/* Columns of a port: those that the key gives it, else the one of its own name. */
-static bool columns_of(Records *r, const Csv *csv, const Store *s, const Setting *key, VEC_U32 *out) {
+static int64_t columns_needed(const Store *s) { return (s->port->seq && s->port->vocab) || s->classes ? 1 : s->per; }
+
+/* Columns of a port: of those that the key lists for all inputs or all targets, in their order, the ones behind *from; without a key the
+   column of its own name. */
+static bool columns_of(Records *r, const Csv *csv, const Store *s, const Setting *key, uint32_t *from, VEC_U32 *out) {
     Ctx *ctx = r->m->ctx;
-    uint32_t n = !key ? 1 : key->kind == SET_LIST ? key->n : 1;
-    for (uint32_t i = 0; i < n; i++) {
-        const Setting *x = !key ? NULL : key->kind == SET_LIST ? &key->item[i] : key;
+    uint32_t named = !key ? 1 : key->kind == SET_LIST ? key->n : 1;
+    int64_t needs = columns_needed(s);
+    for (int64_t i = 0; i < (key ? needs : 1) && *from < named; i++) {
+        const Setting *x = !key ? NULL : key->kind == SET_LIST ? &key->item[*from] : key;
         const char *name = !x                      ? name_str(ctx, s->port->name)
                            : x->kind == SET_NUMBER ? arena_printf(r->a, "%g", x->number)
                                                    : name_str(ctx, x->name);
         int64_t k = csv_column(ctx, csv, name, x ? x->span : s->port->span);
         if (k < 0) return false;
         VEC_PUSH(r->a, *out) = (uint32_t)k;
+        *from += key != NULL;
     }
-    bool text = s->port->seq && s->port->vocab;
-    if (n == (text || s->classes ? 1 : s->per)) return true;
-    diag_error(ctx, 552, key ? key->span : s->port->span, "'%s' needs %lld columns, and %u are named",
-               name_str(ctx, s->port->name), (long long)(text || s->classes ? 1 : s->per), n);
+    if (out->n == needs) return true;
+    diag_error(ctx, 552, key ? key->span : s->port->span, "'%s' needs %lld columns, and %u are named%s",
+               name_str(ctx, s->port->name), (long long)needs, out->n, key && *from > out->n ? " behind those of the others" : "");
+    return false;
+}
+
+/* A table to predict from may lack the columns of the target. */
+static bool is_absent(Records *r, const Csv *csv, const Store *s, const Setting *key, uint32_t from) {
+    const Setting *x = key && key->kind == SET_LIST ? from < key->n ? &key->item[from] : NULL : key;
+    if (!r->whole || !csv->header || (key && (!x || x->kind == SET_NUMBER))) return false;
+    const char *name = name_str(r->m->ctx, x ? x->name : s->port->name);
+    if (strchr("0123456789", *name)) return false; /* the number of a column */
+    for (uint32_t k = 0; k < csv->ncol; k++)
+        if (!strcmp(csv->header[k], name)) return false;
+    r->lacks = name;
+    return true;
+}
+
+/* No column is named in vain. */
+static bool all_taken(Records *r, const Setting *key, uint32_t from) {
+    uint32_t named = !key ? 0 : key->kind == SET_LIST ? key->n : 1;
+    if (from >= named) return true;
+    diag_error(r->m->ctx, 552, key->item[from].span, "%u columns are named, and the model takes %u", named, from);
     return false;
 }
 
@@ -97,20 +121,32 @@ static bool add_cells(Records *r, const Csv *csv, uint32_t row, Store *s, const 
     return record_steps(r, s, 1);
 }
 
-bool read_rows(Records *r, const Csv *csv) {
+/* The columns of each store. */
+static bool find_columns(Records *r, const Csv *csv, VEC_U32 *column) {
     const ModelDesc *d = r->m->desc;
-    VEC_U32 *column = NEW_N(r->a, VEC_U32, r->nstore + 1);
+    const Setting *key[2] = {data_setting(r->m, "column"), data_setting(r->m, "target_column")};
+    uint32_t from[2] = {0};
     for (uint32_t k = 0; k < r->nstore; k++) {
-        if (!records_given(r, &r->store[k])) continue;
-        bool target = k >= d->input.n, only = (target ? d->target.n : d->input.n) == 1;
-        const Setting *key = only && !r->store[k].weight ? data_setting(r->m, target ? "target_column" : "column") : NULL;
-        if (!columns_of(r, csv, &r->store[k], key, &column[k])) return false;
-        if (r->store[k].port->seq && !r->store[k].port->vocab) {
-            diag_error(r->m->ctx, 552, r->store[k].port->span,
-                       "rows of a table hold texts or numbers of one example, no sequences of numbers");
+        Store *s = &r->store[k];
+        bool target = k >= d->input.n;
+        uint32_t own = 0;
+        if (target && !s->weight && is_absent(r, csv, s, key[1], from[1])) {
+            s->absent = true;
+            from[1] += key[1] ? (uint32_t)columns_needed(s) : 0;
+        }
+        if (!records_given(r, s)) continue;
+        if (s->weight ? !columns_of(r, csv, s, NULL, &own, &column[k]) : !columns_of(r, csv, s, key[target], &from[target], &column[k])) return false;
+        if (s->port->seq && !s->port->vocab) {
+            diag_error(r->m->ctx, 552, s->port->span, "rows of a table hold texts or numbers of one example, no sequences of numbers");
             return false;
         }
     }
+    return all_taken(r, key[0], from[0]) && all_taken(r, key[1], from[1]);
+}
+
+bool read_rows(Records *r, const Csv *csv) {
+    VEC_U32 *column = NEW_N(r->a, VEC_U32, r->nstore + 1);
+    if (!find_columns(r, csv, column)) return false;
     r->path = csv->path;
     r->within = 0;
     for (uint32_t i = 0; i < csv->nrow; i++) {

@@ -132,7 +132,11 @@ static bool list_files(Model *m, Arena *a, const Setting *s, const char ***path,
 }
 
 bool says_classes(Model *m, const Dataset *d) {
-    if (!d->unlabelled) return true;
+    if (!d->lacks) return true;
+    if (*d->lacks) {
+        diag_error(m->ctx, 611, NOWHERE, "the file has no column '%s', which the model's target is held against", d->lacks);
+        return false;
+    }
     diag_error(m->ctx, 552, NOWHERE, "a file alone does not say the class of its lines");
     diag_help(m->ctx, NOWHERE,
               "--set 'lines=[\"a.txt\", \"b.txt\"]' names a file for each class; a .csv with a column of classes can be given");
@@ -147,7 +151,7 @@ static bool load_lines(Model *m, const char *given, Arena *a, bool whole, Datase
     records_make(&r, m, a, whole);
     if (given) {
         bool ok = read_lines(&r, &given, 1, (const char *[]){NULL}) && records_finish(&r, out);
-        out->unlabelled = m->desc->target.n > 0;
+        if (m->desc->target.n) out->lacks = "";
         return ok && (whole || says_classes(m, out));
     }
     if (!list_files(m, a, data_setting(m, "lines"), &path, &label, &n) || !read_lines(&r, path, n, label)) return false;

@@ -43,7 +43,7 @@ static void make_weights(Records *r) {
     s->weight = true;
 }
 
-bool records_given(const Records *r, const Store *s) { return !s->teacher && !(s->weight && r->whole); }
+bool records_given(const Records *r, const Store *s) { return !s->teacher && !s->absent && !(s->weight && r->whole); }
 
 void records_make(Records *r, Model *m, Arena *a, bool whole) {
     *r = (Records){.m = m, .a = a, .whole = whole};
@@ -420,6 +420,7 @@ static bool lay_out(Records *r, const uint8_t *part, Dataset *d) {
     Feed *f = NEW(r->a, Feed);
     int64_t *order = order_parts(r, part, d), *longest = NEW_N(r->a, int64_t, d->n + 1), most = data_whole(r->m, "max_length");
     f->bucket = data_whole(r->m, "bucket");
+    d->lacks = r->lacks;
     find_places(r, order, d);
     for (uint32_t k = 0; k < r->nstore; k++) {
         const Store *s = &r->store[k];

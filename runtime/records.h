@@ -49,6 +49,7 @@ typedef struct {
     const char *name;   /* "input/x" */
     bool text, classes; /* tokens of a text; names of classes */
     bool teacher;       /* the input of the key `teacher`: it is no column, but the target one step late */
+    bool absent;        /* a target that the table to predict from does not have */
     bool weight;        /* no port, but the key `sample_weights`: only what trains has to have it */
     rondo_type type;
     int64_t per; /* numbers of one step */
@@ -68,6 +69,7 @@ typedef struct {
     VEC(Record) record;
     Store *store; /* inputs, then targets, then the weights of the examples if there are some */
     uint32_t nstore;
+    const char *lacks;           /* of the data set: the column of an absent target */
     const char *const *declared; /* names of the classes, as the file says; NULL: it does not */
     uint32_t ndeclared;
     const char *path; /* of the file under way */

@@ -271,7 +271,7 @@ typedef struct {
     const FilePlace *place;  /* of each example; NULL: they stand as they are numbered here */
     const int64_t *by_place; /* the examples in the order of their numbers */
     bool several_files;
-    bool unlabelled;         /* lines of a file that does not say their class: to predict from */
+    const char *lacks;       /* of data to predict from: the column of the target that is not there; "": lines without a class; NULL: nothing */
 } Dataset;
 
 /* A series cut by the model's data block. */

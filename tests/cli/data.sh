@@ -38,6 +38,41 @@ awk -F, '$1 == "p" && $6 == 1 { print $7, $8, $9 }' out | sort | cmp - alone || 
 expect 1 "$RONDO" eval "$E/sentiment.rondo" --set V=30 --set 'lines=["none"]' -w s.safetensors
 says err 'E0606'
 
+# ---- a text and numbers beside it: `column` lists those of all inputs, in their order; a table to predict from needs no target ----
+cat >two.rondo <<'END'
+model two[V = 40] {
+    input text: seq token[V]
+    input f: [2]
+    target y: bool
+
+    h = gru[8](embedding[V, 8](text))
+    p = sigmoid(dense[1]([h.last, f]))
+
+    output p, seen = f
+    loss binary_crossentropy(p, y)
+    metric accuracy(p, y)
+    train { optimizer = adam(lr = 0.02), epochs = 2, batch = 8 }
+    data { csv = "two.csv", column = ["words", "a", "b"], target_column = "mark", split = random(0.8) }
+}
+END
+awk 'BEGIN { print "mark,b,words,a"; for (i = 0; i < 60; i++) print (i * 7 % 5 > 2) + 0 "," i * 7 % 5 ",word number " i % 7 "," i % 3 }' >two.csv
+expect 0 "$RONDO" train two.rondo -q -o two.safetensors
+expect 0 "$RONDO" predict two.rondo -w two.safetensors
+awk -F, 'NR == FNR { if (FNR > 1) want[FNR - 2] = $4 "," $2; next } $1 == "seen" { n++; if (want[$2] != $(NF - 1) "," $NF) exit 1 } END { exit n != 60 }' two.csv out || fail "other columns than named"
+grep '^p,' out | cut -d, -f6 >want
+cut -d, -f2- two.csv >new.csv
+expect 0 "$RONDO" predict two.rondo -w two.safetensors --data new.csv
+says out '^p,0,data,,'
+grep '^p,' out | cut -d, -f6 | cmp - want || fail "without the target it says other things"
+expect 1 "$RONDO" eval two.rondo -w two.safetensors --data new.csv
+says err "E0611.*no column 'mark'"
+expect 1 "$RONDO" train two.rondo -q -o no.safetensors --data new.csv
+says err "E0611.*no column 'mark'"
+expect 1 "$RONDO" train two.rondo -q -o no.safetensors --set 'column=["words", "a"]'
+says err "E0552.*'f' needs 2 columns, and 1 are named behind those of the others"
+expect 1 "$RONDO" train two.rondo -q -o no.safetensors --set 'column=["words", "a", "b", "mark"]'
+says err "E0552.*4 columns are named, and the model takes 3"
+
 # ---- sequences of unequal length: rising or falling ----
 awk 'BEGIN { print "@classLabel true up down flat\n@data"
     for (i = 0; i < 90; i++) { n = 3 + i * 7 % 9; for (d = 0; d < 12; d++) { for (t = 0; t < n; t++)
