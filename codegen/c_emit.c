@@ -462,7 +462,7 @@ static void put_pure(CEmit *e, const LInst *i) {
         str_printf(e->out, "%s_op_%s(", e->o->prefix, lop_info[op].text);
         size_t n = strlen(lop_info[op].args);
         for (size_t k = 0; k < n; k++) str_printf(e->out, "%s%s", k ? ", " : "", val(e, i->a[k]));
-        if (op == LOP_VSHL || op == LOP_VSHR) str_printf(e->out, ", %d", (int)i->imm);
+        if (op == LOP_VSHL || op == LOP_VSHR || op == LOP_LANE) str_printf(e->out, ", %d", (int)i->imm);
         if (op == LOP_VCONST) str_put(e->out, int_text(e, (int32_t)i->imm));
         str_put(e->out, ");\n");
     }

@@ -348,7 +348,7 @@ static void gnu_memory(Prelude *e) {
 
 /* ---- plain C: structs of lanes, or scalars -------------------------------------------------------------------------- */
 
-static bool splats(const CUses *u) { return u->op[LOP_LDB] || u->op[LOP_FCONST] || u->op[LOP_HSUM] || u->op[LOP_HMAX]; }
+static bool splats(const CUses *u) { return u->op[LOP_LDB] || u->op[LOP_FCONST] || u->op[LOP_LANE] || u->op[LOP_HSUM] || u->op[LOP_HMAX]; }
 
 static void plain_types(Prelude *e) {
     if (e->V == 1) {
@@ -691,6 +691,8 @@ void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *
         put(&e, "#define $P_op_st1(p, a) (*(p) = $P_lane(a, 0))\n");
     if (fresh.op[LOP_STV1])
         put(&e, "#define $P_op_stv1(p, a) (*(p) = $P_lane(a, 0))\n");
+    if (fresh.op[LOP_LANE])
+        put(&e, "#define $P_op_lane(a, k) $P_splat($P_lane(a, k))\n");
     if (fresh.op[LOP_HSUM])
         put_tree(&e, "hsum", false);
     if (fresh.op[LOP_HMAX])

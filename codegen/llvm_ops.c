@@ -81,6 +81,12 @@ static LLVMValueRef tree(LlvmFunc *C, LLVMValueRef x, bool max) {
     return LLVMBuildShuffleVector(B, x, LLVMGetPoison(LLVMTypeOf(x)), LLVMConstNull(C->v), "");
 }
 
+/* One lane of x, which may have more or fewer lanes than the result. */
+static LLVMValueRef lane(LlvmFunc *C, LLVMValueRef x, int64_t from) {
+    if (C->V == 1) return x;
+    return LLVMBuildShuffleVector(C->B, x, LLVMGetPoison(LLVMTypeOf(x)), llvm_splat32(C, from), "");
+}
+
 /* ---- functions of the mathematical library --------------------------------------------------------------------------- */
 
 static LLVMValueRef call_external(LlvmFunc *C, const char *name, LLVMTypeRef t, LLVMValueRef *arg, unsigned n) {
@@ -151,6 +157,7 @@ LLVMValueRef llvm_pure(LlvmFunc *C, const LInst *i) {
         return const_lanes(C, LLVMConstReal(C->scalar, d));
     }
     if (op == LOP_FMA && !C->fma) return LLVMBuildFAdd(C->B, LLVMBuildFMul(C->B, a, b, ""), c, "");
+    if (op == LOP_LANE) return lane(C, C->val[i->a[0]], i->imm);
     if (op == LOP_HSUM || op == LOP_HMAX) return tree(C, a, op == LOP_HMAX);
     if (op == LOP_LIBM) return libm_part(C, (LFn)i->imm, arg, 0, C->V);
     if (op == LOP_VCONST) return llvm_splat32(C, i->imm);

@@ -169,14 +169,40 @@ static LV share(LBuilder *b, const LInst *want) {
     return v;
 }
 
-static void open_block(LBuilder *b) {
+/* Nothing that stands in memory is known in the block that begins. */
+static void forget_stored(LBuilder *b, LOpen *o) {
+    for (uint32_t k = 0; k < b->nstored; k++)
+        if (b->stored[k].lasting) VEC_PUSH(b->p->arena, o->lasting) = b->stored[k];
     b->nstored = 0;
-    VEC_PUSH(b->p->arena, b->open) = (LOpen){.at = b->f->inst.n - 1};
+}
+
+static bool stores_to(const LBuilder *b, const LInst *i, uint32_t buf) {
+    if (i->op != LOP_CALL) return i->op == LOP_BARRIER || (i->op >= LOP_ST && i->op <= LOP_STV1 && i->buf == buf);
+    const uint32_t *e = &b->f->ext.at[i->ext];
+    const LFunc *g = b->p->fn.at[i->imm];
+    bool does = false;
+    for (uint32_t k = 0; k < e[0]; k++) does |= g->param.at[k].pointer && e[1 + 2 * k] == buf;
+    return does;
+}
+
+/* What is known after a block: what lasts, as far as the block left it alone. */
+static void recall_stored(LBuilder *b, const LOpen *o) {
+    b->nstored = 0;
+    for (uint32_t k = 0; k < o->lasting.n; k++) {
+        bool stays = true;
+        for (uint32_t i = o->at; i < b->f->inst.n && stays && !o->dropped; i++) stays = !stores_to(b, &b->f->inst.at[i], o->lasting.at[k].buf);
+        if (stays) b->stored[b->nstored++] = o->lasting.at[k];
+    }
+}
+
+static void open_block(LBuilder *b) {
+    LOpen o = {.at = b->f->inst.n - 1};
+    forget_stored(b, &o);
+    VEC_PUSH(b->p->arena, b->open) = o;
     VEC_PUSH(b->p->arena, b->scope) = b->known.n;
 }
 
 static void forget_block(LBuilder *b) {
-    b->nstored = 0;
     uint32_t keep = b->scope.at[--b->scope.n];
     while (b->known.n > keep) {
         const LInst *i = &b->f->inst.at[b->known.at[b->known.n - 1]];
@@ -192,15 +218,17 @@ static void close_block(LBuilder *b) {
         diag_error(b->p->ctx, 999, (Span){0, 0}, "loop builder: END without a block in %s", name_str(b->p->ctx, b->f->name));
         return;
     }
-    b->open.n--;
+    LOpen o = b->open.at[--b->open.n];
     forget_block(b);
+    recall_stored(b, &o);
 }
 
 /* What is built until the block is closed stays where it is; or is taken back. */
 static void open_inlined(LBuilder *b, bool dropped, uint32_t carry) {
-    VEC_PUSH(b->p->arena, b->open) = (LOpen){b->f->inst.n, true, dropped, carry};
+    LOpen o = {.at = b->f->inst.n, .inlined = true, .dropped = dropped, .carry = carry};
+    if (dropped) forget_stored(b, &o);
+    VEC_PUSH(b->p->arena, b->open) = o;
     if (!dropped) return;
-    b->nstored = 0;
     VEC_PUSH(b->p->arena, b->scope) = b->known.n;
 }
 
@@ -210,6 +238,7 @@ static bool close_inlined(LBuilder *b, LOpen *o) {
     if (o->dropped) {
         forget_block(b);
         b->f->inst.n = o->at;
+        recall_stored(b, o);
     }
     return true;
 }
@@ -414,23 +443,31 @@ static bool same_terms(const LIdx *x, const LIdx *y) {
 /* What is stored now is what loads find; what it may have changed is not known any more. A pointer may point to anything. */
 static void note_store(LBuilder *b, LOp op, uint32_t buf, const LIdx *i, LV v) {
     uint32_t n = 0;
+    bool lasting = false;
     if (buf & LBUF_PARAM) return;
     for (uint32_t k = 0; k < b->nstored; k++) {
         const LIdx *x = &b->stored[k].idx;
         int64_t apart = x->c0 > i->c0 ? x->c0 - i->c0 : i->c0 - x->c0;
         if (b->stored[k].buf != buf || (same_terms(x, i) && apart >= b->p->V)) b->stored[n++] = b->stored[k];
+        else lasting |= b->stored[k].lasting && same_terms(x, i) && !apart;
     }
     b->nstored = n;
-    if (op != LOP_ST || n == LSTORED) return;
-    b->stored[n].buf = buf;
-    b->stored[n].idx = *i;
-    b->stored[n].v = v;
-    b->nstored++;
+    if (op == LOP_ST && n < LSTORED) b->stored[b->nstored++] = (LStored){buf, *i, v, lasting};
+}
+
+void lb_hold(LBuilder *b, uint32_t buf, LIdx i, LV v) {
+    if (b->nstored < LSTORED) b->stored[b->nstored++] = (LStored){buf, i, v, true};
+}
+
+LV lb_held(const LBuilder *b, uint32_t buf, LIdx i) {
+    for (uint32_t k = 0; k < b->nstored; k++)
+        if (b->stored[k].buf == buf && b->stored[k].idx.c0 == i.c0 && same_terms(&b->stored[k].idx, &i)) return b->stored[k].v;
+    return 0;
 }
 
 LV lb_load(LBuilder *b, LOp op, uint32_t buf, LIdx i, int64_t lanes) {
-    for (uint32_t k = 0; op == LOP_LD && k < b->nstored; k++)
-        if (b->stored[k].buf == buf && b->stored[k].idx.c0 == i.c0 && same_terms(&b->stored[k].idx, &i)) return b->stored[k].v;
+    LV held = op == LOP_LD ? lb_held(b, buf, i) : 0;
+    if (held) return held;
     uint32_t idx = push_idx(b, i);
     LV v = new_value(b, lop_info[op].result, b->f->inst.n);
     LInst *s = push_inst(b, op);

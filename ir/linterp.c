@@ -46,6 +46,15 @@ static void across(Slot *r, const Slot *x, bool f64, int V, bool max) {
             r->f[l] = t.f[0];
 }
 
+static void broadcast(Slot *r, const Slot *x, bool f64, int V, int64_t lane) {
+    Slot t = *x;
+    for (int l = 0; l < V; l++)
+        if (f64)
+            r->d[l] = t.d[lane];
+        else
+            r->f[l] = t.f[lane];
+}
+
 static void float_const(Slot *r, bool f64, int V, int64_t imm) {
     double d;
     memcpy(&d, &imm, sizeof d);
@@ -77,6 +86,7 @@ static void float_op(const LInst *i, Slot *r, const Slot *x, const Slot *y, cons
     case LOP_MAX: FLOAT(b < a ? a : b);
     case LOP_SEL: sel = *x; FLOAT(sel.m[l] ? b : c);
     case LOP_LIBM: FLOAT2(sleef_f32(fn, a, b), sleef_f64(fn, a, b));
+    case LOP_LANE: broadcast(r, x, f64, V, i->imm); break;
     case LOP_HSUM: across(r, x, f64, V, false); break;
     case LOP_HMAX: across(r, x, f64, V, true); break;
     }

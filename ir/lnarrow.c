@@ -35,8 +35,9 @@ static void want_operands(Demand *d, const LInst *i) {
     uint8_t n = lanewise(op) ? d->lanes[i->dst] : WIDE;
     if ((op == LOP_STT || op == LOP_STVT) && i->imm < WIDE) n = (uint8_t)(i->imm > 0 ? i->imm : 1);
     if (op == LOP_ST1 || op == LOP_STV1) n = 1;
+    if (op == LOP_LANE) n = (uint8_t)(i->imm + 1);
     for (int k = 0; k < 3; k++) want(d, i->a[k], n);
-    if (i->dst && !lanewise(op)) want(d, i->dst, WIDE);
+    if (i->dst && !lanewise(op) && op != LOP_LANE) want(d, i->dst, WIDE);
 }
 
 const bool *lfunc_narrow(Arena *a, const LFunc *f, int V) {

@@ -173,10 +173,17 @@ LFunc *lprogram_add_fn(LProgram *p, const char *name, LFuncKind kind); /* index 
    before in that block is its value; a loop of one known round or a condition known to hold leaves its body, a loop of no round or a
    condition known to fail leaves nothing. */
 typedef struct {
+    uint32_t buf;
+    LIdx idx;
+    LV v;
+    bool lasting; /* known after a block that stores nothing to buf, too */
+} LStored;
+typedef struct {
     uint32_t at;     /* index of its FOR or IF; of the first instruction inside where it has none */
     bool inlined;    /* its body stands without it */
     bool dropped;    /* and will be taken back */
     uint32_t carry;  /* inlined FOR: its initial carries in ext */
+    VEC(LStored) lasting; /* of what was known before it */
 } LOpen;
 enum { LSTORED = 32 };
 typedef struct LBuilder {
@@ -189,11 +196,7 @@ typedef struct LBuilder {
     VEC(uint32_t) scope; /* of open: known.n outside the block */
     VEC(uint32_t) def; /* of a value: the instruction it is the result of; UINT32_MAX: none */
     uint32_t *head, nhead; /* hash buckets */
-    struct {
-        uint32_t buf;
-        LIdx idx;
-        LV v;
-    } stored[LSTORED]; /* whole vectors that stand in memory since a store in this block: a load of one is its value */
+    LStored stored[LSTORED]; /* whole vectors that stand in memory since a store in this block: a load of one is its value */
     uint32_t nstored;
 } LBuilder;
 LBuilder lb_make(LProgram *p, uint32_t fn);
@@ -214,6 +217,9 @@ LIdx lidx_add(LIdx i, LV v, int64_t c); /* merges equal values; a term too many 
 LIdx lb_idx_term(LBuilder *b, LIdx i, LV v, int64_t c); /* as lidx_add, folding known ints and spilling terms into IADD/IMUL */
 
 LV lb_load(LBuilder *b, LOp op, uint32_t buf, LIdx i, int64_t lanes);
+/* v, a whole vector, stands at a place, here and after blocks that store nothing to its buffer. */
+void lb_hold(LBuilder *b, uint32_t buf, LIdx i, LV v);
+LV lb_held(const LBuilder *b, uint32_t buf, LIdx i); /* the vector that is known to stand there; 0: none is */
 void lb_prefetch(LBuilder *b, uint32_t buf, LIdx i);
 void lb_store(LBuilder *b, LOp op, uint32_t buf, LIdx i, LV v, int64_t lanes);
 

@@ -293,7 +293,7 @@ static void parse_value_op(Parser *s, LInst *i) {
     else {
         uint32_t n = (uint32_t)strlen(lop_info[i->op].args);
         for (uint32_t k = 0; k < n; k++) i->a[k] = value(s);
-        bool imm = i->op == LOP_ICONST || i->op == LOP_DIM || i->op == LOP_VCONST || i->op == LOP_VSHL || i->op == LOP_VSHR;
+        bool imm = i->op == LOP_ICONST || i->op == LOP_DIM || i->op == LOP_VCONST || i->op == LOP_LANE || i->op == LOP_VSHL || i->op == LOP_VSHR;
         if (imm) i->imm = integer(s);
     }
 }

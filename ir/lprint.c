@@ -148,7 +148,7 @@ static void put_value_op(Str *s, const LInst *i) {
         if (known) n = lfn_info[i->imm].args;
     }
     for (uint32_t k = 0; k < n; k++) str_printf(s, " %%%u", (unsigned)i->a[k]);
-    bool imm = i->op == LOP_ICONST || i->op == LOP_DIM || i->op == LOP_VCONST || i->op == LOP_VSHL || i->op == LOP_VSHR;
+    bool imm = i->op == LOP_ICONST || i->op == LOP_DIM || i->op == LOP_VCONST || i->op == LOP_LANE || i->op == LOP_VSHL || i->op == LOP_VSHR;
     if (imm) str_printf(s, " %lld", (long long)i->imm);
     if (i->op == LOP_FCONST) {
         str_putc(s, ' ');

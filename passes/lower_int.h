@@ -111,6 +111,7 @@ typedef struct {
 } Pack;
 
 #define TILE_ROWS 6
+#define HELD_VECTORS 2 /* a state of no more stays in registers from step to step; 32 of K without a loop is 3 KB of code */
 #define TILE_VECTORS 12 /* of one row: with the broadcast they fit into 16 registers */
 #define TILE_SEGMENTS 16
 /* The first row of an operand, and the distance of its rows. */
@@ -364,8 +365,9 @@ void emit_axis(LowG *lg, Ref r);
 void emit_scatter(LowG *lg, Ref r);
 void emit_time(LowG *lg, Ref r);
 void emit_scan(LowG *lg, Ref r);
-void begin_chunk(Low *L, uint32_t axis, bool reverse, bool single); /* the loop over the chunks of an axis; L->chunk, until end_chunk */
-void end_chunk(Low *L);
+/* the loop over the chunks of an axis, with n carries; L->chunk, until end_chunk */
+void begin_chunk(Low *L, uint32_t axis, bool reverse, bool single, uint32_t n, const LV *init, LV *inner);
+void end_chunk(Low *L, uint32_t n, const LV *next, LV *result);
 void emit_stages(LowG *lg, Ref group); /* the stages of one group; 0: those of none */
 void emit_barrier(Low *L);
 void place_caller_leaves(LowG *lg); /* parameters, inputs, lengths */

@@ -675,9 +675,9 @@ static void emit_section(LowG *lg, Ref group)
     L->pos++;
     emit_barrier(L);
     uint32_t loop = loop_begin(L);
-    begin_chunk(L, group_axis(lg, group), lg->ni[group].down, false);
+    begin_chunk(L, group_axis(lg, group), lg->ni[group].down, false, 0, NULL, NULL);
     emit_stages(lg, group);
-    end_chunk(L);
+    end_chunk(L, 0, NULL, NULL);
     loop_finish(L, loop);
 }
 

@@ -8,6 +8,8 @@
    value can go where the carry stands.
    A large state stays in the cache over the steps: then the loop over rows is outside of theirs.
    Chunks, if place asks for them, and segments (remat.c) are loops around the one over steps. */
+#include <string.h>
+
 #include "passes/lower_int.h"
 
 typedef struct {
@@ -415,14 +417,14 @@ static bool has_group(const LowG *lg, Ref scan)
 
 /* for chunks of ceil(CHUNK_ROWS / B) steps, or of a single one, in the scan's direction. The step is rounded by a loop over chunk numbers, since a
    loop's own step is a constant. */
-void begin_chunk(Low *L, uint32_t axis, bool reverse, bool single)
+void begin_chunk(Low *L, uint32_t axis, bool reverse, bool single, uint32_t n, const LV *init, LV *inner)
 {
     LBuilder *b = &L->b;
     LV T = axis_len(L, axis), one = lb_iconst(b, 1);
     LV B = lb_op(b, LOP_IMAX, lb_op(b, LOP_DIM, 0, 0, 0, L->bx), one, 0, 0);
     LV steps = single ? one : lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, B, lb_iconst(b, CHUNK_ROWS - 1), 0, 0), B, 0, 0);
     LV count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, T, lb_op(b, LOP_ISUB, steps, one, 0, 0), 0, 0), steps, 0, 0);
-    LV k = lb_for(b, lb_iconst(b, 0), count, 1, reverse, 0, NULL, NULL);
+    LV k = lb_for(b, lb_iconst(b, 0), count, 1, reverse, n, init, inner);
     L->clo = lb_op(b, LOP_IADD, axis_lo(L, axis), lb_op(b, LOP_IMUL, k, steps, 0, 0), 0, 0);
     L->chi = lb_op(b, LOP_IADD, L->clo, steps, 0, 0);
     if (!single)
@@ -430,10 +432,10 @@ void begin_chunk(Low *L, uint32_t axis, bool reverse, bool single)
     L->chunk = 1 + axis;
 }
 
-void end_chunk(Low *L)
+void end_chunk(Low *L, uint32_t n, const LV *next, LV *result)
 {
     L->chunk = 0;
-    lb_end_for(&L->b, 0, NULL, NULL);
+    lb_end_for(&L->b, n, next, result);
 }
 
 /* The values of the carries before the first step. What has no rows is one thread's work. */
@@ -505,6 +507,62 @@ static bool row_by_row(const Scan *c)
     return large && !c->bg->segment && !L->idx[L->bx];
 }
 
+/* ---- states in registers ------------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    uint32_t n;
+    struct {
+        uint32_t buf;
+        LIdx at;
+    } place[TILE_VECTORS];
+    LV v[TILE_VECTORS], inner[TILE_VECTORS], after[TILE_VECTORS]; /* before the loop over steps, in it, behind it */
+} Held;
+
+static bool read_by_product(const Graph *g, Ref leaf)
+{
+    for (Ref r = leaf; r < g->node.n; r++)
+        if (g->node.at[r].op == OP_DOT && (g->node.at[r].in[0] == leaf || g->node.at[r].in[1] == leaf))
+            return true;
+    return false;
+}
+
+/* A state of one row and few vectors that a product reads is also carried as a value: a lane of a register is there sooner than a
+   store that is read back. It is stored all the same; who else reads it finds it there. */
+static void hold_states(Scan *c, Held *h)
+{
+    Low *L = c->lg->L;
+    const Graph *g = c->bg->g;
+    int64_t lo, hi, V = L->p->V;
+    if (L->o.panel || L->columns || !lb_known_int(&L->b, L->blo, &lo) || !lb_known_int(&L->b, L->bhi, &hi) || lo != 0 || hi != 1)
+        return;
+    for (uint32_t k = 0; k < c->s.ncarry; k++) {
+        Ref leaf = carry_leaf(g, k);
+        const Loc *l = &c->carry[k];
+        const Node *n = &g->node.at[leaf];
+        if (!leaf || c->slotted[k] || c->apart[k] || n->dtype != DT_F || n->rank != 1 || n->axes != AX(L->bx) || l->fs[0] != 1 || l->ld < 2 ||
+            n->dim[0] > HELD_VECTORS * V || h->n + HELD_VECTORS > TILE_VECTORS || !read_by_product(g, leaf))
+            continue;
+        for (int64_t i = 0; i < n->dim[0]; i += V, h->n++) {
+            h->place[h->n].buf = l->buf;
+            h->place[h->n].at = low_row_at(L, l, 0);
+            h->place[h->n].at.c0 += i;
+            h->v[h->n] = lb_load(&L->b, LOP_LD, l->buf, h->place[h->n].at, V);
+        }
+    }
+}
+
+static void enter_step(LBuilder *b, const Held *h)
+{
+    for (uint32_t i = 0; i < h->n; i++)
+        lb_hold(b, h->place[i].buf, h->place[i].at, h->inner[i]);
+}
+
+static void leave_step(LBuilder *b, Held *h)
+{
+    for (uint32_t i = 0; i < h->n; i++)
+        h->after[i] = lb_load(b, LOP_LD, h->place[i].buf, h->place[i].at, b->p->V);
+}
+
 /* for (chunks) for (steps): the body's items. In the body of a scan over an axis that is cut, its values over that axis are
    whole sequences again. */
 static void scan_loop(Scan *c)
@@ -515,8 +573,11 @@ static void scan_loop(Scan *c)
     uint32_t axis = c->s.axis, outer = L->seg, loop = loop_begin(L);
     LV lo = axis_lo(L, axis), hi = axis_hi(L, axis);
     bool chunks = has_group(c->lg, c->scan);
+    Held h = { 0 };
+    hold_states(c, &h);
     if (chunks) {
-        begin_chunk(L, axis, c->s.reverse, single_chunks(c->lg, c->scan));
+        begin_chunk(L, axis, c->s.reverse, single_chunks(c->lg, c->scan), h.n, h.v, h.inner);
+        memcpy(h.v, h.inner, sizeof h.v);
         emit_stages(c->lg, c->scan);
         bg->beside = beside_make(c->lg, c->scan, loop);
         lo = L->clo;
@@ -526,7 +587,8 @@ static void scan_loop(Scan *c)
     bool rows = bg->by_row = row_by_row(c);
     if (rows)
         L->idx[L->bx] = lb_for(b, L->blo, L->bhi, 1, false, 0, NULL, NULL);
-    bg->t = lb_for(b, lo, hi, 1, c->s.reverse, 0, NULL, NULL);
+    bg->t = lb_for(b, lo, hi, 1, c->s.reverse, h.n, h.v, h.inner);
+    enter_step(b, &h);
     L->seg = bg->segment ? bg->g->cut : outer == 1 + axis ? 0 : outer;
     if (bg->segment)
         begin_segment(bg);
@@ -539,13 +601,14 @@ static void scan_loop(Scan *c)
     L->seg = outer;
     if (bg->segment && !L->serial)
         lb_barrier(b); /* memory changes hands between a segment and the next */
-    lb_end_for(b, 0, NULL, NULL);
+    leave_step(b, &h);
+    lb_end_for(b, h.n, h.after, h.v);
     if (rows) {
         lb_end_for(b, 0, NULL, NULL);
         L->idx[L->bx] = 0;
     }
     if (chunks)
-        end_chunk(L);
+        end_chunk(L, h.n, h.v, h.after);
     loop_finish(L, loop);
     across(c, loop);
 }

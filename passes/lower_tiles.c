@@ -178,12 +178,10 @@ static LIdx past(LIdx x, int64_t columns)
     return x;
 }
 
-/* One k of segment s: a broadcast of A for all panels. */
-static void row_step(LBuilder *b, TileRows *const *t, uint32_t n, const uint32_t *s, LV k, LV *acc)
+/* One k of segment s: a, an element of A in every lane, for all panels. */
+static void row_step(LBuilder *b, TileRows *const *t, uint32_t n, const uint32_t *s, LV k, LV a, LV *acc)
 {
-    const TileOperand *A = &t[0]->A[s[0]];
     int V = b->p->V;
-    LV a = lb_load(b, LOP_LDB, A->buf, lb_idx_term(b, A->at, k, 1), 0);
     for (uint32_t i = 0; i < n; i++)
         for (int j = 0; j < t[i]->nv; j++, acc++) {
             const TileOperand *P = &t[i]->P[s[i]];
@@ -192,19 +190,36 @@ static void row_step(LBuilder *b, TileRows *const *t, uint32_t n, const uint32_t
         }
 }
 
-static void row_segment(LBuilder *b, TileRows *const *t, uint32_t n, const uint32_t *s, LV *acc)
+/* All of K without a loop, where A is in registers: its lanes do not wait for a store that is read back. */
+static bool lanes_of_row(Low *L, TileRows *const *t, uint32_t n, const uint32_t *s, LV *acc)
 {
+    LBuilder *b = &L->b;
+    const TileOperand *A = &t[0]->A[s[0]];
+    int V = L->p->V;
+    LV vector[HELD_VECTORS];
+    int64_t K;
+    if (L->o.panel || !lb_known_int(b, t[0]->K[s[0]], &K) || K > (int64_t)HELD_VECTORS * V)
+        return false;
+    for (int64_t k = 0; k < K; k += V)
+        if (!(vector[k / V] = lb_held(b, A->buf, past(A->at, k))))
+            return false;
+    for (int64_t k = 0; k < K; k++)
+        row_step(b, t, n, s, lb_iconst(b, k), lb_op(b, LOP_LANE, vector[k / V], 0, 0, k % V), acc);
+    return true;
+}
+
+static void row_segment(Low *L, TileRows *const *t, uint32_t n, const uint32_t *s, LV *acc)
+{
+    LBuilder *b = &L->b;
     LV inner[TILE_VECTORS], zero = lb_iconst(b, 0), K = t[0]->K[s[0]];
+    const TileOperand *A = &t[0]->A[s[0]];
     uint32_t nv = 0;
-    int64_t known;
+    if (lanes_of_row(L, t, n, s, acc))
+        return;
     for (uint32_t i = 0; i < n; i++)
         nv += (uint32_t)t[i]->nv;
-    if (lb_known_int(b, K, &known) && known == 1) {
-        row_step(b, t, n, s, zero, acc);
-        return;
-    }
     LV k = lb_for(b, zero, K, 1, false, nv, acc, inner);
-    row_step(b, t, n, s, k, inner);
+    row_step(b, t, n, s, k, lb_load(b, LOP_LDB, A->buf, lb_idx_term(b, A->at, k, 1), 0), inner);
     lb_end_for(b, nv, inner, acc);
 }
 
@@ -229,9 +244,9 @@ void tile_one_row(Low *L, TileRows *const *t, uint32_t n)
         }
         last[i] = t[i]->nseg - 1;
         for (uint32_t s = 0; s < last[i]; s++)
-            row_segment(b, t + i, 1, &s, mine);
+            row_segment(L, t + i, 1, &s, mine);
     }
-    row_segment(b, t, n, last, acc);
+    row_segment(L, t, n, last, acc);
     at = 0;
     for (uint32_t i = 0; i < n; i++)
         for (int j = 0; j < t[i]->nv; j++, at++) {

@@ -4,7 +4,7 @@
 
 #include "runtime/internal.h"
 
-enum { BLOCK = 64 };
+enum { BLOCK = 256 };
 
 struct rondo_stream {
     Model *m;

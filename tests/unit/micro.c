@@ -61,7 +61,7 @@ static void lane_rows(Micro *m, LV i, Results *r) {
     for (int n = LOP_FCONST; n < LOP_COUNT; n++) {
         LOp op = (LOp)n;
         const char *args = lop_info[op].args;
-        if (op == LOP_LIBM || op == LOP_HSUM || op == LOP_HMAX || ((op == LOP_BITS || op == LOP_FROMBITS) && m->p->f64)) continue;
+        if (op == LOP_LIBM || op == LOP_LANE || op == LOP_HSUM || op == LOP_HMAX || ((op == LOP_BITS || op == LOP_FROMBITS) && m->p->f64)) continue;
         LV a[3] = {0, 0, 0};
         int nf = 0, nv = 0, nk = 0;
         for (int j = 0; args[j]; j++) a[j] = args[j] == 'f' ? f[nf++] : args[j] == 'v' ? v[nv++] : args[j] == 'm' ? k[nk++] : i;
@@ -110,6 +110,7 @@ static void entry_ints(Micro *m) {
 static void entry_trees(Micro *m) {
     begin(m, "trees");
     for (int64_t at = 0; at + m->V <= MICRO_N; at += m->V == 1 ? 7 : m->V) {
+        put_f(m, lb_op(&m->b, LOP_LANE, ld(m, MICRO_Z, at), 0, 0, m->V - 1));
         put_f(m, lb_op(&m->b, LOP_HSUM, ld(m, MICRO_Z, at), 0, 0, 0));
         put_f(m, lb_op(&m->b, LOP_HMAX, ld(m, MICRO_X, at), 0, 0, 0));
         put_f(m, lb_op(&m->b, LOP_HSUM, ld(m, MICRO_X, at), 0, 0, 0));
@@ -127,6 +128,9 @@ static void entry_tails(Micro *m) {
         put_v(m, lb_load(b, LOP_LDVT, MICRO_Q, at, n));
         lb_store(b, LOP_STT, MICRO_F, lidx(m->out + 1), ld(m, MICRO_Y, n), n);
         lb_store(b, LOP_STVT, MICRO_I, lidx(m->iout + 1), ldv(m, MICRO_P, n), n);
+        m->out += m->V + 3;
+        LV part = lb_load(b, LOP_LDT, MICRO_Y, lidx(n), n); /* of as many lanes as are read here */
+        lb_store(b, LOP_STT, MICRO_F, lidx(m->out + 1), lb_op(b, LOP_LANE, part, 0, 0, n - 1), m->V - n + 1);
         m->out += m->V + 3;
         m->iout += m->V + 3;
     }

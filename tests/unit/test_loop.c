@@ -361,7 +361,7 @@ static int32_t want_int(LOp op, bool f64, int k) {
 static void test_rows(bool f64, int V) {
     for (int k = LOP_FCONST + 1; k < LOP_COUNT; k++) {
         LOp op = (LOp)k;
-        bool other = op == LOP_LIBM || op == LOP_HSUM || op == LOP_HMAX || op == LOP_VSPLAT || op == LOP_BITS ||
+        bool other = op == LOP_LIBM || op == LOP_LANE || op == LOP_HSUM || op == LOP_HMAX || op == LOP_VSPLAT || op == LOP_BITS ||
                      op == LOP_FROMBITS || op == LOP_FTOV;
         if (other) continue;
         run_float(op, f64, V);
@@ -378,7 +378,7 @@ static void test_rows(bool f64, int V) {
     }
 }
 
-/* Loads and stores of every width; hsum and hmax; ftov; scalars. */
+/* Loads and stores of every width; a lane; hsum and hmax; ftov; scalars. */
 static void test_memory(bool f64, int V) {
     Bench t = bench(f64, V);
     LBuilder *b = &t.b;
@@ -389,6 +389,7 @@ static void test_memory(bool f64, int V) {
     lb_store(b, LOP_ST, t.y, lidx(32), lb_op(b, LOP_HSUM, lb_load(b, LOP_LD, t.x, lidx(0), 0), 0, 0, 0), 0);
     lb_store(b, LOP_ST1, t.y, lidx(48), lb_op(b, LOP_HMAX, lb_load(b, LOP_LD, t.x, lidx(0), 0), 0, 0, 0), 0);
     lb_store(b, LOP_ST1, t.y, lidx(49), lb_load(b, LOP_LDB, t.x, lidx(5), 0), 0);
+    lb_store(b, LOP_ST1, t.y, lidx(50), lb_op(b, LOP_LANE, lb_load(b, LOP_LD, t.x, lidx(8), 0), 0, 0, V - 1), 0);
     LV u = lb_load(b, LOP_LDVT, t.u, lidx(1), part);
     lb_store(b, LOP_STV, t.v, lidx(0), u, 0);
     lb_store(b, LOP_STVT, t.v, lidx(16), lb_load(b, LOP_LDV, t.u, lidx(0), 0), part);
@@ -419,8 +420,31 @@ static void test_memory(bool f64, int V) {
         ok &= W.i[k] == (k < part ? k + 2 : 0) && W.i[16 + k] == (k < part ? k + 1 : 0);
         ok &= lane_of(f64, 32 + k) == V * (V + 1) / 2;
     }
-    CHECK(ok && lane_of(f64, 48) == V && lane_of(f64, 49) == 6);
+    CHECK(ok && lane_of(f64, 48) == V && lane_of(f64, 49) == 6 && lane_of(f64, 50) == 8 + V);
     CHECK(W.i[32] == 2 && W.i[33] == 8 && W.i[34] == -2);
+}
+
+/* A vector that is held is known behind a loop, unless the loop stores to its buffer; one that was just stored only up to it. */
+static void test_held(void) {
+    Bench t = bench(false, 8);
+    LBuilder *b = &t.b;
+    LV x = lb_load(b, LOP_LD, t.x, lidx(0), 0), y = lb_load(b, LOP_LD, t.x, lidx(8), 0), zero = lb_iconst(b, 0), n = lb_op(b, LOP_DIM, 0, 0, 0, 0);
+    lb_store(b, LOP_ST, t.y, lidx(0), x, 0);
+    lb_hold(b, t.x, lidx(24), y);
+    lb_hold(b, t.y, lidx(16), y);
+    CHECK(lb_held(b, t.y, lidx(0)) == x && lb_held(b, t.x, lidx(24)) == y && lb_load(b, LOP_LD, t.y, lidx(16), 0) == y);
+    LV i = lb_for(b, zero, n, 1, false, 0, NULL, NULL);
+    CHECK(!lb_held(b, t.x, lidx(24)));
+    lb_store(b, LOP_ST1, t.y, lidx_add(lidx(0), i, 1), x, 0);
+    lb_end_for(b, 0, NULL, NULL);
+    CHECK(!lb_held(b, t.y, lidx(0)) && !lb_held(b, t.y, lidx(16)) && lb_held(b, t.x, lidx(24)) == y);
+    lb_store(b, LOP_ST, t.x, lidx(24), x, 0);
+    lb_for(b, zero, zero, 1, false, 0, NULL, NULL); /* no round */
+    lb_store(b, LOP_ST, t.x, lidx(24), y, 0);
+    lb_end_for(b, 0, NULL, NULL);
+    CHECK(lb_held(b, t.x, lidx(24)) == x);
+    lb_store(b, LOP_ST, t.x, lidx(25), y, 0);
+    CHECK(!lb_held(b, t.x, lidx(24)) && lb_held(b, t.x, lidx(25)) == y);
 }
 
 /* Loops and conditions whose course is known leave no trace but what they do. */
@@ -755,6 +779,7 @@ int main(void) {
         test_memory(false, widths[k]);
         test_memory(true, widths[k]);
     }
+    test_held();
     test_known_control();
     test_verify();
     test_verify_program();
