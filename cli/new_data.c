@@ -148,30 +148,54 @@ static bool table(NewFile *f, bool numbers, Csv *t) {
     return true;
 }
 
-/* No column is one of numbers: what stands in the one that comes closest. */
-static bool no_numbers(NewFile *f, const Csv *t, const Look *look, uint32_t date) {
-    uint32_t best = t->ncol - 1;
-    double *v;
-    int64_t filled;
-    for (uint32_t k = 0; k < t->ncol; k++)
-        if (k != date && (best == date || look[k].numbers > look[best].numbers)) best = k;
-    if (csv_series(f->ctx, f->a, t, best, GAPS_INTERPOLATE, &v, &filled)) /* what rises counts the rows */
-        diag_error(f->ctx, 611, NOWHERE, "%s has no column of numbers to forecast", f->path);
-    return false;
-}
-
 static const char **column_cells(NewFile *f, const Csv *t, uint32_t column) {
     const char **cell = NEW_N(f->a, const char *, t->nrow + 1);
     for (uint32_t i = 0; i < t->nrow; i++) cell[i] = cell_of(t, i, column);
     return cell;
 }
 
-/* The column that says when: the first one of dates, else the first (behind an index) where it rises from row to row. ncol: none. */
-static uint32_t find_date(NewFile *f, const Csv *t, const Look *look, uint32_t first) {
-    for (uint32_t k = 0; k < t->ncol && t->ncol > 1; k++)
-        if (dates_go_on(column_cells(f, t, k), t->nrow, true)) return k;
+/* The columns that say when, `count` of them from `first` on; 0: none. */
+typedef struct {
+    uint32_t first, count;
+} When;
+
+static const char **joined_cells(NewFile *f, const Csv *t, When w) {
+    const char **cell = NEW_N(f->a, const char *, t->nrow + 1);
+    for (uint32_t i = 0; i < t->nrow; i++) cell[i] = dates_join(f->a, t->cell + (size_t)i * t->ncol + w.first, w.count);
+    return cell;
+}
+
+/* Dates in one column that rise from row to row, then those in columns side by side, then other dates, else what counts: the first column
+   (behind an index) where it rises. */
+static When find_date(NewFile *f, const Csv *t, const Look *look, uint32_t first) {
     bool counts = t->ncol > first + 1 && look[first].rising && dates_go_on(column_cells(f, t, first), t->nrow, false);
-    return counts ? first : t->ncol;
+    for (uint32_t count = 1; count < 5 && count < t->ncol; count++)
+        for (uint32_t k = counts && count > 1 ? first + 1 : 0; k + count <= t->ncol; k++) /* years that rise need no months beside */
+            if (dates_rise(joined_cells(f, t, (When){k, count}), t->nrow)) return (When){k, count};
+    for (uint32_t k = 0; k < t->ncol && t->ncol > 1; k++)
+        if (dates_go_on(column_cells(f, t, k), t->nrow, true)) return (When){k, 1};
+    return (When){first, counts};
+}
+
+static bool says_when(When w, uint32_t column) { return column >= w.first && column < w.first + w.count; }
+
+static const char *named_all(NewFile *f, const Csv *t, When w) {
+    Str s = str_make(f->a);
+    for (uint32_t k = 0; k < w.count; k++) str_printf(&s, "%s%s", k ? ", " : w.count > 1 ? "[" : "", named(f, t, w.first + k));
+    str_put(&s, w.count > 1 ? "]" : "");
+    return s.at;
+}
+
+/* No column is one of numbers: what stands in the one that comes closest. */
+static bool no_numbers(NewFile *f, const Csv *t, const Look *look, When date) {
+    uint32_t best = t->ncol - 1;
+    double *v;
+    int64_t filled;
+    for (uint32_t k = 0; k < t->ncol; k++)
+        if (!says_when(date, k) && (says_when(date, best) || look[k].numbers > look[best].numbers)) best = k;
+    if (csv_series(f->ctx, f->a, t, best, GAPS_INTERPOLATE, &v, &filled)) /* what rises counts the rows */
+        diag_error(f->ctx, 611, NOWHERE, "%s has no column of numbers to forecast", f->path);
+    return false;
 }
 
 /* The first column of numbers that says neither when nor which row it is (as an index without a name does) is forecast. */
@@ -180,16 +204,17 @@ static bool look_at_series(NewFile *f) {
     if (!table(f, true, &t)) return false;
     Look *look = look_at_all(f, &t);
     bool index = t.ncol > 1 && look[0].rising && t.header && !*t.header[0];
-    uint32_t date = find_date(f, &t, look, index), value = index, others = 0;
-    while (value < t.ncol && (value == date || !is_number(&t, &look[value]))) value++;
+    When date = find_date(f, &t, look, index);
+    uint32_t value = index, others = 0;
+    while (value < t.ncol && (says_when(date, value) || !is_number(&t, &look[value]))) value++;
     if (value == t.ncol) return no_numbers(f, &t, look, date);
     change_entry(f, "column = \"value\"", arena_printf(f->a, "column = %s", named(f, &t, value)),
                  look[value].gaps ? "gaps = interpolate" : "", "");
-    if (date == t.ncol) {
+    if (!date.count) {
         change(f, "        date = \"month\"\n", "");
         change(f, ", date = \"month\"", "");
     } else
-        change(f, "date = \"month\"", arena_printf(f->a, "date = %s", named(f, &t, date)));
+        change(f, "date = \"month\"", arena_printf(f->a, "date = %s", named_all(f, &t, date)));
     uint32_t window = t.nrow / 6 < 24 ? t.nrow / 6 : 24;
     if (window < 24) change(f, "window = 24", arena_printf(f->a, "window = %u", window ? window : 1));
     if (window < 24) change(f, "[1, 24]", arena_printf(f->a, "[1, %u]", window ? window : 1));
@@ -198,7 +223,7 @@ static bool look_at_series(NewFile *f) {
     str_printf(&said, "%s: %u rows of %s", f->path, t.nrow, named(f, &t, value));
     if (look[value].gaps) str_printf(&said, ", %u of them gaps that are interpolated", look[value].gaps);
     for (uint32_t k = value + 1; k < t.ncol; k++)
-        if (k != date && is_number(&t, &look[k])) str_printf(&said, "%s%s", others++ ? ", " : "; other numbers: ", named(f, &t, k));
+        if (!says_when(date, k) && is_number(&t, &look[k])) str_printf(&said, "%s%s", others++ ? ", " : "; other numbers: ", named(f, &t, k));
     f->said = said.at;
     return true;
 }

@@ -144,6 +144,7 @@ static bool fits(const Setting *v, const char *type)
     if (!strcmp(type, "name")) return v->kind == SET_NAME || v->kind == SET_STRING;
     if (!strcmp(type, "call")) return v->kind == SET_CALL || v->kind == SET_NAME;
     if (!strcmp(type, "part")) return v->kind == SET_NUMBER || v->kind == SET_CALL || v->kind == SET_NAME;
+    if (!strcmp(type, "columns")) return v->kind == SET_STRING || v->kind == SET_NAME || (v->kind == SET_LIST && v->n && all_of(v, SET_STRING, SET_NUMBER));
     if (!strcmp(type, "list")) return v->kind == SET_STRING || (v->kind == SET_LIST && all_of(v, SET_STRING, SET_NUMBER));
     if (!strcmp(type, "pairs")) return v->kind == SET_NUMBER || v->kind == SET_PAIR || (v->kind == SET_LIST && all_of(v, SET_PAIR, SET_PAIR));
     return false;
@@ -153,7 +154,7 @@ static const char *type_words(const char *type)
 {
     static const char *const words[][2] = {
         {"int", "a whole number"}, {"number", "a number"}, {"bool", "true or false"}, {"string", "a text: \"...\""}, {"name", "a name"},
-        {"part", "a part (a number), or a way to split: name(part)"}, {"call", "a name with arguments: name(key = value)"}, {"list", "a list: [\"a\", \"b\"]"}, {"pairs", "a list of pairs: [\"pattern\": number]"}};
+        {"part", "a part (a number), or a way to split: name(part)"}, {"call", "a name with arguments: name(key = value)"}, {"columns", "the name of a column, or a list of names: [\"a\", \"b\"]"}, {"list", "a list: [\"a\", \"b\"]"}, {"pairs", "a list of pairs: [\"pattern\": number]"}};
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         if (!strcmp(words[i][0], type)) return words[i][1];
@@ -263,7 +264,7 @@ static const char *value_text(Program *p, KeyBlock b, Name key, const char *valu
     const KeyRow *row = settings_row(b, name_str(p->ctx, key));
 
     value += strspn(value, " ");
-    if (!row || strcmp(row->type, "string") || !*value || strpbrk(value, "\"\\\n")) return value;
+    if (!row || (strcmp(row->type, "string") && strcmp(row->type, "columns")) || !*value || *value == '[' || strpbrk(value, "\"\\\n")) return value;
     return arena_printf(p->arena, "\"%s\"", value);
 }
 

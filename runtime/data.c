@@ -36,8 +36,32 @@ static bool read_list(Model *m, Arena *a, const Csv *csv, bool target, Column **
     return true;
 }
 
+/* The column of dates, or those of their parts. */
+static bool read_dates(Model *m, Arena *a, const Csv *csv, Series *s) {
+    const Setting *date = data_setting(m, "date");
+    if (!date) return true;
+    uint32_t n = date->kind == SET_LIST ? date->n : 1;
+    int64_t *column = NEW_N(a, int64_t, n + 1);
+    const char **part = NEW_N(a, const char *, n + 1);
+    for (uint32_t k = 0; k < n; k++) {
+        const Setting *x = date->kind == SET_LIST ? &date->item[k] : date;
+        column[k] = csv_column(m->ctx, csv, x->kind == SET_NUMBER ? arena_printf(a, "%g", x->number) : name_str(m->ctx, x->name), x->span);
+        if (column[k] < 0) return false;
+    }
+    s->date = NEW_N(a, const char *, csv->nrow + 1);
+    for (uint32_t i = 0; i < csv->nrow; i++) {
+        for (uint32_t k = 0; k < n; k++) part[k] = csv->cell[(size_t)i * csv->ncol + (size_t)column[k]];
+        s->date[i] = n == 1 ? part[0] : dates_join(a, part, n);
+    }
+    if (!dates_fall(s->date, csv->nrow)) return true;
+    diag_error(m->ctx, 554, NOWHERE, "%s:%u: the dates go back: '%.40s' stands before '%.40s', and a series is read in the order of time", s->path, csv->line[1],
+               s->date[0], s->date[1]);
+    diag_help(m->ctx, NOWHERE, csv->header ? "(head -n 1 '%s'; tail -n +2 '%s' | tac) >NEW turns it round" : "tac '%s' >NEW turns it round", s->path, s->path);
+    return false;
+}
+
 static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
-    const char *file = path ? path : data_string(m, "csv"), *date = data_string(m, "date");
+    const char *file = path ? path : data_string(m, "csv");
     if (!file) {
         diag_error(m->ctx, 554, m->desc->data.span, "'%s' has no data: neither a file was given nor a data block that names one",
                    name_str(m->ctx, m->desc->name));
@@ -59,15 +83,7 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
     const Setting *weights = train_setting(m, "sample_weights");
     for (uint32_t k = 0; weights && csv.header && k < csv.ncol; k++) /* only training needs it */
         if (strcmp(csv.header[k], name_str(m->ctx, weights->name)) == 0 && !csv_numbers(m->ctx, a, &csv, k, &s->weight)) return false;
-    int64_t d = date ? csv_column(m->ctx, &csv, date, data_setting(m, "date")->span) : 0;
-    if (d < 0) return false;
-    if (date) s->date = NEW_N(a, const char *, csv.nrow + 1);
-    for (uint32_t i = 0; date && i < csv.nrow; i++) s->date[i] = csv.cell[(size_t)i * csv.ncol + (size_t)d];
-    if (!date || !dates_fall(s->date, csv.nrow)) return true;
-    diag_error(m->ctx, 554, NOWHERE, "%s:%u: the dates go back: '%.40s' stands before '%.40s', and a series is read in the order of time", s->path, csv.line[1],
-               s->date[0], s->date[1]);
-    diag_help(m->ctx, NOWHERE, csv.header ? "(head -n 1 '%s'; tail -n +2 '%s' | tac) >NEW turns it round" : "tac '%s' >NEW turns it round", s->path, s->path);
-    return false;
+    return read_dates(m, a, &csv, s);
 }
 
 /* ---- scaling ------------------------------------------------------------------------------------------------------------ */

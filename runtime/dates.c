@@ -1,5 +1,5 @@
 /* dates: how the column of dates goes on past its last row, in the form that it has: years or any whole numbers, 2008-03, 2008-03-31, 20080331,
-   31.03.2008, 3/31/2008, 2008Q1, and a time of day behind them. */
+   31.03.2008, 3/31/2008, 2008Q1, with the English name of the month (Mar 2008, 31-Mar-08, March 31, 2008), and a time of day behind them. */
 #include <string.h>
 
 #include "runtime/internal.h"
@@ -11,7 +11,9 @@ typedef struct {
     int n, digits[NUMBERS];
     int64_t number[NUMBERS];
     const char *behind[NUMBERS];
-    int gap[NUMBERS]; /* bytes of it */
+    int gap[NUMBERS];    /* bytes of it */
+    const char *name;    /* of the month, which is the number `named` then; NULL: none */
+    int named, name_size;
 } Written;
 
 typedef struct {
@@ -48,12 +50,42 @@ static int64_t month_days(int64_t month) {
 /* ---- reading ------------------------------------------------------------------------------------------------------------ */
 
 static bool digit(char c) { return c >= '0' && c <= '9'; }
+static bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+
+static const char *const month_names[] = {"January", "February", "March",     "April",   "May",      "June",
+                                          "July",    "August",   "September", "October", "November", "December"};
+
+/* The month that a word names, in full or by its first letters, from 1 on; 0: none. */
+static int month_at(const char *s, int *size) {
+    int n = 0;
+    while (letter(s[n])) n++;
+    *size = n;
+    for (int m = 0; m < 12; m++) {
+        const char *full = month_names[m];
+        int same = 0;
+        while (same < n && full[same] && (s[same] | 32) == (full[same] | 32)) same++;
+        if (same == n && (n == 3 || !full[n] || (m == 8 && n == 4))) return m + 1;
+    }
+    return 0;
+}
+
+/* A number, or the first name of a month. */
+static bool begins(const Written *w, const char *s) {
+    int size;
+    return digit(*s) || (!w->name && letter(*s) && month_at(s, &size));
+}
 
 static bool read_numbers(const char *s, Written *w) {
     *w = (Written){0};
     while (*s == ' ') s++;
-    while (digit(*s) && w->n < NUMBERS) {
+    while (w->n < NUMBERS && begins(w, s)) {
         int k = w->n++;
+        if (!digit(*s)) {
+            w->named = k;
+            w->name = s;
+            w->number[k] = month_at(s, &w->name_size);
+            s += w->name_size;
+        }
         for (; digit(*s); s++, w->digits[k]++) {
             if (w->digits[k] == 17) return false;
             w->number[k] = w->number[k] * 10 + (*s - '0');
@@ -61,7 +93,7 @@ static bool read_numbers(const char *s, Written *w) {
         w->behind[k] = s;
         bool ends = w->n == NUMBERS || (w->n == 5 && *s != ':') ||
                     *s == '+'; /* fractions of seconds, and zones, are left as they are */
-        while (ends ? *s : *s && !digit(*s)) s++;
+        while (ends ? *s : *s && !(begins(w, s) && (digit(*s) || !letter(s[-1])))) s++;
         w->gap[k] = (int)(s - w->behind[k]);
     }
     return w->n && !*s;
@@ -74,17 +106,30 @@ static bool quarter_at(const Written *w, int k) {
     return w->digits[k] == 4 && (last == 'Q' || last == 'q') && w->gap[k] <= 2;
 }
 
+/* The same where the month has a name: 31 Mar 2008, March 31, 2008, 2008-Mar-31, Mar-08. */
+static bool named_form(const Written *w, int date, Form *f) {
+    f->month = w->named;
+    if (date < 2 || f->month > 1) return false;
+    if (date == 2) f->year = !w->named;
+    if (date == 3) f->year = w->named == 1 && w->digits[0] == 4 ? 0 : 2;
+    if (date == 3) f->day = 3 - f->year - f->month;
+    for (int k = 0; k + 1 < date; k++)
+        if (!w->gap[k] || w->gap[k] > 2 || (int)strspn(w->behind[k], "-/., ") < w->gap[k]) return false;
+    return w->digits[f->year] == 4 || w->digits[f->year] == 2;
+}
+
 /* Which number is what. Where both the first and the second can be the day, `day_first` says. */
 static bool find_form(const Written *w, bool day_first, Form *f) {
     int date = 1;
     *f = (Form){.year = 0, .month = -1, .day = -1, .time = -1};
-    while (date < w->n && date < 3 && (gap_is(w, date - 1, "-/.") || quarter_at(w, date - 1))) date++;
+    while (date < w->n && date < 3 && (w->name || gap_is(w, date - 1, "-/.") || quarter_at(w, date - 1))) date++;
     f->time = date < w->n ? date : -1;
     for (int k = date; k + 1 < w->n; k++)
         if (!gap_is(w, k, ":")) return false;
     bool space = f->time < 0 || gap_is(w, date - 1, "T t_");
-    if (!space || w->n == date + 1 || (f->time < 0 && strspn(w->behind[w->n - 1], " ") != strlen(w->behind[w->n - 1])))
+    if (!space || (f->time < 0 && strspn(w->behind[w->n - 1], " ") != strlen(w->behind[w->n - 1])))
         return false;
+    if (w->name) return named_form(w, date, f) && (f->time < 0 || date == 3);
     if (date == 1) {
         int64_t v = w->number[0];
         int64_t month = v / 10000 * 12 + v / 100 % 100 - 1;
@@ -112,6 +157,7 @@ static bool moment_of(const Written *w, const Form *f, Moment *t) {
     if (f->compact) d = v % 100;
     if (f->day >= 0) d = w->number[f->day];
     if (f->quarter) m = 3 * m - 2;
+    if (w->name && w->digits[f->year] == 2) y += y < 69 ? 2000 : 1900;
     *t = (Moment){.months = y * 12 + m - 1, .day = d};
     for (int k = f->time, unit = 3600; f->time >= 0 && k < w->n; k++, unit /= 60) {
         if (w->number[k] >= (unit == 3600 ? 24 : 60)) return false;
@@ -132,6 +178,7 @@ typedef struct {
     Form form;
     Written last;
     bool padded; /* 01.02.2008 */
+    bool full;   /* March, not Mar */
     Moment at, before;
     int64_t shortest, longest; /* seconds between two rows */
 } Dates;
@@ -152,14 +199,16 @@ static bool read_dates(const char *const *date, int64_t n, bool day_first, Dates
         if (i && number && f.compact != d->form.compact)
             f.compact = d->form.compact = false; /* eight digits that are not always a date */
         if (i && !same_form(&f, &d->form)) return false;
-        if (i && (w.n != d->last.n || strcmp(w.behind[w.n - 1], d->last.behind[w.n - 1]))) return false;
+        if (i && (w.n != d->last.n || !w.name != !d->last.name || strcmp(w.behind[w.n - 1], d->last.behind[w.n - 1]))) return false;
         d->form = f;
         d->last = w;
         d->before = d->at;
         if (plain(&f)) continue;
         if (!moment_of(&w, &f, &d->at)) return false;
         for (int k = 0; k < w.n; k++)
-            if ((k == f.month || k == f.day) && w.digits[k] < 2 && !f.quarter) d->padded = false;
+            if ((k == f.month || k == f.day) && w.digits[k] == 1 && !f.quarter) d->padded = false;
+        if (w.name && w.name_size > 4) d->full = true;
+        if (w.name && w.name_size == 4 && w.number[w.named] != 9) d->full = true;
         int64_t step = i ? seconds_of(&d->at) - seconds_of(&d->before) : 0;
         if (i && step < d->shortest) d->shortest = step;
         if (i && step > d->longest) d->longest = step;
@@ -180,6 +229,15 @@ static bool read_column(const char *const *date, int64_t n, Dates *d, bool *uncl
     return (day || month) && !*unclear;
 }
 
+/* As the others are written: Mar, mar, MAR, March, .. */
+static void put_month(Str *s, const Dates *d, int64_t month) {
+    const char *full = month_names[month - 1], *name = d->last.name;
+    for (int k = 0; d->full ? full[k] != 0 : k < 3; k++) {
+        bool capital = name[1] < 'a' || (k == 0 && name[0] < 'a');
+        str_putc(s, (char)(capital ? full[k] & ~32 : full[k] | 32));
+    }
+}
+
 static const char *put_moment(Arena *a, const Dates *d, const Moment *t) {
     const Written *w = &d->last;
     int64_t y = t->months / 12, m = t->months % 12 + 1;
@@ -189,6 +247,10 @@ static const char *put_moment(Arena *a, const Dates *d, const Moment *t) {
         int64_t unit = k == f->time ? 3600 : k == f->time + 1 ? 60 : 1, v = t->seconds / unit % (unit == 3600 ? 24 : 60);
         if (f->compact && !k)
             str_printf(&s, "%04lld%02lld%02lld", (long long)y, (long long)m, (long long)t->day);
+        else if (w->name && k == w->named)
+            put_month(&s, d, m);
+        else if (k == f->year && w->digits[k] == 2)
+            str_printf(&s, "%02lld", (long long)(y % 100));
         else if (k == f->year)
             str_printf(&s, "%04lld", (long long)y);
         else if (k == f->month && f->quarter)
@@ -239,7 +301,7 @@ bool series_next_dates(Ctx *ctx, Arena *a, const Series *s, int64_t n, const cha
                    unclear ? "; it can be read in two ways, days or months first" : "");
         diag_help(ctx, NOWHERE,
                   unclear ? "YYYY-MM-DD is clear"
-                          : "years (or any whole numbers), 2008-03, 2008-03-31, 31.03.2008, 3/31/2008 and 2008Q1 can, and a "
+                          : "years (or any whole numbers), 2008-03, 2008-03-31, 31.03.2008, 3/31/2008, 31 Mar 2008 and 2008Q1 can, and a "
                             "time of day behind them; "
                             "without `date` in the data block the rows are counted");
         return false;
@@ -256,4 +318,22 @@ bool dates_fall(const char *const *date, int64_t n) {
     Dates d;
     bool unclear;
     return n > 1 && read_column(date, n, &d, &unclear) && !plain(&d.form) && d.longest < 0;
+}
+
+bool dates_rise(const char *const *date, int64_t n) {
+    Dates d;
+    bool unclear;
+    return n > 1 && read_column(date, n, &d, &unclear) && !plain(&d.form) && d.shortest > 0;
+}
+
+const char *dates_join(Arena *a, const char *const *cell, uint32_t n) {
+    Str s = str_make(a);
+    bool before = true;
+    for (uint32_t k = 0; k < n; k++) {
+        bool simple = k < 3; /* year, month, day; behind them the time */
+        for (const char *p = cell[k]; *p; p++) simple = simple && (digit(*p) || letter(*p));
+        str_printf(&s, "%s%s", k == 0 ? "" : simple && before ? "-" : " ", cell[k]);
+        before = simple;
+    }
+    return s.at;
 }

@@ -81,6 +81,37 @@ dated %d.%m.%Y 31.05.2008
 dated %m/%d/%Y 05/31/2008
 dated %d/%m/%Y 31/05/2008
 dated '%Y-%m-%dT%H:%M:00Z' 2008-04-02T13:00:00Z 3600
+dated '%d %b %Y' '31 May 2008'
+dated %d-%b-%y 31-May-08
+dated '%Y %B %d %H:%M' '2008 April 02 13:00' 3600
+# months by name or number, in a column of their own or not; days and times in columns of their own
+months() { # NAMES HEADER EXPECTED DATE: as many as the file has rows, from January 1949 on
+    awk -F, -v OFS=, -v names="$1" -v header="$2" 'BEGIN { split(names, m, " "); print header } NR > 1 {
+        k = NR - 2; y = 1949 + int(k / 12); n = m[k % 12 + 1]; d = header; sub("year", y, d); sub("yy", substr(y, 3), d); sub("month", n, d); sub("sunspots", $2, d); print d }' plain.csv >dated.csv
+    same dated
+    says t.rondo "date = $4"
+    tail -n 1 dated.out | grep -q "^$3" || fail "$1 in $2 goes on with $(tail -n 1 dated.out)"
+}
+short="Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+months "$short" 'year,month,sunspots' 1954-Feb, '\["year", "month"\]'
+months "$short" 'month yy,sunspots' 'Feb 54,' '"month yy"'
+months "JANUARY FEBRUARY MARCH APRIL MAY JUNE JULY AUGUST SEPTEMBER OCTOBER NOVEMBER DECEMBER" 'sunspots,month. year' 'FEBRUARY. 1954,' '"month. year"'
+months "1 2 3 4 5 6 7 8 9 10 11 12" 'sunspots,month,year' 2-1954, '\["month", "year"\]'
+awk -F, -v OFS=, 'NR == 1 { print "year,month,day,hour,sunspots" } NR > 1 { k = NR - 2; print 2008, 3, 1 + int(k / 24) % 31, k % 24 ":00", $2 }' plain.csv | head -n 200 >dated.csv
+cp dated.csv days.csv
+expect 0 "$RONDO" new forecast days --data days.csv
+says days.rondo 'date = \["year", "month", "day", "hour"\]'
+sed 's/epochs = .*/epochs = 1/' days.rondo >t.rondo
+expect 0 "$RONDO" train t.rondo -q --seed 1 --set epochs=1 -o t.safetensors
+expect 0 "$RONDO" predict t.rondo -w t.safetensors --future 2
+says out '^2008-3-3 13:00,,'
+sed 's/:00//' days.csv >hours.csv
+expect 0 "$RONDO" predict t.rondo -w t.safetensors --data hours.csv --future 2
+says out '^2008-3-3 13,,'
+for date in '["year", "mont"]' '[]' 'years'; do
+    expect 1 "$RONDO" train t.rondo -q -o no.safetensors --set "date=$date"
+    says err 'E0611.*days.csv has no column\|E0501.*`date` is the name of a column, or a list'
+done
 sed '1s/year/season/; 2,$s/^\(.*\),/spring of \1,/' plain.csv >season.csv
 same season
 ! grep -q 'date =' t.rondo || fail "a date that does not go on"
