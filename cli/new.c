@@ -2,18 +2,20 @@
 #include "cli/new.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef struct {
-    const char *name, *data, *what; /* data: the file of std/new/ that becomes NAME with its ending */
+    const char *name, *data, *what; /* data: the file of std/new/ that becomes NAME with its ending; NULL: a pair of sounds */
 } Kind;
 static const Kind kinds[] = {{"forecast", "forecast.csv", "a made-up series of months"},
                              {"classify", "classify.csv", "made-up texts with their classes"},
                              {"classify-sequences", "classify-sequences.ts", "made-up movements of a hand"},
                              {"tagging", "tagging.jsonl", "made-up orders with a label for each word"},
                              {"language-model", "language-model.txt", "a nursery rhyme"},
+                             {"sound", NULL, "plucked strings, before and behind an overdrive"},
                              {"cell", "forecast.csv", "a made-up series of months"}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
@@ -83,9 +85,12 @@ static CliExit new_from(Cli *c, const Kind *k, const char *model, const char *te
         if (strpbrk(file.at[file.n - 1], "\"\\\n")) return cli_usage(c, "a model cannot name a file with quotes, backslashes or line feeds in its name");
     }
     NewFile f = {.ctx = c->ctx, .a = a, .name = c->arg[1], .path = cli_nth(c, OPT_DATA, 0), .written = file.at[0]};
-    if (file.n > 1 && strcmp(k->name, "classify")) return cli_usage(c, "only classify takes several files, one a class; %s takes one", k->name);
+    bool texts = !strcmp(k->name, "classify"), sound = !k->data;
+    if (sound && file.n != 2) return cli_usage(c, "sound takes two files: --data IN.wav --data OUT.wav, what goes in and what comes out");
+    if (file.n > 1 && !texts && !sound) return cli_usage(c, "only classify takes several files, one a class; %s takes one", k->name);
     VEC_PUSH(a, file) = NULL;
-    if (file.n > 2) f.each = file.at;
+    if (file.n > 2 && texts) f.each = file.at;
+    if (sound) f.second = cli_nth(c, OPT_DATA, 1), f.second_written = file.at[1];
     if (!new_look(&f, k->name)) return CLI_INPUT;
     Str s = str_make(a);
     str_put(&s, new_text(&f, template));
@@ -98,6 +103,39 @@ static CliExit new_from(Cli *c, const Kind *k, const char *model, const char *te
     return CLI_OK;
 }
 
+/* Strings that are plucked (Karplus, Strong 1983), and what a soft limit behind a slow follower of the level makes of them. */
+static bool write_sounds(Cli *c, const char *in, const char *out) {
+    enum { RATE = 8000, NOTE = RATE / 4, N = 3 * RATE };
+    Arena *a = ctx_arena(c->ctx);
+    float *x = NEW_N(a, float, N), *y = NEW_N(a, float, N), string[NOTE] = {0};
+    uint64_t chance = 1;
+    double level = 0;
+    for (int i = 0, period = 1; i < N; i++) {
+        if (i % NOTE == 0) {
+            period = 20 + (int)(random_next(&chance) % 60);
+            for (int k = 0; k < period; k++) string[k] = (float)((double)(random_next(&chance) >> 11) * 0x1p-53 - 0.5);
+        }
+        float *s = &string[i % NOTE % period], next = string[(i % NOTE + 1) % period];
+        x[i] = *s;
+        *s = 0.498f * (*s + next);
+        level += 0.002 * (fabs(x[i]) - level);
+        y[i] = (float)(0.6 * tanh(6 * x[i] / (0.3 + 4 * level)));
+    }
+    if (!wav_write(c->ctx, a, in, x, N, 1, RATE)) return false;
+    if (wav_write(c->ctx, a, out, y, N, 1, RATE)) return true;
+    unlink(in);
+    return false;
+}
+
+/* The made-up data: all files or none. */
+static bool write_data(Cli *c, const Kind *k, const char *const *data) {
+    Arena *a = ctx_arena(c->ctx);
+    char *values;
+    size_t n;
+    if (!k->data) return write_sounds(c, data[0], data[1]);
+    return file_read(c->ctx, a, arena_printf(a, "%s/new/%s", std_folder(a), k->data), &values, &n) && file_write(c->ctx, data[0], values, n);
+}
+
 CliExit cmd_new(Cli *c) {
     Arena *a = ctx_arena(c->ctx);
     const Kind *k = find_kind(c);
@@ -106,21 +144,20 @@ CliExit cmd_new(Cli *c) {
     if (!good_name(name))
         return cli_usage(c, "a model's name is letters, digits and _, and begins with a letter; not '%.40s'", name);
     const char *base = to ? arena_printf(a, "%s/%s", to, name) : name;
-    const char *model = arena_printf(a, "%s.rondo", base), *data = arena_printf(a, "%s%s", base, strrchr(k->data, '.'));
-    char *text, *values;
-    size_t n, nvalues;
+    const char *model = arena_printf(a, "%s.rondo", base), *data[2] = {k->data ? arena_printf(a, "%s%s", base, strrchr(k->data, '.')) : arena_printf(a, "%s-in.wav", base), NULL};
+    if (!k->data) data[1] = arena_printf(a, "%s-out.wav", base);
+    char *text;
+    size_t n;
     Str s = str_make(a);
     if (!is_free(c, model) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s.rondo", folder, k->name), &text, &n)) return CLI_INPUT;
     put_named(&s, text, name);
     if (cli_has(c, OPT_DATA)) return new_from(c, k, model, s.at);
-    if (!is_free(c, data) || !works(c, model, &s, false) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s", folder, k->data), &values, &nvalues) ||
-        !file_write(c->ctx, data, values, nvalues))
-        return CLI_INPUT;
+    if (!is_free(c, data[0]) || (data[1] && !is_free(c, data[1])) || !works(c, model, &s, false) || !write_data(c, k, data)) return CLI_INPUT;
     if (!file_write(c->ctx, model, s.at, s.n)) {
-        unlink(data);
+        for (int i = 0; i < 2 && data[i]; i++) unlink(data[i]);
         return CLI_INPUT;
     }
-    printf("%s: a model to change as you like\n%s: %s, to be replaced by yours\nnext: rondo train %s\n", model, data, k->what,
-           model);
+    printf("%s: a model to change as you like\n%s%s%s: %s, to be replaced by yours\nnext: rondo train %s\n", model, data[0], data[1] ? ", " : "", data[1] ? data[1] : "",
+           k->what, model);
     return CLI_OK;
 }

@@ -36,6 +36,9 @@ static void change_entry(NewFile *f, const char *from, const char *to, const cha
 }
 
 static bool is_json(const NewFile *f) { return ends_in(f->path, ".jsonl") || ends_in(f->path, ".ndjson"); }
+static bool is_arrays(const NewFile *f) { return ends_in(f->path, ".npz"); }
+
+static bool look_at_named(NewFile *f, const char *kind, NewNamed *out) { return is_arrays(f) ? new_look_arrays(f, kind, out) : new_look_json(f, kind, out); }
 
 /* The entries of std/new/classify.rondo that name its table. */
 static const char *table_of_texts(const NewFile *f) {
@@ -255,7 +258,7 @@ static bool look_at_files(NewFile *f) {
 
 /* JSON lines with a text and its class. */
 static bool look_at_json_texts(NewFile *f) {
-    NewJson j;
+    NewNamed j;
     if (!new_look_json(f, "classify", &j)) return false;
     change(f, table_of_texts(f), arena_printf(f->a, "jsonl = \"%s\"", f->written));
     change(f, "input text:", arena_printf(f->a, "input %s:", j.input));
@@ -330,10 +333,10 @@ static void change_steps(NewFile *f, int64_t dims) {
     change(f, "seq [2]", arena_printf(f->a, "seq [%lld]", (long long)dims));
 }
 
-static bool look_at_json_sequences(NewFile *f) {
-    NewJson j;
-    if (!new_look_json(f, "classify-sequences", &j)) return false;
-    change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "jsonl = \"%s\"", f->written));
+static bool look_at_named_sequences(NewFile *f) {
+    NewNamed j;
+    if (!look_at_named(f, "classify-sequences", &j)) return false;
+    change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "%s = \"%s\"", j.source, f->written));
     change(f, "input x:", arena_printf(f->a, "input %s:", j.input));
     change(f, "[H]](x)", arena_printf(f->a, "[H]](%s)", j.input));
     change_steps(f, j.dims);
@@ -347,9 +350,9 @@ static bool look_at_json_sequences(NewFile *f) {
 
 /* A label for each step: of words, or of numbers, which need no vocabulary. */
 static bool look_at_tags(NewFile *f) {
-    NewJson j;
-    if (!new_look_json(f, "tagging", &j)) return false;
-    change(f, arena_printf(f->a, "jsonl = \"%s.jsonl\"", f->name), arena_printf(f->a, "jsonl = \"%s\"", f->written));
+    NewNamed j;
+    if (!look_at_named(f, "tagging", &j)) return false;
+    change(f, arena_printf(f->a, "jsonl = \"%s.jsonl\"", f->name), arena_printf(f->a, "%s = \"%s\"", j.source, f->written));
     if (!j.text) {
         change(f, "V = 2000, E = 24, ", "");
         change(f, "# V: most words that are told apart; E: numbers that stand for a word; H", "# H");
@@ -373,7 +376,7 @@ static bool look_at_tags(NewFile *f) {
 }
 
 static bool look_at_sequences(NewFile *f) {
-    if (is_json(f)) return look_at_json_sequences(f);
+    if (is_json(f) || is_arrays(f)) return look_at_named_sequences(f);
     char *text;
     size_t n, rows = 0;
     VEC(const char *) class = {0};
@@ -464,12 +467,42 @@ static bool look_at_text(NewFile *f) {
     return true;
 }
 
+/* ---- sounds ------------------------------------------------------------------------------------------------------------- */
+
+static bool look_at_sounds(NewFile *f) {
+    Wav w[2];
+    const char *path[2] = {f->path, f->second};
+    for (int k = 0; k < 2; k++) {
+        char *text;
+        size_t n;
+        if (!file_read(f->ctx, f->a, path[k], &text, &n) || !wav_parse(f->ctx, f->a, path[k], text, n, &w[k])) return false;
+    }
+    change(f, arena_printf(f->a, "wav = [\"%s-in.wav\", \"%s-out.wav\"]", f->name, f->name), arena_printf(f->a, "wav = [\"%s\", \"%s\"]", f->written, f->second_written));
+    if (w[0].channels > 1) change(f, "input x: seq [1]", arena_printf(f->a, "input x: seq [%d]", w[0].channels));
+    if (w[1].channels > 1) change(f, "target y: seq [1]", arena_printf(f->a, "target y: seq [%d]", w[1].channels));
+    if (w[1].channels != w[0].channels) change(f, "p = x + dense[1](h)", arena_printf(f->a, "p = dense[%d]([h, x])", w[1].channels));
+    else if (w[0].channels > 1) change(f, "dense[1](h)", arena_printf(f->a, "dense[%d](h)", w[0].channels));
+    if (w[0].frames > 200000) { /* more than some seconds of music */
+        change(f, "window = 400", "window = 1000");
+        change(f, "batch = 8", "batch = 24");
+    }
+    f->said = arena_printf(f->a, "%s and %s: %.1f s at %d Hz, %d channel%s in, %d out", f->path, f->second, (double)w[0].frames / w[0].rate, w[0].rate, w[0].channels,
+                           w[0].channels == 1 ? "" : "s", w[1].channels);
+    return true;
+}
+
 /* ---- the model's text --------------------------------------------------------------------------------------------------- */
 
 bool new_look(NewFile *f, const char *kind) {
+    if (is_arrays(f) && strcmp(kind, "classify-sequences") && strcmp(kind, "tagging")) {
+        diag_error(f->ctx, 605, NOWHERE, "%s does not take arrays (.npz): classify-sequences takes them, and tagging", kind);
+        diag_help(f->ctx, NOWHERE, "docs/language.md says how a model of your own reads them: npz");
+        return false;
+    }
     if (!strcmp(kind, "classify")) return look_at_texts(f);
     if (!strcmp(kind, "classify-sequences")) return look_at_sequences(f);
     if (!strcmp(kind, "tagging")) return look_at_tags(f);
+    if (!strcmp(kind, "sound")) return look_at_sounds(f);
     return !strcmp(kind, "language-model") ? look_at_text(f) : look_at_series(f);
 }
 

@@ -170,7 +170,7 @@ static uint32_t classes_of(const Field *x) {
     return counted && x->most + 1 > x->distinct ? (uint32_t)x->most + 1 : x->distinct;
 }
 
-bool new_look_json(NewFile *f, const char *kind, NewJson *out) {
+bool new_look_json(NewFile *f, const char *kind, NewNamed *out) {
     Look k = {.f = f, .field = NEW_N(f->a, Field, MOST_FIELDS)};
     bool tags = !strcmp(kind, "tagging"), texts = !strcmp(kind, "classify");
     if (!look_at_lines(&k)) return false;
@@ -189,7 +189,8 @@ bool new_look_json(NewFile *f, const char *kind, NewJson *out) {
         return none(&k, "in each line steps of numbers and a class, 2 to 100 different ones: {\"x\": [[1, 2], [3, 4]], "
                         "\"label\": \"wave\"}");
     f->keys = arena_printf(f->a, "\"%s\", \"%s\"", x->name, y->name);
-    *out = (NewJson){.input = x->name,
+    *out = (NewNamed){.source = "jsonl",
+                     .input = x->name,
                      .target = y->name,
                      .lines = k.lines,
                      .text = is_text(x),

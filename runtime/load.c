@@ -162,6 +162,12 @@ static bool load_lines(Model *m, const char *given, Arena *a, bool whole, Datase
 
 /* ---- arrays ------------------------------------------------------------------------------------------------------------- */
 
+/* Has it a value for each example? Expected results and weights may be in the file too. */
+bool array_of_examples(const Array *x) {
+    bool port = strncmp(x->name, "input/", 6) == 0 || strncmp(x->name, "target/", 7) == 0 || strncmp(x->name, "length/", 7) == 0;
+    return x->rank && (port || !strchr(x->name, '/'));
+}
+
 static bool cut_port(Model *m, Arena *a, Dataset *d, const char *prefix, const PortDesc *p, int64_t most) {
     const char *name = name_str(m->ctx, p->name);
     Array *x = arrays_find(&d->array, arena_printf(a, "%s%s", prefix, name)),
@@ -193,18 +199,16 @@ static bool cut_length(Model *m, Arena *a, Dataset *d) {
     return ok;
 }
 
-bool split_arrays(Model *m, Dataset *d) {
+bool split_arrays(Model *m, Arena *a, const char *path, Dataset *d) {
     Split s = split_read(m);
-    if (split_in_order(&s)) return split_counts(m, &s, &d->n, &d->train, &d->valid);
-    diag_error(m->ctx, 552, data_setting(m, "split")->span, "arrays and series are split in their order: chronological(0.8, valid = 0.1)");
-    return false;
+    return split_in_order(&s) ? split_counts(m, &s, &d->n, &d->train, &d->valid) : draw_arrays(m, a, path, d);
 }
 
 static bool load_arrays(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
     *out = (Dataset){0};
     const char *file = data_file(m, a, path, "npz");
     return npz_read(m->ctx, a, file, &out->array) && dataset_count(m, file, out) && cut_length(m, a, out) &&
-           (whole || split_arrays(m, out));
+           (whole || split_arrays(m, a, file, out));
 }
 
 bool dataset_holdback(Model *m, Dataset *d) {
@@ -235,9 +239,7 @@ bool dataset_count(Model *m, const char *path, Dataset *d) {
     d->n = -1;
     for (uint32_t i = 0; i < d->array.array.n; i++) {
         const Array *x = &d->array.array.at[i];
-        bool port =
-            strncmp(x->name, "input/", 6) == 0 || strncmp(x->name, "target/", 7) == 0 || strncmp(x->name, "length/", 7) == 0;
-        if (!x->rank || (strchr(x->name, '/') && !port)) continue; /* expected results and weights may be in the file too */
+        if (!array_of_examples(x)) continue;
         if (d->n >= 0 && x->dim[0] != d->n) {
             diag_error(m->ctx, 613, NOWHERE, "%s%s'%s' has %lld examples where '%s' has %lld", path ? path : "", path ? ": " : "", x->name,
                        (long long)x->dim[0], first, (long long)d->n);

@@ -126,5 +126,5 @@ bool made_load(Model *m, Arena *a, bool whole, Dataset *out) {
         if (!add_port(m, a, &k, &m->desc->input.at[i], "input/", &t, out)) return false;
     for (uint32_t i = 0; i < m->desc->target.n; i++)
         if (!add_port(m, a, &k, &m->desc->target.at[i], "target/", &t, out)) return false;
-    return whole || split_arrays(m, out);
+    return whole || split_arrays(m, a, "made", out);
 }

@@ -447,3 +447,34 @@ bool records_finish(Records *r, Dataset *out) {
     uint8_t *part = NEW_N(r->a, uint8_t, r->record.n + 1);
     return split_records(r->m, r, r->a, part) && encode_texts(r, part) && lay_out(r, part, out);
 }
+
+/* ---- arrays ------------------------------------------------------------------------------------------------------------- */
+
+static void move_rows(Arena *a, Array *x, const int64_t *order) {
+    int64_t n = x->dim[0];
+    size_t row = n ? (size_t)(array_count(x) / n) * rondo_type_size(x->type) : 0;
+    char *to = arena_alloc(a, (size_t)n * row + 1);
+    for (int64_t i = 0; i < n; i++) memcpy(to + (size_t)i * row, (const char *)x->data + (size_t)order[i] * row, row);
+    x->data = to;
+}
+
+bool draw_arrays(Model *m, Arena *a, const char *path, Dataset *d) {
+    Records r;
+    records_make(&r, m, a, false);
+    r.path = path;
+    const Store *y = records_target(&r);
+    const Array *class = y && y->classes ? first_target(m, &d->array) : NULL;
+    r.classes = class && array_count(class) == d->n;
+    for (int64_t i = 0; i < d->n; i++) {
+        r.line = i + 1;
+        records_add(&r);
+        if (r.classes) r.record.at[i].label = (int64_t)array_get(class, i);
+    }
+    uint8_t *part = NEW_N(a, uint8_t, d->n + 1);
+    if (!split_records(m, &r, a, part)) return false;
+    const int64_t *order = order_parts(&r, part, d);
+    find_places(&r, order, d);
+    for (uint32_t i = 0; i < d->array.array.n; i++)
+        if (array_of_examples(&d->array.array.at[i])) move_rows(a, &d->array.array.at[i], order);
+    return true;
+}

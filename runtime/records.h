@@ -99,12 +99,6 @@ bool read_ts(Records *r, const char *path, const char *text, size_t n);
 bool read_jsonl(Records *r, const char *path, const char *text, size_t n);
 bool read_lines(Records *r, const char *const *path, uint32_t nfile, const char *const *label);
 bool read_rows(Records *r, const Csv *csv);
-typedef struct {
-    int channels, rate;
-    int64_t frames;
-    float *sample; /* [frames, channels], -1 .. 1 */
-} Wav;
-bool wav_parse(Ctx *ctx, Arena *a, const char *path, const char *data, size_t n, Wav *out);
 
 bool decode_text(Model *m, const rondo_generate_options *o, bool *stopped); /* rondo_generate of a model with the key `teacher` */
 typedef struct {
@@ -116,7 +110,9 @@ const char *decode_unsuited(const Model *m, DecodePorts *x); /* of a model with 
 bool decode_ids(Model *m, const int32_t *source, int64_t n, int64_t most, int32_t *token, int64_t *count);
 bool text_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 bool made_load(Model *m, Arena *a, bool whole, Dataset *out);
-bool split_arrays(Model *m, Dataset *d); /* in their order */
+bool split_arrays(Model *m, Arena *a, const char *path, Dataset *d); /* in their order unless another way is asked for */
+bool draw_arrays(Model *m, Arena *a, const char *path, Dataset *d);  /* by one of the others: the rows change places */
+bool array_of_examples(const Array *x);
 bool wav_read(Model *m, Arena *a, const char *path, Wav *out);
 bool wav_load(Model *m, const char *path, Arena *a, bool whole, Dataset *out);
 

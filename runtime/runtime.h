@@ -322,6 +322,13 @@ bool dates_rise(const char *const *date, int64_t n);                    /* behin
 const char *dates_join(Arena *a, const char *const *cell, uint32_t n);
 
 /* The sound `in` (NULL: the first file of the key wav) through the model as it comes, to the WAV file `out`. */
+typedef struct {
+    int channels, rate;
+    int64_t frames;
+    float *sample; /* [frames, channels], -1 .. 1 */
+} Wav;
+bool wav_parse(Ctx *ctx, Arena *a, const char *path, const char *data, size_t n, Wav *out);
+bool wav_write(Ctx *ctx, Arena *a, const char *path, const float *y, int64_t frames, int64_t n, int rate); /* y [frames, n] */
 bool wav_through(Model *m, const char *in, const char *out);
 /* Every output of every example, in order within an output: row b of x, of which `steps` are real (0: one value of an example). The first
    target's is row `row` of `target`; NULL: the data have none. Examples that go on from each other carry their states on. */

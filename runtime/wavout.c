@@ -19,11 +19,10 @@ static bool ports_fit(Model *m, const Wav *w, const char *path) {
     return false;
 }
 
-/* y [frames, n] as a file. */
-static bool write_wav(Model *m, Arena *a, const char *path, const float *y, int64_t frames, int64_t n, int rate) {
+bool wav_write(Ctx *ctx, Arena *a, const char *path, const float *y, int64_t frames, int64_t n, int rate) {
     uint64_t bytes = (uint64_t)frames * (uint64_t)n * 4;
     if (bytes > UINT32_MAX - HEAD || n > 64) {
-        diag_error(m->ctx, 623, NOWHERE, "%s: more than 4 GB, or 64 channels, are no WAV file", path);
+        diag_error(ctx, 623, NOWHERE, "%s: more than 4 GB, or 64 channels, are no WAV file", path);
         return false;
     }
     unsigned char *p = NEW_N(a, unsigned char, HEAD + bytes);
@@ -44,7 +43,7 @@ static bool write_wav(Model *m, Arena *a, const char *path, const float *y, int6
         memcpy(&v, &y[i], sizeof v);
         store_le(p + HEAD + i * 4, v, 4);
     }
-    return file_write(m->ctx, path, p, HEAD + (size_t)bytes);
+    return file_write(ctx, path, p, HEAD + (size_t)bytes);
 }
 
 static bool through(Model *m, Arena *a, const char *in, const char *out) {
@@ -58,7 +57,7 @@ static bool through(Model *m, Arena *a, const char *in, const char *out) {
     if (!s) return false;
     rondo_status status = rondo_stream_run(s, w.frames, w.sample, y);
     rondo_stream_close(s);
-    if (status == RONDO_OK) return write_wav(m, a, out, y, w.frames, n, w.rate);
+    if (status == RONDO_OK) return wav_write(m->ctx, a, out, y, w.frames, n, w.rate);
     diag_error(m->ctx, 999, NOWHERE, "the sound did not go through '%s': %s", name_str(m->ctx, m->desc->name), rondo_status_text(status));
     return false;
 }

@@ -4,7 +4,7 @@
 PATH=$(dirname "$RONDO"):$PATH
 export PATH
 
-for kind in forecast classify classify-sequences tagging language-model cell; do
+for kind in forecast classify classify-sequences tagging language-model sound cell; do
     name=my_$(echo $kind | tr - _)
     expect 0 "$RONDO" new $kind $name
     says out "^next: rondo train $name.rondo"
@@ -131,6 +131,35 @@ says err "broken.csv:40: column 'sold' holds"
 expect 1 "$RONDO" new forecast seq
 says err 'reserved word'
 [ ! -e seq.csv ] && [ ! -e seq.rondo ] && [ ! -e words.rondo ] && [ ! -e numbers.rondo ] && [ ! -e broken.rondo ] || fail "a model of a file that it cannot read"
+
+# arrays: which are the sequences and which their classes; a pair of sounds
+cp "$SRC/tests/fuzz/files/classes.npz" .
+expect 0 "$RONDO" new classify-sequences arrays -d classes.npz
+says out '^classes.npz: 30 sequences in "moves", 2 numbers a step, 3 classes in "kind"$'
+expect 0 "$RONDO" train arrays.rondo -q --seed 1
+expect 0 "$RONDO" eval arrays.rondo -w arrays.safetensors
+awk '/^sparse_accuracy/ { ok = $2 >= 0.8 } END { exit !ok }' out || fail "arrays: $(cat out)"
+expect 0 "$RONDO" predict arrays.rondo -w arrays.safetensors
+awk -F, '$1 == "scores" { if ($2 != n++ || $4 != int($2 / 10)) exit 1; part[$3]++ } END { exit !(n == 30 && part["train"] == 21) }' out || fail "other rows than in the file: $(cat out)"
+expect 0 "$RONDO" new tagging marks -d classes.npz
+says out '2 labels in "mark" for the steps in "moves"$'
+expect 0 "$RONDO" train marks.rondo -q --set epochs=1
+expect 1 "$RONDO" new classify no -d classes.npz
+says err 'E0605.*classify does not take arrays'
+expect 1 "$RONDO" new tagging no -d "$SRC/tests/fuzz/files/stored.npz"
+says err 'E0605.*stored.npz needs sequences'
+expect 0 "$RONDO" new sound pair -d my_sound-in.wav -d my_sound-out.wav
+says out '^my_sound-in.wav and my_sound-out.wav: 3.0 s at 8000 Hz, 1 channel in, 1 out$'
+expect 0 "$RONDO" train pair.rondo -q --set epochs=1
+expect 0 "$RONDO" eval my_sound.rondo -w my_sound.safetensors
+awk '/^esr/ { ok = $2 < 0.2 } END { exit !ok }' out || fail "sound: $(cat out)"
+expect 2 "$RONDO" new sound no -d my_sound-in.wav
+says err 'what goes in and what comes out'
+expect 1 "$RONDO" new sound no -d my_sound-in.wav -d classes.npz
+says err 'E0623'
+cp my_sound-in.wav taken-out.wav
+expect 1 "$RONDO" new sound taken
+[ ! -e taken.rondo ] && [ ! -e taken-in.wav ] && [ ! -e no.rondo ] || fail "half a model of sounds"
 
 expect 0 "$RONDO" list
 cat "$SRC"/std/*.rondo | sed -n 's/^\(cell\|fn\|init\|metric\|optimizer\) \([a-z0-9_]*\).*/\1 \2/p' >names

@@ -384,6 +384,18 @@ static void test_arrays(void) {
     CHECK(weights_init(model, 1) && !dataset_outputs(model, &set, sees_truth, &seen) && says(609, "token 'y' of example 3 is 7"));
     array_set(y, 3, 0);
     CHECK(npz_write(ctx, path, &a) && good(ports, data) && weights_init(model, 1) && dataset_outputs(model, &set, sees_truth, &seen) && seen == 6);
+    /* the rows of all arrays change places together, each class alike, and keep their numbers; in order unless it is said */
+    CHECK(good(ports, "npz = \"c.npz\", split = 0.5") && set.train == 3 && !set.place && array_get(arrays_find(&set.array, "x"), 5) == 5);
+    CHECK(good(ports, "npz = \"c.npz\", split = stratified(0.7, seed = 1)") && set.n == 6 && set.train == 4);
+    const Array *to = arrays_find(&set.array, "x"), *class = arrays_find(&set.array, "y");
+    int ones = 0, places = 0, moved = 0;
+    for (int i = 0; i < 6; i++) {
+        ones += i < 4 && array_get(class, i) == 1;
+        places += set.place[i].number == (int64_t)array_get(to, i) && array_get(class, i) == (array_get(to, i) < 3) && set.by_place[set.place[i].number] == i;
+        moved += array_get(to, i) != i;
+    }
+    CHECK(ones == 2 && places == 6 && moved > 0);
+    CHECK(good(ports, "npz = \"c.npz\", split = every(3, test = 1)") && set.train == 4 && array_get(arrays_find(&set.array, "x"), 4) == 1 && set.place[4].number == 1);
 }
 
 /* ---- sound -------------------------------------------------------------------------------------------------------------- */
