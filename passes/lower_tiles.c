@@ -86,7 +86,7 @@ static uint32_t make_tile(Low *L, int fam, int m, int nv, int tail, int init, bo
             carry[i * nv + j] = init == INIT_ZERO ? lb_fconst(&b, 0)
                                                   : lb_load(&b, lanes == t.V ? LOP_LD : LOP_LDT, C0, x, lanes);
         }
-    for (int k = 0; add && k < m * nv; k++) /* added to when the loop is over */
+    for (int k = 0; (add || fam == FAM_ROWS) && k < m * nv; k++) /* written when the loop is over */
         lb_prefetch(&b, C, lb_idx_term(&b, lidx(k % nv * (int64_t)t.V), cs, k / nv));
     carry[m * nv] = carry[m * nv + 1] = lb_iconst(&b, 0);
     tile_loop(&t, K, carry);
