@@ -77,6 +77,10 @@ typedef struct {
     uint32_t item; /* 1 + index in Graph.stage */
     uint32_t phase, loop_phase; /* the level that computes it; the level whose loop does */
     uint32_t turn; /* in each row of its sweep */
+    uint32_t reader, reader_level; /* the one row stage that reads it, as `item`, and the last level there; 0: none */
+    bool reader_apart; /* and that level does so in another loop, or at other elements, than a value that could stand there */
+    bool lends; /* stands in memory of its own, which may become that of a value of its reader */
+    Ref next_lender; /* with the same reader */
     Loc loc;
     LocList also; /* further places to store to */
     Ref whole; /* the concat in whose place this part of it is computed; 0: none */
@@ -309,6 +313,10 @@ LV load_value(Eval *e, const Loc *l, const Node *n); /* at e's own index */
 void store_value(Eval *e, const Loc *l, const Node *n, LV v);
 void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg); /* loops over this thread's rows */
 void emit_copy(LowG *lg, Ref r, const Loc *to); /* stores a value of this graph to a place, for the current indices' rows */
+
+/* lower_reuse.c */
+Ref *find_lenders(LowG *lg); /* by row stage, as NodeInfo.item: the first value that it alone reads */
+bool take_place(LowG *lg, const Ref *first, Ref r); /* r's place becomes that of such a value, which is read no more; false: there is none */
 
 /* lower_sweep.c */
 SweepKind sweep_sum(LowG *lg, Ref r); /* of a sum or maximum */

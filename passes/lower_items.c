@@ -614,17 +614,22 @@ static void give_parts(LowG *lg, Ref r)
     }
 }
 
-static void give_place(LowG *lg, Ref r)
+static void give_place(LowG *lg, const Ref *lenders, Ref r)
 {
+    enum { LARGE = 4096 };
     NodeInfo *ni = &lg->ni[r];
     const Node *n = &lg->g->node.at[r];
     if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN || ni->sunk)
         return;
+    bool large = ni->mem || (ni->scratch && node_features(n) > LARGE);
+    if (lenders && large && take_place(lg, lenders, r))
+        return;
+    ni->lends = lenders && ni->mem;
     if (ni->mem && ni->chunk_only) {
         ni->loc = low_chunk_slab(lg, r, group_axis(lg, ni->group));
     } else if (ni->mem) {
         ni->loc = low_slab(lg, r, n->axes, NULL);
-    } else if (ni->scratch && node_features(n) <= 4096) {
+    } else if (ni->scratch && !large) {
         ni->loc = low_local(lg, r);
     } else if (ni->scratch) {
         ni->loc = low_row_slab(lg, r);
@@ -635,13 +640,14 @@ static void give_place(LowG *lg, Ref r)
 
 void give_places(LowG *lg)
 {
+    const Ref *lenders = lg->load_phase || lg->L->o.no_reuse ? NULL : find_lenders(lg);
     for (Ref r = 1; r < lg->g->node.n; r++)
         if (lg->g->node.at[r].op == OP_CONCAT && lg->ni[r].load == lg->load_phase) {
-            give_place(lg, r);
+            give_place(lg, lenders, r);
             give_parts(lg, r);
         }
     for (Ref r = 1; r < lg->g->node.n; r++)
-        give_place(lg, r);
+        give_place(lg, lenders, r);
 }
 
 /* All threads have done what came before: from this position on, anybody may write anywhere. */
