@@ -267,6 +267,12 @@ bool low_one_row(const Low *L)
     return L->o.one_row && (L->o.threads <= 1 || L->o.share_columns || few_rows(L) || needs_one_thread(L->m, L->bx, NULL));
 }
 
+bool low_single_row(const Low *L)
+{
+    int64_t lo, hi;
+    return !L->columns && lb_known_int(&L->b, L->blo, &lo) && lb_known_int(&L->b, L->bhi, &hi) && lo == 0 && hi == 1;
+}
+
 /* Lifetimes of what lives across or beyond a loop cover the loop. */
 static void close_lifetimes(Low *L)
 {

@@ -69,7 +69,7 @@ static void prefetch_ahead(Low *L, const Loc *l, LIdx i)
     if (L->ahead_rows)
         i = lb_idx_term(&L->b, i, L->ahead_rows, L->ahead_way * l->ld);
     else
-        i.c0 += l->ld < AHEAD ? (AHEAD + l->ld - 1) / l->ld * l->ld : l->ld;
+        i.c0 += L->ahead_way * (l->ld < AHEAD ? (AHEAD + l->ld - 1) / l->ld * l->ld : l->ld);
     lb_prefetch(&L->b, l->buf, i);
 }
 

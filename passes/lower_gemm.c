@@ -462,11 +462,9 @@ static bool ready(LowG *lg, const Stage *s)
 static bool may_join(const Together *x, const Product *q)
 {
     const Low *L = q->lg->L;
-    int64_t lo, hi;
     int vectors = only_panel(q);
     const Segment *a = &x->q[0]->seg[x->q[0]->nseg - 1], *b = &q->seg[q->nseg - 1];
-    bool one = lb_known_int(&L->b, L->blo, &lo) && lb_known_int(&L->b, L->bhi, &hi) && lo == 0 && hi == 1 && !L->columns;
-    bool may = one && vectors && only_panel(x->q[0]) && q->axes == x->q[0]->axes && a->K == b->K && same_place(&a->A, &b->A);
+    bool may = low_single_row(L) && vectors && only_panel(x->q[0]) && q->axes == x->q[0]->axes && a->K == b->K && same_place(&a->A, &b->A);
     for (uint32_t i = 0; i < x->n && may; i++) {
         vectors += only_panel(x->q[i]);
         may = !q->C0.ok || q->C0.buf != x->q[i]->C.buf;

@@ -699,7 +699,7 @@ static void row_body(LowG *lg, void *arg)
     if (lg->by_row) /* the next row is the next step's */
         low_prefetch(lg->L, lb_op(&lg->L->b, LOP_DIM, 0, 0, 0, lg->L->bx), lg->scan.reverse ? -1 : 1);
     else
-        low_prefetch(lg->L, 0, 0);
+        low_prefetch(lg->L, 0, lg->scan.reverse && low_single_row(lg->L) ? -1 : 1);
     for (uint32_t p = 0; p <= last; p++) {
         lg->L->level = p;
         emit_scalars(lg, it, p);

@@ -532,8 +532,8 @@ static void hold_states(Scan *c, Held *h)
 {
     Low *L = c->lg->L;
     const Graph *g = c->bg->g;
-    int64_t lo, hi, V = L->p->V;
-    if (L->o.panel || L->columns || !lb_known_int(&L->b, L->blo, &lo) || !lb_known_int(&L->b, L->bhi, &hi) || lo != 0 || hi != 1)
+    int64_t V = L->p->V;
+    if (L->o.panel || !low_single_row(L))
         return;
     for (uint32_t k = 0; k < c->s.ncarry; k++) {
         Ref leaf = carry_leaf(g, k);

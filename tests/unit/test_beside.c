@@ -104,6 +104,40 @@ static void placed(const char *name, int I, int H, LowerOptions lo, bool want, c
     ctx_destroy(ctx);
 }
 
+/* How far instruction k, a prefetch, is ahead of what is loaded or stored next in the same array. */
+static int64_t ahead_of(const LFunc *f, uint32_t k) {
+    const LIdx *x = &f->idx.at[f->inst.at[k].idx];
+    for (uint32_t i = k + 1; i < f->inst.n; i++) {
+        if (f->inst.at[i].op < LOP_LD || f->inst.at[i].op > LOP_STV1 || f->inst.at[i].op == LOP_PREFETCH || f->inst.at[i].buf != f->inst.at[k].buf) continue;
+        return x->c0 - f->idx.at[f->inst.at[i].idx].c0;
+    }
+    return 0;
+}
+
+/* What steps of one row will read is asked for where they go next: down in a loop that goes down. */
+static void prefetched(const char *name, int I, int H) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = model(ctx, &a, name, I, H, true);
+    LowerOptions lo = options(16, 1, PLACE_AUTO);
+    LProgram *p = m ? lower_module(ctx, &a, m, &lo, NULL) : NULL;
+    const LFunc *f = p ? p->fn.at[p->fn.n - 1] : NULL;
+    bool down = false, ok = true;
+    int up = 0, back = 0;
+    for (uint32_t k = 0, depth = 0; f && k < f->inst.n; k++) {
+        const LInst *i = &f->inst.at[k];
+        depth += i->op == LOP_FOR || i->op == LOP_IF;
+        depth -= i->op == LOP_END;
+        if (i->op == LOP_FOR && depth == 1) down = i->flags & LF_DOWN;
+        if (i->op != LOP_PREFETCH) continue;
+        ok &= down ? ahead_of(f, k) < 0 : ahead_of(f, k) > 0;
+        *(down ? &back : &up) += 1;
+    }
+    check(ok && up > 2 && back > 2, "the way that is prefetched", name, H);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
 int main(void) {
     for (int grad = 0; grad < 2; grad++) {
         all("one", 20, 24, grad);
@@ -126,6 +160,8 @@ int main(void) {
     lo = options(16, 1, PLACE_AUTO);
     lo.one_row = false;
     placed("one", 64, 64, lo, false, "any number of rows");
+    prefetched("one", 16, 24);
+    prefetched("one", 32, 128);
     printf("%d passed, %d failed\n", passed, failed);
     return failed != 0;
 }
