@@ -32,10 +32,11 @@ typedef struct {
     int method; /* Method */
     int64_t trials, seed, epochs, at_once;
     double sign; /* 1: less is better */
-    const char *path, *watched;
-    FILE *log;
+    const char *path, *watched, *text; /* text: a digest of the model's file */
+    FILE *log; /* NULL: there is no line of it yet */
     Trial *trial;
     uint32_t *order; /* trials by rank */
+    size_t whole; /* bytes of the lines that an earlier search left */
     /* the present round */
     uint32_t *run; /* job i is trial run[i] */
     int64_t budget;
@@ -50,6 +51,16 @@ static json_t *texts(const char *const *text, uint32_t n) {
     return list;
 }
 
+/* What all trials share and their numbers depend on. */
+static json_t *shared_of(const Tune *t) {
+    static const Opt telling[] = {OPT_SET, OPT_MODEL, OPT_DATA, OPT_WEIGHTS, OPT_RENAME, OPT_GRADIENT, OPT_DTYPE, OPT_MATH};
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < t->c->use.n; i++)
+        for (size_t k = 0; k < sizeof telling / sizeof *telling; k++)
+            if (t->c->use.at[i].opt == telling[k]) json_array_append_new(list, json_string(t->c->use.at[i].value));
+    return list;
+}
+
 /* What the search is of; the lines after it fit no other. */
 static json_t *head_of(const Tune *t) {
     json_t *axes = json_array(), *logs = json_array();
@@ -60,6 +71,8 @@ static json_t *head_of(const Tune *t) {
     json_t *head = json_object();
     json_object_set_new(head, "tune", json_string(t->c->arg[0]));
     json_object_set_new(head, "method", json_string(methods[t->method]));
+    json_object_set_new(head, "model", json_string(t->text));
+    json_object_set_new(head, "shared", shared_of(t));
     json_object_set_new(head, "set", texts(t->space.text.at, t->space.text.n));
     json_object_set_new(head, "seed", json_integer(t->seed));
     json_object_set_new(head, "epochs", json_integer(t->epochs));
@@ -72,7 +85,7 @@ static json_t *head_of(const Tune *t) {
 
 static bool put_object(Tune *t, json_t *o) {
     char *text = json_dumps(o, JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
-    bool ok = text && fprintf(t->log, "%s\n", text) > 0 && fflush(t->log) == 0 && fsync(fileno(t->log)) == 0;
+    bool ok = text && t->log && fprintf(t->log, "%s\n", text) > 0 && fflush(t->log) == 0 && fsync(fileno(t->log)) == 0;
     free(text);
     json_decref(o);
     if (!ok) diag_error(t->c->ctx, 1, (Span){0, 0}, "cannot write %s: %s", t->path, strerror(errno));
@@ -106,7 +119,7 @@ static bool read_earlier(Tune *t, size_t *whole) {
         if (!o)
             diag_error(ctx, 622, (Span){0, 0}, "%s: a line is no JSON object", t->path);
         else if (first && !json_equal(o, head)) {
-            diag_error(ctx, 561, (Span){0, 0}, "%s is of another search: other settings, method or seed", t->path);
+            diag_error(ctx, 561, (Span){0, 0}, "%s is of another search: another model, other settings, method or seed", t->path);
             diag_help(ctx, (Span){0, 0}, "-o takes another file for this one");
         }
         ok = o && diag_error_count(ctx) == 0;
@@ -119,15 +132,19 @@ static bool read_earlier(Tune *t, size_t *whole) {
     return ok;
 }
 
-static bool open_log(Tune *t) {
-    size_t whole = 0;
-    if (!can_write(t->c, t->path) || (access(t->path, F_OK) == 0 && !read_earlier(t, &whole))) return false;
-    t->log = fopen(t->path, whole ? "r+" : "w");
-    if (!t->log || (whole && (ftruncate(fileno(t->log), (off_t)whole) != 0 || fseek(t->log, 0, SEEK_END) != 0))) {
-        diag_error(t->c->ctx, 1, (Span){0, 0}, "cannot write %s: %s", t->path, strerror(errno));
-        return false;
+static bool read_log(Tune *t) { return can_write(t->c, t->path) && (access(t->path, F_OK) != 0 || read_earlier(t, &t->whole)); }
+
+/* The line of a trial; the first of all follows the head of a new file, so that a search that cannot begin leaves none. */
+static bool put_trial(Tune *t, json_t *line) {
+    if (!t->log) {
+        t->log = fopen(t->path, t->whole ? "r+" : "w");
+        if (t->log && t->whole && (ftruncate(fileno(t->log), (off_t)t->whole) != 0 || fseek(t->log, 0, SEEK_END) != 0)) {
+            fclose(t->log);
+            t->log = NULL;
+        }
+        if (t->log && !t->whole && !put_object(t, head_of(t))) return json_decref(line), false;
     }
-    return whole || put_object(t, head_of(t));
+    return put_object(t, line);
 }
 
 /* ---- runs --------------------------------------------------------------------------------------------------------------- */
@@ -156,7 +173,7 @@ static bool on_done(void *arg, uint32_t i, const Outcome *o) {
     json_object_set_new(line, "ended", json_boolean(x->ended));
     json_object_set_new(line, "seconds", json_real(x->seconds));
     json_object_set_new(line, "values", texts(x->value, t->space.axis.n));
-    if (!put_object(t, line)) return false;
+    if (!put_trial(t, line)) return false;
     if (!cli_has(t->c, OPT_QUIET)) {
         fprintf(stderr, "trial %u: %s %.5g after %d epochs", k, t->watched, x->best, o->epochs);
         for (uint32_t a = 0; a < t->space.axis.n; a++) fprintf(stderr, "  %s = %s", t->space.axis.at[a].name, x->value[a]);
@@ -307,6 +324,10 @@ static bool prepare(Tune *t, CliExit *rc) {
     const Setting *monitor = settings_find(&d->train, intern(c->ctx, "monitor"));
     t->watched = monitor ? name_str(c->ctx, monitor->name) : "valid_loss";
     t->epochs = (int64_t)settings_number(c->ctx, &d->train, KEYS_TRAIN, "epochs");
+    char *text;
+    size_t n;
+    if (!file_read(c->ctx, a, c->arg[0], &text, &n)) return false;
+    t->text = arena_printf(a, "%016" PRIx64, hash_bytes(1, text, n));
     if (!t->path) t->path = arena_printf(a, "%s.tune.jsonl", d->name ? name_str(c->ctx, d->name) : "model");
     return true;
 }
@@ -319,7 +340,7 @@ CliExit cmd_tune(Cli *c) {
     if (!cli_choice(c, OPT_METHOD, methods, &t.method) || !cli_int(c, OPT_TRIALS, 1, 100000, &t.trials) ||
         !cli_int(c, OPT_SEED, 0, INT32_MAX, &t.seed) || !cli_int(c, OPT_JOBS, 1, 1024, &t.at_once) || !prepare(&t, &rc))
         return rc;
-    bool ok = open_log(&t) && search(&t);
+    bool ok = read_log(&t) && search(&t);
     if (t.log) fclose(t.log);
     if (!ok && signal_caught()) raise(signal_caught());
     if (!ok) return CLI_INPUT;

@@ -13,13 +13,13 @@ static const char *trimmed(Arena *a, const char *p, const char *end) {
 }
 
 /* "lo .. hi" or "lo .. hi log"; false: it is no range. */
-static bool read_range(const char *text, Varied *x, bool *good) {
-    const char *dots = strstr(text, "..");
+static bool read_range(Arena *a, const char *text, Varied *x, bool *good) {
+    const char *dots = strstr(text, ".."), *first;
     char *end;
     if (!dots) return false;
-    x->lo = parse_double(text, &end);
-    end += strspn(end, " ");
-    *good = end != text && end == dots;
+    first = arena_strndup(a, text, (size_t)(dots - text)); /* of 2..9 the point is not the number's */
+    x->lo = parse_double(first, &end);
+    *good = end != first && !end[strspn(end, " ")];
     const char *second = dots + 2 + strspn(dots + 2, " ");
     x->hi = parse_double(second, &end);
     *good = *good && end != second;
@@ -27,7 +27,7 @@ static bool read_range(const char *text, Varied *x, bool *good) {
     x->log = strcmp(end, "log") == 0;
     *good = *good && (x->log || !*end) && x->lo < x->hi && isfinite(x->lo) && isfinite(x->hi) && (!x->log || x->lo > 0);
     x->whole = x->lo == floor(x->lo) && x->hi == floor(x->hi) && !strpbrk(text, "eE") &&
-               strcspn(text, ".") == (size_t)(dots - text) && !strchr(second, '.');
+               !strchr(first, '.') && !strchr(second, '.');
     return true;
 }
 
@@ -51,7 +51,7 @@ static bool read_axis(Cli *c, const char *given, const char *from, const char *e
     Arena *a = ctx_arena(c->ctx);
     const char *text = trimmed(a, from, end);
     bool good = true;
-    if (read_range(text, x, &good) ? good : read_choices(a, text, x)) return true;
+    if (read_range(a, text, x, &good) ? good : read_choices(a, text, x)) return true;
     cli_usage(c, "--set '%.60s': braces hold choices, {8, 16, 32}, or a range, {0 .. 0.5} or {1e-4 .. 1e-1 log}", given);
     return false;
 }

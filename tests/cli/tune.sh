@@ -36,10 +36,24 @@ untimed cut.jsonl >b
 cmp a b || fail "going on gives other lines"
 expect 1 "$RONDO" tune $M $few --set 'H={4, 9}' --set 'optimizer=adam(lr = {1e-3, 1e-2, 3e-2})' -o one.jsonl
 says err 'E0561.*of another search'
+# what all trials share makes a search another one, and so does another model
+expect 1 "$RONDO" tune $M $few --set batch=8 --set 'H={4, 8}' --set 'optimizer=adam(lr = {1e-3, 1e-2, 3e-2})' -o one.jsonl
+says err 'E0561.*of another search'
+sed 's/relu/tanh/' $M >other.rondo
+cmp -s $M other.rondo && fail "the models are the same"
+cp $M was.rondo
+cp other.rondo $M
+expect 1 "$RONDO" tune $M $few --set 'H={4, 8}' --set 'optimizer=adam(lr = {1e-3, 1e-2, 3e-2})' -o one.jsonl
+says err 'E0561.*another model'
+mv was.rondo $M
+# a search that cannot begin leaves no file
+expect 1 "$RONDO" tune $M --set epochs=1 --set 'H={4, 8}' -o none.jsonl
+says err 'what validates'
+[ ! -e none.jsonl ] || fail "a file of no run is left"
 
 # random: ranges, whole numbers, more trials of the same search go on with it
-expect 0 "$RONDO" tune $M $few --set 'H={3 .. 9}' --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log}, b1 = {0.8, 0.9})' --trials 4 -o r.jsonl -q
-expect 0 "$RONDO" tune $M $few --set 'H={3 .. 9}' --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log}, b1 = {0.8, 0.9})' --trials 6 -o r.jsonl -q
+expect 0 "$RONDO" tune $M $few --set 'H={3..9}' --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log}, b1 = {0.8, 0.9})' --trials 4 -o r.jsonl -q
+expect 0 "$RONDO" tune $M $few --set 'H={3..9}' --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log}, b1 = {0.8, 0.9})' --trials 6 -o r.jsonl -q
 [ "$(wc -l <r.jsonl)" = 7 ] || fail "not six drawn trials"
 ranked out | awk '$4 != int($4) || $4 < 3 || $4 > 9 || $5 < 1e-3 || $5 > 0.1 || ($6 != 0.8 && $6 != 0.9) { exit 1 }' || { cat out; fail "a value out of its range"; }
 [ "$(ranked out | awk '{ print $5 }' | sort -u | wc -l)" = 6 ] || fail "the same rate was drawn twice"
