@@ -62,6 +62,7 @@ static void child(Runner *r, uint32_t i) {
                       .summary = !job->search,
                       .progress = &g};
     Model *m = NULL;
+    signals_leave();
     signal(SIGPIPE, SIG_DFL);
     for (uint32_t k = 0; k < job->nset; k++) VEC_PUSH(ctx_arena(c->ctx), c->use) = (OptUse){OPT_SET, job->set[k]};
     if (job->seed) VEC_PUSH(ctx_arena(c->ctx), c->use) = (OptUse){OPT_SEED, job->seed};
@@ -163,6 +164,7 @@ static void run(Runner *r) {
             if (!begin(r)) return;
         struct pollfd p = {.fd = r->in, .events = POLLIN};
         poll(&p, 1, 100);
+        if (signal_caught()) return; /* the jobs had it too: what they say now is not what they were asked for */
         take(r);
         reap(r);
         show(r);

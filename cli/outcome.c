@@ -102,9 +102,11 @@ static CliExit train(Cli *c, const TrainTask *t, Model *m, Outcome *out) {
     o.progress = progress_line;
     o.progress_arg = t->progress;
     bool ok = load(c, m, data) && (!t->must_validate || validates(c, m, &data->d));
-    signals_catch(); /* while data are read a signal ends all at once: nothing has been learnt that it could cost */
+    /* While data are read a signal ends all at once: nothing has been learnt that it could cost. So it ends a job of several: what was
+       trained in part would pass for the whole. */
+    if (!t->progress->tell) signals_catch();
     ok = ok && train_set(m, &data->d.set, data->d.has_other ? &data->d.other : NULL, &o, &r, &out->stopped);
-    signals_leave();
+    if (!t->progress->tell) signals_leave();
     progress_end(t->progress);
     out->epochs = r.epochs;
     out->updates = r.updates;

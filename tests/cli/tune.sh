@@ -51,6 +51,16 @@ expect 1 "$RONDO" tune $M --set epochs=1 --set 'H={4, 8}' -o none.jsonl
 says err 'what validates'
 [ ! -e none.jsonl ] || fail "a file of no run is left"
 
+# Ctrl-C reaches the trials, too: what was trained in part is no run of the search
+setsid "$RONDO" tune $M --set epochs=1000000 --set validation=0.2 --set 'H={4, 8}' -o ended.jsonl -q -j 2 >out 2>err &
+pid=$!
+sleep 1
+kill -TERM "-$pid"
+rc=0
+wait "$pid" || rc=$?
+[ "$rc" = 143 ] || { cat out err; fail "ended with $rc, not by the signal"; }
+[ ! -e ended.jsonl ] || { cat ended.jsonl; fail "a trial that was broken off counts"; }
+
 # random: ranges, whole numbers, more trials of the same search go on with it
 expect 0 "$RONDO" tune $M $few --set 'H={3..9}' --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log}, b1 = {0.8, 0.9})' --trials 4 -o r.jsonl -q
 expect 0 "$RONDO" tune $M $few --set 'H={3..9}' --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log}, b1 = {0.8, 0.9})' --trials 6 -o r.jsonl -q
