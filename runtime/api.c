@@ -122,27 +122,47 @@ static Model *empty_model(const rondo_options *o) {
     return k.m;
 }
 
-static rondo_status open_with(rondo_model **out, const char *path, const char *text, size_t n, const rondo_options *given) {
+/* The options of an earlier version are the first of those of this one. A size that no version has is a struct that nobody filled in. */
+static bool options_are(const size_t *given) {
+    return !given || *given > sizeof *given;
+}
+
+static void options_take(void *o, size_t n, const size_t *given) {
+    if (given && options_are(given)) memcpy(o, given, *given < n ? *given : n);
+}
+
+static bool options_usage(Model *m, const size_t *given) {
+    return options_are(given) || usage(m, "the options have no size: RONDO_.._OPTIONS_INIT sets it", NULL);
+}
+
+static bool opening_usage(Model *m, const char *path, bool text, const rondo_options *o) {
+    if (!path) return usage(m, "a model needs a path", NULL);
+    if (!text) return usage(m, "a model needs a text", NULL);
+    if ((unsigned)o->engine > RONDO_ENGINE_EVAL) return usage(m, "there is no such engine", NULL);
+    if (o->threads < 0 || o->threads > 1024) return usage(m, "the number of threads is none from 0 to 1024", NULL);
+    for (size_t i = 0; i < o->nset; i++)
+        if (!o->set || !o->set[i]) return usage(m, "a setting is NULL", NULL);
+    return true;
+}
+
+static rondo_status open_with(rondo_model **out, const char *path, const char *text, bool has_text, size_t n, const rondo_options *given) {
     rondo_options o = RONDO_OPTIONS_INIT;
     if (!out) return RONDO_BAD_USAGE;
     *out = NULL;
-    if (given) memcpy(&o, given, given->size < sizeof o ? given->size : sizeof o);
+    options_take(&o, sizeof o, given ? &given->size : NULL);
     Model *m = *out = empty_model(&o);
     if (!m) return RONDO_NO_MEMORY;
-    if (!path) {
-        usage(m, "a model needs a path", NULL);
-        return RONDO_BAD_USAGE;
-    }
+    if (!options_usage(m, given ? &given->size : NULL) || !opening_usage(m, path, has_text, &o)) return RONDO_BAD_USAGE;
     ModelOptions mo = {.model = o.model, .set = o.set, .nset = o.nset, .std_dir = o.std_dir};
     mo.exec = (ExecOptions){.engine = (ExecEngine)o.engine, .f64 = o.f64 != 0, .threads = o.threads, .memory_limit = o.memory_limit};
     return status_of(m, model_load(&(Opening){m, path, &mo, text, n}));
 }
 
 rondo_status rondo_open(rondo_model **m, const char *path, const rondo_options *o) {
-    return open_with(m, path, NULL, 0, o);
+    return open_with(m, path, NULL, true, 0, o);
 }
 rondo_status rondo_open_text(rondo_model **m, const char *name, const char *text, size_t n, const rondo_options *o) {
-    return text ? open_with(m, name, text, n, o) : RONDO_BAD_USAGE;
+    return open_with(m, name, text, text != NULL, n, o);
 }
 void rondo_close(rondo_model *m) {
     model_close(m);
@@ -201,9 +221,12 @@ rondo_status rondo_set_weight(rondo_model *m, const char *name, const float *val
 /* ---- arrays in, arrays out ---------------------------------------------------------------------------------------------- */
 
 static bool take_inputs(Call *c, Arrays *in) {
+    if (c->n && !c->in) return usage(c->m, "there are no arrays where some are announced", NULL);
+    if (c->n2 && !c->out) return usage(c->m, "there is no room for results where some are asked for", NULL);
     for (size_t i = 0; i < c->n; i++) {
         if (!c->in[i].name || (!c->in[i].data && array_count(&c->in[i]) != 0)) return usage(c->m, "an array lacks its name or its data", NULL);
         if (array_count(&c->in[i]) < 0) return usage(c->m, "the shape is no shape: array", c->in[i].name);
+        if (!rondo_type_size(c->in[i].type)) return usage(c->m, "the type is no type: array", c->in[i].name);
         if ((unsigned)c->in[i].order > RONDO_TIME_FIRST) return usage(c->m, "the order is no order: array", c->in[i].name);
         VEC_PUSH(&c->m->result, in->array) = c->in[i];
     }
@@ -212,6 +235,7 @@ static bool take_inputs(Call *c, Arrays *in) {
 
 /* Memory for a result of x's shape: the caller's, which must fit, or the model's. */
 static bool take(Model *m, const Array *x, Array *want) {
+    if (!rondo_type_size(want->type)) return usage(m, "the type is no type: result", want->name);
     if (want->data) {
         bool same = want->rank == x->rank && memcmp(want->dim, x->dim, (size_t)x->rank * sizeof *x->dim) == 0;
         return same || usage(m, "the memory given has not the shape of", want->name);
@@ -367,7 +391,8 @@ static bool do_train(void *arg) {
     Model *m = c->m;
     rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
     TrainData d;
-    if (c->train) memcpy(&o, c->train, c->train->size < sizeof o ? c->train->size : sizeof o);
+    if (!options_usage(m, c->train ? &c->train->size : NULL)) return false;
+    options_take(&o, sizeof o, c->train ? &c->train->size : NULL);
     bool ok = o.arrays ? set_from(c, o.arrays, o.narrays, &d.set) : dataset_load(m, o.data_file, &m->result, false, &d.set);
     if (ok && o.arrays && !o.valid) ok = dataset_holdback(m, &d.set);
     if (ok && !o.arrays) ok = several_classes(m, &d.set);
@@ -404,7 +429,7 @@ static bool do_forecast(void *arg) {
     Call *c = arg;
     Series s;
     if (!series_load(c->m, c->path, &c->m->result, false, &s)) return false;
-    int64_t n = (int64_t)c->n < s.set.n ? (int64_t)c->n : s.set.n;
+    int64_t n = c->n < (size_t)s.set.n ? (int64_t)c->n : s.set.n;
     if (c->count) *c->count = (size_t)s.set.n;
     if (c->first) *c->first = (size_t)(s.set.train + s.set.valid);
     for (int64_t k = 0; k < n; k++) {
@@ -452,7 +477,8 @@ rondo_status rondo_stream_open(rondo_model *m, int64_t batch, rondo_stream **s) 
 static bool do_generate(void *arg) {
     Call *c = arg;
     rondo_generate_options o = RONDO_GENERATE_OPTIONS_INIT;
-    if (c->generate) memcpy(&o, c->generate, c->generate->size < sizeof o ? c->generate->size : sizeof o);
+    if (!options_usage(c->m, c->generate ? &c->generate->size : NULL)) return false;
+    options_take(&o, sizeof o, c->generate ? &c->generate->size : NULL);
     return generate_text(c->m, &o, &c->stopped);
 }
 
@@ -466,7 +492,8 @@ static bool do_emit(void *arg) {
     Call *c = arg;
     if (!c->kind || !c->path) return usage(c->m, "emit needs a kind and a folder", NULL);
     rondo_emit_options o = RONDO_EMIT_OPTIONS_INIT;
-    if (c->emit) memcpy(&o, c->emit, c->emit->size < sizeof o ? c->emit->size : sizeof o);
+    if (!options_usage(c->m, c->emit ? &c->emit->size : NULL)) return false;
+    options_take(&o, sizeof o, c->emit ? &c->emit->size : NULL);
     return model_need_weights(c->m) && emit_model(c->m, c->kind, &o, c->path);
 }
 

@@ -1,5 +1,6 @@
 /* border: between the caller's arrays, [B, T, .., F], and the canonical layout of ir/graph.h, [T, .., B, F]: only B moves, and not
    even B where the caller's memory has time first. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/internal.h"
@@ -29,11 +30,16 @@ bool border_make(uint32_t axes, int rank, const int32_t *dim, const int64_t *siz
     return checked_mul(out->B, out->X, &n) && checked_mul(n, out->F, &n) && checked_mul(n, 8, &n);
 }
 
+/* NO_WHOLE for what is no such number: tokens, lengths and bools are checked where they have come. */
+static int32_t whole(double v) {
+    return v > NO_WHOLE && v <= INT32_MAX && v == floor(v) ? (int32_t)v : NO_WHOLE;
+}
+
 static void put(El el, void *dst, int64_t i, double v) {
     switch (el) {
     case EL_F32: ((float *)dst)[i] = (float)v; break;
     case EL_F64: ((double *)dst)[i] = v; break;
-    case EL_I32: ((int32_t *)dst)[i] = (int32_t)v; break;
+    case EL_I32: ((int32_t *)dst)[i] = whole(v); break;
     }
 }
 

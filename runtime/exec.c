@@ -5,6 +5,7 @@
      arrays  one block: inputs and results in canonical layout, unless the caller binds memory of its own
    A block grows when larger dims come and is never cut, so alternating batches (a short last one) allocate nothing. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -547,8 +548,10 @@ static bool check_range(Exec *e, uint32_t i, double lo, double hi, const char *w
             for (int64_t f = 0; f < b->F; f++) {
                 double v = exec_slot_get(s, (x * b->B + k) * b->F + f);
                 if (v >= lo && v <= hi && v == floor(v)) continue;
-                diag_error(e->ctx, 609, NOWHERE, "%s '%s' of example %lld is %g; it must be a whole number from %g to %g", what,
-                           name_str(e->ctx, e->m->input.at[i].name), (long long)k, v, lo, hi);
+                char is[32] = "no whole number";
+                if (v != NO_WHOLE) snprintf(is, sizeof is, "%g", v);
+                diag_error(e->ctx, 609, NOWHERE, "%s '%s' of example %lld is %s; it must be a whole number from %g to %g", what,
+                           name_str(e->ctx, e->m->input.at[i].name), (long long)k, is, lo, hi);
                 return false;
             }
     return true;

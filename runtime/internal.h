@@ -48,6 +48,7 @@ typedef struct {
 } Border;
 bool border_make(uint32_t axes, int rank, const int32_t *dim, const int64_t *size, Border *out);
 typedef enum { EL_F32, EL_F64, EL_I32 } El;
+enum { NO_WHOLE = INT32_MIN }; /* as an EL_I32: what was given is no whole number, or too large for one */
 bool border_same(const Border *b, const Array *a); /* the array is of that shape, its memory in canonical order */
 void border_in(const Border *b, const Array *src, const int64_t *example, El el, void *dst);
 void border_out(const Border *b, El el, const void *src, Array *dst);

@@ -443,8 +443,13 @@ static bool rename_one(Model *m, Arena *tmp, const char *path, const char *how, 
 }
 
 static bool apply_renames(Model *m, Arena *tmp, const char *path, const char *const *rename, size_t n, Safetensors *s) {
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
+        if (!rename || !rename[k]) {
+            diag_error(m->ctx, 556, NOWHERE, "a pair of names is NULL");
+            return false;
+        }
         if (!rename_one(m, tmp, path, rename[k], s)) return false;
+    }
     return true;
 }
 

@@ -431,7 +431,7 @@ rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y) {
 }
 
 rondo_status rondo_stream_run(rondo_stream *s, int64_t steps, const float *x, float *y) {
-    if (!s || (!x && s->nx) || (!y && s->ny)) return RONDO_BAD_USAGE;
+    if (!s || steps < 0 || (!x && s->nx) || (!y && s->ny)) return RONDO_BAD_USAGE;
     for (int64_t t = 0, n; t < steps; t += n) {
         n = !s->time ? 1 : steps - t < BLOCK ? steps - t : BLOCK;
         rondo_status st = run_steps(s, x + (size_t)t * s->nx, y + (size_t)t * s->ny, n);

@@ -536,6 +536,53 @@ static void test_limits(void) {
     CHECK(rondo_open(NULL, "x", NULL) == RONDO_BAD_USAGE && rondo_message(NULL)[0]);
 }
 
+/* What a program gets wrong about the calls is a status and a message, with a handle that can be closed. */
+static bool refused(const char *text, const rondo_options *o) {
+    rondo_model *m = NULL;
+    bool ok = rondo_open_text(&m, "m", text, text ? strlen(text) : 0, o) == RONDO_BAD_USAGE && m && rondo_message(m)[0];
+    rondo_close(m);
+    return ok;
+}
+
+static void test_usage(void) {
+    static const char text[] = "model m { input k: seq token[4] e = embedding[4, 2] output p = e(k).last }";
+    rondo_options o = RONDO_OPTIONS_INIT, none = {0}, wrong;
+    const char *null = NULL;
+    rondo_model *m;
+    o.std_dir = "std";
+    o.engine = RONDO_ENGINE_LOOPS;
+    CHECK(refused(NULL, &o) && refused(text, &none));
+    wrong = o, wrong.engine = (rondo_engine)7;
+    CHECK(refused(text, &wrong));
+    wrong = o, wrong.threads = -1;
+    CHECK(refused(text, &wrong));
+    wrong = o, wrong.nset = 1;
+    CHECK(refused(text, &wrong));
+    wrong.set = &null;
+    CHECK(refused(text, &wrong));
+    CHECK(rondo_open_text(&m, "m", text, strlen(text), &o) == RONDO_OK && rondo_init_weights(m, 1) == RONDO_OK);
+    CHECK(rondo_load_weights(m, "none", NULL, 1) != RONDO_OK);
+    CHECK(rondo_save_weights(m, path_of("a.safetensors")) == RONDO_OK);
+    CHECK(rondo_load_weights(m, path_of("a.safetensors"), &null, 1) == RONDO_BAD_USAGE);
+    CHECK(rondo_train(m, &(rondo_train_options){0}, NULL) == RONDO_BAD_USAGE && strstr(rondo_message(m), "no size"));
+    CHECK(rondo_predict(m, NULL, 1, NULL, 0) == RONDO_BAD_USAGE && rondo_predict(m, NULL, 0, NULL, 1) == RONDO_BAD_USAGE);
+    static const double token[] = {1.5, -0.5, 1e20, NAN, 4, 3};
+    rondo_stream *s;
+    CHECK(rondo_stream_open(m, 1, &s) == RONDO_OK);
+    for (int i = 0; i < 6; i++) {
+        rondo_status want = i < 5 ? RONDO_BAD_INPUT : RONDO_OK;
+        double k[] = {0, token[i], 1};
+        rondo_array in = {.name = "k", .type = RONDO_F64, .rank = 2, .dim = {1, 3}, .data = k}, out = {.name = "p"};
+        CHECK(rondo_predict(m, &in, 1, &out, 1) == want);
+        float x = (float)token[i], y[2];
+        CHECK(rondo_stream_step(s, &x, y) == want && rondo_stream_run(s, -1, &x, y) == RONDO_BAD_USAGE);
+        in.type = (rondo_type)9;
+        CHECK(rondo_predict(m, &in, 1, &out, 1) == RONDO_BAD_USAGE);
+    }
+    rondo_stream_close(s);
+    rondo_close(m);
+}
+
 int main(void) {
     static char tmp[] = "/tmp/rondo-runtime-XXXXXX";
     dir = mkdtemp(tmp);
@@ -559,6 +606,7 @@ int main(void) {
     test_conformance();
     test_text();
     test_limits();
+    test_usage();
     show();
     static const char *const files[] = {"a.safetensors", "a.npz", "cut.npz", "counts.npz", "checkpoint", "damaged", "w.safetensors", "lstm.rondo"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(path_of(files[i]));
