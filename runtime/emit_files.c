@@ -52,10 +52,24 @@ static void put_single(Out *o) {
     put_file(o, arena_printf(c->a, "%s_test.c", c->id), t.at, t.n);
 }
 
+/* The blob as an array for the sketch, which has no files: of words, so that it is aligned. */
+static const char *blob_array(CModel *c) {
+    const char *at = c->blob.at;
+    size_t bytes = c->m->f64 ? 8 : 4, n = c->blob.n / bytes;
+    Str s = str_make(c->a);
+    str_printf(&s, "/* %s.blob: weights of the recurrent network `%s` */\n#include <stdint.h>\n\nstatic const uint%zu_t %s_blob[%zu] = {", c->id, c->id, 8 * bytes, c->id, n);
+    for (size_t i = 0; i < n; i++)
+        str_printf(&s, "%s0x%0*llx%s,", i % (32 / bytes) ? " " : "\n    ", (int)(2 * bytes), (unsigned long long)load_le((const unsigned char *)at + i * bytes, (int)bytes),
+                   bytes == 8 ? "ULL" : "UL");
+    str_put(&s, "\n};\n");
+    return s.at;
+}
+
 static void put_arduino(Out *o) {
     CModel *c = o->c;
     const char *readme = emit_readme(c), *begin = strstr(readme, "```c\n");
     const char *example = begin ? begin + 5 : "", *end = strstr(example, "```");
+    bool blob = c->blob.n > 0;
     put_text(o, "library.properties",
              arena_printf(c->a,
                           "name=%s\nversion=1.0.0\nauthor=\nmaintainer=\nsentence=The recurrent network %s.\n"
@@ -64,7 +78,9 @@ static void put_arduino(Out *o) {
     put_file(o, arena_printf(c->a, "src/%s.h", c->id), c->h.at, c->h.n);
     put_file(o, arena_printf(c->a, "src/%s.c", c->id), c->c.at, c->c.n);
     put_text(o, arena_printf(c->a, "examples/%s/%s.ino", c->id, c->id),
-             arena_printf(c->a, "%.*s\nvoid setup() {}\n\nvoid loop() { example(); }\n", end ? (int)(end - example) : 0, example));
+             arena_printf(c->a, "%s%.*s\nvoid setup() {}\n\nvoid loop() { example(%s); }\n", blob ? arena_printf(c->a, "#include \"%s_blob.h\"\n", c->id) : "",
+                          end ? (int)(end - example) : 0, example, blob ? arena_printf(c->a, "%s_blob, sizeof %s_blob", c->id, c->id) : ""));
+    if (blob) put_text(o, arena_printf(c->a, "examples/%s/%s_blob.h", c->id, c->id), blob_array(c));
 }
 
 static void put_cmake(Out *o) {

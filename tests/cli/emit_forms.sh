@@ -187,7 +187,16 @@ for f in library.properties src/m.h src/m.c examples/m/m.ino README.md; do
     [ -s arduino/$f ] || fail "no $f"
 done
 says arduino/library.properties '^includes=m.h$'
-expect 0 "$CC" $strict -x c -c -Iarduino/src -o t.o arduino/examples/m/m.ino -Wno-missing-prototypes
+expect 0 "$RONDO" emit c m.rondo -o arduino_blob --layout arduino --weights blob
+expect 0 "$RONDO" emit c m.rondo -o arduino_f64 --layout arduino --weights blob --dtype f64 --simd 1
+cxx=$(command -v g++ || command -v clang++-19 || true)
+for d in arduino arduino_blob arduino_f64; do
+    cp $d/examples/m/m.ino $d/examples/m/m.c # which says whether the weights are taken
+    printf 'int main(void) { return %s; }\n' "$(sed -n 's/^void loop() { \(example(.*)\); }$/\1/p' $d/examples/m/m.ino)" >>$d/examples/m/m.c
+    expect 0 "$CC" -std=c99 -Wall -O0 $fused -I$d/src -o t $d/examples/m/m.c $d/src/m.c -lm
+    expect 0 ./t
+    if [ -n "$cxx" ]; then expect 0 "$cxx" -x c++ -std=c++11 -pedantic -Wall -Wextra -Werror -c -I$d/src -o t.o $d/examples/m/m.ino; fi
+done
 if command -v cmake >/dev/null; then
     expect 0 "$RONDO" emit c whole.rondo -o cmake --test --layout cmake --weights blob
     expect 0 cmake -S cmake -B cmake/build
