@@ -113,6 +113,7 @@ typedef struct {
     CPorts kept;                 /* states and influences */
     int64_t learn_scratch;       /* as scratch */
     VEC(CField) field;
+    uint32_t *by_probe, probe_slots; /* a table of places in theta, from 1 on, by what probes hold there (emit_pack.c) */
     VEC(const char *) refused; /* fields, once for each form that does not suit how they are read (emit_narrow.c) */
     uint32_t refused_before; /* this round */
     int32_t *row_of;           /* by place in theta: number of its row among all that have a scale; -1: none */

@@ -156,7 +156,7 @@ static void put_decode(const CDecode *d) {
     uint32_t areas = c->begin.area.n > c->write.area.n ? c->begin.area.n : c->write.area.n;
     c_function(c,
                arena_printf(c->a, "The model on its own writing, as `rondo generate` has it: the likeliest token of a step is what %s is told at the next one, until it "
-                                  "is `end` or there are `most`. tokens [most]; returns how many there are, without the end. work: %s_decode_workspace bytes.%s",
+                                  "is `end` or there are `most`. tokens [most]; returns how many there are, without the end. work: %s_decode_workspace bytes, of any alignment.%s",
                             name_str(c->ctx, d->teacher), c->id, has_constants(c) ? " weights: NULL for those of this file." : ""),
                arena_printf(c->a, "int %s_decode(const %s_weights *weights, const int32_t *%s, %s, int32_t end, int most, int32_t *tokens, void *work)", c->id, c->id,
                             d->source->id, names(d, true)));

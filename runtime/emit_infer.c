@@ -180,7 +180,7 @@ static void put_predict(CModel *c) {
     str_put(&about, " gives");
     for (uint32_t k = 0; k < p->out.n; k++) str_printf(&about, " %s %s", p->out.at[k].id, c_shape(c, p, &p->out.at[k]));
     if (c->o->ragged) str_put(&about, ". length: how many steps each example has of its own, at least 1; 0 comes out behind them");
-    str_printf(&about, ". work: %s_predict_workspace bytes.", c->id);
+    str_printf(&about, ". work: %s_predict_workspace bytes, of any alignment.", c->id);
     c_function(c, about.at,
                arena_printf(c->a, "void %s_predict(const %s_weights *weights, %s%s, %svoid *work)", c->id, c->id, port_params(c, &p->in, true, false), sizes,
                             port_params(c, &p->out, false, false)));

@@ -101,6 +101,49 @@ static int64_t *origins(CModel *c, const CField *f, const double *low, const dou
     return at;
 }
 
+/* ---- what a pack is made of, for those who read it ------------------------------------------------------------------------ */
+
+static uint32_t slot_of(const CModel *c, const void *probe, double v) {
+    uint32_t k = (uint32_t)hash_bytes(0, &v, sizeof v) & (c->probe_slots - 1);
+    for (; c->by_probe[k]; k = (k + 1) & (c->probe_slots - 1)) {
+        double there = weight(c, probe, c->by_probe[k] - 1);
+        if (!(there < v || there > v)) break;
+    }
+    return k;
+}
+
+static void index_probe(CModel *c, const void *probe) {
+    for (c->probe_slots = 2; c->probe_slots < 2 * model_theta_size(c->m);) c->probe_slots *= 2;
+    c->by_probe = NEW_N(c->a, uint32_t, c->probe_slots);
+    for (int64_t i = 0; i < model_theta_size(c->m); i++) {
+        uint32_t k = slot_of(c, probe, weight(c, probe, i));
+        if (!c->by_probe[k]) c->by_probe[k] = (uint32_t)i + 1;
+    }
+}
+
+/* "h.Wz, h.Wr, h.Wn, packed": the parameters of which a quarter or more stands in it: among many weights probes meet by chance. */
+static const char *about_pack(CModel *c, const CField *f, const void *probe) {
+    enum { MOST = 6 };
+    const ParamDesc *q = c->m->desc->param.at;
+    size_t n = c->m->desc->param.n, found = 0;
+    int64_t *has = NEW_N(c->a, int64_t, n + 1), k = 0, first = 0, last = 0; /* neighbours are often of one parameter */
+    bool other = false;
+    if (!c->by_probe) index_probe(c, probe);
+    for (int64_t e = 0; e < f->n; e++) {
+        uint32_t place = f->probe[e] < 0 || f->probe[e] > 0 ? c->by_probe[slot_of(c, probe, f->probe[e])] : 0;
+        other = other || (!place && (f->probe[e] < 0 || f->probe[e] > 0));
+        if (!place) continue;
+        if (place <= first || place > last)
+            for (last = first = k = 0; place > (last = first + q[k].count); k++) first = last;
+        has[k]++;
+    }
+    Str s = str_make(c->a);
+    for (size_t i = 0; i < n; i++)
+        if (has[i] && 4 * has[i] >= q[i].count && found++ < MOST) str_printf(&s, "%s, ", name_str(c->ctx, q[i].name));
+    if (found > MOST) str_put(&s, ".., ");
+    return arena_printf(c->a, "%s%s", s.n ? s.at : "", other ? "made ready" : "packed");
+}
+
 static bool add_packs(CModel *c, CProgram *p) {
     void *probe = probe_weights(c, PROBE_RANDOM);
     bool narrow = c->o->storage && !c->o->train;
@@ -120,9 +163,11 @@ static bool add_packs(CModel *c, CProgram *p) {
         const LBuf *b = &p->p->buf.at[k];
         if (!p->used[k] || b->role != LB_PACK) continue;
         const char *name = name_str(c->ctx, b->name);
-        CField f = {.id = c_ident(c->a, name, false), .what = arena_printf(c->a, "%s, packed", name), .is_int = b->elem == LE_I32, .n = buf_count(b, dim), .value = value[k], .probe = other[k]};
+        CField f = {.id = c_ident(c->a, name, false), .is_int = b->elem == LE_I32, .n = buf_count(b, dim), .value = value[k], .probe = other[k]};
         if (narrow && !f.is_int) f.origin = origins(c, &f, low[k], high[k], probe);
+        uint32_t fields = c->field.n;
         p->field[k] = cfield_add(c, f);
+        if (c->field.n > fields) c->field.at[fields].what = about_pack(c, &c->field.at[fields], probe);
     }
     return true;
 }

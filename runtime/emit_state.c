@@ -60,7 +60,7 @@ static void put_init(CModel *c) {
                             own ? "" : arena_printf(c->a, ", const %s_weights *weights", c->id)));
     str_printf(&c->c, "    int k;\n    for (k = 0; k < %s_SCRATCH; k++) s->scratch[k] = 0;\n    s->weights = %s;\n    %s_reset(s);\n}\n", c->upper,
                own ? arena_printf(c->a, "&%s_constants", c->id) : "weights", c->id);
-    c_function(c, "Other weights from the next step on. What is remembered stays; reset forgets it.",
+    c_function(c, "Other weights from the next step on, read where they are: keep them there. What is remembered stays; reset forgets it.",
                arena_printf(c->a, "void %s_use(%s_state *s, const %s_weights *weights)", c->id, c->id, c->id));
     str_put(&c->c, "    s->weights = weights;\n}\n");
 }

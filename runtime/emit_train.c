@@ -53,7 +53,7 @@ static void put_grad(CModel *c) {
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&about, " %s %s", p->in.at[k].id, c_shape(c, p, &p->in.at[k]));
     for (uint32_t k = 0; k < p->target.n; k++)
         str_printf(&about, " %s %s", p->target.at[k].id, c_shape(c, p, &p->target.at[k]));
-    str_printf(&about, ". work: %s_train_workspace bytes.", c->id);
+    str_printf(&about, ". work: %s_train_workspace bytes, of any alignment.", c->id);
     if (p->noise) str_put(&about, " seed, update: the same pair draws the same noise for the same example; example [batch]: their numbers among all, NULL: 0, 1, ..");
     c_function(c, about.at,
                arena_printf(c->a, "%s %s_grad(const %s *theta, %s%s%s, %s%s *grad, void *work)", c->real, c->id, c->real,

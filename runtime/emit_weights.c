@@ -108,7 +108,7 @@ bool emit_prepare(CModel *c) {
     c_function(c,
                arena_printf(c->a,
                             "Makes ready the weights that stand in weights->theta, for step and the others: call it after every change of "
-                            "theta, and then reset, where a state's start is learned. work: %s_PREPARE_WORK bytes.",
+                            "theta, and then reset, where a state's start is learned. work: %s_PREPARE_WORK bytes of any alignment.",
                             c->upper),
                arena_printf(c->a, "void %s_prepare(%s_weights *weights, void *work)", c->id, c->id));
     if (scratch)

@@ -72,6 +72,7 @@ cd ..
 expect 0 "$RONDO" emit c "$SRC/examples/sunspots.rondo" -o . --test
 says sunspots.h '^#define SUNSPOTS_WINDOW 10$'
 says sunspots.h '^#define SUNSPOTS_IN_SCALE 154.4$'
+says sunspots.h '/. h.Wi, h.Wf, h.Wg, h.Wo, packed ./' # what a field is made of
 compile sunspots "${CC:-cc}" -O1 $fused
 
 # ---- a large model: its test is small all the same, and sees one wrong number among all ----
