@@ -20,6 +20,10 @@ static int64_t buf_bytes(const LProgram *p, const LBuf *b, const int64_t *dim) {
     return n >= 0 && checked_mul(n, b->elem == LE_F && p->f64 ? 8 : 4, &bytes) ? bytes : -1;
 }
 
+/* Sequences are often whole pages long, and a step reads and writes the same place of each: a few lines apart, so that they do not
+   all fall into one set of the first cache. */
+enum { LARGE = 1 << 14, APART = 5 * 64 };
+
 int64_t program_bytes(const LProgram *p, LBufRole role, const int64_t *dim, int64_t *slot_at) {
     int64_t total = 0;
     for (uint32_t s = 0; s < p->nslot; s++) slot_at[s] = 0;
@@ -33,7 +37,7 @@ int64_t program_bytes(const LProgram *p, LBufRole role, const int64_t *dim, int6
     for (uint32_t s = 0; s < p->nslot; s++) {
         int64_t bytes = slot_at[s];
         slot_at[s] = total;
-        if (!checked_add(total, bytes, &total) || !checked_add(total, 63, &total)) return -1;
+        if (!checked_add(total, bytes, &total) || !checked_add(total, bytes < LARGE ? 63 : 63 + APART, &total)) return -1;
         total = total / 64 * 64;
     }
     return total;
