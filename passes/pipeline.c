@@ -16,6 +16,7 @@ const Pass pass_table[] = {
     {"merge_gemm", "make one product of the products of one operand", .graph = pass_merge_gemm, .optional = true},
     {"autodiff", "append the gradients of the loss (reverse mode)", .graph = pass_autodiff},
     {"jvp", "append the derivatives of all results in one direction (forward mode)", .graph = pass_jvp},
+    {"follow", "compute in a loop's steps what follows from them row by row", .graph = pass_follow, .optional = true},
     {"sink", "compute in a loop's steps what is cheap and only enters the loop", .graph = pass_sink, .optional = true},
     {"settle", "drop what only a derivative needed", .graph = pass_settle},
     {"legalize", "mask ragged axes, make sums carries and products one of two forms: what loops can be made of", .graph = pass_legalize},
@@ -131,7 +132,7 @@ bool passes_run(Module *m, const PassOptions *o)
 {
     static const char *const forward[] = {"settle", "simplify", "stabilize", "reciprocal", "merge_gemm", "distribute", "simplify", "upend", NULL};
     static const char *const backward[] = {"autodiff", "jvp", "settle", "simplify", "distribute", "simplify", NULL};
-    static const char *const last[] = {"merge_gemm", "simplify", "sink", NULL};
+    static const char *const last[] = {"merge_gemm", "simplify", "sink", "follow", "sink", NULL};
     /* gradients carried forward: nothing may leave the loop that would have memory for all steps */
     static const char *const carried[] = {"simplify", "stabilize", "reciprocal", "autodiff", "jvp", "settle", "simplify", "merge_gemm", "simplify", NULL};
     bool derive = o->grad || o->jvp; /* then settle comes after it */

@@ -11,7 +11,7 @@
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
-enum { NODES = 4, LEAVES = 8, WIDE = 2048 };
+enum { NODES = 4, LEAVES = 8, WIDE = 2048, CONCAT_MOST = 16 };
 
 typedef struct {
     Ref leaf[LEAVES], node[NODES];
@@ -165,6 +165,21 @@ static Ref sink_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *
     return g_scan(dst, x.s.axis, x.s.reverse, body, init, x.s.ncarry, x.step.at, x.step.n, x.capture.at, x.capture.n);
 }
 
+/* Value v of a scan's body added up in the steps, then over examples; parts of it each for itself, while they are in registers. */
+static Ref sum_of(Graph *dst, Ref scan, Graph *body, Ref v)
+{
+    Ref sum[CONCAT_MOST];
+    const Ref *in;
+    uint32_t n = node_inputs(body, v, &in);
+
+    if (body->node.at[v].op != OP_CONCAT || body->node.at[v].rank != 1 || n > CONCAT_MOST)
+        return g_sum(dst, g_out(dst, scan, body_out(body, ROOT_SUM, v, 0)), AX(AXIS_B), 0);
+    for (uint32_t i = 0; i < n; i++)
+        if (body->node.at[in[i]].axes != AX(AXIS_B)) return g_sum(dst, g_out(dst, scan, body_out(body, ROOT_SUM, v, 0)), AX(AXIS_B), 0);
+    for (uint32_t i = 0; i < n; i++) sum[i] = sum_of(dst, scan, body, in[i]);
+    return g_concat(dst, sum, n, 0);
+}
+
 /* r, a sum over examples and steps of what scan makes: added up in the steps, an example at a time; 0: it is something else. */
 static Ref sum_in_steps(const Graph *src, Graph *dst, Ref r, const Ref *map)
 {
@@ -179,7 +194,7 @@ static Ref sum_in_steps(const Graph *src, Graph *dst, Ref r, const Ref *map)
     body = dst->module->graph.at[s.body];
     root = &body->root.at[s.ncarry + out->attr];
     if (root->kind != ROOT_STACK || w[0] != (AX(s.axis) | AX(AXIS_B)) || body->node.at[root->ref].axes != AX(AXIS_B)) return 0;
-    return g_sum(dst, g_out(dst, map[out->in[0]], body_out(body, ROOT_SUM, root->ref, 0)), AX(AXIS_B), 0);
+    return sum_of(dst, map[out->in[0]], body, root->ref);
 }
 
 static void sink_once(Module *m)
