@@ -120,7 +120,8 @@ static uint8_t first_kind(LowG *lg, Ref r)
 }
 
 /* Sums of products with the same rows become one accumulator: an addition joins when one operand is a product (or such a
-   sum) that nobody else reads. At most one other addend, the value that the accumulator starts from. */
+   sum) that nobody else reads. At most one other addend, the value that the accumulator starts from: of more than TILE_SEGMENTS products
+   the longer sum is such a value. */
 static void find_chains(LowG *lg)
 {
     const Graph *g = lg->g;
@@ -134,6 +135,9 @@ static void find_chains(LowG *lg)
             const Node *o = &g->node.at[n->in[k]];
             p[k] = ni[n->in[k]].kind == NK_GEMM && ni[n->in[k]].uses == 1 && o->axes == n->axes && same_dims(o, n);
         }
+        uint32_t more[2] = {ni[n->in[0]].more, ni[n->in[1]].more};
+        if (p[0] && p[1] && more[0] + more[1] + 2 > TILE_SEGMENTS)
+            p[more[1] > more[0]] = false;
         Ref b0 = p[0] ? ni[n->in[0]].base : n->in[0], b1 = p[1] ? ni[n->in[1]].base : n->in[1];
         if ((!p[0] && !p[1]) || (b0 && b1) || n->in[0] == n->in[1])
             continue;
@@ -141,6 +145,7 @@ static void find_chains(LowG *lg)
             continue; /* one scalar for all columns is added in the body */
         ni[r].kind = NK_GEMM;
         ni[r].base = b0 ? b0 : b1;
+        ni[r].more = (p[0] ? more[0] : 0) + (p[1] ? more[1] : 0) + (p[0] && p[1]);
         for (int k = 0; k < 2; k++)
             if (p[k])
                 ni[n->in[k]].kind = NK_CHAIN;

@@ -90,6 +90,7 @@ typedef struct {
     bool is_const; /* a captured constant */
     double value;
     Ref base; /* GEMM: what the accumulator starts from; 0: zero */
+    uint32_t more; /* GEMM: products of the accumulator besides one */
     uint32_t copy; /* a product of matrices: the copy of its right operand, made before the rows; 0: none */
 } NodeInfo;
 

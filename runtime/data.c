@@ -329,11 +329,39 @@ bool series_rmse(Model *m, const Series *s, int64_t from, int64_t to, double *ou
     return ok;
 }
 
+/* Up to `horizon` rows past the last: from the windows that end so many rows before them. A target of several rows has its newest ones from
+   the last window. */
+static bool future_known(Model *m, const Series *s, int64_t n, int64_t F, double *out) {
+    Arena *tmp = scratch_begin(m);
+    Series next = *s;
+    int64_t h = s->horizon, port = 0, pick = F == s->ny ? 0 : F - 1;
+    double *y = NEW_N(tmp, double, h * F + 1);
+    next.stride = 1;
+    next.set = (Dataset){.n = h};
+    next.x = NEW_N(tmp, Column, s->nx + 1);
+    for (uint32_t i = 0; i < s->nx; i++) {
+        next.x[i] = s->x[i];
+        next.x[i].value += s->nrow - h - s->window + 1;
+    }
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < m->desc->input.n; port += features(&m->desc->input.at[i]), i++) ok = cut_input(m, tmp, &next, &m->desc->input.at[i], port);
+    ok = ok && forecast_raw(m, &next, 0, h, F, y);
+    for (int64_t k = 0; ok && k < n; k++) {
+        int64_t newest = F - h + k;
+        double v = pick && newest >= 0 ? y[(h - 1) * F + newest] : y[k * F + pick];
+        out[k] = v * s->y[0].scale + s->y[0].shift;
+    }
+    scratch_end(m);
+    return ok;
+}
+
 bool series_future(Model *m, const Series *s, int64_t n, double *out) {
     int64_t F;
     if (!output_features(m, s, &F)) return false;
+    if (n <= s->horizon) return future_known(m, s, n, F, out);
     if (s->horizon != 1 || s->y != s->x || F != s->nx) {
-        diag_error(m->ctx, 552, m->desc->data.span, "going on past the last row feeds each forecast back as the next input");
+        const Setting *at = data_setting(m, s->horizon > 1 ? "horizon" : "target_column");
+        diag_error(m->ctx, 552, at ? at->span : m->desc->data.span, "to go on by more than %lld row%s, each forecast is fed back as the next input", (long long)s->horizon, s->horizon == 1 ? "" : "s");
         diag_help(m->ctx, NOWHERE, "that needs horizon 1 and a target of the same columns as the input");
         return false;
     }

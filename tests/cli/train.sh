@@ -57,6 +57,25 @@ says p.csv '^2011,,[-0-9.]*,future$'
 expect 2 "$RONDO" predict "$M"
 says err 'W.safetensors is missing'
 
+# a horizon of 4: the four rows past the end of a shorter table are forecast as where the table goes on, since their windows are known; a
+# target of three rows has them from the last window
+sed '/input x/s/x/x, also/; s/column = "sunspots"/column = ["sunspots", "year"], target_column = "sunspots"/; s/ h = .*/ h = gru[4]([x, also])/; s/horizon = 1/horizon = 4/' "$M" >four.rondo
+cp "$SRC/examples/sunspots.csv" .
+head -n 306 sunspots.csv >shorter.csv
+expect 0 "$RONDO" train four.rondo -q --seed 1 --set epochs=1 -o four.safetensors
+expect 0 "$RONDO" predict four.rondo -w four.safetensors -o all.csv
+expect 0 "$RONDO" predict four.rondo -w four.safetensors --data shorter.csv --future 4 -o p.csv
+tail -n 4 all.csv | awk -F, -v OFS=, '{ print $1, "", $3, "future" }' >want
+tail -n 4 p.csv | cmp - want || { tail -n 4 p.csv; cat want; fail "another future than the forecasts of these rows"; }
+expect 1 "$RONDO" predict four.rondo -w four.safetensors --future 5
+says err 'E0552.*to go on by more than 4 rows, each forecast is fed back'
+sed 's/horizon = 1/horizon = 3/; s/target y: \[1\]/target y: [3]/; s/dense\[1\]/dense[3]/; s/H = 50/H = 4/' "$M" >three.rondo
+expect 0 "$RONDO" train three.rondo -q --seed 1 --set epochs=1 -o three.safetensors
+expect 0 "$RONDO" predict three.rondo -w three.safetensors --future 3 -o p.csv
+sed 's/horizon = 3/horizon = 1/; s/target y: \[3\]/target y: [1]/; s/output p/output q = p[0:1]/; s/mse(p/mse(p[0:1]/; /metric/d' three.rondo >first.rondo
+expect 0 "$RONDO" predict first.rondo -w three.safetensors --future 1 -o q.csv
+[ "$(tail -n 3 p.csv | head -n 1)" = "$(tail -n 1 q.csv)" ] || fail "not what the last window says of the next row"
+
 # Ctrl-C: the weights so far are kept, and the process ends by the signal
 "$RONDO" train "$M" -o stopped.safetensors --set epochs=1000000 >out 2>err &
 pid=$!
