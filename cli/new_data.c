@@ -262,7 +262,7 @@ static bool look_at_json_texts(NewFile *f) {
     if (!new_look_json(f, "classify", &j)) return false;
     change(f, table_of_texts(f), arena_printf(f->a, "jsonl = \"%s\"", f->written));
     change(f, "input text:", arena_printf(f->a, "input %s:", j.input));
-    change(f, "E](text)", arena_printf(f->a, "E](%s)", j.input));
+    change(f, "](text)", arena_printf(f->a, "](%s)", j.input));
     change(f, "target desk:", arena_printf(f->a, "target %s:", j.target));
     change(f, ", desk)", arena_printf(f->a, ", %s)", j.target));
     change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
