@@ -25,7 +25,7 @@ Panels cut_product(const Low *L, int64_t N)
 {
     int64_t max = tile_registers(L) / TILE_ROWS;
     if (L->o.panel)
-        max = L->o.panel / L->o.V;
+        max = (N <= 2 * L->o.panel ? 2 : 1) * L->o.panel / L->o.V;
     else if (L->o.batch == 1)
         max = N <= TILE_VECTORS * L->o.V ? TILE_VECTORS : 8;
     return cut_panels(L, N, max);

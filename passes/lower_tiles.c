@@ -400,6 +400,23 @@ static uint32_t get_rows(Low *L, const TileRows *t)
     return fn;
 }
 
+/* A panel that has more vectors than there are accumulators goes in two parts. */
+static void one_row_of_panel(Low *L, const TileRows *t)
+{
+    int parts = t->nv > TILE_VECTORS ? 2 : 1, half = (t->nv + parts - 1) / parts;
+    for (int v = 0; v < t->nv; v += half) {
+        TileRows *x = NEW(L->arena, TileRows);
+        *x = *t;
+        x->nv = t->nv - v < half ? t->nv - v : half;
+        x->tail = v + x->nv == t->nv ? t->tail : 0;
+        x->C.at.c0 += (int64_t)v * L->p->V;
+        x->C0.at.c0 += (int64_t)v * L->p->V;
+        for (uint32_t s = 0; s < t->nseg; s++)
+            x->P[s].at.c0 += (int64_t)v * L->p->V;
+        tile_one_row(L, &x, 1);
+    }
+}
+
 void tile_rows(Low *L, TileRows *t, LV lo, LV hi)
 {
     LBuilder *b = &L->b;
@@ -407,9 +424,9 @@ void tile_rows(Low *L, TileRows *t, LV lo, LV hi)
     uint32_t n = 0;
     int64_t rows;
     if (!t->columns && lb_known_apart(b, lo, hi, &rows)) {
-        if (rows == 1 && t->nv <= TILE_VECTORS && !t->matrix) {
+        if (rows == 1 && t->nv <= 2 * TILE_VECTORS && !t->matrix) {
             begin_at_row(b, t, lo);
-            tile_one_row(L, &t, 1);
+            one_row_of_panel(L, t);
             return;
         }
         TileCut x = cut_rows(b, t, lo, hi);
