@@ -48,6 +48,7 @@ struct CUnit {
     const char **text; /* of values */
     bool env, dim;     /* used */
     int depth;
+    CNotes notes;
 };
 typedef CUnit CEmit;
 
@@ -189,6 +190,7 @@ static void begin_function(CEmit *e, uint32_t fn) {
     e->buf = NEW_N(a, bool, e->p->buf.n);
     e->wrote = NEW_N(a, bool, e->p->buf.n);
     e->env = e->dim = false;
+    e->notes = (CNotes){0};
     e->depth = 1;
     for (uint32_t k = e->f->inst.n; k-- > 0;) {
         const LInst *i = &e->f->inst.at[k];
@@ -255,18 +257,7 @@ static void put_address(CEmit *e, uint32_t buf, uint32_t idx) {
     if (sep[3] != '(') str_putc(e->out, ')');
 }
 
-static void put_digits(CEmit *e, double d) {
-    Str s = str_make(e->t->arena);
-    if (e->p->f64)
-        str_double(&s, d);
-    else
-        str_float(&s, (float)d);
-    if (!strpbrk(s.at, ".e")) str_put(&s, ".0");
-    str_printf(e->out, signbit(d) ? "(%s%s)" : "%s%s", s.at, e->p->f64 ? "" : "f");
-}
-
-/* A float constant by the fewest digits that mean it alone: hexadecimal ones are no C++ before 2017. It only ever starts a variable, so that
-   a compiler which computes wider than float rounds it. */
+/* A float constant. */
 static void put_float(CEmit *e, int64_t bits) {
     double d;
     memcpy(&d, &bits, sizeof d);
@@ -276,7 +267,7 @@ static void put_float(CEmit *e, int64_t bits) {
     else if (isinf(d))
         put(e, d < 0 ? "(-($F)INFINITY)" : "($F)INFINITY");
     else
-        put_digits(e, d);
+        c_digits(e->out, d, e->p->f64);
 }
 
 /* A scalar expression of lops.def over a and b, with operands in their place. */
@@ -553,6 +544,8 @@ static void put_body(CEmit *e) {
     for (uint32_t k = 0; k < e->f->inst.n; k++) {
         const LInst *i = &e->f->inst.at[k];
         LOp op = (LOp)i->op;
+        bool shown = is_pure(op) ? e->live[i->dst] && op != LOP_ICONST : is_store(op) || op == LOP_FOR || op == LOP_CALL;
+        if (shown && !e->o->env) c_note(&e->notes, e->out, e->t->arena, e->p, i, e->depth);
         if (is_pure(op)) {
             if (e->live[i->dst]) put_pure(e, i);
         } else if (is_store(op)) {

@@ -20,6 +20,23 @@ void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *
 
 #define C_GNU_VECTORS "\n#if !defined(RONDO_PLAIN_C) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9))\n"
 
+/* A number by the fewest digits that mean it alone (hexadecimal ones are no C++ before 2017). It may only start a variable, where a
+   compiler that computes wider than float rounds it. */
+void c_digits(Str *out, double v, bool f64);
+
+/* c_note.c */
+typedef struct {
+    const char *line;
+    Name who;
+} CSaid;
+typedef struct {
+    uint32_t span; /* of the instruction before */
+    Name who;
+    VEC(CSaid) said; /* in this function */
+} CNotes;
+/* A comment in front of the first instruction that a line of the source makes. */
+void c_note(CNotes *n, Str *out, Arena *a, const LProgram *p, const LInst *i, int depth);
+
 /* c_narrow.c */
 void c_narrow_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *fresh);
 const char *c_narrow_type(CStorage s); /* of an element */

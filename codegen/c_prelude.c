@@ -45,6 +45,16 @@ void c_put(Str *out, const LProgram *p, const CEmitOptions *o, const char *text)
     }
 }
 
+void c_digits(Str *out, double v, bool f64) {
+    Str s = str_make(out->arena);
+    if (f64)
+        str_double(&s, v);
+    else
+        str_float(&s, (float)v);
+    if (!strpbrk(s.at, ".e")) str_put(&s, ".0");
+    str_printf(out, *s.at == '-' ? "(%s%s)" : "%s%s", s.at, f64 ? "" : "f");
+}
+
 static void put(Prelude *e, const char *text) { c_put(e->out, e->p, e->o, text); }
 
 /* `each` once for a lane with # replaced by its number, separated by commas */

@@ -68,6 +68,10 @@ bool emit_c_kernels(Str *out, const LProgram *p, const CEmitOptions *o);
    the programs must outlive it. */
 typedef struct CText CText;
 typedef struct CUnit CUnit;
+/* The line of the source around a position, without blanks in front and without a comment. False: there is none. */
+bool c_source_line(const Ctx *ctx, uint32_t span, const char **line, const char **past);
+void c_comment_text(Str *out, const char *at, const char *past); /* without what would end a comment */
+
 CText *c_text_make(Arena *a, const CEmitOptions *o);
 
 /* Buffers of floats that are stored in fewer bits and widened where they are read. C_INT8 takes scales, in an array whose expression is

@@ -78,6 +78,8 @@ static LV new_value(LBuilder *b, char type, uint32_t inst) {
 static LInst *push_inst(LBuilder *b, LOp op) {
     LInst *i = &VEC_PUSH(b->p->arena, b->f->inst);
     i->op = (uint16_t)op;
+    i->span = b->span;
+    i->who = b->who;
     return i;
 }
 
@@ -342,6 +344,8 @@ LV lb_op(LBuilder *b, LOp op, LV x, LV y, LV z, int64_t imm) {
     want.a[1] = y;
     want.a[2] = z;
     want.imm = imm;
+    want.span = b->span;
+    want.who = b->who;
     return share(b, &want);
 }
 

@@ -65,6 +65,8 @@ typedef struct {
     uint32_t idx; /* index in LFunc.idx */
     uint32_t ext; /* offset in LFunc.ext */
     int64_t imm;
+    uint32_t span; /* of the node that first wanted it, and its name: for comments, not in the text; 0: unknown */
+    Name who;
 } LInst;
 
 enum { LF_DOWN = 1 };
@@ -196,6 +198,8 @@ typedef struct LBuilder {
     VEC(uint32_t) scope; /* of open: known.n outside the block */
     VEC(uint32_t) def; /* of a value: the instruction it is the result of; UINT32_MAX: none */
     uint32_t *head, nhead; /* hash buckets */
+    uint32_t span; /* of what is being lowered */
+    Name who;
     LStored stored[LSTORED]; /* whole vectors that stand in memory since a store in this block: a load of one is its value */
     uint32_t nstored;
 } LBuilder;

@@ -209,7 +209,8 @@ static void pack_function(Codec *k, LFunc *f) {
         FIELD(p->pointer), FIELD(p->elem), FIELD(p->value);
         name(k, &p->name);
     }
-    PLAIN(f->inst);
+    LENGTH(f->inst, offsetof(LInst, span));
+    for (uint32_t i = 0; i < f->inst.n; i++) raw(k, &f->inst.at[i], offsetof(LInst, span)); /* where it comes from is this run's own */
     LENGTH(f->idx, 1);
     for (uint32_t i = 0; i < f->idx.n; i++) pack_index(k, &f->idx.at[i]);
     PLAIN(f->ext);

@@ -447,7 +447,7 @@ static LV eval_select(Eval *e, const Node *n, LV c, LV x, LV y)
 }
 
 /* Computes a row-local node at an index, whatever its place. */
-static LV compute(Eval *e, Ref r, uint32_t rank, const Ix *ix)
+static LV compute_op(Eval *e, Ref r, uint32_t rank, const Ix *ix)
 {
     const Node *n = &e->lg->g->node.at[r];
     LV out;
@@ -473,6 +473,22 @@ static LV compute(Eval *e, Ref r, uint32_t rank, const Ix *ix)
     }
     low_fail(e->lg->L, op_info[n->op].text);
     return lb_fconst(&e->lg->L->b, 0);
+}
+
+static LV compute(Eval *e, Ref r, uint32_t rank, const Ix *ix)
+{
+    LBuilder *b = &e->lg->L->b;
+    const Node *n = &e->lg->g->node.at[r];
+    uint32_t span = b->span;
+    Name who = b->who;
+    if (n->span) {
+        b->span = n->span;
+        b->who = n->name;
+    }
+    LV v = compute_op(e, r, rank, ix);
+    b->span = span;
+    b->who = who;
+    return v;
 }
 
 Eval eval_make(LowG *lg, int lanes, uint32_t rank)

@@ -705,6 +705,8 @@ void emit_stages(LowG *lg, Ref group)
             emit_barrier(L);
         if (one)
             begin_one_thread(L);
+        L->b.span = lg->g->node.at[r].span;
+        L->b.who = lg->g->node.at[r].name;
         switch ((StageKind)s->kind) {
         case STAGE_ROW: emit_row_stage(lg, s); break;
         case STAGE_PRODUCT: i += emit_gemm(lg, i); break;
@@ -714,6 +716,7 @@ void emit_stages(LowG *lg, Ref group)
         case STAGE_COPY: emit_time(lg, r); break;
         case STAGE_SCAN: emit_scan(lg, r); break;
         }
+        L->b.span = L->b.who = 0;
         if (one)
             end_one_thread(L);
         if (all || one) {

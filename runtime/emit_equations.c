@@ -18,26 +18,11 @@ static bool is_leaf(const Node *n) {
     return k == OPC_LEAF || n->op == OP_CONST || n->op == OP_OUT;
 }
 
-/* The line around a position; without blanks in front, and without a comment. */
-static bool line_around(const Source *s, uint32_t pos, Equation *e) {
-    const char *text = s->text, *at = text + (pos - s->base), *stop = text + s->size;
-    if (at >= stop) return false;
-    while (at > text && at[-1] != '\n') at--;
-    while (at < stop && (*at == ' ' || *at == '\t')) at++;
-    const char *end = at;
-    while (end < stop && *end != '\n' && *end != '#') end++;
-    while (end > at && (end[-1] == ' ' || end[-1] == '\r')) end--;
-    e->line = at;
-    e->end = end;
-    return end > at;
-}
-
 static void add_graph(CModel *c, const Graph *g, Equations *all) {
     for (Ref r = 1; r < g->node.n; r++) {
         const Node *n = &g->node.at[r];
-        const Source *s = n->span && n->axes && !is_leaf(n) ? source_of(c->ctx, n->span) : NULL; /* not what weights alone make */
         Equation e = {.value = n, .instance = n->name ? name_str(c->ctx, n->name) : ""};
-        if (!s || !line_around(s, n->span, &e)) continue;
+        if (!n->axes || is_leaf(n) || !c_source_line(c->ctx, n->span, &e.line, &e.end)) continue; /* not what weights alone make */
         e.instance = arena_strndup(c->a, e.instance, strcspn(e.instance, "."));
         uint32_t k = 0;
         while (k < all->n && (all->at[k].line != e.line || strcmp(all->at[k].instance, e.instance) != 0)) k++;
@@ -58,8 +43,7 @@ void emit_equations(CModel *c, const CProgram *p) {
         str_printf(&c->c, "     %s%s", e->instance, *e->instance ? " " : "");
         for (int d = 0; d < e->value->rank; d++) str_printf(&c->c, "[%d]", e->value->dim[d]);
         str_put(&c->c, e->value->rank ? ": " : *e->instance ? ": " : "");
-        for (const char *s = e->line; s < e->end; s++)
-            if (!(*s == '*' && s + 1 < e->end && s[1] == '/')) str_putc(&c->c, *s);
+        c_comment_text(&c->c, e->line, e->end);
         str_putc(&c->c, '\n');
     }
     str_put(&c->c, "*/\n");

@@ -59,6 +59,7 @@ if [ -n "$cxx" ]; then # the same files as C++
 fi
 says wide.h 'void wide_step(wide_state \*s, const int32_t w_\[1\], const float float_\[3\], float p\[2\], float q\[9\]);'
 says wide.c "^     h \[9\]: c' = f \* c + i \* g$" # the equations in front of the kernel
+says wide.c "^ */. h: c' = f . c + i . g ./$" # and where it begins with one
 if grep -q both_step both.h; then fail "both.h has a step"; fi
 mv wide.c first.c
 expect 0 "$RONDO" emit c wide.rondo -o . --train
