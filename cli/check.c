@@ -9,19 +9,23 @@ static void put_dims(Str *s, int rank, const int32_t *dim) {
     str_putc(s, ']');
 }
 
+static void put_type(Str *s, int dtype, int32_t vocab, int rank, const int32_t *dim) {
+    if (vocab)
+        str_printf(s, "token[%" PRId32 "]", vocab);
+    else if (dtype == DT_B && rank == 0)
+        str_put(s, "bool");
+    else
+        put_dims(s, rank, dim);
+    str_putc(s, '\n');
+}
+
 static void put_port(Str *s, Ctx *ctx, const char *role, const PortDesc *p) {
     str_printf(s, "  %-8s %-20s ", role, name_str(ctx, p->name));
     if (p->seq && p->steps)
         str_printf(s, "seq(%" PRId32 ") ", p->steps);
     else if (p->seq)
         str_printf(s, "seq(%s) ", name_str(ctx, p->axis));
-    if (p->vocab)
-        str_printf(s, "token[%" PRId32 "]", p->vocab);
-    else if (p->dtype == DT_B && p->rank == 0)
-        str_put(s, "bool");
-    else
-        put_dims(s, p->rank, p->dim);
-    str_putc(s, '\n');
+    put_type(s, p->dtype, p->vocab, p->rank, p->dim);
 }
 
 static void print_text(Cli *c, const ModelDesc *d) {
@@ -37,9 +41,9 @@ static void print_text(Cli *c, const ModelDesc *d) {
         str_putc(&s, '\n');
     }
     for (uint32_t i = 0; i < d->state.n; i++) {
-        str_printf(&s, "  %-8s %-20s ", "state", name_str(ctx, d->state.at[i].name));
-        put_dims(&s, d->state.at[i].rank, d->state.at[i].dim);
-        str_putc(&s, '\n');
+        const StateDesc *p = &d->state.at[i];
+        str_printf(&s, "  %-8s %-20s ", "state", name_str(ctx, p->name));
+        put_type(&s, p->dtype, p->vocab, p->rank, p->dim);
     }
     for (uint32_t i = 0; i < d->output.n; i++) put_port(&s, ctx, "output", &d->output.at[i]);
     for (uint32_t i = 0; i < d->loss.n; i++) str_printf(&s, "  %-8s %s\n", "loss", d->loss.at[i].text);

@@ -46,9 +46,9 @@ typedef struct {
 
 typedef struct {
     Name name; /* "h.c" */
-    uint8_t rank;
+    uint8_t dtype, rank;
     int32_t dim[MAX_RANK];
-    Span span;
+    int32_t vocab;
 } StateDesc;
 
 typedef enum { LOSS_PER_STEP, LOSS_PER_EXAMPLE, LOSS_PARAMS } LossKind;

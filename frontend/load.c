@@ -441,7 +441,7 @@ static void describe(Program *p, const Module *m)
     }
     for (uint32_t i = 0; i < m->state.n; i++) {
         const State *q = &m->state.at[i];
-        StateDesc r = {.name = q->name, .rank = q->rank};
+        StateDesc r = {.name = q->name, .dtype = q->dtype, .rank = q->rank, .vocab = q->vocab};
         memcpy(r.dim, q->dim, sizeof r.dim);
         VEC_PUSH(p->arena, d->state) = r;
     }

@@ -216,6 +216,7 @@ static uint32_t state_index(Elab *e, Name path, const Node *type, int32_t vocab,
         State *st = &VEC_PUSH(m->arena, m->state);
         st->name = path;
         st->dtype = type->dtype;
+        st->vocab = vocab;
         st->rank = type->rank;
         for (int d = 0; d < type->rank; d++) st->dim[d] = type->dim[d];
         if (e->o.external_states) {

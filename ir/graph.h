@@ -232,6 +232,7 @@ typedef struct {
     uint8_t dtype, rank;
     int32_t dim[MAX_RANK];
     uint32_t axes;
+    int32_t vocab;  /* token[V]: V; else 0 */
     uint32_t input; /* 1 + Module.input when the initial value is given from outside; 0 else */
 } State;
 

@@ -56,11 +56,15 @@ static void dims(rondo_info *info, int rank, const int32_t *dim) {
     for (int k = 0; k < rank; k++) info->dim[info->rank++] = dim[k];
 }
 
+static void kind_of_value(int dtype, int32_t vocab, rondo_info *info) {
+    info->vocabulary = vocab;
+    if (dtype == DT_I) info->type = RONDO_I32;
+    if (dtype == DT_B) info->type = RONDO_U8;
+}
+
 static void port(const rondo_model *m, const PortDesc *p, rondo_info *info) {
     info->name = name_str(m->ctx, p->name);
-    info->vocabulary = p->vocab;
-    if (p->dtype == DT_I) info->type = RONDO_I32;
-    if (p->dtype == DT_B) info->type = RONDO_U8;
+    kind_of_value(p->dtype, p->vocab, info);
     lead(info, RONDO_ANY, "B");
     if (p->seq) lead(info, p->steps ? p->steps : RONDO_ANY, name_str(m->ctx, p->axis));
     dims(info, p->rank, p->dim);
@@ -91,6 +95,7 @@ rondo_status rondo_describe(rondo_model *m, rondo_kind kind, size_t i, rondo_inf
         break;
     case RONDO_STATE:
         info->name = name_str(m->ctx, d->state.at[i].name);
+        kind_of_value(d->state.at[i].dtype, d->state.at[i].vocab, info);
         lead(info, RONDO_ANY, "B");
         dims(info, d->state.at[i].rank, d->state.at[i].dim);
         break;

@@ -376,7 +376,7 @@ static size_t held_by_others(Exec *e) {
 static bool carried_forward(const Exec *e) { return e->opt.grad && e->opt.gradient != GRADIENT_BPTT; }
 
 static bool over_limit(Exec *e, size_t bytes, size_t limit) {
-    diag_error(e->ctx, 902, NOWHERE, "'%s' needs %.1f MiB at batch %lld; the limit is %.1f MiB", name_str(e->ctx, e->m->name),
+    diag_error(e->ctx, 902, NOWHERE, "'%s' needs %.4g MiB at batch %lld; the limit is %.4g MiB", name_str(e->ctx, e->m->name),
                (double)bytes / 1048576, (long long)e->dim[0], (double)limit / 1048576);
     if (carried_forward(e))
         diag_help(e->ctx, NOWHERE, "that is the least: gradient %s keeps nothing of the steps that could be computed again; use a smaller batch or shorter sequences",

@@ -253,7 +253,7 @@ RONDO_API rondo_status rondo_stream_step(rondo_stream *s, const float *x, float 
 /* `steps` steps at once, with the same bits and less of a call each: x [steps, as for one step], y likewise. Allocates nothing. */
 RONDO_API rondo_status rondo_stream_run(rondo_stream *s, int64_t steps, const float *x, float *y);
 RONDO_API rondo_status rondo_stream_reset(rondo_stream *s); /* back to the initial states */
-/* One state by name, [batch, features]; n = number of floats, must match. */
+/* One state by name, [batch, features]; n = number of floats, must match. A token or a bool is its number. */
 RONDO_API rondo_status rondo_stream_get(rondo_stream *s, const char *state, float *value, size_t n);
 RONDO_API rondo_status rondo_stream_set(rondo_stream *s, const char *state, const float *value, size_t n);
 

@@ -1,5 +1,6 @@
 /* stream: a model step by step. The module has every state as an input and as a final value; a step runs it with T = 1 and
    swaps the two. What needs more of a sequence than one step (reverse, sums over time, attention over all steps) is refused. */
+#include <math.h>
 #include <string.h>
 
 #include "runtime/internal.h"
@@ -200,8 +201,16 @@ bool exec_set_starts(Model *m, Exec *e, const Arrays *in) {
 
 /* ---- streams ------------------------------------------------------------------------------------------------------------ */
 
+/* The values of state k: floats, or the number of a token or a bool. */
+static Array state_array(const rondo_stream *s, uint32_t k) {
+    bool is_int;
+    exec_input_data(s->exec, s->state.in[k], &is_int);
+    rondo_type type = is_int ? RONDO_I32 : exec_f64(s->exec) ? RONDO_F64 : RONDO_F32;
+    return (Array){.type = type, .rank = 1, .dim = {s->state.count[k]}, .data = s->state.now[k]};
+}
+
 static size_t state_bytes(const rondo_stream *s, uint32_t k) {
-    return (size_t)s->state.count[k] * (exec_f64(s->exec) ? 8 : 4);
+    return (size_t)s->state.count[k] * rondo_type_size(state_array(s, k).type);
 }
 
 static bool stream_states(rondo_stream *s) {
@@ -218,7 +227,7 @@ static bool stream_states(rondo_stream *s) {
     for (uint32_t k = 0; k < c->n; k++) {
         const State *x = &mod->state.at[k];
         int64_t root = exec_root(s->exec, ROOT_FINAL, k, 0);
-        if (!x->input || root < 0 || x->dtype != DT_F) {
+        if (!x->input || root < 0) {
             diag_error(s->m->ctx, 557, NOWHERE, "the state '%s' cannot be kept from step to step", name_str(s->m->ctx, x->name));
             return false;
         }
@@ -457,16 +466,30 @@ static int64_t find_state(rondo_stream *s, const char *name, size_t n) {
 rondo_status rondo_stream_get(rondo_stream *s, const char *state, float *value, size_t n) {
     if (!s || !value) return RONDO_BAD_USAGE;
     int64_t k = find_state(s, state, n);
-    for (size_t i = 0; k >= 0 && i < n; i++)
-        value[i] = exec_f64(s->exec) ? (float)((double *)s->state.now[k])[i] : ((float *)s->state.now[k])[i];
-    return k < 0 ? RONDO_BAD_USAGE : RONDO_OK;
+    if (k < 0) return RONDO_BAD_USAGE;
+    Array x = state_array(s, (uint32_t)k);
+    for (size_t i = 0; i < n; i++) value[i] = (float)array_get(&x, (int64_t)i);
+    return RONDO_OK;
+}
+
+/* A token that there is not would be read past the end of a table. */
+static bool state_holds(const rondo_stream *s, uint32_t k, const float *value, size_t n) {
+    const Input *p = &exec_module(s->exec)->input.at[s->state.in[k]];
+    float end = p->vocab ? (float)p->vocab : 2;
+    for (size_t i = 0; p->dtype != DT_F && i < n; i++)
+        if (!(value[i] >= 0 && value[i] < end && value[i] == floorf(value[i]))) {
+            diag_error(s->m->ctx, 609, NOWHERE, "the state '%s' is given %g; it must be a whole number from 0 to %g", name_str(s->m->ctx, p->name), (double)value[i], (double)end - 1);
+            return false;
+        }
+    return true;
 }
 
 rondo_status rondo_stream_set(rondo_stream *s, const char *state, const float *value, size_t n) {
     if (!s || !value) return RONDO_BAD_USAGE;
     int64_t k = find_state(s, state, n);
-    for (size_t i = 0; k >= 0 && i < n; i++)
-        if (exec_f64(s->exec)) ((double *)s->state.now[k])[i] = value[i];
-        else ((float *)s->state.now[k])[i] = value[i];
-    return k < 0 ? RONDO_BAD_USAGE : RONDO_OK;
+    if (k < 0) return RONDO_BAD_USAGE;
+    if (!state_holds(s, (uint32_t)k, value, n)) return RONDO_BAD_INPUT;
+    Array x = state_array(s, (uint32_t)k);
+    for (size_t i = 0; i < n; i++) array_set(&x, (int64_t)i, value[i]);
+    return RONDO_OK;
 }

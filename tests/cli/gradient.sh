@@ -54,7 +54,7 @@ for mode in rtrl snap1; do
     grep '^  scratch' out >long
     cmp short long || fail "the scratch of $mode grows with the steps"
     expect 1 "$RONDO" explain online.rondo --mode train --gradient $mode --steps 100000 --memory 1M
-    says err "E0902.*the limit is 1.0 MiB"
+    says err "E0902.*the limit is 1 MiB"
     says err "gradient $mode keeps nothing of the steps"
 done
 expect 0 "$RONDO" train online.rondo -o b.safetensors --memory 64M -q

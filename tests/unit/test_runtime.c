@@ -583,6 +583,38 @@ static void test_usage(void) {
     rondo_close(m);
 }
 
+/* A state that is a token or a bool goes from step to step like any other: the steps of a stream are those of a whole sequence. */
+static void test_discrete(rondo_engine engine, int f64) {
+    static const char text[] = "cell g[V](x: []) { state t: token[V] = 1 state b: bool = true state n = 0 param E: [V, V] = normal(0, 1)\n"
+                               "t' = argmax(E[t] + x * E[0]) b' = not b n' = n + where(b, 2, 1) return E[t'] + n }\n"
+                               "model m { input x: seq [] h = g[4](x) output h }";
+    rondo_options o = RONDO_OPTIONS_INIT;
+    rondo_model *m;
+    rondo_stream *s;
+    rondo_info info;
+    o.std_dir = "std";
+    o.engine = engine;
+    o.f64 = f64;
+    CHECK(rondo_open_text(&m, "m", text, strlen(text), &o) == RONDO_OK && rondo_init_weights(m, 2) == RONDO_OK);
+    CHECK(rondo_describe(m, RONDO_STATE, 0, &info) == RONDO_OK && info.type == RONDO_I32 && info.vocabulary == 4);
+    CHECK(rondo_describe(m, RONDO_STATE, 1, &info) == RONDO_OK && info.type == RONDO_U8);
+    float x[12], want[48], y[8], t[2] = {3, 0};
+    for (int i = 0; i < 12; i++) x[i] = 2 * sinf((float)(3 * i));
+    rondo_array in = {.name = "x", .rank = 2, .dim = {2, 6}, .data = x}, out = {.name = "h", .rank = 3, .dim = {2, 6, 4}, .data = want};
+    CHECK(rondo_predict(m, &in, 1, &out, 1) == RONDO_OK && rondo_stream_open(m, 2, &s) == RONDO_OK);
+    for (int again = 0; again < 2; again++) {
+        for (int k = 0; k < 6; k++) {
+            CHECK(rondo_stream_step(s, (float[]){x[k], x[6 + k]}, y) == RONDO_OK);
+            CHECK(memcmp(y, want + 4 * k, 16) == 0 && memcmp(y + 4, want + 24 + 4 * k, 16) == 0);
+        }
+        CHECK(rondo_stream_set(s, "h.t", t, 2) == RONDO_OK && rondo_stream_get(s, "h.t", y, 2) == RONDO_OK && y[0] == 3 && y[1] == 0);
+        CHECK(rondo_stream_set(s, "h.t", (float[]){4, 0}, 2) == RONDO_BAD_INPUT && rondo_stream_set(s, "h.b", (float[]){0.5f, 0}, 2) == RONDO_BAD_INPUT);
+        CHECK(rondo_stream_reset(s) == RONDO_OK);
+    }
+    rondo_stream_close(s);
+    rondo_close(m);
+}
+
 int main(void) {
     static char tmp[] = "/tmp/rondo-runtime-XXXXXX";
     dir = mkdtemp(tmp);
@@ -607,6 +639,9 @@ int main(void) {
     test_text();
     test_limits();
     test_usage();
+    test_discrete(RONDO_ENGINE_EVAL, 1);
+    test_discrete(RONDO_ENGINE_LOOPS, 0);
+    test_discrete(RONDO_ENGINE_LOOPS, 1);
     show();
     static const char *const files[] = {"a.safetensors", "a.npz", "cut.npz", "counts.npz", "checkpoint", "damaged", "w.safetensors", "lstm.rondo"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(path_of(files[i]));
