@@ -174,6 +174,10 @@ static bool read_options(Cli *c, int argc, char **argv, bool *asked_help) {
     for (int k; (k = getopt_long(argc, argv, shorts, lng, NULL)) != -1;) {
         const char *given = argv[optind - 1];
         if (k == '?' && optopt && optopt < LONG_BASE) return cli_usage(c, "unknown option -%c", optopt), false;
+        KeyBlock block;
+        if (k == '?' && takes(c->command, OPT_SET) && given[0] && given[1] == '-' && settings_is_key(given + 2, &block))
+            return cli_usage(c, "unknown option %.80s; a key of the %s block is set by --set %.*s=..", given, block == KEYS_DATA ? "data" : "train",
+                             (int)strcspn(given + 2, "="), given + 2), false;
         if (k == '?') {
             const char *known[OPT_COUNT];
             for (size_t i = 0; i < nlong; i++) known[i] = lng[i].name;

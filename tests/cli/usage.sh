@@ -14,6 +14,11 @@ says err "did you mean 'check'"
 expect 2 "$RONDO" --nope
 says err "no option '--nope'"
 
+for epochs in --epochs --epochs=5; do
+    expect 2 "$RONDO" train x.rondo $epochs 5
+    says err 'unknown option --epochs.*; a key of the train block is set by --set epochs=\.\.$'
+done
+
 for c in $commands; do
     expect 0 "$RONDO" "$c" --help
     says out "^usage: rondo $c "

@@ -382,6 +382,28 @@ static bool same_weights(Model *a, Model *b) {
 }
 
 /* Stopped in the middle of an epoch and resumed, on another number of threads: the same bits. */
+static int swallow(void *arg, const char *text, size_t n) { return (void)arg, (void)text, (void)n, 0; }
+
+/* What cannot be meant is refused before anything is looked at. */
+static void test_generate_options(void) {
+    rondo_generate_options good = RONDO_GENERATE_OPTIONS_INIT;
+    good.write = swallow;
+    rondo_generate_options o[7];
+    for (int i = 0; i < 7; i++) o[i] = good;
+    o[0].temperature = -1;
+    o[1].temperature = (double)INFINITY;
+    o[2].top_p = 0;
+    o[3].top_p = 1.5;
+    o[4].top_k = -1;
+    o[5].beam = -1;
+    o[6].write = NULL;
+    rondo_model *m = sunspots(RONDO_ENGINE_LOOPS, 1, "epochs=1");
+    CHECK(m);
+    for (int i = 0; m && i < 7; i++) CHECK(rondo_generate(m, &o[i]) != RONDO_OK && strstr(rondo_message(m), "E0556"));
+    CHECK(m && rondo_generate(m, &good) != RONDO_OK && strstr(rondo_message(m), "E0558"));
+    rondo_close(m);
+}
+
 static void test_train(rondo_engine engine) {
     Model *a = sunspots(engine, 1, "epochs=3"), *b = sunspots(engine, 1, "epochs=3"), *c = sunspots(engine, 2, "epochs=3");
     CHECK(a && b && c);
@@ -631,6 +653,7 @@ int main(void) {
     test_dates();
     test_counts();
     test_series();
+    test_generate_options();
     test_train(RONDO_ENGINE_EVAL);
     test_train(RONDO_ENGINE_LOOPS);
     test_stream(RONDO_ENGINE_EVAL);
