@@ -92,9 +92,11 @@ cppcheck_() {
     done
 }
 
-# gcc 12 takes the lanes of a vector for the bits of what is shifted, and does not see that a loop over all lanes sets a vector.
+# gcc 12 takes the lanes of a vector for the bits of what is shifted, and does not see that a loop over all lanes sets a vector. Over ntm it
+# sits for two minutes, and for what has vectors for more than ten.
 analyzer() {
     expect 0 gcc -std=c99 -O1 -fanalyzer -Wall -Wextra -Werror "-D${N}_SIMD=1" -c "$n.c" -o t.o
+    if [ "$n" = ntm ]; then return; fi
     expect 0 gcc -std=c99 -O1 -fanalyzer -Wno-analyzer-shift-count-overflow -Wno-analyzer-use-of-uninitialized-value -Wall -Wextra -Werror "-D${N}_SIMD=4" -c "$n.c" -o t.o
 }
 
@@ -127,8 +129,8 @@ stack) need arm-none-eabi-gcc ;;
 analyzer) ;;
 *) fail "no tool $TOOL" ;;
 esac
-case $TOOL in # ntm and layernorm_lstm have functions over which they sit for a quarter of an hour and more
-cppcheck | analyzer)
+case $TOOL in # ntm and layernorm_lstm have functions over which it sits for a quarter of an hour and more
+cppcheck)
     emitted small gru "$cells" --model gru --train --freestanding
     folders=$(echo "$folders" | sed 's/ ntm:ntm//; s/ bare:layernorm_lstm//')
     ;;
