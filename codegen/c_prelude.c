@@ -626,12 +626,12 @@ static void put_own(Prelude *e) {
 
 static void put_head(Prelude *e) {
     if (e->o->freestanding)
-        put(e, "#include <stddef.h>\n#include <stdint.h>\n\n#ifndef INFINITY\n#define INFINITY __builtin_inff()\n#endif\n"
+        put(e, "#ifndef INFINITY\n#define INFINITY __builtin_inff()\n#endif\n"
                "#ifndef NAN\n#define NAN __builtin_nanf(\"\")\n#endif\n"
                "/* No loop becomes a call of memcpy or memset. */\n#if defined(__clang__)\n"
                "#pragma clang attribute push(__attribute__((no_builtin)), apply_to = function)\n#elif defined(__GNUC__)\n"
                "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\")\n#endif\n");
-    else
+    else if (e->o->env) /* else it follows a header of its own */
         put(e, "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n");
     put(e, "/* Nothing is contracted but what is written as fma. */\n"
            "#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize(\"fp-contract=off\", \"no-math-errno\")\n"

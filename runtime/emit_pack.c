@@ -141,7 +141,7 @@ static const char *about_pack(CModel *c, const CField *f, const void *probe) {
     for (size_t i = 0; i < n; i++)
         if (has[i] && 4 * has[i] >= q[i].count && found++ < MOST) str_printf(&s, "%s, ", name_str(c->ctx, q[i].name));
     if (found > MOST) str_put(&s, ".., ");
-    return arena_printf(c->a, "%s%s", s.n ? s.at : "", other ? "made ready" : "packed");
+    return arena_printf(c->a, "%s%s", s.n ? s.at : "", other ? "computed from weights" : "packed");
 }
 
 static bool add_packs(CModel *c, CProgram *p) {

@@ -23,7 +23,7 @@ bool emit_window_check(CModel *c) {
         times++;
         along = AX(k);
     }
-    if (c->o->ragged) return refuse(c, "it has one example", "leave --ragged out");
+    if (c->o->ragged) return refuse(c, "a stream is one example, and lengths are those of a batch", "leave --ragged out");
     if (times != 1) return refuse(c, times ? "it reads several sequences" : "its inputs are no sequences", NULL);
     for (uint32_t k = 0; k < p->in.n + p->out.n; k++) {
         const CPort *x = k < p->in.n ? &p->in.at[k] : &p->out.at[k - p->in.n];
