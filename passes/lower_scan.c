@@ -484,27 +484,55 @@ static void copy_pending(Scan *c)
                 emit_copy(c->bg, c->pending.at[k].value, &c->pending.at[k].to);
 }
 
-/* Whether all steps of a row follow one another, before the next row: its state is large, and no stage does anything for all rows. */
-static bool row_by_row(const Scan *c)
+/* Whether no stage of the body does anything for all rows; rows are in vectors. */
+static bool rows_apart(const Scan *c)
 {
-    enum { LARGE = 1024 };
     const Graph *g = c->bg->g;
     const Low *L = c->lg->L;
-    bool large = false;
-    for (uint32_t k = 0; k < c->s.ncarry; k++) {
-        large |= c->carry[k].ld >= LARGE;
+    for (uint32_t k = 0; k < c->s.ncarry; k++)
         if (!(c->carry[k].axes & AX(L->bx)))
             return false;
-    }
     for (uint32_t i = 0; i < g->stage.n; i++) {
         const Stage *s = &g->stage.at[i];
+        bool vector = false;
         if (s->kind != STAGE_ROW || s->axes != AX(L->bx))
             return false;
-        for (uint32_t k = 0; k < s->node.n; k++)
-            if (g->node.at[s->node.at[k].ref].op == OP_DOT) /* may copy an operand of all rows */
+        for (uint32_t k = 0; k < s->node.n; k++) {
+            const Node *n = &g->node.at[s->node.at[k].ref];
+            if (n->op == OP_DOT) /* may copy an operand of all rows */
                 return false;
+            vector |= !is_scalar(n);
+        }
+        if (!vector) /* rows may be in lanes */
+            return false;
     }
-    return large && !c->bg->segment && !L->idx[L->bx];
+    return !c->bg->segment && !L->idx[L->bx];
+}
+
+/* So many rows go through all steps (of a chunk) before the next ones, so that their states stay in the first cache; one whose state is
+   large, so that it stays in the second. 0: all rows go through a step before the next, since they are short or, measured, no faster. */
+static int64_t rows_at_once(const Scan *c)
+{
+    enum { SHORT = 64, LONG = 512, LARGE = 1024, LEAST = 4 };
+    const Low *L = c->lg->L;
+    int64_t widest = 0;
+    for (uint32_t k = 0; k < c->s.ncarry; k++)
+        widest = c->carry[k].ld > widest ? c->carry[k].ld : widest;
+    bool blocks = widest >= SHORT && widest < LONG && !L->o.one_step && !low_single_row(L);
+    if ((widest < LARGE && !blocks) || !rows_apart(c))
+        return 0;
+    return widest >= LARGE ? 1 : LONG > LEAST * widest ? (LONG + widest - 1) / widest : LEAST;
+}
+
+/* for blocks of `size` rows: they are this thread's, within. */
+static void begin_rows(Low *L, int64_t size)
+{
+    LBuilder *b = &L->b;
+    LV lo = L->blo, hi = L->bhi, rows = lb_iconst(b, size);
+    LV count = lb_op(b, LOP_IADD, lb_op(b, LOP_ISUB, hi, lo, 0, 0), lb_iconst(b, size - 1), 0, 0);
+    LV k = lb_for(b, lb_iconst(b, 0), lb_op(b, LOP_IDIV, count, rows, 0, 0), 1, false, 0, NULL, NULL);
+    L->blo = lb_op(b, LOP_IADD, lo, lb_op(b, LOP_IMUL, k, rows, 0, 0), 0, 0);
+    L->bhi = lb_op(b, LOP_IMIN, hi, lb_op(b, LOP_IADD, L->blo, rows, 0, 0), 0, 0);
 }
 
 /* ---- states in registers ------------------------------------------------------------------------------------------------------- */
@@ -584,9 +612,13 @@ static void scan_loop(Scan *c)
         hi = L->chi;
         L->chunk = 0;
     }
-    bool rows = bg->by_row = row_by_row(c);
-    if (rows)
+    int64_t rows = rows_at_once(c);
+    LV blo = L->blo, bhi = L->bhi;
+    bg->by_row = rows > 0;
+    if (rows == 1)
         L->idx[L->bx] = lb_for(b, L->blo, L->bhi, 1, false, 0, NULL, NULL);
+    else if (rows)
+        begin_rows(L, rows);
     bg->t = lb_for(b, lo, hi, 1, c->s.reverse, h.n, h.v, h.inner);
     enter_step(b, &h);
     L->seg = bg->segment ? bg->g->cut : outer == 1 + axis ? 0 : outer;
@@ -606,6 +638,8 @@ static void scan_loop(Scan *c)
     if (rows) {
         lb_end_for(b, 0, NULL, NULL);
         L->idx[L->bx] = 0;
+        L->blo = blo;
+        L->bhi = bhi;
     }
     if (chunks)
         end_chunk(L, h.n, h.v, h.after);
