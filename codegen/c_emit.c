@@ -125,40 +125,13 @@ static CInstance *instance_of(CEmit *e, const LInst *call) {
     return &all->at[all->n - 1];
 }
 
-/* What an instruction's index and the load's have in common is all but the constant. */
-static bool same_terms(const LIdx *x, const LIdx *y) {
-    return x->n == y->n && memcmp(x->v, y->v, x->n * sizeof *x->v) == 0 && memcmp(x->c, y->c, x->n * sizeof *x->c) == 0;
-}
-
-/* Whether a load is of lanes of two vectors that this block has stored side by side: how many of the first one's it leaves out, and the
-   values in v; else 0. */
-static int straddles(const CEmit *e, const LInst *load, LV v[2]) {
-    const LIdx *x = &e->f->idx.at[load->idx];
-    if (load->op != LOP_LD || (load->buf & LBUF_PARAM) || e->p->buf.at[load->buf].role != LB_SLAB) return 0;
-    int64_t V = e->p->V, past = 0;
-    v[0] = v[1] = 0;
-    for (const LInst *i = load; i-- > e->f->inst.at && i->op > LOP_BARRIER;) {
-        if (!is_store((LOp)i->op) || i->buf != load->buf) continue;
-        const LIdx *y = &e->f->idx.at[i->idx];
-        int64_t before = x->c0 - y->c0;
-        if (i->op != LOP_ST || !same_terms(x, y)) return 0;
-        if (before <= -V || before >= V) continue;
-        LV *to = before > 0 ? &v[0] : &v[1];
-        if (!before || *to || (past && past != (before > 0 ? before : V + before))) return 0;
-        past = before > 0 ? before : V + before;
-        *to = i->a[0];
-        if (v[0] && v[1]) return (int)past;
-    }
-    return 0;
-}
-
 static void note_uses(CEmit *e, const LInst *i) {
     LV v[2];
     LOp op = (LOp)i->op;
     CUses *u = &e->t->uses;
     u->op[op] = true;
     if (op == LOP_LIBM) u->fn[i->imm] = true;
-    if (op == LOP_LD) u->straddle[straddles(e, i, v)] = true;
+    if (op == LOP_LD) u->straddle[lfunc_straddles(e->p, e->f, i, v)] = true;
     if (op == LOP_LDT) u->ldt[i->imm] = true;
     if (op == LOP_LDVT) u->ldvt[i->imm] = true;
     if (op == LOP_STT) u->stt[i->imm] = true;
@@ -380,7 +353,7 @@ static void put_load(CEmit *e, const LInst *i) {
     }
     begin_value(e, i->dst);
     LV v[2];
-    int past = straddles(e, i, v);
+    int past = lfunc_straddles(e->p, e->f, i, v);
     if (past) {
         str_printf(e->out, "%s_op_ld_past%d(%s, %s, ", e->o->prefix, past, val(e, v[0]), val(e, v[1]));
         put_address(e, i->buf, i->idx);

@@ -47,8 +47,20 @@ static LLVMValueRef load_of(LlvmFunc *C, LLVMTypeRef t, LLVMValueRef at, unsigne
     return x;
 }
 
+/* Lanes of two vectors just stored, or NULL. */
+static LLVMValueRef straddling(LlvmFunc *C, const LInst *i) {
+    LV v[2];
+    LLVMValueRef lane[16];
+    int past = lfunc_straddles(C->p, C->func, i, v);
+    if (!past || C->V != C->lanes || C->narrow[v[0]] || C->narrow[v[1]]) return NULL;
+    for (int k = 0; k < C->V; k++) lane[k] = LLVMConstInt(C->i32, (unsigned)(past + k), 0);
+    return LLVMBuildShuffleVector(C->B, C->val[v[0]], C->val[v[1]], LLVMConstVector(lane, (unsigned)C->V), "");
+}
+
 LLVMValueRef llvm_load(LlvmFunc *C, const LInst *i) {
     LOp op = (LOp)i->op;
+    LLVMValueRef both = straddling(C, i);
+    if (both) return both;
     bool floats = op == LOP_LD || op == LOP_LDT || op == LOP_LDB;
     LLVMTypeRef scalar = floats ? C->scalar : C->i32, lanes = floats ? C->f : C->v;
     unsigned align = size_of(C, floats);

@@ -162,6 +162,9 @@ typedef struct LProgram {
 
 /* By value, whether no more than 8 of its lanes ever matter in a program of V = 16; of other V none (lnarrow.c). */
 const bool *lfunc_narrow(Arena *a, const LFunc *f, int V);
+/* Whether a load is of lanes of two vectors that its block has stored side by side: how many of the first one's it leaves out, and the
+   values in v; else 0 (lstraddle.c). */
+int lfunc_straddles(const LProgram *p, const LFunc *f, const LInst *load, LV v[2]);
 /* Whether buffers `in`, read, and `out`, written, of an entry may be the same memory (linplace.c). */
 bool lprogram_in_place(const LProgram *p, uint32_t fn, uint32_t in, uint32_t out);
 
