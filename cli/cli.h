@@ -62,6 +62,10 @@ bool cli_model_options(Cli *c, ModelOptions *o);
 bool cli_weights(Cli *c, Model *m, bool needed, CliExit *rc);
 /* A status of rondo.h: its message as a diagnostic when the context has none, and the exit code. */
 CliExit cli_result(Cli *c, Model *m, rondo_status s);
+/* Example `example` of the data (NULL: of the model's data block); -1: the first that tests. */
+bool cli_example(Cli *c, Model *m, const char *data, int64_t example, Arrays *in);
+/* Example b of the arrays step by step, as text: states before the first step; input, states and outputs of each. */
+CliExit cli_trace(Cli *c, Model *m, const Arrays *in, int64_t b);
 /* The class of the first target that row k of an output of n scores (one a class; n = 1: the probability of class 1, or a class) speaks for;
    step: it is one for each step. -1: it is none of that. */
 double cli_class(const Model *m, const Array *x, int64_t k, int64_t n, bool step);

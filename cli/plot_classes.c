@@ -260,18 +260,7 @@ static const Array *find_weights(Model *m, const Arrays *out) {
 }
 
 static bool find_example(Plot *p, Model *m, const char *data, const char *text, int64_t example, Arrays *in) {
-    Arena *a = ctx_arena(p->cli->ctx);
-    Dataset d;
-    if (text) return data_text(m, a, text, in);
-    if (!dataset_load(m, data, a, data != NULL, &d)) return false;
-    if (example >= 0 && example < d.n && d.by_place) example = d.by_place[example];
-    else if (example < 0) example = d.train + d.valid < d.n ? d.train + d.valid : 0;
-    if (example >= d.n) {
-        diag_error(p->cli->ctx, 554, (Span){0, 0}, "there is no example %lld: there are %lld, from 0 on", (long long)example,
-                   (long long)d.n);
-        return false;
-    }
-    return dataset_example(m, &d, example, a, in);
+    return text ? data_text(m, ctx_arena(p->cli->ctx), text, in) : cli_example(p->cli, m, data, example, in);
 }
 
 bool plot_attention(Plot *p, Model *m, const char *data, const char *text, int64_t example) {

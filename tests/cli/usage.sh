@@ -32,7 +32,7 @@ for c in $commands; do
     says err 'unknown option'
     # each command's help fits a terminal and names every option once
     "$RONDO" "$c" --help | awk 'length > 120 { exit 1 }' || fail "$c --help is too wide"
-    [ -z "$("$RONDO" "$c" --help | grep -o -e '--[a-z-]*' | sort | uniq -d | grep -v -e '^--future$' -e '^--data$' -e '^--in$' -e '^--pass$' -e '^--batch$' -e '^--steps$')" ] ||
+    [ -z "$("$RONDO" "$c" --help | grep -o -e '--[a-z-]*' | sort | uniq -d | grep -v -e '^--future$' -e '^--data$' -e '^--in$' -e '^--trace$' -e '^--pass$' -e '^--batch$' -e '^--steps$')" ] ||
         fail "$c --help repeats an option"
 done
 
