@@ -58,13 +58,15 @@ void emit_clip_norm(CModel *c, uint32_t segments) {
         str_printf(&c->c,
                    "            if (!(part >= -%s && part <= %s)) return;\n            if (part > %s) part = %s;\n            if (part < -%s) part = -%s;\n",
                    end, end, v, v, v, v);
-    str_printf(&c->c, "            square = %spart * %spart;\n            norm += square;\n        }\n", wide, wide);
+    str_printf(&c->c, "            square = %spart * %spart;\n            sum[k %% %d] += square;\n        }\n", wide, wide, NORM_LANES);
+    for (int h = NORM_LANES / 2; h > 0; h /= 2) str_printf(&c->c, "    for (k = 0; k < %d; k++) sum[k] += sum[k + %d];\n", h, h);
+    str_put(&c->c, "    norm = sum[0];\n");
     str_printf(&c->c, "    if (!(norm <= 1.7976931348623157e308)) return;\n    norm = %s(norm);\n    if (norm > %s) shrink = %s(%s / norm);\n",
                c->o->freestanding ? arena_printf(c->a, "%s_root", c->id) : "sqrt", c_double(c, most), c->m->f64 ? "" : "(float)", c_double(c, most));
 }
 
 void emit_clip_locals(CModel *c) {
-    if (limit(c, "clip_norm")) str_printf(&c->c, "    double norm = 0;\n    %s shrink = 1;\n", c->real);
+    if (limit(c, "clip_norm")) str_printf(&c->c, "    double norm, sum[%d] = {0};\n    %s shrink = 1;\n", NORM_LANES, c->real);
 }
 
 const char *emit_clip_about(CModel *c) {

@@ -108,25 +108,44 @@ static void grad_put(const Model *m, void *grad, int64_t i, double v) {
 }
 
 static void grad_scale(const Model *m, void *grad, double f) {
-    for (int64_t i = 0; i < m->desc->theta_size; i++)
-        if (m->f64) ((double *)grad)[i] *= f;
-        else ((float *)grad)[i] *= (float)f;
+    int64_t n = m->desc->theta_size;
+    for (int64_t i = 0; m->f64 && i < n; i++) ((double *)grad)[i] *= f;
+    for (int64_t i = 0; !m->f64 && i < n; i++) ((float *)grad)[i] *= (float)f;
+}
+
+/* Sums of squares in NORM_LANES chains: entry i of a tensor goes to chain i mod NORM_LANES, as emit_clip_norm has it. */
+static void add_squares(const Model *m, const void *grad, int64_t from, int64_t n, double *sum) {
+    const float *g = m->f64 ? NULL : (const float *)grad + from;
+    int64_t i = 0, full = m->f64 ? 0 : n / NORM_LANES * NORM_LANES;
+    double s[NORM_LANES];
+    memcpy(s, sum, sizeof s);
+    for (; i < full; i += NORM_LANES)
+        for (int k = 0; k < NORM_LANES; k++) s[k] += (double)g[i + k] * (double)g[i + k];
+    for (; i < n; i++) s[i % NORM_LANES] += grad_at(m, grad, from + i) * grad_at(m, grad, from + i);
+    memcpy(sum, s, sizeof s);
+}
+
+/* Limits each entry; false where one is no number. */
+static bool clip_entries(const Model *m, void *grad, int64_t from, int64_t n, double most) {
+    for (int64_t i = from; i < from + n; i++) {
+        double g = grad_at(m, grad, i);
+        if (!isfinite(g)) return false;
+        grad_put(m, grad, i, fmax(-most, fmin(most, g)));
+    }
+    return true;
 }
 
 bool gradient_clip(const Optimizer *o, void *grad, double clip_norm, double clip_value) {
-    double sum = 0;
-    for (uint32_t k = 0; k < o->segment.n; k++)
-        for (int64_t i = o->segment.at[k].offset; i < o->segment.at[k].offset + o->segment.at[k].n; i++) {
-            double g = grad_at(o->m, grad, i);
-            if (!isfinite(g)) return false;
-            if (clip_value > 0) {
-                grad_put(o->m, grad, i, fmax(-clip_value, fmin(clip_value, g)));
-                g = grad_at(o->m, grad, i);
-            }
-            sum += g * g;
-        }
-    if (!isfinite(sum)) return false;
-    double norm = sqrt(sum);
+    double sum[NORM_LANES] = {0};
+    for (uint32_t k = 0; k < o->segment.n; k++) {
+        int64_t from = o->segment.at[k].offset, n = o->segment.at[k].n;
+        if (clip_value > 0 && !clip_entries(o->m, grad, from, n, clip_value)) return false;
+        add_squares(o->m, grad, from, n, sum);
+    }
+    for (int h = NORM_LANES / 2; h > 0; h /= 2)
+        for (int k = 0; k < h; k++) sum[k] += sum[k + h];
+    if (!isfinite(sum[0])) return false;
+    double norm = sqrt(sum[0]);
     if (clip_norm > 0 && norm > clip_norm) grad_scale(o->m, grad, clip_norm / norm);
     return true;
 }

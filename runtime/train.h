@@ -19,7 +19,8 @@ typedef struct Schedule {
     int64_t waited;
 } Schedule;
 /* Limits every entry, then the norm of the whole gradient (NaN, 0: no limit); false if the gradient is not finite. What does not train has no
-   gradient. The norm is summed in double, in one order. */
+   gradient. The norm is summed in double, in one order: by entries' places in their tensors mod NORM_LANES, then by halves. */
+#define NORM_LANES 8
 bool gradient_clip(const Optimizer *o, void *grad, double clip_norm, double clip_value);
 void schedule_make(Schedule *c, Model *m);
 double schedule_rate(const Schedule *c); /* of one that is exponential: e to it is an epoch's factor */
