@@ -80,16 +80,17 @@ void border_in(const Border *b, const Array *src, const int64_t *example, El el,
         }
 }
 
+void border_out_row(const Border *b, El el, const void *src, int64_t k, int64_t x, Array *dst, int64_t to) {
+    int64_t from = (x * b->B + k) * b->F;
+    size_t size = el_size(el);
+    if (same_type(el, dst->type)) {
+        memcpy((char *)dst->data + (size_t)(to * b->F) * size, (const char *)src + (size_t)from * size, (size_t)b->F * size);
+        return;
+    }
+    for (int64_t f = 0; f < b->F; f++) array_set(dst, to * b->F + f, take(el, src, from + f));
+}
+
 void border_out(const Border *b, El el, const void *src, Array *dst) {
-    size_t row = (size_t)b->F * el_size(el);
-    bool same = same_type(el, dst->type);
     for (int64_t k = 0; k < b->B; k++)
-        for (int64_t x = 0; x < b->X; x++) {
-            int64_t from = (x * b->B + k) * b->F, to = array_row(b, dst, k, x) * b->F;
-            if (same) {
-                memcpy((char *)dst->data + (size_t)to * el_size(el), (const char *)src + (size_t)from * el_size(el), row);
-                continue;
-            }
-            for (int64_t f = 0; f < b->F; f++) array_set(dst, to + f, take(el, src, from + f));
-        }
+        for (int64_t x = 0; x < b->X; x++) border_out_row(b, el, src, k, x, dst, array_row(b, dst, k, x));
 }

@@ -620,6 +620,11 @@ void exec_read(Exec *e, uint32_t r, Array *out) {
     if (slot_data(s) != out->data) border_out(&s->border, s->el, slot_data(s), out);
 }
 
+void exec_read_row(const Exec *e, uint32_t r, int64_t b, int64_t x, Array *out, int64_t to) {
+    const Slot *s = &e->root[r];
+    border_out_row(&s->border, s->el, slot_data(s), b, x, out, to);
+}
+
 bool exec_get(Exec *e, Arena *a, uint32_t r, Array *out) {
     Arrays tmp = {0};
     Array shape;

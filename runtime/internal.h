@@ -52,6 +52,7 @@ enum { NO_WHOLE = INT32_MIN }; /* as an EL_I32: what was given is no whole numbe
 bool border_same(const Border *b, const Array *a); /* the array is of that shape, its memory in canonical order */
 void border_in(const Border *b, const Array *src, const int64_t *example, El el, void *dst);
 void border_out(const Border *b, El el, const void *src, Array *dst);
+void border_out_row(const Border *b, El el, const void *src, int64_t k, int64_t x, Array *dst, int64_t to); /* of example k, position x: to row `to` */
 size_t el_size(El e);
 
 /* What Execs share: the scratch of a call, and an account of what they hold otherwise. */

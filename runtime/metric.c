@@ -89,22 +89,34 @@ static void *room(Metrics *s, uint32_t arg, size_t size) {
     return s->room[arg].data;
 }
 
-/* The real rows of argument `arg` of a metric: [rows, features], in the metrics' own room. */
-static void metric_rows(Metrics *s, Exec *e, uint32_t root, uint32_t arg, Array *out) {
+/* The real rows of one argument, example by example, as they are asked for. */
+typedef struct {
+    uint32_t root;
+    const Node *n;
+    Array shape;
+    int64_t X, all, next; /* positions of an example; rows, padding included */
+} Rows;
+
+static Rows rows_begin(const Exec *e, uint32_t root) {
     const Graph *g = exec_module(e)->graph.at[0];
-    const Node *n = &g->node.at[g->root.at[root].ref];
-    Array x = {.name = "rows"};
-    exec_shape(e, root, &x);
-    x.data = room(s, arg, (size_t)array_count(&x) * rondo_type_size(x.type));
-    exec_read(e, root, &x);
-    int64_t B = n->axes & AX(AXIS_B) ? exec_batch(e) : 1, F = node_features(n), X = array_count(&x) / B / F, got = 0;
-    *out = (Array){.name = "rows", .type = x.type, .rank = 1 + n->rank, .data = x.data};
-    for (int k = 0; k < n->rank; k++) out->dim[k + 1] = n->dim[k];
-    size_t bytes = (size_t)F * rondo_type_size(x.type);
-    for (int64_t r = 0; r < B * X; r++) { /* padding is closed up in place */
-        if (!real_row(e, n, x.dim, r / X, r % X)) continue;
-        if (got < r) memcpy((char *)x.data + (size_t)got * bytes, (char *)x.data + (size_t)r * bytes, bytes);
-        got++;
+    Rows q = {.root = root, .n = &g->node.at[g->root.at[root].ref]};
+    exec_shape(e, root, &q.shape);
+    int64_t B = q.n->axes & AX(AXIS_B) ? exec_batch(e) : 1;
+    q.all = array_count(&q.shape) / node_features(q.n);
+    q.X = q.all / B;
+    return q;
+}
+
+/* The next ones, `most` at most: [rows, features], in the metrics' own room. */
+static void rows_next(Metrics *s, const Exec *e, Rows *q, uint32_t arg, int64_t most, Array *out) {
+    int64_t left = q->all - q->next, F = node_features(q->n), got = 0;
+    if (most > left) most = left;
+    *out = (Array){.name = "rows", .type = q->shape.type, .rank = 1 + q->n->rank};
+    for (int k = 0; k < q->n->rank; k++) out->dim[k + 1] = q->n->dim[k];
+    out->data = room(s, arg, (size_t)(most * F) * rondo_type_size(out->type) + 1);
+    for (; got < most && q->next < q->all; q->next++) {
+        int64_t b = q->next / q->X, x = q->next % q->X;
+        if (real_row(e, q->n, q->shape.dim, b, x)) exec_read_row(e, q->root, b, x, out, got++);
     }
     out->dim[0] = got;
 }
@@ -129,14 +141,19 @@ static bool run_chunk(CellRun *c, const Array *arg, uint32_t nargs, int64_t at, 
     return true;
 }
 
-static bool run_rows(CellRun *c, const Array *arg, uint32_t nargs) {
+/* Of so many numbers at most. */
+static int64_t chunk_rows(int64_t widest) {
     enum { CHUNK = 1 << 20 }; /* numbers that are copied at a time: a cache's worth */
+    return CHUNK / widest > 64 ? CHUNK / widest : 64;
+}
+
+static bool run_rows(CellRun *c, const Array *arg, uint32_t nargs) {
     int64_t most = 1, rows = arg[0].dim[0];
     for (uint32_t k = 0; k < nargs; k++) {
         int64_t row = rows ? array_count(&arg[k]) / rows : 1;
         if (row > most) most = row;
     }
-    int64_t chunk = CHUNK / most > 64 ? CHUNK / most : 64;
+    int64_t chunk = chunk_rows(most);
     for (int64_t at = 0; at < rows; at += chunk)
         if (!run_chunk(c, arg, nargs, at, rows - at < chunk ? rows - at : chunk)) return false;
     return true;
@@ -242,17 +259,27 @@ void metrics_free(Metrics *s) {
 static bool one_metric(Metrics *s, uint32_t i, Exec *e) {
     uint32_t nargs = arguments(s->m, i);
     Array arg[METRIC_ARGS];
+    Rows from[METRIC_ARGS];
+    int64_t widest = 1;
     for (uint32_t k = 0; k < nargs; k++) {
         int64_t root = exec_root(e, ROOT_METRIC, i << 8 | k, 0);
         if (root < 0) return false;
-        metric_rows(s, e, (uint32_t)root, k, &arg[k]);
-        if (arg[k].dim[0] == arg[0].dim[0]) continue;
-        diag_error(s->m->ctx, 999, NOWHERE, "the arguments of a metric differ in their rows");
-        return false;
+        from[k] = rows_begin(e, (uint32_t)root);
+        if (node_features(from[k].n) > widest) widest = node_features(from[k].n);
     }
     if (!nargs) return false;
-    if (!s->m->desc->metric.at[i].falling) return run_rows(&s->m->metric[i], arg, nargs);
-    keep_rows(s, &s->kept[i], arg, nargs);
+    int64_t most = chunk_rows(widest), rows = most;
+    while (rows == most) {
+        for (uint32_t k = 0; k < nargs; k++) {
+            rows_next(s, e, &from[k], k, most, &arg[k]);
+            rows = arg[0].dim[0];
+            if (arg[k].dim[0] == rows) continue;
+            diag_error(s->m->ctx, 999, NOWHERE, "the arguments of a metric differ in their rows");
+            return false;
+        }
+        if (s->m->desc->metric.at[i].falling) keep_rows(s, &s->kept[i], arg, nargs);
+        else if (rows && !run_chunk(&s->m->metric[i], arg, nargs, 0, rows)) return false;
+    }
     return true;
 }
 

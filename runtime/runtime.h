@@ -205,6 +205,7 @@ int64_t exec_batch(const Exec *e); /* B of the present dims */
 bool exec_get(Exec *e, Arena *a, uint32_t r, Array *out);
 void exec_shape(const Exec *e, uint32_t r, Array *out); /* type, rank and dims of that array */
 void exec_read(Exec *e, uint32_t r, Array *out); /* the same into out->data, which has that shape; converted to out->type */
+void exec_read_row(const Exec *e, uint32_t r, int64_t b, int64_t x, Array *out, int64_t to); /* the features of example b at position x of the other axes, to row `to` */
 double exec_get_scalar(const Exec *e, uint32_t r);
 /* For loops that must not copy: the memory of input i or root r in canonical layout. Element type: exec_f64, or int32 for ints
    and bools (EXEC_EVAL: always double). exec_bind_input lets the caller's memory stand in until the next exec_dims. */
