@@ -615,6 +615,9 @@ static void scan_loop(Scan *c)
     int64_t rows = rows_at_once(c);
     LV blo = L->blo, bhi = L->bhi;
     bg->by_row = rows > 0;
+    if (rows && L->explain)
+        str_printf(L->explain, "loop over %s%s: %d row%s at a time through %s\n", name_str(L->ctx, L->m->axis[axis].name),
+                   c->s.reverse ? ", backwards" : "", (int)rows, rows > 1 ? "s" : "", chunks ? "the steps of a chunk" : "all steps");
     if (rows == 1)
         L->idx[L->bx] = lb_for(b, L->blo, L->bhi, 1, false, 0, NULL, NULL);
     else if (rows)
