@@ -91,14 +91,19 @@ static bool same_file(Cli *c, const char *a, const char *b) {
     return x && y && !strcmp(x, y);
 }
 
-/* What is written replaces a file: not one that is read, and not the other result. Weights and checkpoints may take their own place. */
+/* What is written replaces a file: not one that is read, and not the other result. Learned weights and a checkpoint may take their own
+   place. */
 static bool spares_files(Cli *c, Model *m, const char *model) {
     static const Opt out[] = {OPT_OUT, OPT_LOG, OPT_CHECKPOINT, OPT_OUT_ARRAYS};
     for (size_t i = 0; i < sizeof out / sizeof *out; i++) {
         const char *to = cli_get(c, out[i]), *data = cli_get(c, OPT_DATA), *in = cli_get(c, OPT_IN), *of = NULL;
+        const char *weights = cli_get(c, OPT_WEIGHTS), *resume = cli_get(c, OPT_RESUME);
+        bool learned = out[i] == OPT_OUT && !strcmp(c->command->name, "train");
         if (!to) continue;
         if (same_file(c, to, model)) of = "the model is read from it";
         else if (in && same_file(c, to, in)) of = "the arrays are read from it";
+        else if (weights && !learned && same_file(c, to, weights)) of = "the weights are read from it";
+        else if (resume && out[i] != OPT_CHECKPOINT && same_file(c, to, resume)) of = "the checkpoint is read from it";
         else if ((data && same_file(c, to, data)) || data_reads(m, to)) of = "the data are read from it";
         for (size_t k = 0; k < i && !of; k++)
             if (cli_get(c, out[k]) && (!strcmp(to, cli_get(c, out[k])) || same_file(c, to, cli_get(c, out[k])))) of = "another result goes there";

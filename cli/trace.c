@@ -4,7 +4,8 @@
 #include "cli/cli.h"
 
 static bool no_example(Cli *c, int64_t example, int64_t n) {
-    diag_error(c->ctx, 554, (Span){0, 0}, "there is no example %lld: there are %lld, from 0 on", (long long)example, (long long)n);
+    diag_error(c->ctx, 554, (Span){0, 0}, "there is no example %lld: there are %lld, from 0 on", (long long)example,
+               (long long)n);
     return false;
 }
 
@@ -12,8 +13,10 @@ bool cli_example(Cli *c, Model *m, const char *data, int64_t example, Arrays *in
     Arena *a = ctx_arena(c->ctx);
     Dataset d;
     if (!dataset_load(m, data, a, data != NULL, &d)) return false;
-    if (example >= 0 && example < d.n && d.by_place) example = d.by_place[example];
-    else if (example < 0) example = d.train + d.valid < d.n ? d.train + d.valid : 0;
+    if (example >= 0 && example < d.n && d.by_place)
+        example = d.by_place[example];
+    else if (example < 0)
+        example = d.train + d.valid < d.n ? d.train + d.valid : 0;
     if (example < d.n) return dataset_example(m, &d, example, a, in);
     return no_example(c, example, d.n);
 }
@@ -58,9 +61,12 @@ static const Array *input_of(Cli *c, const PortDesc *p, const Arrays *in, int64_
     if (p->seq) length = arrays_find(in, arena_printf(a, "length/%s", name_str(c->ctx, p->axis)));
     if (!x) x = arrays_find(in, arena_printf(a, "input/%s", name));
     *steps = x ? steps_in(p, x) : 0;
-    if (!x) diag_error(c->ctx, 605, p->span, "there is no array for the input '%s'", name);
-    else if (!*steps) diag_error(c->ctx, 606, p->span, "the array for '%s' has not the shape of the input", name);
-    else if (b >= x->dim[0]) no_example(c, b, x->dim[0]);
+    if (!x)
+        diag_error(c->ctx, 605, p->span, "there is no array for the input '%s'", name);
+    else if (!*steps)
+        diag_error(c->ctx, 606, p->span, "the array for '%s' has not the shape of the input", name);
+    else if (b >= x->dim[0])
+        no_example(c, b, x->dim[0]);
     if (!*steps || b >= x->dim[0]) return NULL;
     double real = length && b < array_count(length) ? array_get(length, b) : 0;
     if (real >= 1 && real < (double)*steps) *steps = (int64_t)real;
@@ -75,7 +81,8 @@ static bool steps_of(Cli *c, const ModelDesc *d, const Arrays *in, int64_t b, co
         if (!(x[i] = input_of(c, p, in, b, &own))) return false;
         if (!p->seq || p->steps) continue;
         if (*steps && own != *steps) {
-            diag_error(c->ctx, 606, p->span, "the input '%s' has %lld steps, another one %lld", name_str(c->ctx, p->name), (long long)own, (long long)*steps);
+            diag_error(c->ctx, 606, p->span, "the input '%s' has %lld steps, another one %lld", name_str(c->ctx, p->name),
+                       (long long)own, (long long)*steps);
             return false;
         }
         *steps = own;
@@ -86,7 +93,8 @@ static bool steps_of(Cli *c, const ModelDesc *d, const Arrays *in, int64_t b, co
 
 static bool put_step(Str *s, Model *m, rondo_stream *stream, const Array *const *x, int64_t b, int64_t t, Arena *a) {
     const ModelDesc *d = model_desc(m);
-    float *in = NEW_N(a, float, rondo_stream_inputs(stream) + 1), *out = NEW_N(a, float, rondo_stream_outputs(stream) + 1), *v = in;
+    float *in = NEW_N(a, float, rondo_stream_inputs(stream) + 1), *out = NEW_N(a, float, rondo_stream_outputs(stream) + 1),
+          *v = in;
     str_printf(s, "step %lld\n", (long long)t + 1);
     for (uint32_t i = 0; i < d->input.n; i++) {
         const PortDesc *p = &d->input.at[i];

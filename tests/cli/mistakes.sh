@@ -159,4 +159,8 @@ done
 refused train line.rondo -o w --log line.csv
 refused predict line.rondo -w "line's.safetensors" --data "my own.csv" -o "$PWD/my own.csv"
 refused train line.rondo -o w --checkpoint w
+refused predict line.rondo -w "line's.safetensors" -o "./line's.safetensors"
+expect 0 "$RONDO" train line.rondo -o w --checkpoint state
+refused train line.rondo -o state --resume state
+expect 0 "$RONDO" train line.rondo -o w --resume state --checkpoint state
 expect 0 "$RONDO" train line.rondo -w "line's.safetensors" -o "line's.safetensors"
