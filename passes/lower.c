@@ -228,8 +228,7 @@ static bool needs_one_thread(const Module *m, uint32_t bx, Str *explain)
     return false;
 }
 
-/* Floats of the matrices that a step multiplies by, of the scan that has most. */
-static int64_t step_weights(const Module *m)
+int64_t low_step_weights(const Module *m)
 {
     int64_t most = 0;
     for (uint32_t k = 1; k < m->graph.n; k++) {
@@ -252,7 +251,7 @@ static int64_t step_weights(const Module *m)
 static bool few_rows(const Low *L)
 {
     bool few = L->o.threads > 1 && L->o.batch > 0 && L->o.batch < 3 * (int64_t)L->o.threads;
-    return few && step_weights(L->m) >= COLUMN_WEIGHTS;
+    return few && low_step_weights(L->m) >= COLUMN_WEIGHTS;
 }
 
 static void explain_columns(const Low *L)

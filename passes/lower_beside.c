@@ -14,7 +14,6 @@
 #include "passes/lower_int.h"
 
 enum { HOSTS = 8, EVERY = 4 };
-#define NEAR_WEIGHTS 8192 /* floats that stay in the first cache */
 
 typedef struct {
     Ref product;      /* of the body */

@@ -20,14 +20,15 @@ Panels cut_panels(const Low *L, int64_t N, int64_t max)
 }
 
 /* A matrix that single rows are multiplied by is one panel if it can, else panels of 8 vectors, as many chains as hide the latency
-   of a multiply-add; tiles of more rows take such a panel in parts. */
+   of a multiply-add; tiles of more rows take such a panel in parts. Short panels have 4, so that the zigzag finds the last ones in the
+   first cache; the latency is that of the second one then. */
 Panels cut_product(const Low *L, int64_t N)
 {
     int64_t max = tile_registers(L) / TILE_ROWS;
     if (L->o.panel)
         max = (N <= 2 * L->o.panel ? 2 : 1) * L->o.panel / L->o.V;
     else if (L->o.batch == 1)
-        max = N <= TILE_VECTORS * L->o.V ? TILE_VECTORS : 8;
+        max = L->short_panels ? 4 : N <= TILE_VECTORS * L->o.V ? TILE_VECTORS : 8;
     return cut_panels(L, N, max);
 }
 

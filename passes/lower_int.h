@@ -115,6 +115,7 @@ typedef struct {
     uint32_t buf;
 } Pack;
 
+#define NEAR_WEIGHTS 8192 /* floats that stay in the first cache */
 #define TILE_ROWS 6
 #define HELD_VECTORS 2 /* a state of no more stays in registers from step to step; 32 of K without a loop is 3 KB of code */
 #define TILE_VECTORS 12 /* of one row: with the broadcast they fit into 16 registers */
@@ -163,6 +164,7 @@ typedef struct Low {
     LBuilder b;
     bool prepare; /* building the entry "prepare" */
     bool serial; /* thread 0 does everything: LProgram.one_thread */
+    bool short_panels; /* of single rows: the first cache holds less than the matrices of a step, but a good part of them */
     bool columns; /* threads share the columns of products, thread 0 has all rows */
     uint32_t bx; /* the row axis: B, or ELEM in an optimizer */
     LV idx[MAX_AXES]; /* current index of each axis; 0: none */
@@ -273,6 +275,7 @@ void explain_slow(LowG *lg);
 /* place.c */
 #define CHUNK_ROWS 256 /* rows of a chunk: this many, rounded up to whole steps */
 void apply_places(LowG *lg); /* NodeInfo.sunk, group, chunk_only as Graph.placed says */
+int64_t low_step_weights(const Module *m); /* floats of the matrices that a step multiplies by, of the scan that has most */
 bool low_one_row(const Low *L); /* lower.c: there is one row, and who multiplies it knows that */
 bool low_single_row(const Low *L); /* and who is built now does, and has it alone */
 bool single_chunks(const LowG *lg, Ref group); /* whether its chunks are of one step each */
