@@ -287,6 +287,25 @@ static void warn_mixed(Build *b, const AstExpr *call)
     diag_help(b->e->ctx, (Span){0, 0}, "the value at the last step is `.last`, the mean over the steps `.mean`");
 }
 
+/* mse(p, y) with p one number and y several: it is broadcast, where one number of the layer for each was meant. */
+static void warn_broadcast(Build *b, const AstExpr *call)
+{
+    const Val *v[2];
+
+    for (uint32_t i = 0; i < 2; i++) {
+        const AstExpr *x = call->kind == AST_CALL && call->args.n == 2 ? call->args.at[i].value : NULL;
+        if (!x || x->kind != AST_NAME || x->primed) return;
+        v[i] = eval(b->s, x);
+        if (v[i]->kind != V_TENSOR || v[i]->vocab || !(val_type(v[i]).axes & AX(AXIS_B))) return;
+    }
+    Node t0 = val_type(v[0]), t1 = val_type(v[1]);
+    int64_t n0 = node_features(&t0), n1 = node_features(&t1);
+    if (n0 == n1 || (n0 != 1 && n1 != 1) || !sema_warning(b->e, 417, call->span, "one number is held against each of several")) return;
+    diag_note(b->e->ctx, v[n0 != 1]->span, "this has one number");
+    diag_note(b->e->ctx, v[n0 == 1]->span, "this has %lld", (long long)(n0 == 1 ? n1 : n0));
+    diag_help(b->e->ctx, (Span){0, 0}, "a number for each of them is what `dense[%lld]` gives", (long long)(n0 == 1 ? n1 : n0));
+}
+
 static void run_loss(Build *b, const AstStmt *st)
 {
     Graph *g = b->s->level->g;
@@ -305,6 +324,7 @@ static void run_loss(Build *b, const AstStmt *st)
     }
     if (w && !same_sequences(b->s, st->span, v, w)) return;
     if (b->desc) warn_mixed(b, st->value);
+    if (b->desc) warn_broadcast(b, st->value);
     g->span = st->value->span.lo;
     r = loss_mean(b, v, w, kind);
     if (!r) {
