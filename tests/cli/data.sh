@@ -19,7 +19,7 @@ expect 0 "$RONDO" predict $S -w s.safetensors -o p.csv
 says p.csv '^output,example,file,line,part,truth,class,0$'
 says p.csv '^p,[0-9]*,.*good,[0-9]*,test,1,1,0\.[0-9]*$'
 awk -F, 'NR > 1 { want = NR < 62 ? "good 1 " NR - 1 : "bad 0 " NR - 61; sub(".*/", "", $3); parts[$5]++
-    if ($2 != NR - 2 || $3 " " $6 " " $4 != want) exit 1 } END { exit !(parts["train"] && parts["test"] == 12) }' p.csv || { cat p.csv; fail "not numbered as in the files"; }
+    if ($2 != NR - 2 || $3 " " $6 " " $4 != want) bad = 1 } END { exit bad || !(parts["train"] && parts["test"] == 12) }' p.csv || { cat p.csv; fail "not numbered as in the files"; }
 # the weights alone say what the words are: other sentences, without what the vocabulary was made of
 printf 'review,mark\n"a fine film, dull or not",0\na work that is fine,1\n' >other.csv
 expect 0 "$RONDO" eval "$E/sentiment.rondo" --set V=40 --set 'column="review"' --set 'target_column="mark"' -w s.safetensors --data other.csv
@@ -58,7 +58,7 @@ END
 awk 'BEGIN { print "mark,b,words,a"; for (i = 0; i < 60; i++) print (i * 7 % 5 > 2) + 0 "," i * 7 % 5 ",word number " i % 7 "," i % 3 }' >two.csv
 expect 0 "$RONDO" train two.rondo -q -o two.safetensors
 expect 0 "$RONDO" predict two.rondo -w two.safetensors
-awk -F, 'NR == FNR { if (FNR > 1) want[FNR - 2] = $4 "," $2; next } $1 == "seen" { n++; if (want[$2] != $(NF - 1) "," $NF) exit 1 } END { exit n != 60 }' two.csv out || fail "other columns than named"
+awk -F, 'NR == FNR { if (FNR > 1) want[FNR - 2] = $4 "," $2; next } $1 == "seen" { n++; if (want[$2] != $(NF - 1) "," $NF) bad = 1 } END { exit bad || n != 60 }' two.csv out || fail "other columns than named"
 grep '^p,' out | cut -d, -f6 >want
 cut -d, -f2- two.csv >new.csv
 expect 0 "$RONDO" predict two.rondo -w two.safetensors --data new.csv
@@ -123,7 +123,7 @@ expect 0 "$RONDO" predict "$E/tagging.rondo" -w named.safetensors --data named.j
 says out '^tags,0,data,LOC,[A-Z]*,0,'
 expect 0 "$RONDO" train $G --data named.jsonl -o sorted.safetensors
 expect 0 "$RONDO" predict "$E/tagging.rondo" -w sorted.safetensors --data named.jsonl
-awk -F, 'BEGIN { name[0] = "LOC"; name[1] = "O"; name[2] = "PER"; name[3] = "TIME" } $1 == "tags" { n++; if ($5 != name[$7]) exit 1 } END { exit !n }' out ||
+awk -F, 'BEGIN { name[0] = "LOC"; name[1] = "O"; name[2] = "PER"; name[3] = "TIME" } $1 == "tags" { n++; if ($5 != name[$7]) bad = 1 } END { exit bad || !n }' out ||
     fail "classes have other numbers than their names sorted"
 sed '3s/"LOC"/"MOON"/' named.jsonl >bad.jsonl
 expect 1 "$RONDO" eval "$E/tagging.rondo" -w named.safetensors --data bad.jsonl
@@ -178,7 +178,7 @@ expect 0 "$RONDO" predict sound.rondo -w sound.safetensors -o again.wav --data i
 cmp heard.wav again.wav || fail "another sound of the same file"
 expect 0 "$RONDO" predict sound.rondo -w sound.safetensors --set window=122 --set split=1
 awk -F, '$1 == "p" { print $5 }' out >want
-od -An -v -t f4 -w4 -j 44 heard.wav | awk 'NR == FNR { w[FNR] = $1; next } { d = $1 - w[FNR]; if (d > 1e-6 || d < -1e-6) exit 1 } END { exit FNR != 122 }' want - || fail "another sound than the outputs"
+od -An -v -t f4 -w4 -j 44 heard.wav | awk 'NR == FNR { w[FNR] = $1; next } { d = $1 - w[FNR]; if (d > 1e-6 || d < -1e-6) bad = 1 } END { exit bad || FNR != 122 }' want - || fail "another sound than the outputs"
 expect 1 "$RONDO" predict sound.rondo -w sound.safetensors -o no.wav --data abcd.txt
 says err 'E0623.*no WAV file'
 expect 1 "$RONDO" eval sound.rondo -w sound.safetensors --data in.wav
