@@ -30,7 +30,7 @@ static double now(void) {
 static void make_key(Arena *a, const LProgram *p, const EngineOptions *o, uint64_t key[2]) {
     Str s = str_make(a);
     lprogram_pack(&s, p);
-    str_printf(&s, "\n%s %s %u", RONDO_VERSION, RONDO_LLVM_VERSION, (unsigned)RONDO_EMITTER_VERSION);
+    str_printf(&s, "\n%s %s", rondo_compiler_id, RONDO_LLVM_VERSION);
     str_printf(&s, "\ncpu %s\nfeatures %s\n", o->cpu ? o->cpu : "", o->features ? o->features : "");
     if (!o->cpu && !o->features) {
         uint32_t w[HOST_WORDS];

@@ -2,6 +2,7 @@
    Loop strength reduction is off and nothing is unrolled: lowering has done both. Off, too, is what costs time and changes no
    measured kernel: scheduling after register allocation, and moving integer registers to masks (docs/performance.md). */
 #include "codegen/llvm_emit.h"
+#include "ir/pack.h"
 
 #include <llvm-c/Analysis.h>
 #include <llvm-c/ErrorHandling.h>
@@ -316,4 +317,4 @@ static bool compile(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, L
 }
 
 PORT_EXPORT extern const LlvmPlugin rondo_llvm_plugin;
-const LlvmPlugin rondo_llvm_plugin = {{RONDO_EMITTER_VERSION, RONDO_VERSION}, compile};
+const LlvmPlugin rondo_llvm_plugin = {{RONDO_EMITTER_VERSION, RONDO_VERSION}, rondo_compiler_id, compile};

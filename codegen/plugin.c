@@ -2,6 +2,9 @@
 #include "codegen/plugin.h"
 
 #include <pthread.h>
+#include <string.h>
+
+#include "ir/pack.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const LlvmPlugin *plugin;
@@ -9,6 +12,9 @@ static char problem[256];
 
 static void open_plugin(void) {
     plugin = (const LlvmPlugin *)plugin_open("llvm", RONDO_LLVM_SYMBOL, RONDO_EMITTER_VERSION, problem);
+    if (!plugin || strcmp(plugin->compiler, rondo_compiler_id) == 0) return;
+    plugin = NULL;
+    snprintf(problem, sizeof problem, "librondo_llvm.so is of another build than the rest of Rondo");
 }
 
 const LlvmPlugin *llvm_plugin(Ctx *ctx) {

@@ -6,8 +6,8 @@
 #include "base/plugin.h"
 #include "codegen/codegen.h"
 
-/* Raised whenever the machine code made of a program, the shape of LlvmJob or of an image changes. */
-enum { RONDO_EMITTER_VERSION = 5 };
+/* Raised whenever the head of LlvmPlugin or the shape of an image changes. */
+enum { RONDO_EMITTER_VERSION = 6 };
 
 typedef struct {
     EmitKind kind; /* OBJ, ASM or LLVM */
@@ -22,6 +22,7 @@ typedef struct {
 
 typedef struct {
     PluginHead head; /* RONDO_EMITTER_VERSION */
+    const char *compiler; /* rondo_compiler_id: it reads the structures of ir/ */
     /* Appends the file to out, the second one to out[1]. False with a diagnostic. Thread-safe for different contexts. */
     bool (*compile)(Ctx *ctx, const LProgram *p, const LlvmJob *job, Str *out, LlvmCounts *counts);
 } LlvmPlugin;

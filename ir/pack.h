@@ -7,6 +7,8 @@
 #include "ir/graph.h"
 #include "ir/loop.h"
 
+extern const char rondo_compiler_id[]; /* of the sources of base, ir, passes and codegen (cmake/compiler_id.cmake) */
+
 void module_pack(Str *out, const Module *m);
 void lprogram_pack(Str *out, const LProgram *p);
 

@@ -4,8 +4,6 @@
 #include "ir/pack.h"
 #include "runtime/exec_int.h"
 
-extern const char rondo_compiler_id[]; /* of the sources of passes and representations (cmake/compiler_id.cmake) */
-
 static bool watched(const PassOptions *p) {
     return p && (p->print_after || p->stop_after || (p->disable && *p->disable) || p->print || p->times || p->explain || p->no_verify);
 }
