@@ -97,6 +97,14 @@ static void find_hosts(const LowG *bg, Beside *x) {
     x->each = x->panels ? (x->tiles + x->panels - 1) / x->panels : BESIDE_ROWS + 1;
 }
 
+/* Whether the left operand has a row for each of the product's; one that is the same at each step may have one for all of them. */
+static bool has_rows(const LowG *lg, Ref dot) {
+    const Graph *g = lg->g;
+    Ref r = g->node.at[dot].in[dot_classify(g, dot).swapped ? 1 : 0];
+    while (lg->ni[r].kind == NK_ACCESS && g->node.at[r].axes == g->node.at[dot].axes) r = g->node.at[r].in[0];
+    return g->node.at[r].axes == g->node.at[dot].axes;
+}
+
 static bool cut_beside(LowG *lg, Ref scan, Ref r, Beside *x) {
     Low *L = lg->L;
     const Graph *g = lg->g;
@@ -110,7 +118,7 @@ static bool cut_beside(LowG *lg, Ref scan, Ref r, Beside *x) {
     x->K = least_sum(lg, r, &count, &x->dot);
     Panels p = cut_panels(L, n->dim[0], BESIDE_VECTORS);
     x->tiles = p.full;
-    if (count != 1 || !p.full || p.w != BESIDE_VECTORS || n->axes != (AX(s.axis) | AX(L->bx)) || L->m->graph.at[s.body]->cut ||
+    if (count != 1 || !p.full || p.w != BESIDE_VECTORS || n->axes != (AX(s.axis) | AX(L->bx)) || !has_rows(lg, x->dot) || L->m->graph.at[s.body]->cut ||
         single_chunks(lg, scan) || read_in_chunks(lg, scan, r))
         return false;
     find_hosts(low_body(lg, scan), x);
