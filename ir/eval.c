@@ -336,7 +336,7 @@ static bool eval_scan(Eval *e, Frame *f, Ref r) {
 }
 
 /* From 0 to 1: splitmix64 (Steele, Lea, Flood 2014). */
-static double draw(Eval *e) {
+double eval_draw(Eval *e) {
     uint64_t z = e->draw += 0x9E3779B97F4A7C15u;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
     z = (z ^ z >> 27) * 0x94D049BB133111EBu;
@@ -347,9 +347,9 @@ static double draw(Eval *e) {
 double eval_rounded(Eval *e, double v) {
     float near = (float)v;
     if ((!e->in->f32_draw && !e->in->f64_draw) || (double)near == v || !isfinite(near)) return v;
-    if (e->in->f64_draw) return nextafter(v, draw(e) < 0.5 ? INFINITY : -INFINITY);
+    if (e->in->f64_draw) return nextafter(v, eval_draw(e) < 0.5 ? INFINITY : -INFINITY);
     float other = nextafterf(near, (double)near < v ? INFINITY : -INFINITY);
-    return draw(e) * fabs((double)other - (double)near) < fabs(v - (double)near) ? (double)other : (double)near;
+    return eval_draw(e) * fabs((double)other - (double)near) < fabs(v - (double)near) ? (double)other : (double)near;
 }
 
 /* What draws move before they round. In f32 the fast tier's tanh and sigmoid are up to 2.5 ulp off (ir/vmath.c): 1.5 by chance. A 1 of
@@ -361,7 +361,7 @@ static double result_moved(Eval *e, Op op, double v) {
     if ((!act && op != OP_DOT) || !isfinite(size)) return v;
     if (e->in->f64_draw) return act && fabs(v) == 1 ? nextafter(nextafter(v, 0), 0) : v;
     if (act && (double)size == fabs(v)) return v;
-    return v + (2 * draw(e) - 1) * (act ? 1.5 : 1) * ((double)nextafterf(size, INFINITY) - (double)size);
+    return v + (2 * eval_draw(e) - 1) * (act ? 1.5 : 1) * ((double)nextafterf(size, INFINITY) - (double)size);
 }
 
 static bool eval_node(Eval *e, Frame *f, Ref r) {

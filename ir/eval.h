@@ -50,5 +50,6 @@ void eval_structural(Eval *e, const Frame *f, Ref r, double *out); /* reduce, co
 void eval_note_bad(Eval *e, Frame *f, Ref r); /* evalbad.c: looks at the value of r; */
 void eval_find_origin(const Eval *e, const Frame *f); /* after all of them: fills in->origin */
 double eval_rounded(Eval *e, double v); /* v, or where in->f32_draw or f64_draw is set: as EvalIn says */
+double eval_draw(Eval *e); /* the next draw, from 0 to 1 */
 
 #endif

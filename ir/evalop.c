@@ -90,11 +90,12 @@ static void eval_reduce(Eval *e, const Frame *f, Ref r, double *out) {
     layout_of(e, a->axes, &l);
     layout_of(e, n->axes, &lo);
     reduced_map(a, w[1], map);
+    int64_t first = e->in->f32_draw ? (int64_t)(eval_draw(e) * (double)features) : 0; /* loops sum in an order of their own */
     for (int64_t i = 0; i < lo.rows * fo; i++) out[i] = n->op == OP_SUM ? 0 : -INFINITY;
     for (bool more = l.rows > 0; more; more = row_next(&l, idx), v += features) {
         double *p = out + row_at(&lo, idx) * fo;
         if (!row_valid(e, a->axes, idx)) continue;
-        for (int64_t k = 0; k < features; k++) {
+        for (int64_t i = 0, k = first; i < features; i++, k = k + 1 < features ? k + 1 : 0) {
             if (n->op == OP_SUM)
                 p[map[k]] = eval_rounded(e, p[map[k]] + v[k]);
             else if (p[map[k]] < v[k] || v[k] != v[k])
