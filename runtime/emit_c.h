@@ -9,7 +9,7 @@
 #include "runtime/internal.h"
 
 enum { NO_AREA = -1 };
-enum { C_PANEL = 96 }; /* columns of a packed matrix's panels at most: 12 vectors of 8 lanes, 6 of 16 */
+enum { C_PANEL = 96 }; /* columns of a packed matrix's panels at most, 12 vectors of 8 lanes, 6 of 16; of a single one, twice that */
 #define NO_FIELD UINT32_MAX
 
 typedef struct {

@@ -55,7 +55,7 @@ static bool fits(CModel *c, CField *f, const CNarrow *how, int64_t scales) {
 static bool find_scales(CModel *c, CField *f, bool columns) {
     if (columns) {
         for (int64_t n = LANES; n <= f->n; n += LANES)
-            for (int64_t panel = n < C_PANEL ? n : C_PANEL; f->n % n == 0 && panel >= LANES; panel -= LANES)
+            for (int64_t panel = n <= 2 * C_PANEL ? n : C_PANEL; f->n % n == 0 && panel >= LANES; panel -= LANES)
                 if (fits(c, f, &(CNarrow){C_INT8, f->n / n, n, panel}, n)) return true;
         return false;
     }
