@@ -5,8 +5,8 @@
    after:   %10 = out %7 1                                                                    in @1: stack sum ..
    Such as a gate's adjoint where the gate was computed before the loop, and a loss beside its own adjoint: each sequence that is
    then not written, or not read once more, is one of B * T rows less. Taken are elementwise operations, parts, and sums over
-   features, over exactly the loop's axis and the examples, that hang together and need no other step; the whole of them, unless
-   that moves more floats than before. What only products and sums read had memory for a chunk of steps only: now it has it for
+   features, over exactly the loop's axis and the examples, that hang together and need no other step; the whole of them, if
+   that moves fewer floats than before. What only products and sums read had memory for a chunk of steps only: now it has it for
    all, which counts half, since a chunk is written and read as well.
    before:  %3 = sigmoid %2 : f<T,B>[64]   %4 = scan T fwd @1 .. step(%3), no product in @1, %2 a product   %5 = mul %3 ..
    after:   %4 = scan T fwd @1 .. step(%2)     %3 = out %4 1   %5 = mul %3 ..                in @1: sigmoid step 0
@@ -230,7 +230,7 @@ static bool worth(const Follow *f, Ref first) {
                 before += size;
         }
     }
-    return before > 0 && before >= after && nodes <= MOST;
+    return before > after && nodes <= MOST;
 }
 
 static bool take(Follow *f) {
