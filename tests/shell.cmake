@@ -14,6 +14,7 @@ foreach(script IN LISTS scripts)
   get_filename_component(folder ${folder} NAME)
   rondo_script(${folder}_${name} ${script})
 endforeach()
+set_tests_properties(cli_sharing PROPERTIES RUN_SERIAL TRUE) # it holds what processes cost that share the cores with one another alone
 rondo_script(install ${CMAKE_SOURCE_DIR}/tests/install/install.sh)
 rondo_script(readme ${CMAKE_SOURCE_DIR}/tests/readme.sh)
 rondo_script(hacking ${CMAKE_SOURCE_DIR}/tests/hacking.sh)

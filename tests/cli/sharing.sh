@@ -10,6 +10,7 @@ run() { "$RONDO" train "$SRC/examples/sunspots.rondo" -o "$1" --threads "$2" --s
 cost() { (run "$@"; times) | awk '{ gsub(/[ms]/, " "); s = 60 * ($1 + $3) + $2 + $4 } END { print s }'; }
 run warm 1
 run warm "$cores"
+# Each of the two takes 1.8 to 1.9 times the run of one thread, 2.5 to 2.8 where it always spins some tens of microseconds, 40 where it never sleeps.
 for try in 1 2 3 4; do # others may have the cores, too
     one=$(cost one 1)
     cost first "$cores" >first.s &
@@ -17,6 +18,6 @@ for try in 1 2 3 4; do # others may have the cores, too
     wait
     cmp -s one first && cmp -s one second || fail "other bits beside another process"
     echo "one thread $one s; two at once with $cores threads: $(cat first.s) and $(cat second.s) s"
-    awk -v one="$one" -v both="$(cat first.s) $(cat second.s)" 'BEGIN { split(both, s, " "); exit !(one > 0 && s[1] + s[2] < 2 * 1.6 * one + 0.2) }' && exit 0
+    awk -v one="$one" -v both="$(cat first.s) $(cat second.s)" 'BEGIN { split(both, s, " "); exit !(one > 0 && s[1] + s[2] < 2 * 2 * one + 0.2) }' && exit 0
 done
 fail "waiting takes too much time"
