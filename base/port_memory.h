@@ -18,4 +18,16 @@ static inline void port_large_pages(void *p, size_t n) {
 #endif
 }
 
+/* Asks for all pages of new memory that will be written whole: at once they cost two thirds of what they
+   cost one by one, when they are touched. A wish too. */
+static inline void port_all_pages(void *p, size_t n) {
+#if defined(MADV_POPULATE_WRITE)
+    const uintptr_t page = 4096;
+    uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1), to = ((uintptr_t)p + n) & ~(page - 1);
+    if (to > from) (void)madvise((void *)from, to - from, MADV_POPULATE_WRITE);
+#else
+    (void)p, (void)n;
+#endif
+}
+
 #endif

@@ -27,8 +27,7 @@ const Source *source_add(Ctx *ctx, const char *path, const char *text, size_t n)
     s->size = (uint32_t)n;
     s->nline = count_lines(s->text, n);
     uint32_t *line = NEW_N(a, uint32_t, s->nline), k = 1;
-    for (uint32_t i = 0; i < s->size; i++)
-        if (s->text[i] == '\n') line[k++] = i + 1;
+    for (const char *p = s->text, *end = p + n; (p = memchr(p, '\n', (size_t)(end - p))) != NULL;) line[k++] = (uint32_t)(++p - s->text);
     s->line = line;
     s->base = ctx->next_base;
     VEC_PUSH(a, ctx->sources) = s;

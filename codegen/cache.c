@@ -24,18 +24,11 @@ static void make_folders(char *path) {
 }
 
 const char *cache_folder(Arena *a, const char *wanted) {
-    char *path = NULL;
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     if (wanted && !*wanted) return NULL;
-    if (wanted)
-        path = arena_strdup(a, wanted);
-    else if (xdg && xdg[0] == '/')
-        path = arena_printf(a, "%s/rondo", xdg);
-    else if (home && home[0] == '/')
-        path = arena_printf(a, "%s/.cache/rondo", home);
-    if (!path) return NULL;
-    make_folders(path);
-    return path;
+    if (wanted) return arena_strdup(a, wanted);
+    if (xdg && xdg[0] == '/') return arena_printf(a, "%s/rondo", xdg);
+    return home && home[0] == '/' ? arena_printf(a, "%s/.cache/rondo", home) : NULL;
 }
 
 static char *file_of(Arena *a, const char *folder, const uint64_t key[2], const char *end) {
@@ -153,6 +146,7 @@ void cache_trim(Arena *a, const char *folder, int64_t most) {
 
 static void put_file(Arena *a, const char *folder, const uint64_t key[2], const char *end, const char *text, size_t n) {
     const char *file = file_of(a, folder, key, end);
+    make_folders(arena_strdup(a, folder));
     char *temp = arena_printf(a, "%s/new-XXXXXX", folder);
     int fd = mkstemp(temp);
     if (fd < 0) return;

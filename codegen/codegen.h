@@ -14,6 +14,7 @@ typedef struct {
     const char *cc; /* C: compiler command with flags; NULL: "cc -O2" with what the host offers (-march=native) */
     const char *cache_dir; /* JIT: object cache; NULL: $XDG_CACHE_HOME/rondo; "": none */
     const char *cpu, *features; /* JIT: NULL: the host's */
+    const uint64_t *key; /* JIT: engine_key of the program and these options, by who has it already; NULL: it is made */
     bool shadow; /* LOOPS: shadow memory */
     bool debug_symbols; /* JIT: register objects with gdb and perf */
 } EngineOptions;
@@ -32,6 +33,8 @@ bool engine_call(Engine *e, uint32_t fn, void *const *buf, const int64_t *dim, c
 KernelFn *engine_kernel(Engine *e, uint32_t fn); /* NULL for LOOPS */
 EngineStats engine_stats(const Engine *e);
 void engine_destroy(Engine *e);
+/* Of everything that machine code depends on: what the cache keeps it under. */
+void engine_key(Arena *a, const LProgram *p, const EngineOptions *o, uint64_t key[2]);
 
 /* A short text kept beside the code of the cache, under a key of the caller's (what a tuner found); NULL: none. cache_dir as in
    EngineOptions. Nothing fails: what cannot be kept is not there. */
@@ -50,6 +53,8 @@ typedef struct {
     char name[64];
 } HostInfo;
 HostInfo host_info(void);
+enum { HOST_WORDS = 32 };
+void host_words(uint32_t w[HOST_WORDS]); /* distinguish processors for which other code is made */
 
 /* ---- C ---------------------------------------------------------------------------------------------------------------- */
 

@@ -26,8 +26,8 @@ static double now(void) {
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* Everything machine code depends on: the program, processor, versions. */
-static void make_key(Arena *a, const LProgram *p, const EngineOptions *o, uint64_t key[2]) {
+/* The program, processor, versions. */
+void engine_key(Arena *a, const LProgram *p, const EngineOptions *o, uint64_t key[2]) {
     Str s = str_make(a);
     lprogram_pack(&s, p);
     str_printf(&s, "\n%s %s", rondo_compiler_id, RONDO_LLVM_VERSION);
@@ -65,7 +65,8 @@ static const char *make_image(Engine *e, Arena *a, const EngineOptions *o, const
 static bool open_jit(Engine *e, Arena *a, const EngineOptions *o) {
     uint64_t key[2];
     size_t n = 0;
-    make_key(a, e->p, o, key);
+    if (o->key) memcpy(key, o->key, sizeof key);
+    else engine_key(a, e->p, o, key);
     const char *folder = cache_folder(a, o->cache_dir);
     const char *image = folder ? cache_get(a, folder, key, &n) : NULL;
     e->stats.from_cache = image != NULL;

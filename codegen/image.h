@@ -44,7 +44,7 @@ uint32_t image_find(const char *image, const char *name);
 
 /* ---- object cache (cache.c) ------------------------------------------------------------------------------------------- */
 
-/* The folder to use, made if need be; NULL: none. */
+/* The folder to use, which what is put there makes; NULL: none. */
 const char *cache_folder(Arena *a, const char *wanted);
 /* An undamaged image of that key, or NULL. */
 const char *cache_get(Arena *a, const char *folder, const uint64_t key[2], size_t *n);
@@ -58,10 +58,7 @@ typedef struct JitDebug JitDebug;
 JitDebug *jit_debug_add(Ctx *ctx, const char *image, const LoadedImage *l, const char *program);
 void jit_debug_remove(Ctx *ctx, JitDebug *d);
 
-/* ---- the host (host.c), the C engine (engine_c.c) ------------------------------------------------------------------------ */
-
-enum { HOST_WORDS = 32 };
-void host_words(uint32_t w[HOST_WORDS]); /* distinguish processors for which LLVM makes other code */
+/* ---- the C engine (engine_c.c) ---------------------------------------------------------------------------------------- */
 
 /* Compiles and opens the program as C; kernel[] by function. NULL with a diagnostic, else to be dlclosed. */
 void *engine_c_open(Ctx *ctx, Arena *a, const LProgram *p, const EngineOptions *o, KernelFn **kernel);

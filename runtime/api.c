@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/port_memory.h"
 #include "runtime/internal.h"
 
 #ifndef RONDO_VERSION
@@ -346,7 +347,11 @@ static bool weight_gradients(Call *c, const Arrays *in) {
     int64_t axis[MAX_AXES];
     Exec *e = exec_for(m, MODULE_TRAIN, in, axis);
     if (!e) return false;
-    if (!m->grad) m->grad = ctx_alloc(m->ctx, (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128);
+    if (!m->grad) {
+        size_t bytes = (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128;
+        m->grad = ctx_alloc(m->ctx, bytes);
+        port_all_pages(m->grad, bytes);
+    }
     if (!run_exec(m, e, in, 1u << INPUT_DATA | 1u << INPUT_TARGET, c->seed, m->grad)) return false;
     if (c->loss) *c->loss = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
     for (size_t i = 0; i < c->n2; i++)

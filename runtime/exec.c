@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/port_memory.h"
 #include "runtime/exec_int.h"
 
 static double now(void) {
@@ -82,8 +83,7 @@ static bool make_plan(Exec *e, uint32_t segments, Str *explain) {
     return true;
 }
 
-static bool use_plan(Exec *e, Plan *k) {
-    const ExecOptions *o = &e->opt;
+EngineOptions exec_engine_options(const ExecOptions *o) {
     EngineOptions eo = {.cc = o->cc, .cache_dir = o->cache_dir, .shadow = o->shadow, .debug_symbols = o->debug_symbols};
     switch (o->engine) {
     case EXEC_JIT: eo.kind = ENGINE_JIT; break;
@@ -91,6 +91,12 @@ static bool use_plan(Exec *e, Plan *k) {
     case EXEC_LOOPS:
     case EXEC_EVAL: eo.kind = ENGINE_LOOPS; break;
     }
+    return eo;
+}
+
+static bool use_plan(Exec *e, Plan *k) {
+    EngineOptions eo = exec_engine_options(&e->opt);
+    if (k->has_key) eo.key = k->key;
     e->now = k;
     if (k->engine) return true;
     double t0 = now();
@@ -279,10 +285,12 @@ static void bind_slab(Exec *e) {
     bind_slots(e, LB_SLAB, e->slab, e->now->slab_at);
 }
 
-/* A block of the Exec's own, in the account. */
-static void hold(Exec *e, Block *b, size_t size) {
+/* A block of the Exec's own, in the account. True: a new one. */
+static bool hold(Exec *e, Block *b, size_t size) {
     size_t before = b->size;
-    if (block_reserve(e->ctx, b, size)) e->memory->held += b->size - before;
+    if (!block_reserve(e->ctx, b, size)) return false;
+    e->memory->held += b->size - before;
+    return true;
 }
 
 static bool plan_slot(Exec *e, Slot *s, uint32_t axes, int rank, const int32_t *dim, size_t *total) {
@@ -412,7 +420,7 @@ static bool choose_plan(Exec *e, size_t arrays, Need *n) {
 static void bind_plan(Exec *e, const Plan *before, const Need *n) {
     block_reserve(e->ctx, &e->memory->slab, (size_t)n->slab + 64);
     bind_slab(e);
-    hold(e, &e->packs, (size_t)n->packs + 64);
+    if (hold(e, &e->packs, (size_t)n->packs + 64)) port_all_pages(e->packs.at, (size_t)n->packs);
     bind_packs(e, before, n->packs);
     e->stats.recompute = recompute_factor(e->now->p, e->dim);
     e->stats.slab_bytes = n->slab;

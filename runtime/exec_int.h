@@ -30,6 +30,8 @@ typedef struct {
     void **buf;
     int64_t *slab_at, *pack_at; /* offsets of the slots */
     const char *notes; /* what the lowering said */
+    uint64_t key[2]; /* of its code */
+    bool has_key;
 } Plan;
 enum { PLANS = 3 };
 
@@ -77,6 +79,7 @@ typedef struct {
     uint64_t seed, update;
 } Call;
 
+EngineOptions exec_engine_options(const ExecOptions *o);
 bool exec_build(Exec *e, Plan *k, uint32_t segments, Str *explain); /* lowers the module for e->schedule */
 bool exec_use(Exec *e, Plan *k); /* makes it the present plan: code and memory for the present dims */
 bool exec_call(Exec *e, const Call *c);
@@ -88,7 +91,7 @@ double exec_slot_get(const Slot *s, int64_t i);
 bool kept_suits(const Exec *e); /* whether anything may be kept: nobody watches the passes, and there is a cache */
 void kept_key(Exec *e, const Module *m, uint64_t key[2]);
 bool kept_get(Exec *e, const uint64_t key[2]); /* sets e->m and the program of e->plan[0] */
-void kept_put(Exec *e, const uint64_t key[2]);
+void kept_put(Exec *e, const uint64_t key[2]); /* both set the plan's key, of its code */
 
 /* exec_tune.c: on the call's own data, once; e->plan[0] becomes the fastest. */
 bool exec_tune(Exec *e, const Call *c);

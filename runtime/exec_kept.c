@@ -1,6 +1,8 @@
 /* exec_kept: passes and lowering are pure functions of the module and the options, so what they gave is kept beside the code of the
    cache: the module after the passes and the loop program. A warm start makes the key from the module as the front end built it,
-   and reads the rest. Scratch is the Exec's eval_arena, which outlives a call that runs out of memory. */
+   and reads the rest, the key of the code too. Scratch is the Exec's eval_arena, which outlives a call that runs out of memory. */
+#include <string.h>
+
 #include "ir/pack.h"
 #include "runtime/exec_int.h"
 
@@ -20,10 +22,12 @@ static void put_flags(Str *s, const char *what, const bool *flag, uint32_t n) {
 /* The module to the last field, its positions in the source included, which messages use. */
 void kept_key(Exec *e, const Module *m, uint64_t key[2]) {
     const ExecOptions *o = &e->opt;
-    HostInfo host = host_info();
+    uint32_t host[HOST_WORDS];
     Str s = str_make(&e->eval_arena);
     module_pack(&s, m);
-    str_printf(&s, "%s %s host %d %d %d", RONDO_VERSION, rondo_compiler_id, host.lanes_f32, host.lanes_f64, host.registers);
+    host_words(host);
+    str_printf(&s, "%s %s host ", RONDO_VERSION, rondo_compiler_id);
+    str_putn(&s, (const char *)host, sizeof host);
     str_printf(&s, " exec %d %d %d %d %d %lld %lld %d %d %d", o->f64, (int)o->math, (int)o->place, o->V, o->registers, (long long)o->batch,
                (long long)o->steps, o->one_row, o->no_reuse, pool_threads(e->pool));
     str_printf(&s, " derive %d %d %d %d", o->grad, (int)o->gradient, (int)o->influence, o->jvp);
@@ -36,22 +40,30 @@ void kept_key(Exec *e, const Module *m, uint64_t key[2]) {
 }
 
 bool kept_get(Exec *e, const uint64_t key[2]) {
-    size_t n = 0, at = 1;
+    Plan *k = &e->plan[0];
+    size_t n = 0, at = 1 + sizeof k->key;
     const char *bytes = cache_plan(&e->eval_arena, e->opt.cache_dir, key, &n);
-    Module *m = bytes && n ? module_unpack(e->ctx, &e->arena, bytes, n, &at) : NULL;
+    Module *m = bytes && n > at ? module_unpack(e->ctx, &e->arena, bytes, n, &at) : NULL;
     LProgram *p = m ? lprogram_unpack(e->ctx, &e->arena, bytes, n, &at) : NULL;
     if (p) e->stats.inexact_gradient = bytes[0] != 0;
+    if (p) memcpy(k->key, bytes + 1, sizeof k->key);
+    k->has_key = p != NULL;
     e->m = m;
-    e->plan[0].p = p;
+    k->p = p;
     arena_free(&e->eval_arena);
     return p && at == n;
 }
 
 void kept_put(Exec *e, const uint64_t key[2]) {
+    Plan *k = &e->plan[0];
+    EngineOptions o = exec_engine_options(&e->opt);
     Str s = str_make(&e->eval_arena);
+    engine_key(&e->eval_arena, k->p, &o, k->key);
+    k->has_key = true;
     str_putc(&s, e->stats.inexact_gradient);
+    str_putn(&s, (const char *)k->key, sizeof k->key);
     module_pack(&s, e->m);
-    lprogram_pack(&s, e->plan[0].p);
+    lprogram_pack(&s, k->p);
     cache_plan_put(&e->eval_arena, e->opt.cache_dir, key, s.at, s.n);
     arena_free(&e->eval_arena);
 }

@@ -173,6 +173,40 @@ static void keys_of_module(Ctx *ctx, Module *m) {
     pool_destroy(e.pool);
 }
 
+/* What another process finds: the program, and the key of its code. */
+static void kept(Ctx *ctx, const Module *m) {
+    char folder[] = "/tmp/rondo-kept-XXXXXX", command[64];
+    if (!mkdtemp(folder)) return;
+    Exec e[2] = {{.ctx = ctx}, {.ctx = ctx}};
+    LowerOptions lo = {.V = 8, .registers = 16};
+    PassOptions po = {.lower = &lo};
+    uint64_t plan[2], code[2];
+    for (int i = 0; i < 2; i++) {
+        e[i].arena = arena_make(ctx);
+        e[i].eval_arena = arena_make(ctx);
+        e[i].opt.cache_dir = folder;
+        e[i].pool = pool_make(ctx, 1);
+    }
+    kept_key(&e[0], m, plan);
+    CHECK(!kept_get(&e[1], plan), "a plan out of an empty folder");
+    e[0].m = module_copy(m, &e[0].arena);
+    CHECK(passes_run(e[0].m, &po) && passes_lower(e[0].m, &po, &e[0].plan[0].p), "no program to keep");
+    kept_put(&e[0], plan);
+    CHECK(kept_get(&e[1], plan) && e[1].plan[0].has_key, "what was kept is not found");
+    EngineOptions o = exec_engine_options(&e[1].opt);
+    engine_key(&e[1].arena, e[1].plan[0].p, &o, code);
+    CHECK(!memcmp(code, e[1].plan[0].key, sizeof code), "the key kept is not that of the program kept");
+    plan[1]++;
+    CHECK(!kept_get(&e[1], plan), "another key's plan");
+    for (int i = 0; i < 2; i++) {
+        pool_destroy(e[i].pool);
+        arena_free(&e[i].arena);
+        arena_free(&e[i].eval_arena);
+    }
+    snprintf(command, sizeof command, "rm -rf %s", folder);
+    CHECK(system(command) == 0, "%s stays", folder);
+}
+
 int main(int argc, char **argv) {
     uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 10) : 1, count = argc > 2 ? strtoull(argv[2], NULL, 10) : 60;
     for (uint64_t k = 0; k < count; k++) one(first + k);
@@ -181,6 +215,7 @@ int main(int argc, char **argv) {
     Module *m = gen_module(ctx, &a, 3, options(3));
     keys_of_options(ctx, m);
     keys_of_module(ctx, m);
+    kept(ctx, m);
     arena_free(&a);
     ctx_destroy(ctx);
     printf("%d passed, %d failed\n", passed, failed);
