@@ -75,8 +75,8 @@ AstExpr *ast_items(Parser *p, AstExprKind kind, AstExpr *a, AstArgs *args, Span 
     if (args) e->args = *args;
     if (kind == AST_JOIN)
         for (uint32_t i = 0; i < e->args.n; i++)
-            if (e->args.at[i].name && parse_error(p, 115, e->args.at[i].span, "the parts of a list have no names"))
-                diag_help(p->ctx, nowhere, "`[a, b]` joins two values; arguments by name stand behind what takes them: `lstm[H = 64]`");
+            if (e->args.at[i].name && !(i && i + 1 == e->args.n && e->args.at[i].name == intern(p->ctx, "axis")) && parse_error(p, 115, e->args.at[i].span, "the parts of a list have no names"))
+                diag_help(p->ctx, nowhere, "`[a, b]` joins two values, `[a, b, axis = 1]` along their second dim; arguments by name stand behind what takes them: `lstm[H = 64]`");
     return with_depth(p, e);
 }
 

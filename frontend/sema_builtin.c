@@ -222,16 +222,29 @@ static const Val *need_vector(Scope *s, const Val *v, const char *what)
 
 static const Val *call_outer(Scope *s, const AstExpr *x, const Val *u, const Val *v)
 {
-    static const uint8_t la[3] = {1, 0, 0}, lb[3] = {2, 0, 0}, lo[3] = {1, 2, 0};
+    static const uint8_t label[2][3][3] = {{{1}, {2}, {1, 2}}, {{9, 1}, {9, 2}, {9, 1, 2}}}; /* 9 counts the heads */
+    const uint8_t (*l)[3];
+    bool heads;
+    Node m, n;
     Val *w;
 
-    u = need_vector(s, u, "outer");
-    v = need_vector(s, v, "outer");
-    if (u->kind == V_POISON || v->kind == V_POISON || !same_sequences(s, x->span, u, v)) return &val_poison;
-    w = (Val *)val_of(s, g_dot(s->level->g, u->ref, v->ref, la, lb, lo, val_type(u).axes | val_type(v).axes), x->span);
+    u = val_float(s, u, "outer");
+    v = val_float(s, v, "outer");
+    if (u->kind == V_POISON || v->kind == V_POISON) return &val_poison;
+    m = val_type(u);
+    n = val_type(v);
+    heads = m.rank == 2 && n.rank == 2;
+    if (!(m.rank == 1 && n.rank == 1) && !(heads && m.dim[0] == n.dim[0])) {
+        if (sema_error(s->e, 309, x->span, "`outer` takes two vectors, or [N, A] and [N, B] by N heads: these are %s and %s", val_text(s, u), val_text(s, v)))
+            note_sizes(s->e, u, v);
+        return &val_poison;
+    }
+    if (!same_sequences(s, x->span, u, v)) return &val_poison;
+    l = label[heads];
+    w = (Val *)val_of(s, g_dot(s->level->g, u->ref, v->ref, l[0], l[1], l[2], m.axes | n.axes), x->span);
     if (w->kind == V_POISON) return w;
-    w->src[0] = u->src[0];
-    w->src[1] = v->src[0];
+    for (int d = 0; d < m.rank; d++) w->src[d] = u->src[d];
+    w->src[m.rank] = v->src[heads];
     return w;
 }
 

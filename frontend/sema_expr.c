@@ -7,22 +7,24 @@
 
 static const Val *member_transpose(Scope *s, const AstExpr *x, const Val *v)
 {
-    static const uint32_t perm[3] = {1, 0, 2};
+    static const uint32_t perm[2][3] = {{1, 0, 2}, {0, 2, 1}};
     Val *w;
+    int d;
     Node n;
 
     v = val_tensor(s, v);
     if (v->kind == V_POISON) return v;
     n = val_type(v);
-    if (n.rank != 2) {
-        sema_error(s->e, 302, x->at, "`.T` transposes a matrix; this is %s", val_text(s, v));
+    if (n.rank < 2) {
+        sema_error(s->e, 302, x->at, "`.T` transposes a matrix, or the matrix of each head; this is %s", val_text(s, v));
         return &val_poison;
     }
+    d = n.rank - 2;
     w = val_copy(s->e, v);
-    w->ref = g_transpose(s->level->g, v->ref, perm);
+    w->ref = g_transpose(s->level->g, v->ref, perm[d]);
     w->span = x->span;
-    w->src[0] = v->src[1];
-    w->src[1] = v->src[0];
+    w->src[d] = v->src[d + 1];
+    w->src[d + 1] = v->src[d];
     w->call = NULL;
     return w;
 }
@@ -218,28 +220,46 @@ const Val *eval_index(Scope *s, const AstExpr *x, const Val *base)
 
 /* ---- joins ------------------------------------------------------------------------------------------------------------ */
 
-static bool join_fits(Scope *s, const AstExpr *x, const Val *first, const Val *v)
+static bool join_fits(Scope *s, const AstExpr *x, const Val *first, const Val *v, int along)
 {
     Node a = val_type(first), b = val_type(v);
     int ra = a.rank ? a.rank : 1, rb = b.rank ? b.rank : 1;
     bool fits = ra == rb && a.dtype == b.dtype;
 
-    for (int d = 1; fits && d < ra; d++) fits = a.dim[d] == b.dim[d];
-    if (!fits && sema_error(s->e, 305, v->span, "%s and %s cannot be joined along the first dim", val_text(s, first), val_text(s, v))) {
+    for (int d = 0; fits && d < ra; d++) fits = d == along || a.dim[d] == b.dim[d];
+    if (!fits && sema_error(s->e, 305, v->span, "%s and %s cannot be joined along %s", val_text(s, first), val_text(s, v),
+                            along ? arena_printf(s->e->a, "dim %d", along) : "the first dim")) {
         diag_note(s->e->ctx, first->span, "joined with this");
         note_sizes(s->e, first, v);
     }
     return fits && same_sequences(s, x->span, first, v);
 }
 
+/* The dim that `axis = k` behind the parts names. */
+static bool join_along(Scope *s, const AstArg *axis, const Val *first, int *along)
+{
+    int rank = val_type(first).rank ? val_type(first).rank : 1;
+    const SizeSrc *src;
+    int64_t k = 0;
+
+    if (axis && !eval_size(s, axis->value, -rank, rank - 1, &k, &src)) {
+        if (!s->e->unsure) diag_note(s->e->ctx, first->span, "this is %s", val_text(s, first));
+        return false;
+    }
+    *along = (int)(k < 0 ? k + rank : k);
+    return true;
+}
+
 const Val *eval_join(Scope *s, const AstExpr *x)
 {
-    uint32_t n = x->args.n;
+    const AstArg *axis = x->args.n && x->args.at[x->args.n - 1].name == intern(s->e->ctx, "axis") ? &x->args.at[x->args.n - 1] : NULL;
+    uint32_t n = x->args.n - (axis != NULL);
     const Val **v = NEW_N(s->e->a, const Val *, n ? n : 1);
     Ref *part = NEW_N(s->e->a, Ref, n ? n : 1);
     const char *text = NULL;
     bool poison = false, named = false;
     static const int32_t one = 1;
+    int along = 0;
     Val *w;
 
     if (!n) {
@@ -248,26 +268,26 @@ const Val *eval_join(Scope *s, const AstExpr *x)
     }
     for (uint32_t i = 0; i < n; i++) {
         if (x->args.at[i].value->kind == AST_RANGE || x->args.at[i].name) {
-            sema_error(s->e, 305, x->args.at[i].span, "a join takes values");
+            if (sema_error(s->e, 305, x->args.at[i].span, "a join takes values"))
+                diag_help(s->e->ctx, (Span){0, 0}, "the dim stands behind them: `[a, b, axis = 1]`");
             return &val_poison;
         }
         v[i] = val_float(s, eval(s, x->args.at[i].value), "a join");
         poison |= v[i]->kind == V_POISON;
     }
-    for (uint32_t i = 0; !poison && i < n; i++) {
+    if (poison || !join_along(s, axis, v[0], &along)) return &val_poison;
+    for (uint32_t i = 0; i < n; i++) {
         Node t = val_type(v[i]);
-        const char *d = t.rank && v[i]->src[0] ? v[i]->src[0]->text : arena_printf(s->e->a, "%d", t.rank ? (int)t.dim[0] : 1);
-        if (i && !join_fits(s, x, v[0], v[i])) return &val_poison;
+        const char *d = t.rank > along && v[i]->src[along] ? v[i]->src[along]->text : arena_printf(s->e->a, "%d", t.rank > along ? (int)t.dim[along] : 1);
+        if (i && !join_fits(s, x, v[0], v[i], along)) return &val_poison;
         part[i] = t.rank ? v[i]->ref : g_reshape(s->level->g, v[i]->ref, 1, &one);
         text = i ? arena_printf(s->e->a, "%s + %s", text, d) : d;
-        named |= t.rank && v[i]->src[0] && v[i]->src[0]->span.lo;
+        named |= t.rank && v[i]->src[along] && v[i]->src[along]->span.lo;
     }
-    if (poison) return &val_poison;
-    w = (Val *)val_of(s, g_concat(s->level->g, part, n, 0), x->span);
+    w = (Val *)val_of(s, g_concat(s->level->g, part, n, (uint32_t)along), x->span);
     if (w->kind == V_POISON) return w;
-    if (!named) text = arena_printf(s->e->a, "%d", (int)val_type(w).dim[0]);
-    w->src[0] = size_src(s->e, text, (Span){0, 0});
-    for (int d = 1; d < MAX_RANK; d++) w->src[d] = v[0]->src[d];
+    if (!named) text = arena_printf(s->e->a, "%d", (int)val_type(w).dim[along]);
+    for (int d = 0; d < MAX_RANK; d++) w->src[d] = d == along ? size_src(s->e, text, (Span){0, 0}) : v[0]->src[d];
     return w;
 }
 

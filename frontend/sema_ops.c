@@ -222,21 +222,32 @@ const Val *eval_unary(Scope *s, const AstExpr *x, const Val *a)
 /* ---- products --------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
-    uint8_t a[3], b[3], o[3];
-    int ka, kb; /* the dims that must agree */
+    uint8_t a[3], b[3], o[3]; /* 1 is summed; 9 counts the heads */
 } Labels;
 
-static bool labels_for(int ra, int rb, Labels *l)
-{
-    static const Labels vv = {{1, 0, 0}, {1, 0, 0}, {0, 0, 0}, 0, 0}, mv = {{2, 1, 0}, {1, 0, 0}, {2, 0, 0}, 1, 0},
-                        vm = {{1, 0, 0}, {1, 2, 0}, {2, 0, 0}, 0, 0}, mm = {{2, 1, 0}, {1, 3, 0}, {2, 3, 0}, 1, 0};
+/* By the ranks of the operands. */
+static const Labels product_labels[4][4] = {
+    [1] = {[1] = {{1}, {1}, {0}}, [2] = {{1}, {1, 2}, {2}}, [3] = {{1}, {9, 1, 2}, {9, 2}}},
+    [2] = {[1] = {{2, 1}, {1}, {2}}, [2] = {{2, 1}, {1, 3}, {2, 3}}, [3] = {{9, 1}, {9, 1, 2}, {9, 2}}},
+    [3] = {[1] = {{9, 2, 1}, {1}, {9, 2}}, [2] = {{9, 2, 1}, {9, 1}, {9, 2}}, [3] = {{9, 2, 1}, {9, 1, 3}, {9, 2, 3}}},
+};
 
-    if (ra == 1 && rb == 1) *l = vv;
-    else if (ra == 2 && rb == 1) *l = mv;
-    else if (ra == 1 && rb == 2) *l = vm;
-    else if (ra == 2 && rb == 2) *l = mm;
-    else return false;
+/* Whether dims with one label agree. */
+static bool labels_agree(const Labels *l, const Node *m, const Node *n)
+{
+    for (int i = 0; i < m->rank; i++)
+        for (int k = 0; k < n->rank; k++)
+            if (l->a[i] == l->b[k] && m->dim[i] != n->dim[k]) return false;
     return true;
+}
+
+static void label_sizes(Val *w, const Labels *l, const Val *a, const Val *b)
+{
+    for (int d = 0; d < MAX_RANK; d++)
+        for (int i = 0; i < MAX_RANK && l->o[d]; i++) {
+            if (l->a[i] == l->o[d] && !w->src[d]) w->src[d] = a->src[i];
+            else if (l->b[i] == l->o[d] && !w->src[d]) w->src[d] = b->src[i];
+        }
 }
 
 static void matmul_error(Scope *s, const AstExpr *x, const Val *a, const Val *b)
@@ -249,6 +260,8 @@ static void matmul_error(Scope *s, const AstExpr *x, const Val *a, const Val *b)
     diag_note(e->ctx, b->span, "this is %s", val_text(s, b));
     note_sizes(e, a, b);
     if (m.rank == 0 || n.rank == 0) diag_help(e->ctx, (Span){0, 0}, "the product with a scalar is `*`");
+    else if (m.rank + n.rank > 4 && m.rank > 1 && n.rank > 1 && m.dim[0] != n.dim[0])
+        diag_help(e->ctx, (Span){0, 0}, "beside an operand of three dims the first dim of both counts the heads: [N, A, B] @ [N, B] is [N, A]");
     else if (m.rank == 2 && m.dim[0] == n.dim[0]) diag_help(e->ctx, (Span){0, 0}, "the transpose of the left operand would fit: `.T`");
     else if (n.rank == 2 && m.dim[m.rank - 1] == n.dim[1]) diag_help(e->ctx, (Span){0, 0}, "the transpose of the right operand would fit: `.T`");
 }
@@ -256,7 +269,7 @@ static void matmul_error(Scope *s, const AstExpr *x, const Val *a, const Val *b)
 const Val *eval_matmul(Scope *s, const AstExpr *x, const Val *a, const Val *b)
 {
     Graph *g = s->level->g;
-    Labels l;
+    const Labels *l;
     Node m, n;
     Val *w;
 
@@ -265,15 +278,14 @@ const Val *eval_matmul(Scope *s, const AstExpr *x, const Val *a, const Val *b)
     if (a->kind == V_POISON || b->kind == V_POISON) return &val_poison;
     m = val_type(a);
     n = val_type(b);
-    if (!labels_for(m.rank, n.rank, &l) || m.dim[l.ka] != n.dim[l.kb]) {
+    l = &product_labels[m.rank][n.rank];
+    if (!l->a[0] || !labels_agree(l, &m, &n)) {
         matmul_error(s, x, a, b);
         return &val_poison;
     }
     if (!same_sequences(s, x->at, a, b)) return &val_poison;
     if (m.rank == 2 && n.rank == 1) w = (Val *)val_of(s, g_matvec(g, a->ref, b->ref), x->span);
-    else w = (Val *)val_of(s, g_dot(g, a->ref, b->ref, l.a, l.b, l.o, m.axes | n.axes), x->span);
-    if (w->kind == V_POISON) return w;
-    if (m.rank == 2) w->src[0] = a->src[0];
-    if (n.rank == 2) w->src[m.rank == 2 ? 1 : 0] = b->src[1];
+    else w = (Val *)val_of(s, g_dot(g, a->ref, b->ref, l->a, l->b, l->o, m.axes | n.axes), x->span);
+    if (w->kind != V_POISON) label_sizes(w, l, a, b);
     return w;
 }

@@ -99,6 +99,10 @@ static bool to_setting(Program *p, Scope *s, const AstExpr *x, Setting *out)
         out->name = x->name;
         return true;
     case AST_JOIN:
+        if (x->args.n && x->args.at[x->args.n - 1].name) {
+            diag_error(p->ctx, 115, x->args.at[x->args.n - 1].span, "the parts of a list have no names");
+            return false;
+        }
         out->kind = SET_LIST;
         return to_items(p, s, &x->args, out);
     case AST_CALL:

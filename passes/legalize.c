@@ -478,6 +478,7 @@ bool pass_legalize(Module *m, const PassOptions *o)
 {
     Legal l = { m, o->explain, 0 };
     uint64_t before = module_hash(m);
+    split_wide_products(m);
     Graph *old = m->graph.at[0], *g = module_add_graph(m);
     Ref *map = NEW_N(m->arena, Ref, old->node.n + 1);
     legal_graph(&l, g, old, map);

@@ -68,6 +68,7 @@ bool passes_run_on(Module *m, LProgram **p, const char *name, const PassOptions 
 bool pass_settle(Module *m, const PassOptions *o); /* drops what only a derivative needed; no derivatives are made after it */
 bool pass_simplify(Module *m, const PassOptions *o); /* fold, share, dead code; sums of pads, scan operands and outs */
 bool pass_stabilize(Module *m, const PassOptions *o); /* log(sigmoid), softmax and relatives to stable forms */
+bool pass_heads(Module *m, const PassOptions *o); /* products by heads: one a head */
 bool pass_reciprocal(Module *m, const PassOptions *o); /* one division where many elements are divided by one number */
 bool pass_distribute(Module *m, const PassOptions *o); /* scan into before, loop and after */
 bool pass_upend(Module *m, const PassOptions *o); /* states that are tall, narrow matrices, upside down */

@@ -11,6 +11,7 @@ const Pass pass_table[] = {
     {"stabilize", "rewrite log(sigmoid), log(softmax) and relatives so that they neither overflow nor cancel",
      .graph = pass_stabilize, .optional = true},
     {"reciprocal", "divide once where many elements are divided by one number", .graph = pass_reciprocal, .optional = true},
+    {"heads", "make of a product by heads one product a head, that can be merged, moved and tiled", .graph = pass_heads, .optional = true},
     {"distribute", "split each scan into work before, inside and after its loop", .graph = pass_distribute, .optional = true},
     {"upend", "carry states that are tall, narrow matrices upside down", .graph = pass_upend, .optional = true},
     {"merge_gemm", "make one product of the products of one operand", .graph = pass_merge_gemm, .optional = true},
@@ -130,7 +131,7 @@ static bool run_list(Work *w, const PassOptions *o, const char *const *name, boo
    side, and not before autodiff: the gradients of products merged late would be put side by side only to be taken apart. */
 bool passes_run(Module *m, const PassOptions *o)
 {
-    static const char *const forward[] = {"settle", "simplify", "stabilize", "reciprocal", "merge_gemm", "distribute", "simplify", "upend", NULL};
+    static const char *const forward[] = {"settle", "simplify", "stabilize", "reciprocal", "heads", "merge_gemm", "distribute", "simplify", "upend", NULL};
     static const char *const backward[] = {"autodiff", "jvp", "settle", "simplify", "distribute", "simplify", NULL};
     static const char *const last[] = {"merge_gemm", "simplify", "sink", "follow", "sink", NULL};
     /* gradients carried forward: nothing may leave the loop that would have memory for all steps */

@@ -25,6 +25,8 @@ void replace_graph(Module *m, uint32_t index, Graph *dst, const Ref *map);
 void replace_model(Module *m, Graph *dst, const Ref *map);
 /* Copies every graph, each live value as what fn makes of its copy in the new graph. */
 void rewrite_nodes(Module *m, Ref (*fn)(Graph *g, Ref r));
+/* Products by heads that no loop nest of three dimensions can compute: one a head. For legalize. */
+void split_wide_products(Module *m);
 /* Equal for modules that print alike but for the numbering of bodies; names and spans do not count. */
 uint64_t module_hash(const Module *m);
 uint64_t decisions_hash(const Module *m); /* of what place and fuse wrote */

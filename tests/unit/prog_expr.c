@@ -295,11 +295,40 @@ static Ex make_vec(Scope *c, const char *d, uint32_t axis, int depth) {
     return (Ex){arena_printf(g->a, "%s[argmax(%s)]", pg_param(c, mat(e, d)), a.t), a.axis};
 }
 
+/* Weights of three dims: a matrix for each of the first. */
+static const char *matrices(Scope *c, const char *n, const char *a, const char *b) {
+    const char *name = pg_name(c->g, "R");
+    str_printf(&c->decl, "%sparam %s: [%s, %s, %s] = normal(0, 0.5)\n", c->indent, name, n, a, b);
+    return name;
+}
+
+/* [N, D] of products by N heads, and joins along the second dim. */
+static Ex by_heads(Scope *c, const char *n, const char *d, uint32_t axis, int depth) {
+    Gen *g = c->g;
+    const char *e = any_dim(c), *form;
+    uint32_t k = pg_below(g, 10);
+    Ex a = k == 4 ? pg_want(c, vec(e), axis, depth - 1) : pg_want(c, mat(n, e), axis, depth - 1), b = {"", 0};
+    if (k > 4) b = pg_want(c, mat(n, d), axis, depth - 1);
+    switch (k) {
+    case 0: case 1: form = arena_printf(g->a, "(%s @ %s)", matrices(c, n, d, e), a.t); break;
+    case 2: form = arena_printf(g->a, "(%s @ %s)", a.t, pg_below(g, 2) ? matrices(c, n, e, d) : arena_printf(g->a, "%s.T", matrices(c, n, d, e))); break;
+    case 3: form = arena_printf(g->a, "sum(%s * reshape(%s, %s, 1, %s), axis = 2)", matrices(c, n, d, e), a.t, n, e); break;
+    case 4: form = arena_printf(g->a, "(%s @ %s)", matrices(c, n, d, e), a.t); break;
+    case 5: form = arena_printf(g->a, "(outer(%s, %s) @ tanh(%s))", b.t, a.t, a.t); break;
+    case 6: form = arena_printf(g->a, "(tanh(%s) @ outer(%s, %s))", a.t, a.t, b.t); break;
+    case 7: form = arena_printf(g->a, "sum(%s @ outer(%s, %s), axis = 2)", matrices(c, n, d, e), a.t, b.t); break;
+    case 8: form = arena_printf(g->a, "[%s, %s, axis = 1][:, :%s]", b.t, a.t, d); break;
+    default: form = arena_printf(g->a, "[%s, %s, axis = -1][:, %s:]", a.t, b.t, e); break;
+    }
+    return (Ex){form, a.axis | b.axis};
+}
+
 static Ex make_mat(Scope *c, Shape s, uint32_t axis, int depth) {
     Gen *g = c->g;
     const char *e = any_dim(c);
     Ex a, b;
-    switch (pg_below(g, 8)) {
+    switch (pg_below(g, 11)) {
+    case 7: case 8: case 9: return by_heads(c, s.d[0], s.d[1], axis, depth);
     case 0: case 1: case 2:
         a = pg_want(c, vec(s.d[0]), axis, depth - 1);
         b = pg_want(c, vec(s.d[1]), axis, depth - 1);

@@ -332,6 +332,19 @@ static void borrowed_state(Scope *c, Cell *own) {
     own->state[own->nstate++] = (Var){name, 'f', s, NULL, 0};
 }
 
+/* A matrix for a memory, by heads, written by an outer product and read by a product. */
+static void matrix_memory(Scope *c) {
+    Gen *g = c->g;
+    const char *n = c->dim[pg_below(g, (uint32_t)c->ndim)], *d = c->dim[pg_below(g, (uint32_t)c->ndim)], *e = c->dim[pg_below(g, (uint32_t)c->ndim)];
+    const char *s = pg_name(g, "S"), *y = pg_name(g, "y");
+    Ex v = pg_want(c, (Shape){2, {n, d}}, 0, 2), k = pg_want(c, (Shape){2, {n, e}}, 0, 2), f = pg_want(c, vec(n), 0, 2);
+    str_printf(&c->decl, "%sstate %s: [%s, %s, %s] = 0.1\n", c->indent, s, n, d, e);
+    str_printf(&c->body, "%s%s' = reshape(sigmoid(%s), %s, 1, 1) * %s + outer(tanh(%s%s), tanh(%s))\n", c->indent, s, f.t, n, s, v.t,
+               pg_below(g, 2) ? "" : arena_printf(g->a, " - %s @ tanh(%s)", s, k.t), k.t);
+    str_printf(&c->body, "%s%s = tanh(%s' @ %s)\n", c->indent, y, s, k.t);
+    pg_add(c, y, 'f', (Shape){2, {n, d}}, 0);
+}
+
 static void declare_states(Scope *c, Cell *f) {
     static const char *const start[] = {"0", "0.1", "0"};
     Gen *g = c->g;
@@ -391,6 +404,7 @@ static void make_cell(Gen *g, Str *out) {
     uint32_t mark = c.pool.n;
     statements(&c, 1 + pg_below(g, (uint32_t)g->depth * 2), UINT32_MAX);
     if (g->cell.n && pg_below(g, 3) == 0) borrowed_state(&c, &f);
+    if (pg_below(g, 5) == 0) matrix_memory(&c);
     for (int i = 0; i < own; i++) next_state(&c, &f.state[i]);
     f.ret = pg_below(g, 5) == 0 ? scalar : f.nsize == 2 && pg_below(g, 3) == 0 ? (Shape){2, {"H", "J"}} : vec("H");
     Ex y = pg_want(&c, f.ret, 0, 2);

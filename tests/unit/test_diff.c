@@ -38,7 +38,7 @@ static TestModel models[100] = {
     {"gru", "cells", EVERY}, {"gru_v1", "cells", EVERY}, {"dense", "dense", EVERY},
     {"dropout", "dropout", EVERY}, {"dropout_sequence", "dropout_sequence", EVERY},
     {"layer_norm", "layer_norm", EVERY}, {"rms_norm", "rms_norm", EVERY}, {"embedding", "embedding", EVERY},
-    {"bidirectional", "bidirectional", EVERY}, {"stack", "stack", THIRD}, {"ends", "ends", THIRD}, {"sums", "sums", THIRD},
+    {"bidirectional", "bidirectional", EVERY}, {"stack", "stack", THIRD}, {"ends", "ends", THIRD}, {"sums", "sums", THIRD}, {"heads", "heads", THIRD},
     {"fastgrnn_low_rank", "cells", THIRD}, {"mingru", "cells", THIRD}, {"layernorm_lstm", "cells", THIRD},
     {"indrnn", "cells", THIRD}, {"deltanet", "cells", THIRD},
 };
