@@ -266,31 +266,49 @@ static void need_place(LowG *lg, Ref o)
         lg->ni[o].kind = NK_ROW;
 }
 
-/* Whether the body of s, or one in it, reshapes its k-th step input, or beyond these its capture. */
-static bool reshaped_inside(const Module *m, const ScanInfo *s, uint32_t k)
+/* How a body reads what it is given. */
+typedef bool Reads(const Graph *g, const Node *n);
+static bool in_dense_rows(const Graph *g, const Node *n)
+{
+    return is_real_reshape(g, n);
+}
+
+static bool by_element(const Graph *g, const Node *n)
+{
+    (void)g;
+    return is_elementwise(n);
+}
+
+/* Whether a node of the body of s, or of one in it, reads its k-th step input, or beyond these its capture, so. */
+static bool read_inside(const Module *m, const ScanInfo *s, uint32_t k, Reads *so)
 {
     const Graph *g = m->graph.at[s->body];
     uint16_t op = k < s->nstep ? OP_STEP : OP_CAPTURE;
     uint32_t index = k < s->nstep ? k : k - s->nstep;
     for (Ref r = 1; r < g->node.n; r++) {
         const Node *n = &g->node.at[r];
-        ScanInfo t = n->op == OP_SCAN ? scan_info(g, r) : (ScanInfo){ .nstep = is_real_reshape(g, n), .step = n->in };
+        bool scan = n->op == OP_SCAN;
+        ScanInfo t = scan ? scan_info(g, r) : (ScanInfo){ .nstep = so(g, n) ? op_info[n->op].arity : 0u, .step = n->in };
         for (uint32_t j = 0; j < t.nstep + t.ncapture; j++) {
             const Node *o = &g->node.at[j < t.nstep ? t.step[j] : t.capture[j - t.nstep]];
-            if (o->op == op && o->attr == index && (n->op == OP_RESHAPE || reshaped_inside(m, &t, j)))
+            if (o->op == op && o->attr == index && (!scan || read_inside(m, &t, j, so)))
                 return true;
         }
     }
     return false;
 }
 
+/* Of what is read as it lies elsewhere, a copy: dense rows for a reshape; for the lanes of every step, where all rows have the same
+   matrix, its transpose. */
 static void need_scan_operands(LowG *lg, Ref r)
 {
     ScanInfo s = scan_info(lg->g, r);
     for (uint32_t k = 0; k < s.nstep + s.ncapture; k++) {
         Ref o = k < s.nstep ? s.step[k] : s.capture[k - s.nstep];
+        const Node *n = &lg->g->node.at[o];
         need_place(lg, o);
-        if (lg->ni[o].kind == NK_ACCESS && reshaped_inside(lg->L->m, &s, k))
+        if (lg->ni[o].kind == NK_ACCESS && (read_inside(lg->L->m, &s, k, in_dense_rows) ||
+            (!n->axes && n->rank > 1 && !contiguous(lg, o, n->rank, n->rank - 1u) && read_inside(lg->L->m, &s, k, by_element))))
             lg->ni[o].kind = NK_ROW;
     }
 }
