@@ -105,6 +105,42 @@ static bool from_sweep(const LowG *lg, Ref r)
     return cut && (n->axes & AX(cut - 1));
 }
 
+/* A sum without rows that the caller gets in parts, each of them a root, which lie in its memory as they do in the sum: that is
+   where the sum is made. first: the root that is its beginning. */
+static void place_in_parts(LowG *lg, Loc *place, uint32_t first)
+{
+    const Graph *g = lg->g;
+    Ref whole = g->node.at[g->root.at[first].ref].in[0];
+    const Node *n = &g->node.at[whole];
+    NodeInfo *ni = &lg->ni[whole];
+    Loc to = dense_loc(place[first].buf, 0, n->rank, n->dim, elem_of(n));
+    to.foff = place[first].foff;
+    if (!is_real(ni->kind) || ni->kind == NK_SCAN || ni->load || ni->loc.ok || n->axes)
+        return;
+    bool *part = NEW_N(lg->L->arena, bool, g->root.n);
+    int64_t found = 0;
+    for (uint32_t i = 0; i < g->root.n; i++) {
+        const Node *x = &g->node.at[g->root.at[i].ref];
+        const uint32_t *w = node_attr(g, g->root.at[i].ref);
+        part[i] = place[i].ok && place[i].buf == to.buf && x->op == OP_SLICE && x->in[0] == whole && w[0] == 0 &&
+                  place[i].foff == to.foff + (int32_t)w[1] * to.fs[0];
+        found += part[i] ? node_features(x) : 0;
+    }
+    if (found != node_features(n))
+        return;
+    ni->loc = to;
+    ni->mem = true;
+    for (uint32_t i = 0; i < g->root.n; i++)
+        place[i].ok &= !part[i];
+}
+
+/* Roots that are the beginning of a value, in its outermost dimension. */
+static bool begins_whole(const Graph *g, const Root *o)
+{
+    const Node *n = &g->node.at[o->ref];
+    return o->ref && o->kind == ROOT_GRAD_PARAM && n->op == OP_SLICE && node_attr(g, o->ref)[0] == 0 && node_attr(g, o->ref)[1] == 0;
+}
+
 static Loc *place_roots(LowG *lg)
 {
     const Graph *g = lg->g;
@@ -123,6 +159,9 @@ static Loc *place_roots(LowG *lg)
             ni->root = &place[i]; /* lower_scan.c may write it in the step that makes it */
         }
     }
+    for (uint32_t i = 0; i < g->root.n; i++)
+        if (place[i].ok && begins_whole(g, &g->root.at[i]))
+            place_in_parts(lg, place, i);
     return place;
 }
 
