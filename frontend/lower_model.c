@@ -269,50 +269,13 @@ static const Val *loss_weight(Build *b, const AstStmt *st)
     return w;
 }
 
-/* mse(h, y) with h a sequence and y one value: that every step is held against y is seldom meant. */
-static void warn_mixed(Build *b, const AstExpr *call)
-{
-    const Val *seq = NULL, *one = NULL;
-
-    for (uint32_t i = 0; call->kind == AST_CALL && i < call->args.n; i++) {
-        const AstExpr *x = call->args.at[i].value;
-        const Val *v = x->kind == AST_NAME && !x->primed ? eval(b->s, x) : &val_poison;
-        if (v->kind != V_TENSOR) continue;
-        if (val_seq(b->s, v)) seq = v;
-        else if (val_type(v).axes & AX(AXIS_B)) one = v;
-    }
-    if (!seq || !one || !sema_warning(b->e, 416, call->span, "every step is held against one value")) return;
-    diag_note(b->e->ctx, seq->span, "this has a value for each step");
-    diag_note(b->e->ctx, one->span, "this has one for the whole example");
-    diag_help(b->e->ctx, (Span){0, 0}, "the value at the last step is `.last`, the mean over the steps `.mean`");
-}
-
-/* mse(p, y) with p one number and y several: it is broadcast, where one number of the layer for each was meant. */
-static void warn_broadcast(Build *b, const AstExpr *call)
-{
-    const Val *v[2];
-
-    for (uint32_t i = 0; i < 2; i++) {
-        const AstExpr *x = call->kind == AST_CALL && call->args.n == 2 ? call->args.at[i].value : NULL;
-        if (!x || x->kind != AST_NAME || x->primed) return;
-        v[i] = eval(b->s, x);
-        if (v[i]->kind != V_TENSOR || v[i]->vocab || !(val_type(v[i]).axes & AX(AXIS_B))) return;
-    }
-    Node t0 = val_type(v[0]), t1 = val_type(v[1]);
-    int64_t n0 = node_features(&t0), n1 = node_features(&t1);
-    if (n0 == n1 || (n0 != 1 && n1 != 1) || !sema_warning(b->e, 417, call->span, "one number is held against each of several")) return;
-    diag_note(b->e->ctx, v[n0 != 1]->span, "this has one number");
-    diag_note(b->e->ctx, v[n0 == 1]->span, "this has %lld", (long long)(n0 == 1 ? n1 : n0));
-    diag_help(b->e->ctx, (Span){0, 0}, "a number for each of them is what `dense[%lld]` gives", (long long)(n0 == 1 ? n1 : n0));
-}
-
 static void run_loss(Build *b, const AstStmt *st)
 {
     Graph *g = b->s->level->g;
     const AstExpr *first = NULL;
     LossKind kind = LOSS_PARAMS;
     const Val *v, *w;
-    Ref r;
+    Ref r, mark = g->node.n;
 
     if (!loss_terms(b, st->value, &first, &kind)) return;
     v = loss_scalar(b, eval(b->s, st->value), "a loss");
@@ -323,8 +286,7 @@ static void run_loss(Build *b, const AstStmt *st)
         return;
     }
     if (w && !same_sequences(b->s, st->span, v, w)) return;
-    if (b->desc) warn_mixed(b, st->value);
-    if (b->desc) warn_broadcast(b, st->value);
+    if (b->desc) loss_hints(b->s, st->value, mark);
     g->span = st->value->span.lo;
     r = loss_mean(b, v, w, kind);
     if (!r) {

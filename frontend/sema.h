@@ -464,6 +464,7 @@ bool module_unroll(Module *m, Arena *a, int32_t steps);
 /* The whole model, elaborated; NULL with diagnostics. desc may be NULL. */
 Elab *elab_model(Program *p, Arena *a, const BuildOptions *o, ModelDesc *desc);
 void elab_state_roots(Elab *e, Scan *outside);
+void loss_hints(Scope *s, const AstExpr *call, Ref mark); /* sema_loss.c: warnings of a loss; its own nodes begin at mark */
 Module *optimizer_module(Program *p, Arena *a, Decl *d, const Setting *given);
 bool elab_check_kinds(Program *p, const Unit *u); /* what can be said of the heads of all declarations; false on an error */
 void elab_check_alone(Program *p); /* declarations that the model does not use */

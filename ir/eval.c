@@ -87,7 +87,10 @@ static Frame *frame_make(Eval *e, const Graph *g, Frame *up, Ref scan) {
     f->size = NEW_N(e->a, int64_t, g->node.n);
     f->child = NEW_N(e->a, Frame *, g->node.n);
     f->out = NEW_N(e->a, double *, g->root.n + 1);
-    if (e->in->origin) f->bad = NEW_N(e->a, uint64_t, g->node.n);
+    if (e->in->origin) {
+        f->bad = NEW_N(e->a, uint64_t, g->node.n);
+        f->from = NEW_N(e->a, double, g->node.n);
+    }
     return f;
 }
 

@@ -14,6 +14,7 @@ typedef struct Frame {
     double **carry, **next;
     bool *active; /* [B] */
     uint64_t *bad; /* by Ref: when it first was no finite number, from 1; 0: never. Kept where the origin is asked for */
+    double *from;  /* by Ref: of an operation with one operand, what that was then */
     struct Frame *up;
     Ref scan; /* the node of `up` */
 } Frame;

@@ -18,6 +18,7 @@ void eval_note_bad(Eval *e, Frame *f, Ref r) {
         for (int64_t k = row * features; counts && k < (row + 1) * features; k++)
             if (!(fabs(v[k]) <= e->in->origin->most)) {
                 f->bad[r] = ++e->events;
+                if (op_info[n->op].cls == OPC_UNARY) f->from[r] = f->v[n->in[0]][k];
                 return;
             }
         row++;
@@ -80,4 +81,5 @@ void eval_find_origin(const Eval *e, const Frame *f) {
     while ((next = behind(at)).r) at = next;
     e->in->origin->graph = at.f->g;
     e->in->origin->node = at.r;
+    e->in->origin->operand = at.f->from[at.r];
 }

@@ -72,18 +72,25 @@ static void names_behind(const Exec *e, const Graph *g, Ref r, Names *x, int dep
         for (uint32_t k = 0; k < count && depth < 8; k++) names_behind(e, g, in[k], x, depth + 1);
 }
 
+/* "`add`", or, where that says why, "`log` of -0.2". */
+static const char *operation_words(Arena *a, const Node *n, double operand) {
+    const char *op = op_info[n->op].text;
+    bool domain = n->op == OP_LOG || n->op == OP_LOG1P || n->op == OP_SQRT || n->op == OP_EXP;
+    return domain ? arena_printf(a, "`%s` of %.4g", op, operand) : arena_printf(a, "`%s`", op);
+}
+
 static const char *origin_words(const Exec *e, Arena *a, const EvalOrigin *o) {
     const Graph *g = o->graph;
     const Node *n = &g->node.at[o->node];
-    const char *op = op_info[n->op].text;
+    const char *op = operation_words(a, n, o->operand);
     if (o->root->kind == ROOT_GRAD_PARAM)
-        return arena_printf(a, "the gradient of '%s', by `%s`", name_str(e->ctx, e->m->param.at[o->root->index].name), op);
-    if (n->name) return arena_printf(a, "what is computed for '%s', by `%s`", name_str(e->ctx, n->name), op);
+        return arena_printf(a, "the gradient of '%s', by %s", name_str(e->ctx, e->m->param.at[o->root->index].name), op);
+    if (n->name) return arena_printf(a, "what is computed for '%s', by %s", name_str(e->ctx, n->name), op);
     Names x = {.n = 0};
     Str s = str_make(a);
     names_behind(e, g, o->node, &x, 0);
-    str_printf(&s, "a value without a name, by `%s`", op);
-    for (uint32_t k = 0; k < x.n; k++) str_printf(&s, "%s'%s'", k ? ", " : " of ", x.at[k]);
+    str_printf(&s, "a value without a name, by %s", op);
+    for (uint32_t k = 0; k < x.n; k++) str_printf(&s, "%s'%s'", k ? ", " : ", from ", x.at[k]);
     return s.at;
 }
 
