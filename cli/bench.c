@@ -85,7 +85,7 @@ static bool bench(Cli *c, Model *m, Mode mode, int64_t batch, int64_t steps, Tim
     Exec *e = exec_make(c->ctx, module, &o, NULL);
     if (!e) return false;
     int64_t axis[MAX_AXES], n = model_theta_size(m);
-    cli_axes(exec_module(e), batch, steps, axis);
+    module_axes(exec_module(e), batch, steps, axis);
     bool ok = exec_dims(e, axis);
     for (uint32_t i = 0; ok && i < exec_module(e)->input.n; i++) ok = random_input(c, e, i, axis);
     size_t bytes = ((size_t)n * sizeof(double) + 127) / 64 * 64;

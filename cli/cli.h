@@ -40,6 +40,7 @@ struct Command {
 /* The last value given, or NULL. Flags have the value "". */
 const char *cli_get(const Cli *c, Opt o);
 bool cli_has(const Cli *c, Opt o);
+const char *cli_option_name(Opt o); /* without the dashes */
 /* The i-th value of a repeatable option; NULL past the end. */
 const char *cli_nth(const Cli *c, Opt o, uint32_t i);
 /* These set c->usage and return false when the value is wrong; without the option *out stays. */
@@ -74,15 +75,6 @@ const char *cli_class_name(Model *m, Arena *a, double v);
 /* The right class of step t of an example; -1: the data do not say it. */
 double cli_truth(const OutputRow *r, int64_t t);
 
-/* Multiplications and additions of a module at given sizes of its axes. */
-typedef struct {
-    double product; /* of products (dot): 2 for each pair */
-    double other; /* one for each element that an elementwise operation or a reduction makes */
-} Flops;
-Flops module_flops(const Module *m, const int64_t *axis);
-void flops_of_dot(const Graph *g, Ref r, const int64_t *axis, Flops *f); /* added to f->product */
-/* Sizes of the axes for a batch of B and sequences of T steps. */
-void cli_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis);
 /* Fused multiply-adds in registers, in flop/s: the best of many bursts on one core. 0 with a diagnostic. */
 /* The stages of a call of e, whose dims and inputs are set, to s; false with a diagnostic. peak as of fma_peak. */
 bool put_profile(Ctx *ctx, Str *s, Exec *e, const void *theta, void *grad, double peak, double seconds, bool json);

@@ -82,7 +82,7 @@ static bool explain_module(Cli *c, Model *m, ModuleKind kind, int64_t batch, int
     Exec *e = exec_make(c->ctx, module, &o, &lines);
     if (!e) return false;
     int64_t axis[MAX_AXES];
-    cli_axes(exec_module(e), batch, steps, axis);
+    module_axes(exec_module(e), batch, steps, axis);
     bool ok = exec_dims(e, axis);
     if (!ok) {
         exec_destroy(e);

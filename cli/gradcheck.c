@@ -7,7 +7,8 @@ CliExit cmd_gradcheck(Cli *c) {
     ModelOptions o;
     int64_t seed = 1;
     if (!cli_model_options(c, &o) || !cli_int(c, OPT_SEED, 0, INT64_MAX, &seed)) return CLI_USAGE;
-    GradCheckOptions g = {.batch = o.exec.batch, .steps = o.exec.steps, .seed = (uint64_t)seed};
+    GradCheckOptions g = {.batch = o.exec.batch, .steps = o.exec.steps, .seed = (uint64_t)seed,
+                         .limit = cli_has(c, OPT_ALL) ? INT64_MAX : 0};
     o.exec.f64 = true;
     Model *m = model_open(c->ctx, c->arg[0], &o);
     if (!m) return CLI_INPUT;

@@ -47,7 +47,7 @@ static const Command command[] = {
     {"run", "M.rondo --in X.npz|--trace", "arrays in, arrays out; or one example, step by step", cmd_run, 1, 1,
      OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O_ENGINE, O(IN), O(OUT_ARRAYS), O(GRAD), O(GRADIENT), O(JVP), O(COMPARE), O(TRACE), O(DATA), O(EXAMPLE), O(UNROLL))},
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,
-     OPTIONS(O_MODEL, O(ENGINE), O(MEMORY), O(SEED), O(BATCH), O(STEPS), O(GRADIENT), O_PASSES)},
+     OPTIONS(O_MODEL, O(ENGINE), O(MEMORY), O(SEED), O(BATCH), O(STEPS), O(GRADIENT), O(ALL), O_PASSES)},
     {"emit", "c|obj|so|asm|llvm M.rondo -o DIR", "write code", cmd_emit, 2, 2,
      OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O(TARGET), O(CPU), O(OUT), O(DTYPE), O(MATH), O(DATA), O(TEST), O(TRAIN), O(GRADIENT), O(LAYOUT), O(SIMD),
          O(FREESTANDING), O(WINDOW), O(RAGGED), O_PASSES)},
@@ -97,6 +97,8 @@ static const Command *find_command(const char *name) {
         if (!strcmp(command[i].name, name)) return &command[i];
     return NULL;
 }
+
+const char *cli_option_name(Opt o) { return opt_info[o].name; }
 
 static int wrong_command(const char *what, const char *name) {
     const char *known[COMMANDS + 1];

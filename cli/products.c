@@ -233,7 +233,7 @@ static void find_between(Find *x, Ref end, uint32_t next, bool last, bool *done)
 Stages find_stages(Arena *a, const Module *before, const Module *m, int64_t batch, int64_t steps, const char *notes) {
     const Graph *g = m->graph.at[0];
     Find x = {.a = a, .before = before, .m = m, .notes = notes};
-    cli_axes(m, batch, steps, x.axis);
+    module_axes(m, batch, steps, x.axis);
     x.loop = NEW_N(a, uint32_t, before->param.n + 1);
     x.multiplied = NEW_N(a, bool, m->param.n + 1);
     x.forward = NEW_N(a, bool, g->node.n + 1);

@@ -355,6 +355,7 @@ typedef struct {
     const Graph *graph; /* out; NULL: a loss and its gradients are finite */
     Ref node;           /* it has such values, its operands have none that it could have them from */
     const Root *root;   /* the loss or the gradient that has them from it */
+    double operand;     /* of an operation with one: what it had */
 } EvalOrigin;
 /* The oracle: f64, dense, masked, naive. Arrays in canonical layout; ints and bools are doubles too. */
 typedef struct {
@@ -372,6 +373,15 @@ typedef struct {
 bool module_eval(const Module *m, Arena *a, const EvalIn *in, const double **out);
 /* Values of Module.init: fills theta (f64, [theta_size]) for every parameter; from_file ones become 0. */
 bool module_eval_init(const Module *m, Arena *a, uint64_t seed, double *theta);
+/* Multiplications and additions of a module at given sizes of its axes. */
+typedef struct {
+    double product; /* of products (dot): 2 for each pair */
+    double other; /* one for each element that an elementwise operation or a reduction makes */
+} Flops;
+Flops module_flops(const Module *m, const int64_t *axis);
+void flops_of_dot(const Graph *g, Ref r, const int64_t *axis, Flops *f); /* added to f->product */
+/* Sizes of the axes for a batch of B and sequences of T steps. */
+void module_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis);
 int64_t value_size(const Module *m, const Node *n, const int64_t *axis); /* elements of a value in canonical layout; -1 on overflow */
 
 /* Noise, the one definition: Philox4x32-10 (Salmon et al. 2011), key = seed (low word first), counter = (element / 4, step

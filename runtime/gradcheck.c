@@ -18,6 +18,7 @@ typedef struct {
     Module *plain; /* LOSS only, no passes */
     Exec *exec;
     Arrays in;
+    int64_t limit; /* entries of an array that are looked at */
     double *theta, *grad, **input; /* evaluator's inputs, canonical */
     int64_t *count; /* of each input */
     EvalIn eval;
@@ -61,23 +62,49 @@ static double numeric(Check *c, double *x) {
     return best;
 }
 
+/* Up to `most` of n entries: half of them where the gradient is not 0 (most rows of a table are read by no token), evenly spread as the
+   others are. */
+static int64_t choose(const double *grad, int64_t n, int64_t most, int64_t *at) {
+    int64_t live = 0, seen = 0, half = n <= most ? 0 : (most + 1) / 2, taken = 0;
+    for (int64_t i = 0; half && i < n; i++) live += grad[i] != 0;
+    half = half < live ? half : live;
+    for (int64_t i = 0; i < n && taken < half; i++)
+        if (grad[i] != 0 && seen++ == taken * live / half) at[taken++] = i;
+    int64_t spread = (n < most ? n : most) - half;
+    for (int64_t k = 0; k < spread; k++) {
+        int64_t i = (2 * k + 1) * n / (2 * spread), j = 0;
+        while (j < half && at[j] != i) j++;
+        if (j == half) at[taken++] = i;
+    }
+    return taken;
+}
+
 /* Compares n elements: analytic[i] belongs to x[i]. */
 static void check_tensor(Check *c, const char *name, double *x, const double *analytic, int64_t n, bool through) {
-    int64_t limit = c->o->limit > 0 ? c->o->limit : 200, checked = n < limit ? n : limit;
     if (through) {
         VEC_PUSH(c->a, c->list) = (GradCheck){.bar = 1e-6, .name = name, .elements = n, .through = true};
         return;
     }
+    int64_t most_checked = n < c->limit ? n : c->limit, *at = NEW_N(c->a, int64_t, most_checked + 1);
+    int64_t checked = choose(analytic, n, most_checked, at);
     double *num = NEW_N(c->a, double, checked + 1), most = 0, worst = 0;
     for (int64_t k = 0; k < checked && !c->failed; k++) {
-        num[k] = numeric(c, &x[k * n / checked]);
+        num[k] = numeric(c, &x[at[k]]);
         most = fmax(most, fabs(num[k]));
     }
     for (int64_t k = 0; k < checked; k++) {
-        double d = fabs(analytic[k * n / checked] - num[k]) / fmax(fabs(num[k]), fmax(1e-3 * most, 1e-4));
+        double d = fabs(analytic[at[k]] - num[k]) / fmax(fabs(num[k]), fmax(1e-3 * most, 1e-4));
         if (!(d <= worst)) worst = d;
     }
     VEC_PUSH(c->a, c->list) = (GradCheck){.bar = 1e-6, .name = name, .error = worst, .elements = n, .checked = checked};
+}
+
+/* 200 entries of an array, of a model with much work in it fewer: about 10 s in all, at a dozen evaluations an entry. */
+static int64_t sample_size(const Check *c) {
+    enum { MOST = 200, LEAST = 8 };
+    Flops f = module_flops(c->plain, c->eval.axis);
+    double arrays = (double)(c->m->desc->param.n + c->plain->input.n), fits = 1e10 / (12 * arrays * (0.5 * f.product + 8 * f.other + 1));
+    return fits > MOST ? MOST : fits < LEAST ? LEAST : (int64_t)fits;
 }
 
 /* ---- arrays to check at ------------------------------------------------------------------------------------------------- */
@@ -161,6 +188,7 @@ static bool check_all(void *arg) {
         return false;
     }
     if (!check_build(c) || !check_bind(c)) return false;
+    c->limit = c->o->limit > 0 ? c->o->limit : sample_size(c);
     const Module *mod = exec_module(c->exec);
     c->theta = NEW_N(c->a, double, m->desc->theta_size + 1);
     c->grad = NEW_N(c->a, double, m->desc->theta_size + 1);

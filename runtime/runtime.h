@@ -245,13 +245,14 @@ Comparison *compare_arrays(Model *m, Arena *a, const Arrays *out, const Arrays *
 typedef struct {
     const char *name; /* "param/h.Wi", "init/h.c", "input/x" */
     double error; /* worst |analytic - numeric| / max(1e-3 * largest numeric of the tensor .. , |numeric|) over elements */
-    int64_t elements, checked; /* at most `limit` elements of each tensor, evenly spread */
+    int64_t elements, checked; /* at most `limit` elements of each tensor: half of them with a gradient other than 0, evenly spread */
     bool through; /* not checked: its derivative passes a straight-through function */
     double bar; /* error is to stay below it */
     const char *note; /* of a comparison of two modes: why there is none, or why they differ; NULL: they must agree */
 } GradCheck;
 typedef struct {
-    int64_t batch, steps, limit; /* 0: 2, 3, 200 */
+    int64_t batch, steps; /* 0: 2, 3 */
+    int64_t limit; /* 0: 200, of a model with much work in it as few as take some seconds, but 8 */
     uint64_t seed;
 } GradCheckOptions;
 GradCheck *grad_check(Model *m, const GradCheckOptions *o, Arena *a, uint32_t *n); /* analytic by the model's engine in f64 */

@@ -25,6 +25,16 @@ check() {
     hold "${file%.rondo}" "$file"
 }
 
+# of a table most rows are read by no token: half of what is looked at is where the gradient is not 0
+printf 'model m {\n    input t: seq token[5000]\n    target y: [2]\n    p = dense[2](embedding[5000, 4, table = normal(0, 1)](t).mean)\n    loss mse(p, y)\n}\n' >table.rondo
+expect 0 "$RONDO" gradcheck table.rondo -b 2 -T 3
+says out 'param/embedding.E  *[1-9][0-9.]*e-[0-9]*  .* of 20000 elements  ok'
+printf 'model m {\n    input x: [30]\n    target y: [9]\n    loss mse(dense[9](x), y)\n}\n' >wide.rondo
+expect 0 "$RONDO" gradcheck wide.rondo
+says out 'param/dense.W .* 200 of 270 elements  ok'
+expect 0 "$RONDO" gradcheck wide.rondo --all
+says out 'param/dense.W .* 270 of 270 elements  ok'
+
 # a derivative that is not the function's is found, unless it is marked
 for mark in "" ", straight_through"; do
     printf 'fn f(x) = x^3 grad x = 2 * x%s\nmodel m {\n    input x: [3]\n    loss mean(f(x))\n}\n' "$mark" >own.rondo

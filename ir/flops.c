@@ -1,7 +1,7 @@
-/* Operation counts of a module, for explain and bench. */
-#include "cli/cli.h"
+/* Operation counts of a module. */
+#include "ir/graph.h"
 
-void cli_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis) {
+void module_axes(const Module *m, int64_t batch, int64_t steps, int64_t *axis) {
     for (uint32_t i = 0; i < MAX_AXES; i++) axis[i] = 0;
     for (uint32_t i = 0; i < m->naxis; i++) {
         const Axis *a = &m->axis[i];
