@@ -160,33 +160,47 @@ bool plot_learning(Plot *p, char **path, int n) {
 
 /* ---- the command -------------------------------------------------------------------------------------------------------- */
 
-static bool model_plot(Plot *p, int kind, Model *m) {
+typedef enum { LEARNING, TUNE, FORECAST, CONFUSION, ROC, ATTENTION, KINDS } Kind;
+static const char *const kinds[] = {"learning", "tune", "forecast", "confusion", "roc", "attention"};
+
+static bool model_plot(Plot *p, Kind kind, Model *m) {
     Cli *c = p->cli;
     const char *data = cli_get(c, OPT_DATA);
     int64_t future = 0, example = 0;
     if (!cli_int(c, OPT_FUTURE, 0, 10000000, &future) || !cli_int(c, OPT_EXAMPLE, 0, INT64_MAX, &example)) return false;
-    switch (kind) {
-    case 2: return plot_forecast(p, m, data, future);
-    case 3: return plot_confusion(p, m, data);
-    case 4: return plot_roc(p, m, data);
-    default: return plot_attention(p, m, data, cli_get(c, OPT_PROMPT), cli_has(c, OPT_EXAMPLE) ? example : -1);
+    if (kind == FORECAST) return plot_forecast(p, m, data, future);
+    if (kind == CONFUSION) return plot_confusion(p, m, data);
+    if (kind == ROC) return plot_roc(p, m, data);
+    return plot_attention(p, m, data, cli_get(c, OPT_PROMPT), cli_has(c, OPT_EXAMPLE) ? example : -1);
+}
+
+/* Options that another kind of picture takes. */
+static const char *stray_option(const Cli *c, Kind kind) {
+    for (uint32_t i = 0; i < c->use.n; i++) {
+        Opt o = c->use.at[i].opt;
+        bool taken = kind > TUNE || o == OPT_OUT;
+        if (o == OPT_FUTURE) taken = kind == FORECAST;
+        if (o == OPT_PROMPT || o == OPT_EXAMPLE) taken = kind == ATTENTION;
+        if (!taken) return cli_option_name(o);
     }
+    return NULL;
 }
 
 CliExit cmd_plot(Cli *c) {
-    static const char *const kinds[] = {"learning", "tune", "forecast", "confusion", "roc", "attention", NULL};
     Arena *a = ctx_arena(c->ctx);
     const char *path = cli_get(c, OPT_OUT);
-    int kind = 0;
+    Kind kind = LEARNING;
     CliExit rc = CLI_INPUT;
-    while (kinds[kind] && strcmp(kinds[kind], c->arg[0])) kind++;
-    if (!kinds[kind])
+    while (kind < KINDS && strcmp(kinds[kind], c->arg[0])) kind++;
+    if (kind == KINDS)
         return cli_usage(c, "plot draws learning, tune, forecast, confusion, roc or attention, not '%.40s'", c->arg[0]);
+    const char *stray = stray_option(c, kind);
+    if (stray) return cli_usage(c, "plot %s does not take --%s", kinds[kind], stray);
     if (kind && c->narg > 2) return cli_usage(c, "one argument too many: '%.80s'", c->arg[2]);
     if (!plot_can_draw(c, path)) return CLI_USAGE;
     Plot p = {.cli = c, .script = str_make(a), .data = str_make(a), .said = str_make(a), .width = 900, .height = 360};
-    if (kind < 2) {
-        if (!(kind ? plot_tune(&p, c->arg[1]) : plot_learning(&p, c->arg + 1, c->narg - 1))) return CLI_INPUT;
+    if (kind <= TUNE) {
+        if (!(kind == TUNE ? plot_tune(&p, c->arg[1]) : plot_learning(&p, c->arg + 1, c->narg - 1))) return CLI_INPUT;
     } else {
         Model *m = cli_model(c, c->arg[1], &rc);
         if (!m) return rc;

@@ -96,6 +96,10 @@ expect 0 "$RONDO" plot roc scores.rondo -w g.safetensors -o roc.gp
 says out '0, AUC [01].*3, AUC [01]'
 
 # what does not fit
+for stray in "learning a.csv --future 3" "learning a.csv --set H=8" "tune a.jsonl --seed 1" "forecast $M -w w.safetensors --prompt x" "roc scores.rondo -w g.safetensors --example 1"; do
+    expect 2 "$RONDO" plot $stray -o no.svg
+    says err "plot ${stray%% *} does not take --"
+done
 expect 2 "$RONDO" plot forecast $M -w w.safetensors -o x.pdf
 says err 'ends in .svg, .png or .gp'
 expect 2 "$RONDO" plot forecast $M -w w.safetensors
