@@ -122,7 +122,14 @@ static bool predict_examples(Cli *c, Model *m, const char *path, Str *s) {
     return true;
 }
 
-/* Outputs [B, rest..]: rows are (example) or (example, step), columns the outputs' elements. */
+static bool has_steps(const Cli *c, const Model *m, const char *output) {
+    const ModelDesc *d = model_desc(m);
+    for (uint32_t i = 0; i < d->output.n; i++)
+        if (!strcmp(name_str(c->ctx, d->output.at[i].name), output)) return d->output.at[i].seq;
+    return false;
+}
+
+/* Outputs [B, rest..] or [B, T, rest..]: rows are (example) or (example, step), columns the outputs' elements. */
 static bool predict_arrays(Cli *c, Model *m, const char *path, Str *s) {
     Arena *a = ctx_arena(c->ctx);
     Arrays in = {0}, out = {0};
@@ -130,7 +137,7 @@ static bool predict_arrays(Cli *c, Model *m, const char *path, Str *s) {
     for (uint32_t k = 0; k < out.array.n; k++) {
         const Array *v = &out.array.at[k];
         if (strncmp(v->name, "output/", 7)) continue;
-        int lead = v->rank > 1 ? 2 : v->rank;
+        int lead = has_steps(c, m, v->name + 7) ? 2 : 1;
         int64_t rows = 1, columns = 1;
         for (int i = 0; i < v->rank; i++) *(i < lead ? &rows : &columns) *= v->dim[i];
         str_printf(s, "output,example%s", lead == 2 ? ",step" : "");

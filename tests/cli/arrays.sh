@@ -11,6 +11,10 @@ says out '^loss 0\.'
 expect 0 "$RONDO" predict "$M" -w w.safetensors --data "$npz"
 says out '^output,example,step,0,1'
 [ "$(grep -c '^y,' out)" = 21 ] || fail "not a row a step of an example"
+printf 'model m {\n    input x: seq [5]\n    h = lstm[9](x)\n    output last = h.last\n}\n' >last.rondo
+expect 0 "$RONDO" predict last.rondo -w w.safetensors --rename 'y.*=h.*' --data "$npz"
+says out '^output,example,0,1,2,3,4,5,6,7,8$'
+[ "$(grep -c '^last,' out)" = 3 ] || fail "not a row an example"
 expect 0 "$RONDO" run "$M" --in "$npz" --compare --out y.npz
 says out '^output/y .* ok$'
 expect 2 "$RONDO" predict "$M" -w w.safetensors --data "$npz" --future 3
