@@ -67,13 +67,17 @@ typedef struct {
     rondo_stream *stream;
 } Call;
 
+rondo_status model_guard(Model *m, bool (*fn)(void *), void *arg) {
+    if (m->own_ctx && diag_count(m->ctx)) diag_clear(m->ctx);
+    return status_of(m, guard_call(m->ctx, fn, arg));
+}
+
 static rondo_status call(Model *m, bool (*fn)(void *), Call *c) {
     if (!m || !m->desc || !m->desc->name) return RONDO_BAD_USAGE;
-    if (m->own_ctx) diag_clear(m->ctx);
     arena_free(&m->result);
     scratch_reset(m);
     c->m = m;
-    return status_of(m, guard_call(m->ctx, fn, c));
+    return model_guard(m, fn, c);
 }
 
 static bool usage(Model *m, const char *text, const char *name) {
@@ -229,6 +233,7 @@ static bool take_inputs(Call *c, Arrays *in) {
         if (array_count(&c->in[i]) < 0) return usage(c->m, "the shape is no shape: array", c->in[i].name);
         if (!rondo_type_size(c->in[i].type)) return usage(c->m, "the type is no type: array", c->in[i].name);
         if ((unsigned)c->in[i].order > RONDO_TIME_FIRST) return usage(c->m, "the order is no order: array", c->in[i].name);
+        if (arrays_find(in, c->in[i].name)) return usage(c->m, "there are two arrays", c->in[i].name);
         VEC_PUSH(&c->m->result, in->array) = c->in[i];
     }
     return true;
@@ -274,6 +279,24 @@ static bool has_init(const Arrays *in) {
     return false;
 }
 
+/* A start that no state takes would leave the state at its own. */
+static bool starts_known(Model *m, const Arrays *in) {
+    const char **name = NEW_N(&m->result, const char *, m->desc->state.n + 1);
+    for (uint32_t k = 0; k < m->desc->state.n; k++) name[k] = name_str(m->ctx, m->desc->state.at[k].name);
+    for (uint32_t i = 0; i < in->array.n; i++) {
+        const char *given = in->array.at[i].name;
+        uint32_t k = 0;
+        if (strncmp(given, "init/", 5) != 0) continue;
+        while (k < m->desc->state.n && strcmp(name[k], given + 5) != 0) k++;
+        if (k < m->desc->state.n) continue;
+        diag_error(m->ctx, 605, NOWHERE, "'%s' is the start of no state that '%s' has", given, name_str(m->ctx, m->desc->name));
+        const char *near = nearest_name(given + 5, name, m->desc->state.n);
+        if (near) diag_help(m->ctx, NOWHERE, "did you mean 'init/%s'?", near);
+        return false;
+    }
+    return true;
+}
+
 /* The Exec of a call, and the sizes that its arrays decide. */
 static Exec *exec_for(Model *m, ModuleKind kind, const Arrays *in, int64_t *axis) {
     bool ragged = arrays_ragged(in);
@@ -312,7 +335,7 @@ static bool do_predict(void *arg) {
     Call *c = arg;
     Model *m = c->m;
     Arrays in = {0};
-    if (!take_inputs(c, &in)) return false;
+    if (!take_inputs(c, &in) || !starts_known(m, &in)) return false;
     bool outside = has_init(&in);
     int64_t axis[MAX_AXES];
     Exec *e = exec_for(m, outside ? MODULE_STEP : MODULE_PREDICT, &in, axis);
@@ -363,7 +386,7 @@ static bool do_gradient(void *arg) {
     Call *c = arg;
     Model *m = c->m;
     Arrays in = {0}, out = {0};
-    if (!take_inputs(c, &in) || !model_need_weights(m) || !batch_first(m, c->out, c->n2, "gradients are given batch first:")) return false;
+    if (!take_inputs(c, &in) || !starts_known(m, &in) || !model_need_weights(m) || !batch_first(m, c->out, c->n2, "gradients are given batch first:")) return false;
     if (train_number(m, "bptt") >= 1 && !batch_first(m, c->in, c->n, "windows (the key bptt) are cut from arrays batch first:")) return false;
     if (weights_only(c, &in)) return weight_gradients(c, &in);
     if (!run_arrays(m, &(RunOptions){.grad = true, .update = c->seed}, &in, &m->result, &out)) return false;

@@ -185,7 +185,7 @@ static bool put_steps(Check *x, Str *body) {
             for (int64_t i = 0; i < p->in.at[k].n; i++) row[at++] = (float)array_get(a, (seq ? t * p->in.at[k].n : 0) + i);
         }
         if (at != nx) return true; /* an input over an axis of its own */
-        if (rondo_stream_step(c->live, row, y) != RONDO_OK) return false;
+        if (!stream_steps(c->live, 1, row, y)) return false;
         for (size_t i = 0; i < ny; i++) want[(size_t)t * ny + i] = y[i];
     }
     put_want(c, "float", "want_steps", want, steps * (int64_t)ny, false);

@@ -669,8 +669,7 @@ static bool call_entry(Exec *e, int64_t fn) {
     if (e->watch) return engine_call(e->now->engine, (uint32_t)fn, e->now->buf, e->dim, &(KEnv){0, 1, e->watch, e->watch_arg});
     e->call_fn = fn;
     atomic_store(&e->call_failed, false);
-    pool_run(e->pool, thread_call, e);
-    return !atomic_load(&e->call_failed);
+    return pool_run(e->pool, thread_call, e) && !atomic_load(&e->call_failed);
 }
 
 static bool run_eval(Exec *e, const double *theta, double *grad, uint64_t seed, uint64_t update) {

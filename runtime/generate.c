@@ -69,7 +69,7 @@ static bool open_stream(Generation *g) {
 
 static bool step(Generation *g, int32_t id) {
     float x = (float)id;
-    return rondo_stream_step(g->stream, &x, g->out) == RONDO_OK;
+    return stream_steps(g->stream, 1, &x, g->out);
 }
 
 /* Scores that add up to 1 are probabilities: a softmax of them would be nearly flat. */

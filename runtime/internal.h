@@ -12,6 +12,8 @@ enum { NO_CODE = 0 };
 
 /* Calls fn(arg) where running out of memory comes back: 1 true, 0 false, -1 out of memory (already reported). */
 int guard_call(Ctx *ctx, bool (*fn)(void *arg), void *arg);
+/* The same as a status of the public API; what an earlier call said is forgotten. */
+rondo_status model_guard(Model *m, bool (*fn)(void *arg), void *arg);
 
 /* ---- bytes ------------------------------------------------------------------------------------------------------------- */
 
@@ -139,6 +141,7 @@ bool start_values(Model *m, Arena *a, int64_t batch, const double **out); /* by 
 
 /* Whether stream_make would not refuse the model. Silent about the answer: a diagnostic means that a module could not be built. */
 bool can_stream(Model *m);
+bool stream_steps(rondo_stream *s, int64_t steps, const float *x, float *y); /* rondo_stream_run inside of a call */
 rondo_stream *stream_make(Model *m, int64_t batch, int *got); /* NULL: *got is 0 (diagnostic) or -1 (out of memory) */
 bool emit_model(Model *m, const char *kind, const rondo_emit_options *o, const char *dir); /* kind: "obj" */
 

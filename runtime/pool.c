@@ -35,6 +35,7 @@ typedef struct Worker {
 
 struct Pool {
     Ctx *ctx;
+    pid_t owner; /* the process that has the threads: none of them goes along with a fork */
     int n, started;
     Worker *worker;
     Event work; /* generation of calls */
@@ -116,6 +117,35 @@ static void *worker_main(void *arg) {
     }
 }
 
+static bool start(Pool *p) {
+    p->owner = getpid();
+    p->started = 0;
+    event_init(&p->work);
+    event_init(&p->phase);
+    event_init(&p->done);
+    atomic_init(&p->arrived, 0);
+    for (int k = 1; k < p->n; k++) {
+        if (pthread_create(&p->worker[k].thread, NULL, worker_main, &p->worker[k])) {
+            diag_error(p->ctx, 553, (Span){0, 0}, "the system refused to start thread %d of %d", k + 1, p->n);
+            return false;
+        }
+        p->started++;
+    }
+    return true;
+}
+
+/* Without a wait for those who are not there. */
+static void stop(Pool *p) {
+    if (p->owner != getpid()) return;
+    atomic_store(&p->stop, true);
+    event_raise(&p->work);
+    for (int k = 1; k <= p->started; k++) pthread_join(p->worker[k].thread, NULL);
+    event_free(&p->work);
+    event_free(&p->phase);
+    event_free(&p->done);
+    p->owner = 0;
+}
+
 Pool *pool_make(Ctx *ctx, int threads) {
     if (threads < 1 || threads > 1024) {
         diag_error(ctx, 553, (Span){0, 0}, "%d threads cannot be used; 1 to 1024 can", threads);
@@ -125,30 +155,16 @@ Pool *pool_make(Ctx *ctx, int threads) {
     p->ctx = ctx;
     p->n = threads;
     int spin = sysconf(_SC_NPROCESSORS_ONLN) >= threads ? SPIN : SPIN / 40;
-    event_init(&p->work);
-    event_init(&p->phase);
-    event_init(&p->done);
     p->worker = (Worker *)(p + 1);
     for (int k = 0; k < threads; k++) p->worker[k] = (Worker){.pool = p, .tid = k, .patience = {.most = spin}};
-    for (int k = 1; k < threads; k++) {
-        if (pthread_create(&p->worker[k].thread, NULL, worker_main, &p->worker[k])) {
-            diag_error(ctx, 553, (Span){0, 0}, "the system refused to start thread %d of %d", k + 1, threads);
-            pool_destroy(p);
-            return NULL;
-        }
-        p->started++;
-    }
-    return p;
+    if (start(p)) return p;
+    pool_destroy(p);
+    return NULL;
 }
 
 void pool_destroy(Pool *p) {
     if (!p) return;
-    atomic_store(&p->stop, true);
-    event_raise(&p->work);
-    for (int k = 1; k <= p->started; k++) pthread_join(p->worker[k].thread, NULL);
-    event_free(&p->work);
-    event_free(&p->phase);
-    event_free(&p->done);
+    stop(p);
     ctx_free(p->ctx, p);
 }
 
@@ -156,16 +172,24 @@ int pool_threads(const Pool *p) {
     return p->n;
 }
 
-void pool_run(Pool *p, void (*fn)(void *arg, const KEnv *env), void *arg) {
+bool pool_run(Pool *p, void (*fn)(void *arg, const KEnv *env), void *arg) {
     p->fn = fn;
     p->arg = arg;
     if (p->n == 1) {
         call(p, 0);
-        return;
+        return true;
+    }
+    if (p->owner != getpid()) {
+        atomic_store(&p->stop, false);
+        if (!start(p)) {
+            stop(p);
+            return false;
+        }
     }
     unsigned seen = atomic_load(&p->done.value);
     atomic_store(&p->finished, 0);
     event_raise(&p->work);
     call(p, 0);
     event_wait(&p->done, seen, &p->worker[0].patience);
+    return true;
 }

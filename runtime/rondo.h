@@ -12,6 +12,7 @@
 
    Handles. A handle is opaque. Different handles may be used by different threads at the same time; one handle by one thread
    at a time. There is no global state. A stream belongs to its model and must be closed before it.
+   A process that is forked between calls has handles of its own.
 
    Errors. Every function that can fail returns a status; rondo_message gives the text of the last failed call on the handle:
    the same diagnostics, with places and hints, that the command prints. The library never prints, exits or aborts.

@@ -80,7 +80,8 @@ typedef struct Pool Pool;
 Pool *pool_make(Ctx *ctx, int threads); /* NULL with a diagnostic */
 void pool_destroy(Pool *p);
 int pool_threads(const Pool *p);
-void pool_run(Pool *p, void (*fn)(void *arg, const KEnv *env), void *arg); /* fn on every thread; returns when all have */
+/* fn on every thread; returns when all have. A process that was forked starts threads of its own; false with a diagnostic: it cannot. */
+bool pool_run(Pool *p, void (*fn)(void *arg, const KEnv *env), void *arg);
 
 /* ---- models ------------------------------------------------------------------------------------------------------------ */
 

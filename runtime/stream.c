@@ -354,9 +354,7 @@ static bool stream_reset(void *arg) {
 }
 
 rondo_status rondo_stream_reset(rondo_stream *s) {
-    if (!s) return RONDO_BAD_USAGE;
-    int got = guard_call(s->m->ctx, stream_reset, s);
-    return got > 0 ? RONDO_OK : got < 0 ? RONDO_NO_MEMORY : RONDO_BAD_INPUT;
+    return s ? model_guard(s->m, stream_reset, s) : RONDO_BAD_USAGE;
 }
 
 size_t rondo_stream_inputs(const rondo_stream *s) {
@@ -417,59 +415,87 @@ static void get_outputs(rondo_stream *s, float *y, int64_t steps) {
 }
 
 /* Steps at once, at most BLOCK. */
-static rondo_status run_steps(rondo_stream *s, const float *x, float *y, int64_t steps) {
+static bool run_steps(rondo_stream *s, const float *x, float *y, int64_t steps) {
     CellRun *c = &s->state;
     uintptr_t from = (uintptr_t)x, to = (uintptr_t)y, n = (uintptr_t)steps * sizeof *x;
     bool apart = from + n * s->nx <= to || to + n * s->ny <= from, in = s->only_in >= 0 && apart, out = s->only_out >= 0 && apart;
-    if (!stream_dims(s, steps) || (!in && !set_inputs(s, x, steps))) return RONDO_BAD_INPUT;
+    if (!stream_dims(s, steps) || (!in && !set_inputs(s, x, steps))) return false;
     if (in) exec_bind_input(s->exec, (uint32_t)s->only_in, (void *)x);
     if (s->only_out >= 0) exec_bind_root(s->exec, (uint32_t)s->only_out, out ? y : NULL);
     for (uint32_t k = 0; k < c->n; k++) {
         exec_bind_input(s->exec, c->in[k], c->now[k]);
         exec_bind_root(s->exec, c->root[k], c->next[k]);
     }
-    if (!exec_run(s->exec, s->m->theta, s->m->theta_version, NULL, s->m->seed, 0, NULL)) return RONDO_INTERNAL;
+    if (!exec_run(s->exec, s->m->theta, s->m->theta_version, NULL, s->m->seed, 0, NULL)) return false;
     cell_swap(c);
     if (!out) get_outputs(s, y, steps);
-    return RONDO_OK;
+    return true;
 }
 
-rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y) {
-    if (!s || (!x && s->nx) || (!y && s->ny)) return RONDO_BAD_USAGE;
-    return run_steps(s, x, y, 1);
+typedef struct {
+    rondo_stream *s;
+    int64_t steps;
+    const float *x;
+    float *y;
+    const char *state;
+    size_t n; /* of its values: from x or to y */
+} StreamCall;
+
+static bool stream_usage(const rondo_stream *s, const char *text) {
+    diag_error(s->m->ctx, 556, NOWHERE, "%s", text);
+    return false;
+}
+
+bool stream_steps(rondo_stream *s, int64_t steps, const float *x, float *y) {
+    if (steps < 0) return stream_usage(s, "the number of steps of a stream is less than 0");
+    if ((!x && s->nx) || (!y && s->ny)) return stream_usage(s, "a step needs memory for its inputs and outputs");
+    for (int64_t t = 0, n; t < steps; t += n) {
+        n = !s->time ? 1 : steps - t < BLOCK ? steps - t : BLOCK;
+        if (!run_steps(s, x + (size_t)t * s->nx, y + (size_t)t * s->ny, n)) return false;
+    }
+    return true;
+}
+
+static bool stream_run(void *arg) {
+    StreamCall *c = arg;
+    return stream_steps(c->s, c->steps, c->x, c->y);
 }
 
 rondo_status rondo_stream_run(rondo_stream *s, int64_t steps, const float *x, float *y) {
-    if (!s || steps < 0 || (!x && s->nx) || (!y && s->ny)) return RONDO_BAD_USAGE;
-    for (int64_t t = 0, n; t < steps; t += n) {
-        n = !s->time ? 1 : steps - t < BLOCK ? steps - t : BLOCK;
-        rondo_status st = run_steps(s, x + (size_t)t * s->nx, y + (size_t)t * s->ny, n);
-        if (st != RONDO_OK) return st;
-    }
-    return RONDO_OK;
+    return s ? model_guard(s->m, stream_run, &(StreamCall){.s = s, .steps = steps, .x = x, .y = y}) : RONDO_BAD_USAGE;
+}
+
+rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y) {
+    return rondo_stream_run(s, 1, x, y);
 }
 
 /* ---- states of a stream ------------------------------------------------------------------------------------------------- */
 
-static int64_t find_state(rondo_stream *s, const char *name, size_t n) {
+static int64_t find_state(const StreamCall *c, const void *value) {
+    rondo_stream *s = c->s;
     const Module *mod = exec_module(s->exec);
-    for (uint32_t k = 0; name && k < mod->state.n; k++)
-        if (strcmp(name_str(s->m->ctx, mod->state.at[k].name), name) == 0) {
-            if ((int64_t)n == s->state.count[k]) return k;
-            diag_error(s->m->ctx, 556, NOWHERE, "the state '%s' has %lld numbers, not %zu", name, (long long)s->state.count[k], n);
+    if (!value) stream_usage(s, "a state needs memory for its values");
+    for (uint32_t k = 0; value && c->state && k < mod->state.n; k++)
+        if (strcmp(name_str(s->m->ctx, mod->state.at[k].name), c->state) == 0) {
+            if ((int64_t)c->n == s->state.count[k]) return k;
+            diag_error(s->m->ctx, 556, NOWHERE, "the state '%s' has %lld numbers, not %zu", c->state, (long long)s->state.count[k], c->n);
             return -1;
         }
-    diag_error(s->m->ctx, 556, NOWHERE, "'%s' has no state '%s'", name_str(s->m->ctx, mod->name), name ? name : "(null)");
+    if (value) diag_error(s->m->ctx, 556, NOWHERE, "'%s' has no state '%s'", name_str(s->m->ctx, mod->name), c->state ? c->state : "(null)");
     return -1;
 }
 
+static bool stream_get(void *arg) {
+    StreamCall *c = arg;
+    int64_t k = find_state(c, c->y);
+    if (k < 0) return false;
+    Array x = state_array(c->s, (uint32_t)k);
+    for (size_t i = 0; i < c->n; i++) c->y[i] = (float)array_get(&x, (int64_t)i);
+    return true;
+}
+
 rondo_status rondo_stream_get(rondo_stream *s, const char *state, float *value, size_t n) {
-    if (!s || !value) return RONDO_BAD_USAGE;
-    int64_t k = find_state(s, state, n);
-    if (k < 0) return RONDO_BAD_USAGE;
-    Array x = state_array(s, (uint32_t)k);
-    for (size_t i = 0; i < n; i++) value[i] = (float)array_get(&x, (int64_t)i);
-    return RONDO_OK;
+    return s ? model_guard(s->m, stream_get, &(StreamCall){.s = s, .state = state, .y = value, .n = n}) : RONDO_BAD_USAGE;
 }
 
 /* A token that there is not would be read past the end of a table. */
@@ -484,12 +510,15 @@ static bool state_holds(const rondo_stream *s, uint32_t k, const float *value, s
     return true;
 }
 
+static bool stream_set(void *arg) {
+    StreamCall *c = arg;
+    int64_t k = find_state(c, c->x);
+    if (k < 0 || !state_holds(c->s, (uint32_t)k, c->x, c->n)) return false;
+    Array x = state_array(c->s, (uint32_t)k);
+    for (size_t i = 0; i < c->n; i++) array_set(&x, (int64_t)i, c->x[i]);
+    return true;
+}
+
 rondo_status rondo_stream_set(rondo_stream *s, const char *state, const float *value, size_t n) {
-    if (!s || !value) return RONDO_BAD_USAGE;
-    int64_t k = find_state(s, state, n);
-    if (k < 0) return RONDO_BAD_USAGE;
-    if (!state_holds(s, (uint32_t)k, value, n)) return RONDO_BAD_INPUT;
-    Array x = state_array(s, (uint32_t)k);
-    for (size_t i = 0; i < n; i++) array_set(&x, (int64_t)i, value[i]);
-    return RONDO_OK;
+    return s ? model_guard(s->m, stream_set, &(StreamCall){.s = s, .state = state, .x = value, .n = n}) : RONDO_BAD_USAGE;
 }

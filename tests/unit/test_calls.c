@@ -1,11 +1,14 @@
 /* test_calls: what rondo.h promises of calls that keep something: steps at once are steps one by one, to the bit, with several
    inputs, outputs and examples; gradients of weights by kept kernels are those of a call that makes its own, before and after the
-   weights change and for batches of one and of three; memory with time first gives the bits of memory with the batch first. Run from the source root. */
+   weights change and for batches of one and of three; memory with time first gives the bits of memory with the batch first; a failed
+   call says what failed; a process that is forked goes on. Run from the source root. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "runtime/rondo.h"
 
@@ -177,6 +180,66 @@ static void orders(bool f64) {
     rondo_close(m);
 }
 
+static bool says(const rondo_model *m, rondo_status s, rondo_status want, const char *text) {
+    const char *first = strstr(rondo_message(m), "error["), *more = first ? strstr(first + 1, "error[") : NULL;
+    return s == want && first && !more && strstr(first, text);
+}
+
+/* Each failed call says what failed, and nothing of those before it. */
+static void refusals(void) {
+    rondo_model *m = open_model(model, false);
+    rondo_stream *s;
+    float x[64] = {0}, y[64];
+    check(rondo_stream_open(m, 1, &s) == RONDO_OK, "a stream");
+    check(says(m, rondo_stream_get(s, "h.h", y, 7), RONDO_BAD_USAGE, "8 numbers, not 7"), "a state of another size");
+    check(says(m, rondo_stream_set(s, "h.q", y, 8), RONDO_BAD_USAGE, "no state 'h.q'"), "a state that there is not");
+    check(says(m, rondo_stream_set(s, "h.h", NULL, 8), RONDO_BAD_USAGE, "memory"), "a state without values");
+    check(says(m, rondo_stream_run(s, -1, x, y), RONDO_BAD_USAGE, "less than 0"), "fewer steps than none");
+    check(says(m, rondo_stream_step(s, NULL, y), RONDO_BAD_USAGE, "memory"), "a step without inputs");
+    check(rondo_stream_step(s, x, y) == RONDO_OK && !*rondo_message(m), "nothing is said after a good step");
+    rondo_stream_close(s);
+    rondo_array in[] = {{.name = "x", .rank = 3, .dim = {1, 2, 3}, .data = x}, {.name = "z", .rank = 3, .dim = {1, 2, 2}, .data = x},
+                        {.name = "init/h.c", .rank = 2, .dim = {1, 8}, .data = x}};
+    rondo_array out = {.name = "p"}, grad = {.name = "param/h.Wi"};
+    check(rondo_predict(m, in, 3, &out, 1) == RONDO_OK, "a start of a state");
+    in[2].name = "init/h.cc";
+    check(says(m, rondo_predict(m, in, 3, &out, 1), RONDO_BAD_INPUT, "'init/h.c'"), "a start of no state");
+    check(says(m, rondo_gradient(m, in, 3, 0, NULL, &grad, 1), RONDO_BAD_INPUT, "'init/h.c'"), "a start of no state, for gradients");
+    in[2] = in[0];
+    check(says(m, rondo_predict(m, in, 3, &out, 1), RONDO_BAD_USAGE, "two arrays x"), "one input twice");
+    rondo_close(m);
+}
+
+/* No thread goes along with a fork: the child starts its own, and closes without waiting for its parent's. */
+static void forked(void) {
+    rondo_options o = RONDO_OPTIONS_INIT;
+    o.engine = RONDO_ENGINE_LOOPS;
+    o.threads = 3;
+    rondo_model *m;
+    float x[4 * 6 * 3], z[4 * 6 * 2], before[4 * 6 * 8];
+    int status = -1;
+    for (int k = 0; k < 72; k++) x[k] = wave(k);
+    for (int k = 0; k < 48; k++) z[k] = wave(3 * k);
+    rondo_array in[] = {{.name = "x", .rank = 3, .dim = {4, 6, 3}, .data = x}, {.name = "z", .rank = 3, .dim = {4, 6, 2}, .data = z}};
+    rondo_array out = {.name = "h"};
+    check(rondo_open_text(&m, "two.rondo", model, strlen(model), &o) == RONDO_OK && rondo_init_weights(m, 3) == RONDO_OK, "three threads");
+    check(rondo_predict(m, in, 2, &out, 1) == RONDO_OK, "a call before the fork");
+    memcpy(before, out.data, sizeof before);
+    for (int call = 0; call < 2; call++) { /* a child that calls, one that only closes */
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0) {
+            alarm(60);
+            bool same = call || (rondo_predict(m, in, 2, &out, 1) == RONDO_OK && memcmp(before, out.data, sizeof before) == 0);
+            rondo_close(m);
+            _exit(!same);
+        }
+        check(child > 0 && waitpid(child, &status, 0) == child && status == 0, call ? "a fork closes" : "a fork computes");
+    }
+    check(rondo_predict(m, in, 2, &out, 1) == RONDO_OK && memcmp(before, out.data, sizeof before) == 0, "the parent goes on");
+    rondo_close(m);
+}
+
 int main(void) {
     streams(model, B, 5, 11, "steps at once: two inputs, two outputs");
     streams(model, 1, 5, 11, "steps at once: one example");
@@ -186,6 +249,8 @@ int main(void) {
     streams("model few {\n    input x: seq [1]\n    h = gru[5](x)\n    output h\n}\n", 1, 1, 5, "steps at once: an input's product in each step");
     streams("model last[H = 4] {\n    input x: seq [5]\n    h = lstm[H](x)\n    output y = h.last\n}\n", B, 5, 4, "steps at once: an output without time");
     gradients();
+    refusals();
+    forked();
     orders(true);
     orders(false);
     printf("%d passed, %d failed\n", passed, failed);
