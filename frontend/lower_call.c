@@ -87,6 +87,21 @@ static const Val *given_value(Scope *s, Scope *callee, const AstFormal *f, const
     return &val_poison;
 }
 
+/* `V, D, ..`: those without a default, and whether there are others. */
+static const char *formal_names(Elab *e, const AstFormals *f)
+{
+    Str s = str_make(e->a);
+    bool more = false;
+
+    str_put(&s, "");
+    for (uint32_t i = 0; i < f->n; i++) {
+        more |= f->at[i].value != NULL;
+        if (!f->at[i].value) str_printf(&s, "%s%s", s.n ? ", " : "", name_str(e->ctx, f->at[i].name));
+    }
+    if (more) str_put(&s, ", ..");
+    return s.at;
+}
+
 /* Evaluates bracket arguments in `in`, defaults in `callee`, and binds both there. */
 bool bind_brackets(Scope *in, Scope *callee, const Decl *d, const AstArgs *args, Span at, const Bound **out, uint32_t *n)
 {
@@ -121,7 +136,7 @@ bool bind_brackets(Scope *in, Scope *callee, const Decl *d, const AstArgs *args,
         else {
             if (sema_error(in->e, 208, at, "`%s` needs `%s`", name_str(in->e->ctx, d->name), name_str(in->e->ctx, f->at[i].name))) {
                 diag_note(in->e->ctx, f->at[i].span, "declared here");
-                diag_help(in->e->ctx, (Span){0, 0}, "bracket arguments: `%s[...]`", name_str(in->e->ctx, d->name));
+                diag_help(in->e->ctx, (Span){0, 0}, "bracket arguments: `%s[%s]`", name_str(in->e->ctx, d->name), formal_names(in->e, f));
             }
             v = &val_poison;
         }

@@ -269,6 +269,20 @@ static bool is_output(const Scope *s, Name name)
     return false;
 }
 
+/* What others call what is written otherwise here; NULL: nothing of that name. */
+static const char *written_here(const char *name)
+{
+    static const char *const way[][2] = {
+        {"concat", "[a, b]"}, {"concatenate", "[a, b]"}, {"cat", "[a, b]"}, {"matmul", "W @ x"}, {"dot", "a @ b"}, {"transpose", "W.T"},
+        {"square", "x^2"}, {"pow", "x^y"}, {"power", "x^y"}, {"reduce_sum", "sum(x)"}, {"reduce_mean", "mean(x)"}, {"maximum", "max(a, b)"},
+        {"minimum", "min(a, b)"}, {"Dense", "dense[n](x)"}, {"Linear", "dense[n](x)"}, {"LSTM", "lstm[n](x)"}, {"GRU", "gru[n](x)"},
+    };
+
+    for (size_t i = 0; i < sizeof way / sizeof *way; i++)
+        if (!strcmp(way[i][0], name)) return way[i][1];
+    return NULL;
+}
+
 const Val *scope_name(Scope *s, const AstExpr *x)
 {
     Elab *e = s->e;
@@ -307,6 +321,7 @@ const Val *scope_name(Scope *s, const AstExpr *x)
     if (sema_error(e, 200, x->span, "unknown name `%s`", name_str(e->ctx, x->name))) {
         const char *n = name_str(e->ctx, x->name);
         if (is_output(s, x->name)) diag_help(e->ctx, (Span){0, 0}, "an output is no name in the model: bind `%s = ...`, then `output %s`", n, n);
+        else if (written_here(n)) diag_help(e->ctx, (Span){0, 0}, "here that is written `%s`", written_here(n));
         else if (near) diag_help(e->ctx, (Span){0, 0}, "did you mean `%s`?", near);
     }
     return &val_poison;
