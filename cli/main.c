@@ -1,6 +1,8 @@
 /* rondo: the command. The table of commands, the reading of the command line, help, and the printing of what went wrong. */
 #include "cli/cli.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,7 +234,7 @@ static int run_command(Cli *c, int argc, char **argv) {
     return asked > rc ? asked : rc;
 }
 
-int main(int argc, char **argv) {
+static int run(int argc, char **argv) {
     if (argc < 2) {
         print_help(stderr);
         return CLI_USAGE;
@@ -265,4 +267,22 @@ int main(int argc, char **argv) {
     }
     ctx_destroy(ctx);
     return rc;
+}
+
+/* A file that is opened must not get the place of an output that the caller closed: what is printed would go into it. Nothing can be
+   written to these, and that is an error as it was. */
+static void hold_places(void) {
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd ? O_RDONLY : O_WRONLY) != fd) return;
+}
+
+/* What was printed has to arrive: a full disk is no success. */
+int main(int argc, char **argv) {
+    hold_places();
+    int rc = run(argc, argv);
+    bool lost = fflush(stdout) != 0;
+    lost = ferror(stdout) || lost;
+    if (!lost || rc != CLI_OK) return rc;
+    fprintf(stderr, "rondo: cannot write to standard output: %s\n", strerror(errno));
+    return CLI_INPUT;
 }

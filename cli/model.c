@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const char **all_values(Cli *c, Opt o, size_t *n) {
     *n = 0;
@@ -114,12 +115,22 @@ static bool spares_files(Cli *c, Model *m, const char *model) {
     return true;
 }
 
+/* Separators, scales and rows are found one after the other, each by a reading of its own. */
+static bool data_is_file(Cli *c) {
+    const char *data = cli_get(c, OPT_DATA);
+    struct stat st;
+    if (!data || (stat(data, &st) == 0 ? S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) : strcmp(data, "-") != 0)) return true;
+    diag_error(c->ctx, 1, (Span){0, 0}, "data are read more than once: --data takes a file, not '%s'", data);
+    diag_help(c->ctx, (Span){0, 0}, "what comes through a pipe is kept by `cat >FILE`; then --data FILE takes it");
+    return false;
+}
+
 Model *cli_model(Cli *c, const char *path, CliExit *rc) {
     ModelOptions o;
     *rc = CLI_USAGE;
     if (!cli_model_options(c, &o)) return NULL;
     *rc = CLI_INPUT;
-    Model *m = take_settings(c, &o) ? model_open(c->ctx, path, &o) : NULL;
+    Model *m = data_is_file(c) && take_settings(c, &o) ? model_open(c->ctx, path, &o) : NULL;
     if (!m || spares_files(c, m, path)) return m;
     model_close(m);
     return NULL;

@@ -42,7 +42,7 @@ bool cli_int(Cli *c, Opt o, int64_t min, int64_t max, int64_t *out) {
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
-    if (errno || end == text || *end || v < min || v > max) {
+    if (errno || end == text || *end || (*text != '-' && (*text < '0' || *text > '9')) || v < min || v > max) {
         if (max == INT64_MAX)
             cli_usage(c, "--%s takes a whole number from %lld, not '%.60s'", opt_name[o], (long long)min, text);
         else

@@ -92,7 +92,7 @@ says out '^stopped: '
 
 # while the data are still read there is nothing to keep, and nothing to wait for
 mkfifo slow.csv
-env --default-signal=INT "$RONDO" train "$M" --data slow.csv -o early.safetensors >out 2>err &
+env --default-signal=INT "$RONDO" train "$M" --set "csv=\"$PWD/slow.csv\"" -o early.safetensors >out 2>err &
 pid=$!
 sleep 0.3
 kill -INT $pid

@@ -62,3 +62,43 @@ expect 2 "$RONDO" help E9998
 says err 'no error'
 expect 2 "$RONDO" help trian
 says err "did you mean 'train'"
+
+# what is printed has to arrive, and goes into no file that was opened where an output was closed
+cat >y.rondo <<'END'
+model y {
+    input x: seq [1]
+    target y: [1]
+    h = gru[3](x)
+    p = dense[1](h.last)
+    output p
+    loss mse(p, y)
+    train { optimizer = adam(lr = 0.01), epochs = 2, batch = 8, validation = 0.2 }
+    data { csv = "y.csv", column = 1, window = 4, horizon = 1 }
+}
+END
+i=0
+while [ $i -lt 60 ]; do
+    echo "$i,$((i * 7 % 11)).5"
+    i=$((i + 1))
+done >y.csv
+if [ -w /dev/full ]; then
+    for c in --help --version 'help E0001' 'train --help' list 'check y.rondo' 'gradcheck y.rondo'; do
+        "$RONDO" $c >/dev/full 2>err && fail "a full device took what rondo $c printed"
+        says err 'cannot write to standard output'
+    done
+fi
+"$RONDO" train y.rondo --seed 1 -o open.safetensors --checkpoint open.state >out 2>err || fail "train"
+"$RONDO" train y.rondo --seed 1 -o closed.safetensors --checkpoint closed.state <&- >&- 2>&- && fail "nobody reads the result"
+cmp open.safetensors closed.safetensors || fail "weights depend on open outputs"
+cmp open.state closed.state || fail "a checkpoint depends on open outputs"
+
+# data through a pipe would be gone after the first reading
+cat y.csv | expect 1 "$RONDO" eval y.rondo -w open.safetensors --data /dev/stdin
+says err "takes a file, not '/dev/stdin'"
+expect 1 "$RONDO" eval y.rondo -w open.safetensors --data - <y.csv
+says err "takes a file, not '-'"
+expect 0 "$RONDO" eval y.rondo -w open.safetensors --data y.csv
+for seed in +1 ' 1' 1.5 0x10; do
+    expect 2 "$RONDO" train y.rondo -q --seed "$seed"
+    says err 'whole number'
+done
