@@ -46,7 +46,7 @@ struct CUnit {
     bool *live;        /* by value */
     bool *buf, *wrote; /* by buffer: used, stored through */
     const char **text; /* of values */
-    bool env, dim;     /* used */
+    bool env, dim, turn; /* used */
     int depth;
     CNotes notes;
 };
@@ -137,7 +137,7 @@ static void note_uses(CEmit *e, const LInst *i) {
     if (op == LOP_STT) u->stt[i->imm] = true;
     if (op == LOP_STVT) u->stvt[i->imm] = true;
     if (op == LOP_TID || op == LOP_NT || op == LOP_BARRIER) e->env = true;
-    if (op == LOP_DIM) e->dim = true;
+    if (op == LOP_DIM) *(i->imm == LDIM_TURN && !e->o->env ? &e->turn : &e->dim) = true;
 }
 
 static void find_instances(CEmit *e) {
@@ -162,7 +162,7 @@ static void begin_function(CEmit *e, uint32_t fn) {
     e->text = NEW_N(a, const char *, e->f->type.n);
     e->buf = NEW_N(a, bool, e->p->buf.n);
     e->wrote = NEW_N(a, bool, e->p->buf.n);
-    e->env = e->dim = false;
+    e->env = e->dim = e->turn = false;
     e->notes = (CNotes){0};
     e->depth = 1;
     for (uint32_t k = e->f->inst.n; k-- > 0;) {
@@ -390,7 +390,9 @@ static void put_whole(CEmit *e, const LInst *i, const char *name, bool two) {
 static void put_int(CEmit *e, const LInst *i) {
     LOp op = (LOp)i->op;
     begin_value(e, i->dst);
-    if (op == LOP_DIM)
+    if (op == LOP_DIM && e->turn && i->imm == LDIM_TURN)
+        str_put(e->out, "turn");
+    else if (op == LOP_DIM)
         str_printf(e->out, "dim[%" PRId64 "]", i->imm);
     else if (op == LOP_TID)
         str_put(e->out, e->o->env ? "env->tid" : "0");
@@ -617,6 +619,7 @@ static void put_entry_head(CEmit *e) {
         str_printf(e->out, " *b%u /* %s */", k, name_str(e->p->ctx, b->name));
         if (narrow && narrow->storage == C_INT8) str_printf(e->out, "%sconst float *q%u", sep, k);
     }
+    if (e->turn) str_printf(e->out, "%sptrdiff_t turn", sep), sep = ", ";
     if (e->dim) str_printf(e->out, "%sconst ptrdiff_t *dim", sep);
     if (!e->dim && sep[0] == '\n') str_put(e->out, "void");
     str_put(e->out, ")\n{\n");
@@ -737,7 +740,7 @@ bool c_text_calls(const CText *t) {
     return false;
 }
 
-void c_text_call(CUnit *e, Str *out, uint32_t fn, const char *const *buf) {
+void c_text_call(CUnit *e, Str *out, uint32_t fn, const char *const *buf, const char *turn) {
     e->out = out;
     e->at = &e->instance[fn].at[0];
     begin_function(e, fn);
@@ -750,6 +753,7 @@ void c_text_call(CUnit *e, Str *out, uint32_t fn, const char *const *buf) {
         sep = ", ";
         if (narrow && narrow->storage == C_INT8) str_printf(out, ", %s_scale", buf[k]);
     }
+    if (e->turn) str_printf(out, "%s%s", sep, turn), sep = ", ";
     str_printf(out, "%s);\n", !e->dim ? "" : *sep ? ", dim" : "dim");
 }
 

@@ -177,6 +177,22 @@ static void put_macro_head(Prelude *e, LOp op) {
     str_put(e->out, ") ");
 }
 
+/* Lanes of 16 bytes. */
+static int piece(const Prelude *e) { return e->p->f64 ? 2 : 4; }
+
+/* Vectors of fewer lanes, which shuffles make of wider ones and join: gcc's word for that is younger than what the other macros need. */
+static void gnu_pieces(Prelude *e) {
+    if (e->V <= piece(e)) return;
+    put(e, "#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12\n#define $P_PIECES\n");
+    for (int n = piece(e); n < e->V; n *= 2)
+        for (int u = 0; u < 2; u++) {
+            put(e, "typedef $F $P_f");
+            str_printf(e->out, "%d%s __attribute__((vector_size(%d)", n, u ? "u" : "", n * (e->p->f64 ? 8 : 4));
+            put(e, u ? ", aligned(sizeof($F)), may_alias));\n" : "));\n");
+        }
+    put(e, "#endif\n");
+}
+
 static void gnu_types(Prelude *e) {
     int fs = e->p->f64 ? 8 : 4;
     put(e, "typedef $F $f __attribute__((vector_size(");
@@ -198,6 +214,7 @@ static void gnu_types(Prelude *e) {
     put(e, "})\n#define $P_vsplat(s) (__extension__ ($v){");
     put_lanes(e, e->V, "(s)");
     put(e, "})\n");
+    gnu_pieces(e);
 }
 
 /* An operation that is one instruction of x86's and that clang finds by itself, gcc not always: its builtin under #if, then #else. */
@@ -278,6 +295,35 @@ static void gnu_ops(Prelude *e) {
     }
 }
 
+/* Tails of vectors go in such pieces: where gcc is told of lanes alone it collects them one by one, and stores a part of a vector by way of
+   the stack. */
+static bool has_pieces(const Prelude *e, int n) { return e->V > piece(e) && n >= piece(e); }
+
+static void put_shuffle(Prelude *e, int first, int n) {
+    for (int k = 0; k < n; k++) str_printf(e->out, ", %d", first + k);
+    put(e, ")");
+}
+
+/* A vector of `width` lanes whose first n come from p + at, the others 0. */
+static void put_joined(Prelude *e, int at, int n, int width) {
+    if (n == width && width < e->V) {
+        put(e, "*(const $P_f");
+        str_printf(e->out, "%du *)(const void *)((p) + %d)", width, at);
+    } else if (width == piece(e) || !n) {
+        put(e, "__extension__ ($P_f");
+        str_printf(e->out, "%d){", width);
+        for (int k = 0; k < (n ? n : 1); k++) str_printf(e->out, n ? "%s(p)[%d]" : "%s0", k ? ", " : "", at + k);
+        put(e, "}");
+    } else {
+        int half = width / 2, low = n < half ? n : half;
+        put(e, "__builtin_shufflevector(");
+        put_joined(e, at, low, half);
+        put(e, ", ");
+        put_joined(e, at + half, n - low, half);
+        put_shuffle(e, 0, width);
+    }
+}
+
 /* The first n lanes of a to p. */
 static void put_tail(Prelude *e, const char *lanes, int n) {
     put(e, "do { const ");
@@ -290,25 +336,43 @@ static void put_tail(Prelude *e, const char *lanes, int n) {
     put(e, "} while (0)\n");
 }
 
-/* The first n lanes from p, the others 0. gcc collects them one by one, but knows a half that a vector of zeros is joined to. */
+static void gnu_stt(Prelude *e, int n) {
+    if (has_pieces(e, n)) {
+        int at = 0;
+        put(e, "#if defined($P_PIECES)\n#define $P_op_stt");
+        str_printf(e->out, "%d(p, a) ", n);
+        put(e, "do { const $f t_ = (a); ");
+        for (int width = e->V / 2; width >= piece(e); width /= 2) {
+            if (n - at < width) continue;
+            put(e, "*($P_f");
+            str_printf(e->out, "%du *)(void *)((p) + %d) = __builtin_shufflevector(t_, t_", width, at);
+            put_shuffle(e, at, width);
+            put(e, "; ");
+            at += width;
+        }
+        for (; at < n; at++) str_printf(e->out, "(p)[%d] = t_[%d]; ", at, at);
+        put(e, "} while (0)\n#else\n");
+    }
+    put(e, "#define $P_op_stt");
+    str_printf(e->out, "%d(p, a) ", n);
+    put_tail(e, "$f", n);
+    if (has_pieces(e, n)) put(e, "#endif\n");
+}
+
+/* The first n lanes from p, the others 0. */
 static void gnu_ldt(Prelude *e, int n) {
-    bool half = 2 * n == e->V && n * (e->p->f64 ? 8 : 4) >= 16;
-    if (half) {
-        put(e, "#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12\ntypedef $F $P_fh __attribute__((vector_size(");
-        str_printf(e->out, "%d)));\n", n * (e->p->f64 ? 8 : 4));
-        put(e, "typedef $F $P_fhu __attribute__((vector_size(");
-        str_printf(e->out, "%d), aligned(%d), may_alias));\n#define ", n * (e->p->f64 ? 8 : 4), e->p->f64 ? 8 : 4);
-        put(e, "$P_op_ldt");
-        str_printf(e->out, "%d(p) ", n);
-        put(e, "__builtin_shufflevector(*(const $P_fhu *)(const void *)(p), __extension__ ($P_fh){0}, ");
-        put_lanes(e, e->V, "#");
+    if (has_pieces(e, n)) {
+        put(e, "#if defined($P_PIECES)\n#define $P_op_ldt");
+        str_printf(e->out, "%d(p) (", n);
+        put_joined(e, 0, n, e->V);
         put(e, ")\n#else\n");
     }
     put(e, "#define $P_op_ldt");
     str_printf(e->out, "%d(p) ", n);
     put(e, "(__extension__ ($f){");
     put_lanes(e, n ? n : 1, n ? "(p)[#]" : "0");
-    put(e, half ? "})\n#endif\n" : "})\n");
+    put(e, "})\n");
+    if (has_pieces(e, n)) put(e, "#endif\n");
 }
 
 /* V lanes from p, where the vectors a and b have just been stored so that p lies n lanes past the first of a. A processor waits for both
@@ -343,11 +407,7 @@ static void gnu_memory(Prelude *e) {
             put_lanes(e, n ? n : 1, n ? "(p)[#]" : "0");
             put(e, "})\n");
         }
-        if (e->u->stt[n]) {
-            put(e, "#define $P_op_stt");
-            str_printf(e->out, "%d(p, a) ", n);
-            put_tail(e, "$f", n);
-        }
+        if (e->u->stt[n]) gnu_stt(e, n);
         if (e->u->stvt[n]) {
             put(e, "#define $P_op_stvt");
             str_printf(e->out, "%d(p, a) ", n);

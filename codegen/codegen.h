@@ -97,7 +97,7 @@ extern const char c_text_aligned[]; /* lines before the definition of an object 
 const char *c_text_library(const CText *t);
 bool c_text_calls(const CText *t); /* any mathematical function that is not written out, whose bits are the library's */
 /* A call of entry `fn`: buf[k] is what buffer k is bound to, as an expression. */
-void c_text_call(CUnit *u, Str *out, uint32_t fn, const char *const *buf);
+void c_text_call(CUnit *u, Str *out, uint32_t fn, const char *const *buf, const char *turn);
 
 /* ---- from LLVM --------------------------------------------------------------------------------------------------------- */
 

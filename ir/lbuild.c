@@ -567,7 +567,9 @@ void lb_if_lt(LBuilder *b, LV x, LV y) {
     LInst *s = push_inst(b, LOP_IF);
     s->a[0] = x;
     s->a[1] = y;
+    uint32_t known = b->nstored; /* the block does not run again after its stores, as a loop's does */
     open_block(b);
+    b->nstored = known;
 }
 
 void lb_end_if(LBuilder *b) {

@@ -55,8 +55,8 @@ Low *low_make(Module *m, const PassOptions *o)
     L->m = m;
     L->o = o->lower ? *o->lower : usual;
     L->explain = o->explain;
-    int64_t weights = L->o.batch == 1 && L->o.V == 16 && !L->o.panel ? low_step_weights(m) : 0;
-    L->short_panels = weights > NEAR_WEIGHTS && weights < 8 * NEAR_WEIGHTS;
+    L->short_panels = L->o.batch == 1 && L->o.V == 16 && !L->o.panel && lower_turns(m, L->o.f64 ? 8 : 4);
+    L->turns = L->short_panels || (L->o.turns && L->o.V >= TURNING_LANES);
     if (!find_row_axis(L)) {
         low_fail(L, "both examples and elements");
         return NULL;

@@ -267,7 +267,8 @@ static bool needs_one_thread(const Module *m, uint32_t bx, Str *explain)
     return false;
 }
 
-int64_t low_step_weights(const Module *m)
+/* Floats of the matrices that a step multiplies by, of the scan that has most. */
+static int64_t step_weights(const Module *m)
 {
     int64_t most = 0;
     for (uint32_t k = 1; k < m->graph.n; k++) {
@@ -285,12 +286,19 @@ int64_t low_step_weights(const Module *m)
     return most;
 }
 
+bool lower_turns(const Module *m, int bytes)
+{
+    enum { CACHE = 4 * NEAR_WEIGHTS };
+    int64_t all = bytes * step_weights(m);
+    return all > CACHE && all < 8 * CACHE;
+}
+
 /* Too few rows for all threads, and matrices so large that a step waits for them longer than for two barriers: each thread
    multiplies by its own columns. No bit depends on it. */
 static bool few_rows(const Low *L)
 {
     bool few = L->o.threads > 1 && L->o.batch > 0 && L->o.batch < 3 * (int64_t)L->o.threads;
-    return few && low_step_weights(L->m) >= COLUMN_WEIGHTS;
+    return few && step_weights(L->m) >= COLUMN_WEIGHTS;
 }
 
 static void explain_columns(const Low *L)

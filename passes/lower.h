@@ -7,6 +7,7 @@
 #include "ir/graph.h"
 #include "ir/loop.h"
 
+enum { TURNING_LANES = 8 }; /* narrower ones wait for arithmetic, not for caches */
 typedef struct LowerOptions {
     bool f64;
     int V; /* lanes of the build's float: 1 4 8 16 */
@@ -17,6 +18,7 @@ typedef struct LowerOptions {
     bool share_columns; /* threads share the columns of products, as for few rows and large matrices (same) */
     uint32_t segments; /* set of time axes to work through in segments, recomputing (remat.c; LProgram.cut). Same bits */
     int panel; /* columns of a packed matrix's panels, so that programs of different V share packs; 0: what suits V */
+    bool turns; /* with panel: none is wider than that, and vectors of TURNING_LANES walk a step's panels back and forth (dim[LDIM_TURN]) */
     bool one_row; /* every call is about one example: no loops over rows and, on one thread, no shares of them */
     bool one_step; /* for one step of one example on one thread, and nothing else: loops over rows and steps vanish */
     int64_t batch, steps; /* what place and the schedule are costed for; 0: 32 and 100. No bit depends on it */
@@ -29,6 +31,10 @@ typedef struct LowerOptions {
 int lower_lanes(const Module *m, int lanes);
 /* Whether the widest carry leaves no more than a quarter of its vectors empty; what has none does. */
 bool lower_fills(const Module *m, int lanes);
+
+/* Whether the matrices that a step multiplies by, of numbers of so many bytes, are more than a first cache holds, but so few that what it
+   has of them is worth to begin with: the panels of a step are walked back and forth then. No bit depends on it. */
+bool lower_turns(const Module *m, int bytes);
 
 /* NULL with diagnostics. `explain` (may be NULL) gets lines of what was merged, hoisted, sunk, fused, or took a slow path. */
 LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *o, Str *explain);

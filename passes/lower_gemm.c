@@ -21,12 +21,12 @@ Panels cut_panels(const Low *L, int64_t N, int64_t max)
 
 /* A matrix that single rows are multiplied by is one panel if it can, else panels of 8 vectors, as many chains as hide the latency
    of a multiply-add; tiles of more rows take such a panel in parts. Short panels have 4, so that the zigzag finds the last ones in the
-   first cache; the latency is that of the second one then. */
+   first cache; the latency is that of the second one then. In emitted C panels are as wide for all widths of vectors. */
 Panels cut_product(const Low *L, int64_t N)
 {
     int64_t max = tile_registers(L) / TILE_ROWS;
     if (L->o.panel)
-        max = (N <= 2 * L->o.panel ? 2 : 1) * L->o.panel / L->o.V;
+        max = (N <= 2 * L->o.panel && !L->o.turns ? 2 : 1) * L->o.panel / L->o.V;
     else if (L->o.batch == 1)
         max = L->short_panels ? 4 : N <= TILE_VECTORS * L->o.V ? TILE_VECTORS : 8;
     return cut_panels(L, N, max);
@@ -220,6 +220,16 @@ static TileRows *panel_rows(Product *q, LV j, int64_t n0, int64_t width, int nv,
     return t;
 }
 
+/* 1 in every other step of a scan, else 0. A program for one step is told which it is. */
+static LV odd_step(const LowG *lg)
+{
+    LBuilder *b = &lg->L->b;
+    LV two = lb_iconst(b, 2);
+    if (lg->L->o.one_step)
+        return lg->L->o.turns ? lb_op(b, LOP_DIM, 0, 0, 0, LDIM_TURN) : lb_iconst(b, 0);
+    return lb_op(b, LOP_ISUB, lg->t, lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, lg->t, two, 0, 0), two, 0, 0), 0, 0);
+}
+
 /* Zigzag: odd steps of a scan walk the panels lo .. hi backwards, so that those read last are still in the near cache. */
 static LV zigzag(LowG *lg, LV j, LV lo, LV hi)
 {
@@ -227,13 +237,15 @@ static LV zigzag(LowG *lg, LV j, LV lo, LV hi)
     LV one = lb_iconst(b, 1), two = lb_iconst(b, 2), odd, last;
     if (!lg->body)
         return j;
-    odd = lb_op(b, LOP_ISUB, lg->t, lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, lg->t, two, 0, 0), two, 0, 0), 0, 0);
+    odd = odd_step(lg);
     last = lb_op(b, LOP_ISUB, lb_op(b, LOP_IADD, lo, lb_op(b, LOP_ISUB, hi, one, 0, 0), 0, 0), lb_op(b, LOP_IMUL, j, two, 0, 0), 0, 0);
     return lb_op(b, LOP_IADD, j, lb_op(b, LOP_IMUL, odd, last, 0, 0), 0, 0);
 }
 
+typedef enum { WALK_TURNS, WALK_UP, WALK_DOWN } Walk;
+
 /* The full panels; where threads share columns, this thread's. */
-static void full_panels(Product *q, LV lo, LV hi)
+static void full_panels(Product *q, LV lo, LV hi, Walk walk)
 {
     Low *L = q->lg->L;
     LBuilder *b = &L->b;
@@ -244,7 +256,8 @@ static void full_panels(Product *q, LV lo, LV hi)
         return;
     if (share)
         low_share(L, q->p.full, &first, &end);
-    LV j = q->p.full == 1 && !share ? 0 : lb_for(b, first, end, 1, false, 0, NULL, NULL), at = j ? zigzag(q->lg, j, first, end) : 0;
+    LV j = q->p.full == 1 && !share ? 0 : lb_for(b, first, end, 1, walk == WALK_DOWN, 0, NULL, NULL);
+    LV at = j && walk == WALK_TURNS ? zigzag(q->lg, j, first, end) : j;
     TileRows *t = panel_rows(q, at, 0, W, q->p.w, 0);
     if (!beside_panel(q->lg, q->end, t, at))
         tile_rows(L, t, lo, hi);
@@ -269,7 +282,7 @@ static void last_panel(Product *q, LV lo, LV hi)
 
 static void gemm_rows(Product *q, LV lo, LV hi)
 {
-    full_panels(q, lo, hi);
+    full_panels(q, lo, hi, WALK_TURNS);
     last_panel(q, lo, hi);
 }
 
@@ -392,7 +405,7 @@ static void first_rows(Product *q)
     if (q->C0.axes == AX(L->bx)) /* what the example starts with starts every step's accumulators */
         q->C0.axes = 0;
     beside_first(q->lg, q->end, &lo, &hi);
-    full_panels(q, lo, hi);
+    full_panels(q, lo, hi, WALK_TURNS);
     last_panel(q, L->clo, L->chi);
 }
 
@@ -459,6 +472,14 @@ static bool ready(LowG *lg, const Stage *s)
     return all;
 }
 
+static bool reads(const Product *q, uint32_t buf)
+{
+    bool any = q->C0.ok && q->C0.buf == buf;
+    for (uint32_t s = 0; s < q->nseg; s++)
+        any |= q->seg[s].A.buf == buf;
+    return any;
+}
+
 /* Whether q may share the last loop of those before: the same A, nothing of theirs read, no more accumulators than registers. */
 static bool may_join(const Together *x, const Product *q)
 {
@@ -468,11 +489,18 @@ static bool may_join(const Together *x, const Product *q)
     bool may = low_single_row(L) && vectors && only_panel(x->q[0]) && q->axes == x->q[0]->axes && a->K == b->K && same_place(&a->A, &b->A);
     for (uint32_t i = 0; i < x->n && may; i++) {
         vectors += only_panel(x->q[i]);
-        may = !q->C0.ok || q->C0.buf != x->q[i]->C.buf;
-        for (uint32_t s = 0; s < q->nseg; s++)
-            may &= q->seg[s].A.buf != x->q[i]->C.buf;
+        may = !reads(q, x->q[i]->C.buf);
     }
     return may && vectors <= TILE_VECTORS;
+}
+
+/* Whether q and those before, of one row, may come in any order: nothing of one another is read or written over. */
+static bool may_turn(const Together *x, const Product *q)
+{
+    bool may = q->axes == x->q[0]->axes;
+    for (uint32_t i = 0; i < x->n && may; i++)
+        may = q->C.buf != x->q[i]->C.buf && !reads(q, x->q[i]->C.buf) && !reads(x->q[i], q->C.buf);
+    return may;
 }
 
 static void together_body(LowG *lg, void *arg)
@@ -486,18 +514,39 @@ static void together_body(LowG *lg, void *arg)
     tile_one_row(lg->L, t, x->n);
 }
 
+/* Zigzag over the panels of all of them: odd steps begin with what the step before read last. */
+static void turns_body(LowG *lg, void *arg)
+{
+    const Together *x = arg;
+    LBuilder *b = &lg->L->b;
+    LV zero = lb_iconst(b, 0), one = lb_iconst(b, 1), odd = odd_step(lg);
+    lb_if_lt(b, odd, one);
+    for (uint32_t i = 0; i < x->n; i++) {
+        full_panels(x->q[i], zero, one, WALK_UP);
+        last_panel(x->q[i], zero, one);
+    }
+    lb_end_if(b);
+    lb_if_lt(b, zero, odd);
+    for (uint32_t i = x->n; i-- > 0;) {
+        last_panel(x->q[i], zero, one);
+        full_panels(x->q[i], zero, one, WALK_DOWN);
+    }
+    lb_end_if(b);
+}
+
 /* The product of stage i, and those of the stages behind it that share its loop. Gives how many more than the one. */
 uint32_t emit_gemm(LowG *lg, uint32_t i)
 {
     Low *L = lg->L;
     const Stage *s = &lg->g->stage.at[i];
     Together x = { .q = { make_product(lg, s) }, .n = 1 };
+    bool turns = lg->body && L->turns && low_single_row(L) && !beside_has(lg, x.q[0]->end);
     while (!L->failed && i + x.n < lg->g->stage.n && x.n < TILE_VECTORS) {
         const Stage *next = &lg->g->stage.at[i + x.n];
         if (next->kind != STAGE_PRODUCT || next->load != s->load || next->group != s->group || !ready(lg, next))
             break;
         Product *q = make_product(lg, next);
-        if (L->failed || beside_has(lg, x.q[0]->end) || beside_has(lg, q->end) || !may_join(&x, q))
+        if (L->failed || beside_has(lg, x.q[0]->end) || beside_has(lg, q->end) || !(turns ? may_turn(&x, q) : may_join(&x, q)))
             break;
         x.q[x.n++] = q;
     }
@@ -515,8 +564,8 @@ uint32_t emit_gemm(LowG *lg, uint32_t i)
         first_rows(x.q[0]);
     else if (flat)
         flat_gemm(x.q[0]);
-    else if (x.n > 1)
-        emit_rows(lg, axes, together_body, &x);
+    else if (x.n > 1 || turns)
+        emit_rows(lg, axes, turns ? turns_body : together_body, &x);
     else
         emit_rows(lg, axes, gemm_body, x.q[0]);
     return x.n - 1;

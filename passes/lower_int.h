@@ -165,6 +165,7 @@ typedef struct Low {
     bool prepare; /* building the entry "prepare" */
     bool serial; /* thread 0 does everything: LProgram.one_thread */
     bool short_panels; /* of single rows: the first cache holds less than the matrices of a step, but a good part of them */
+    bool turns; /* likewise: products of a step that follow each other are walked back and forth */
     bool columns; /* threads share the columns of products, thread 0 has all rows */
     uint32_t bx; /* the row axis: B, or ELEM in an optimizer */
     LV idx[MAX_AXES]; /* current index of each axis; 0: none */
@@ -275,7 +276,6 @@ void explain_slow(LowG *lg);
 /* place.c */
 #define CHUNK_ROWS 256 /* rows of a chunk: this many, rounded up to whole steps */
 void apply_places(LowG *lg); /* NodeInfo.sunk, group, chunk_only as Graph.placed says */
-int64_t low_step_weights(const Module *m); /* floats of the matrices that a step multiplies by, of the scan that has most */
 bool low_one_row(const Low *L); /* lower.c: there is one row, and who multiplies it knows that */
 bool low_single_row(const Low *L); /* and who is built now does, and has it alone */
 bool single_chunks(const LowG *lg, Ref group); /* whether its chunks are of one step each */

@@ -50,6 +50,12 @@ void cprogram_areas(CModel *c, CProgram *p) {
 }
 
 
+/* Do a step's matrices leave the first cache before it is over? Then the next one begins with what it read last. */
+static bool steps_turn(const CModel *c, const Module *m) {
+    int bytes = c->m->f64 ? 8 : unpacks(c) || !c->o->storage ? 4 : c->o->storage == EMIT_INT8 ? 1 : 2;
+    return c->stream && (!c->o->simd || c->o->simd >= TURNING_LANES) && lower_turns(m, bytes);
+}
+
 bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CProgramKind kind) {
     const ExecOptions *o = &c->m->opt.exec;
     PassOptions po = {0};
@@ -62,13 +68,15 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
     *p = (CProgram){.name = what, .run = -1, .prepare = -1, .example = NO_AREA, .weight = -1, .weight_port = -1, .weight_area = NO_AREA};
     p->m = module_copy(m, c->a);
     if (!p->m || !passes_run(p->m, &po)) return false;
+    if (p == &c->infer) c->turns = steps_turn(c, p->m);
     /* a fixed machine, never the host: the same bytes everywhere */
     LowerOptions lo = {.f64 = c->m->f64,
                        .V = c->V        ? c->V
                             : o->V      ? o->V
                             : c->m->f64 ? 4
                                         : 8,
-                       .panel = c->V ? C_PANEL : 0,
+                       .panel = !c->V ? 0 : c->turns ? C_TURNED_PANEL : C_PANEL,
+                       .turns = c->turns,
                        .registers = 16,
                        .math = o->math,
                        .place = o->place,
@@ -307,6 +315,6 @@ static const char *buffer_text(CModel *c, const CProgram *p, const CBinding *b, 
 void cprogram_call(CModel *c, const CProgram *p, const CBinding *b) {
     const char **buf = NEW_N(c->a, const char *, p->p->buf.n + 1);
     for (uint32_t k = 0; k < p->p->buf.n; k++) buf[k] = p->used[k] ? buffer_text(c, p, b, k) : NULL;
-    if (p->prepare >= 0 && (p->run < 0 || !p->packed)) c_text_call(p->unit, &c->c, (uint32_t)p->prepare, buf);
-    if (p->run >= 0) c_text_call(p->unit, &c->c, (uint32_t)p->run, buf);
+    if (p->prepare >= 0 && (p->run < 0 || !p->packed)) c_text_call(p->unit, &c->c, (uint32_t)p->prepare, buf, "0");
+    if (p->run >= 0) c_text_call(p->unit, &c->c, (uint32_t)p->run, buf, b->turn ? b->turn : "0");
 }

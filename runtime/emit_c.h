@@ -9,7 +9,9 @@
 #include "runtime/internal.h"
 
 enum { NO_AREA = -1 };
-enum { C_PANEL = 96 }; /* columns of a packed matrix's panels at most, 12 vectors of 8 lanes, 6 of 16; of a single one, twice that */
+/* Columns of a packed matrix's panels at most: 12 vectors of 8 lanes, 6 of 16; of a single one, twice that. Where steps turn around in
+   them, which finds more the shorter they are: as many sums as hide the latency of a multiply-add. */
+enum { C_PANEL = 96, C_TURNED_PANEL = 80 };
 #define NO_FIELD UINT32_MAX
 
 typedef struct {
@@ -97,6 +99,7 @@ typedef struct {
     int64_t prepare_work, update_stack; /* bytes, likewise; of locals */
     bool again;      /* not the first width: what does not depend on it is written */
     bool stream, train, decodes;
+    bool turns;  /* every other step walks its matrices backwards */
     bool calls;  /* functions of a library are part of a step or gradient: bits are not ours alone */
     bool theta;  /* the weights as they are listed are a field */
     bool learns; /* starts of states depend on weights: they are fields */
@@ -170,6 +173,7 @@ bool cprogram_in_place(const CProgram *p, uint32_t input, uint32_t root);
 typedef struct {
     const char **in, **out; /* by Module.input and by root: C expressions; NULL: nothing */
     const char *theta, *grad;
+    const char *turn; /* of a step: 0, in every other one 1; NULL: 0 */
     const char *base; /* NULL: areas at `w + at[k]`; else constant offsets in floats from this array, for dim */
     const int64_t *dim;
 } CBinding;

@@ -123,6 +123,7 @@ static void put_step(CModel *c) {
     CBinding b = cbinding_make(c, p);
     b.theta = "weights->theta";
     b.base = "s->scratch";
+    b.turn = "s->turn";
     b.dim = dim;
     for (uint32_t k = 0; k < p->in.n; k++) b.in[p->in.at[k].index] = p->in.at[k].id;
     for (uint32_t k = 0; k < p->out.n; k++) b.out[p->out.at[k].index] = p->out.at[k].id;
@@ -145,6 +146,7 @@ static void put_step(CModel *c) {
     for (uint32_t k = 0; k < c->state.n; k++)
         if (p->state_next[k] != NO_AREA) str_printf(&c->c, "    %s_copy(%s, s->scratch + %lld, %lld);\n", c->id, state_flat(c, &c->state.at[k]),
                    (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)), (long long)c->state.at[k].n);
+    if (c->turns && c->V >= TURNING_LANES) str_put(&c->c, "    s->turn = 1 - s->turn;\n");
     str_put(&c->c, "}\n");
 }
 

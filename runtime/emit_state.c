@@ -14,6 +14,7 @@ void emit_state_type(CModel *c) {
         for (int d = 0; d < x->rank && x->rank > 1; d++) str_printf(&c->h, "%s[%d]", d ? "" : " ", x->dim[d]);
         str_put(&c->h, " */\n");
     }
+    if (c->turns) str_put(&c->h, "    int32_t turn; /* 0 or 1: whether the next step reads its matrices backwards; nothing depends on it but time */\n");
     str_printf(&c->h, "    %s scratch[%s_SCRATCH]; /* of one step; not part of what is remembered */\n} %s_state;\n", c->real, c->upper,
                c->id);
 }
@@ -58,8 +59,8 @@ static void put_init(CModel *c) {
     c_function(c, own ? "Before the first step: the weights of this file, the initial state." : "Before the first step: the initial state.",
                arena_printf(c->a, "void %s_init(%s_state *s%s)", c->id, c->id,
                             own ? "" : arena_printf(c->a, ", const %s_weights *weights", c->id)));
-    str_printf(&c->c, "    int k;\n    for (k = 0; k < %s_SCRATCH; k++) s->scratch[k] = 0;\n    s->weights = %s;\n    %s_reset(s);\n}\n", c->upper,
-               own ? arena_printf(c->a, "&%s_constants", c->id) : "weights", c->id);
+    str_printf(&c->c, "    int k;\n    for (k = 0; k < %s_SCRATCH; k++) s->scratch[k] = 0;\n    s->weights = %s;\n%s    %s_reset(s);\n}\n", c->upper,
+               own ? arena_printf(c->a, "&%s_constants", c->id) : "weights", c->turns ? "    s->turn = 0;\n" : "", c->id);
     c_function(c, "Other weights from the next step on, read where they are: keep them there. What is remembered stays; reset forgets it.",
                arena_printf(c->a, "void %s_use(%s_state *s, const %s_weights *weights)", c->id, c->id, c->id));
     str_put(&c->c, "    s->weights = weights;\n}\n");

@@ -18,7 +18,7 @@ static bool is_taken(const char *s) {
         "weights", "scratch",  "steps",  "batch",    "theta",   "grad",   "moments",  "seed",     "update",   "asm",       "constexpr",
         "decltype", "nullptr", "noexcept", "alignas", "alignof", "typeid", "typeof", "thread_local", "static_assert", "static_cast", "const_cast",
         "dynamic_cast", "reinterpret_cast", "and_eq", "or_eq", "xor_eq", "not_eq", "bitand", "bitor", "concept", "requires",
-        "i", "j", "l", "loss", "got", "from", "end", "most", "before", "tokens", "best", "z", "NULL", "NAN", "INFINITY", "linux", "unix"};
+        "i", "j", "l", "loss", "got", "from", "end", "most", "before", "tokens", "best", "z", "turn", "NULL", "NAN", "INFINITY", "linux", "unix"};
     static const char *const numbered[] = {"out_", "next_", "scalar_", "steps_", NULL};
     size_t n = strlen(s);
     for (size_t i = 0; i < sizeof word / sizeof *word; i++)

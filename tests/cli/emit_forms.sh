@@ -32,6 +32,16 @@ model whole {
     output p = dense[2](h.mean)
 }
 END
+# matrices of more than 32 KiB: every other step walks them backwards
+cat >turning.rondo <<'END'
+model turning {
+    input  x: seq [1]
+    target y: seq [1]
+    p = dense[1](gru[57](x))
+    output p
+    loss   mse(p, y)
+}
+END
 
 # no matrix to widen; no weight at all, with something to learn and without
 cat >vectors.rondo <<'END'
@@ -67,6 +77,14 @@ check() {
     (cd "$d" && expect 0 ./t && says out '^PASS$')
 }
 check blob m --weights blob --train
+check turning turning
+says turning/turning.h 'int32_t turn;'
+for n in 1 4 8 16; do # vectors of GNU C without the processor's own: the walk alone is of interest here
+    expect 0 "$CC" -std=c99 -O0 -DTURNING_SIMD=$n -Iturning -o turning/t turning/turning.c turning/turning_test.c -lm
+    (cd turning && expect 0 ./t && says out '^PASS$')
+done
+check kept turning --weights int8 # a quarter of the bytes
+if grep "int32_t turn" kept/turning.h; then fail "8 bits fit, and turn around"; fi
 check int8 m --weights int8
 check trained m --weights int8 --train
 check bf16 m --weights bf16 --weights blob
