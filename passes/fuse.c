@@ -6,7 +6,8 @@
                                 run row <B> : %7 | %8
    A stage is a loop over rows. A row stage holds nodes over the same axes, as many as are ready; its members are cut into
    levels (|), each one vector loop a shape of features: a reduction ends its level, what reads it comes in a later one (what
-   reads a sum of a matrix's row in that row alone: in a later turn of the row, lower_sweep.c). A product stage is one
+   reads a sum of a matrix's row in that row alone: in a later turn of the row, lower_sweep.c). A matrix is not computed before it
+   is read, unless that takes more memory. A product stage is one
    accumulator (its end, then its dots in order); every other node is a stage alone. Values of rate load come first,
    as stages of "prepare". Nodes in no stage are evaluated where they are read: %6 here.
    relies on: place (a scan's chunks begin with stages of their own: in %n); the order is a function of the graph alone.
@@ -225,6 +226,76 @@ static void set_turn(LowG *lg, Ref user, Ref o, bool mapped)
         lg->ni[user].turn = turn;
 }
 
+/* The last level in which o can be computed for this reader. */
+static void limit_level(LowG *lg, Ref user, Ref o, bool mapped)
+{
+    const NodeInfo *u = &lg->ni[user];
+    NodeInfo *v = &lg->ni[o];
+    bool here = u->kind == NK_ROW && v->kind == NK_ROW && u->item == v->item && !other_rate(lg, o);
+    uint32_t apart = here && !sweeps_together(lg, user, o) ? need_phase(lg, user, o, mapped) - v->phase : 0;
+    uint32_t level = here ? u->loop_phase - apart : 0;
+    v->latest = level < v->latest ? level : v->latest;
+}
+
+static void pin_level(LowG *lg, Ref user, Ref o, bool mapped)
+{
+    (void)user, (void)mapped;
+    lg->ni[o].latest = 0;
+}
+
+/* A value stays if o, which was computed beside it, would now be in memory for it. */
+static void keep_beside(LowG *lg, Ref user, Ref o, bool mapped)
+{
+    NodeInfo *u = &lg->ni[user];
+    const NodeInfo *v = &lg->ni[o];
+    bool here = v->kind == NK_ROW && u->item == v->item && !other_rate(lg, o);
+    (void)mapped;
+    uint32_t before = v->loop_phase != v->early ? v->early : v->phase;
+    if (here && !is_scalar(&lg->g->node.at[o]) && before == u->early && v->phase != u->loop_phase)
+        u->stays = true;
+}
+
+static bool reads_carry(const LowG *lg, Ref r)
+{
+    const Ref *in;
+    uint32_t n = node_inputs(lg->g, r, &in);
+    for (uint32_t k = 0; k < n; k++)
+        if (lg->g->node.at[in[k]].op == OP_CARRY ||
+            ((lg->ni[in[k]].kind == NK_ACCESS || lg->ni[in[k]].kind == NK_INLINE) && reads_carry(lg, in[k])))
+            return true;
+    return false;
+}
+
+/* A matrix that later levels alone read is computed there, where it needs no memory, unless what it is made of would need some instead.
+   Not what reads a carry: the next value may stand in its place by then. */
+static void delay(LowG *lg)
+{
+    const Graph *g = lg->g;
+    for (bool again = true; again;) {
+        again = false;
+        for (Ref r = 1; r < g->node.n; r++)
+            lg->ni[r].latest = UINT32_MAX;
+        for (uint32_t i = 0; i < g->root.n; i++)
+            if (g->root.at[i].ref)
+                visit_value(lg, g->root.at[i].ref, g->root.at[i].ref, true, pin_level);
+        for (Ref r = g->node.n; r-- > 1;) {
+            NodeInfo *ni = &lg->ni[r];
+            bool row = ni->kind == NK_ROW && !other_rate(lg, r);
+            if (row && ni->sweep == SWEEP_MATRIX && is_elementwise(&g->node.at[r]) && !ni->stays && !reads_carry(lg, r))
+                ni->loop_phase = ni->phase = ni->latest != UINT32_MAX && ni->latest > ni->early ? ni->latest : ni->early;
+            if (is_real(ni->kind))
+                visit_inputs(lg, r, limit_level);
+        }
+        for (Ref r = 1; r < g->node.n; r++)
+            if (lg->ni[r].kind == NK_ROW && !other_rate(lg, r) && lg->ni[r].loop_phase != lg->ni[r].early) {
+                visit_inputs(lg, r, keep_beside);
+                again |= lg->ni[r].stays;
+                if (lg->ni[r].stays)
+                    lg->ni[r].loop_phase = lg->ni[r].phase = lg->ni[r].early;
+            }
+    }
+}
+
 void fuse_levels(LowG *lg)
 {
     const Graph *g = lg->g;
@@ -239,11 +310,14 @@ void fuse_levels(LowG *lg)
         if (!ni->sweep && wanted[r] && !ni->scalar_loop && sweep_value(lg, r))
             ni->sweep = SWEEP_VALUE;
         visit_inputs(lg, r, set_phase);
-        if (ni->sweep)
-            visit_inputs(lg, r, set_turn);
         bool later = full_reduce(g, r) || ni->sweep > SWEEP_MATRIX || (is_scalar(&g->node.at[r]) && (ni->nest || ni->scalar_loop));
+        ni->early = ni->loop_phase;
         ni->phase = ni->loop_phase + later;
     }
+    delay(lg);
+    for (Ref r = 1; r < g->node.n; r++)
+        if (lg->ni[r].kind == NK_ROW && lg->ni[r].sweep && !other_rate(lg, r))
+            visit_inputs(lg, r, set_turn);
 }
 
 /* Members by level, else as they were. */

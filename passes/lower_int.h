@@ -76,6 +76,8 @@ typedef struct {
     uint32_t uses;
     uint32_t item; /* 1 + index in Graph.stage */
     uint32_t phase, loop_phase; /* the level that computes it; the level whose loop does */
+    uint32_t early, latest; /* the first level that could, and the last */
+    bool stays; /* in that first level */
     uint32_t turn; /* in each row of its sweep */
     uint32_t reader, reader_level; /* the one row stage that reads it, as `item`, and the last level there; 0: none */
     bool reader_apart; /* and that level does so in another loop, or at other elements, than a value that could stand there */
@@ -84,7 +86,8 @@ typedef struct {
     Loc loc;
     LocList also; /* further places to store to */
     Ref whole; /* the concat in whose place this part of it is computed; 0: none */
-    Loc *root; /* of an out that is a root of the model: the caller's place, until something writes there; NULL: none */
+    Loc *root; /* of an out that is a root of the model: the caller's place, of one that the steps around it stack: that of the step, until
+                  something writes there; NULL: none */
     LV row; /* row-scope value of a scalar */
     LV at_row; /* in a sweep: its value at the current row of the matrices */
     bool is_const; /* a captured constant */
