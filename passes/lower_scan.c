@@ -254,6 +254,17 @@ static Loc whole_out(const Scan *c, uint32_t i)
     return low_slab(c->bg, v, c->bg->g->node.at[v].axes, NULL);
 }
 
+/* A sequence that a scan inside of the steps stacks: it is written where the sequence of these stands. */
+static bool is_inner_stack(const Scan *c, Ref v)
+{
+    const Graph *g = c->bg->g;
+    const Node *n = &g->node.at[v];
+    if (n->op != OP_OUT || c->bg->segment)
+        return false;
+    ScanInfo s = scan_info(g, n->in[0]);
+    return g->module->graph.at[s.body]->root.at[s.ncarry + n->attr].kind == ROOT_STACK;
+}
+
 static void write_to(Scan *c, Ref v, Loc l)
 {
     NodeInfo *ni = &c->bg->ni[v];
@@ -262,6 +273,9 @@ static void write_to(Scan *c, Ref v, Loc l)
         ni->mem = true;
     } else if (ni->kind == NK_ROW && !ni->nest) {
         VEC_PUSH(c->bg->L->arena, ni->also) = l;
+    } else if (!ni->root && is_inner_stack(c, v)) {
+        ni->root = NEW(c->bg->L->arena, Loc);
+        *ni->root = l;
     } else {
         VEC_PUSH(c->bg->L->arena, c->pending) = (Pending){ v, l, false };
     }
@@ -381,6 +395,8 @@ static void bind_places(Scan *c)
     for (Ref r = 1; r < c->bg->g->node.n; r++) {
         NodeInfo *ni = &c->bg->ni[r];
         bind(c, &ni->loc);
+        if (ni->root)
+            bind(c, ni->root);
         for (uint32_t k = 0; k < ni->also.n; k++)
             bind(c, &ni->also.at[k]);
     }
@@ -484,29 +500,44 @@ static void copy_pending(Scan *c)
                 emit_copy(c->bg, c->pending.at[k].value, &c->pending.at[k].to);
 }
 
-/* Whether no stage of the body does anything for all rows; rows are in vectors. */
+static bool carries_have_rows(const Graph *g, const ScanInfo *s, uint32_t bx)
+{
+    for (uint32_t k = 0; k < s->ncarry; k++)
+        if (!(g->node.at[s->init[k]].axes & AX(bx)))
+            return false;
+    return true;
+}
+
+/* Whether a stage of a body, and all of what it runs, goes row by row, with rows in vectors. */
+static bool stage_apart(const Graph *g, const Stage *s, uint32_t bx)
+{
+    bool vector = false;
+    if (s->kind == STAGE_SCAN && !s->group) {
+        ScanInfo in = scan_info(g, s->node.at[0].ref);
+        const Graph *body = g->module->graph.at[in.body];
+        bool apart = carries_have_rows(g, &in, bx);
+        for (uint32_t i = 0; i < body->stage.n; i++)
+            apart = apart && stage_apart(body, &body->stage.at[i], bx);
+        return apart;
+    }
+    for (uint32_t k = 0; k < s->node.n; k++) {
+        const Node *n = &g->node.at[s->node.at[k].ref];
+        if (n->op == OP_DOT) /* may copy an operand of all rows */
+            return false;
+        vector |= !is_scalar(n);
+    }
+    return vector && !s->group && (s->axes & AX(bx)) && (s->kind == STAGE_ROW || s->kind == STAGE_COPY); /* else rows may be in lanes */
+}
+
+/* Whether no stage of the body does anything for all rows. */
 static bool rows_apart(const Scan *c)
 {
     const Graph *g = c->bg->g;
     const Low *L = c->lg->L;
-    for (uint32_t k = 0; k < c->s.ncarry; k++)
-        if (!(c->carry[k].axes & AX(L->bx)))
+    for (uint32_t i = 0; i < g->stage.n; i++)
+        if (!stage_apart(g, &g->stage.at[i], L->bx))
             return false;
-    for (uint32_t i = 0; i < g->stage.n; i++) {
-        const Stage *s = &g->stage.at[i];
-        bool vector = false;
-        if (s->kind != STAGE_ROW || s->axes != AX(L->bx))
-            return false;
-        for (uint32_t k = 0; k < s->node.n; k++) {
-            const Node *n = &g->node.at[s->node.at[k].ref];
-            if (n->op == OP_DOT) /* may copy an operand of all rows */
-                return false;
-            vector |= !is_scalar(n);
-        }
-        if (!vector) /* rows may be in lanes */
-            return false;
-    }
-    return !c->bg->segment && !L->idx[L->bx];
+    return carries_have_rows(c->lg->g, &c->s, L->bx) && !c->bg->segment && !L->idx[L->bx];
 }
 
 /* So many rows go through all steps (of a chunk) before the next ones, so that their states stay in the first cache; one whose state is
@@ -614,7 +645,7 @@ static void scan_loop(Scan *c)
     }
     int64_t rows = rows_at_once(c);
     LV blo = L->blo, bhi = L->bhi;
-    bg->by_row = rows > 0;
+    bg->by_row = rows > 0 || c->lg->by_row;
     if (rows && L->explain)
         str_printf(L->explain, "loop over %s%s: %d row%s at a time through %s\n", name_str(L->ctx, L->m->axis[axis].name),
                    c->s.reverse ? ", backwards" : "", (int)rows, rows > 1 ? "s" : "", chunks ? "the steps of a chunk" : "all steps");
