@@ -4,7 +4,8 @@
             %8 = dot %5 %7 {i,oi->o}  ..   %20 = concat (%8,%11,%14,%17) {0}    %3 = reshape %20 : f<B>[4,32]
    Everything that is known of products then holds for each head's: they are merged (the gates of a head), leave the loop, run on tiles,
    and their gradients are each head's, over all rows. The same for such a product that was written as a sum, sum(R * expand h) over one
-   dimension, and for a product of a vector, which all heads have, with matrices of three dimensions, read as one matrix:
+   dimension, and for one whose matrix all heads have, {ji,oi->jo}. A product of a vector, which all heads have, with matrices of three
+   dimensions is one with a matrix:
    before:  %3 = dot %1 %2 {i,joi->jo} : f<B>[4,32]    after:  %4 = reshape %2 : f[128,64]    %5 = dot %1 %4 {i,oi->o}    %3 = reshape %5
    Before autodiff. More heads than MOST, or matrices of fewer than LEAST rows or columns, stay as they are.
    relies on: weights have no axes; reshape and slice are views. */
@@ -16,7 +17,7 @@
 enum { MOST = 64, LEAST = 4 };
 
 /* The parts of a product of x, which has axes, and w, which has none: where x and w have the label that is summed and the one of
-   the heads (-1: x has none), and where w has the one that it brings. */
+   the heads (-1: one of them has none), and where w has the one that it brings. */
 typedef struct {
     Ref x, w;
     int xk, xh, wk, wh, wn;
@@ -39,19 +40,20 @@ static bool find_parts(const Graph *g, Ref r, ByHeads *p)
     const Node *x = &g->node.at[n->in[k]], *w = &g->node.at[n->in[!k]];
 
     *p = (ByHeads){.x = n->in[k], .w = n->in[!k], .xk = -1, .xh = -1, .wk = -1, .wn = -1};
-    if (!x->axes || w->axes || w->rank != 3 || n->rank != 2 || x->rank < 1 || x->rank > 2 || n->axes != x->axes) return false;
+    if (!x->axes || w->axes || w->rank < 2 || n->rank != 2 || x->rank < 1 || x->rank + w->rank < 4 || x->rank > 2 || n->axes != x->axes)
+        return false;
     for (int i = 0; i < x->rank; i++) {
         if (place_of(out, 2, lx[i]) >= 0) p->xh = i;
         else p->xk = i;
     }
     if (p->xk < 0 || (x->rank == 2) != (p->xh >= 0)) return false;
-    p->wk = place_of(lw, 3, lx[p->xk]);
-    h = p->xh >= 0 ? place_of(lw, 3, lx[p->xh]) : p->wk == 0 ? 1 : 0;
-    if (p->wk < 0 || h < 0) return false;
+    p->wk = place_of(lw, w->rank, lx[p->xk]);
+    h = p->xh >= 0 ? place_of(lw, w->rank, lx[p->xh]) : p->wk == 0 ? 1 : 0;
+    if (p->wk < 0 || (h < 0) != (w->rank == 2)) return false;
     p->wh = h;
-    p->wn = 3 - p->wk - h;
-    p->turned = out[1] == lw[h];
-    return place_of(out, 2, lw[h]) >= 0 && place_of(out, 2, lw[p->wn]) >= 0;
+    p->wn = w->rank == 2 ? 1 - p->wk : 3 - p->wk - h;
+    p->turned = out[1] == (h < 0 ? lx[p->xh] : lw[h]);
+    return place_of(out, 2, h < 0 ? lx[p->xh] : lw[h]) >= 0 && place_of(out, 2, lw[p->wn]) >= 0;
 }
 
 /* One value for all heads: a product with one matrix. */
@@ -67,12 +69,18 @@ static Ref shared(Graph *g, const ByHeads *p)
     return g_reshape(g, m, 2, (int32_t[]){heads, wide});
 }
 
+/* The matrix of head i: its part of w, or w, if all heads have it. */
+static Ref matrix_of(Graph *g, const ByHeads *p, int32_t i, const int32_t dim[2])
+{
+    return p->wh < 0 ? p->w : g_reshape(g, g_slice(g, p->w, (uint32_t)p->wh, i, i + 1), 2, dim);
+}
+
 /* Each head's own value. */
 static Ref own(Graph *g, const ByHeads *p)
 {
     static const uint8_t row[3] = {1, 0, 0}, column[3] = {2, 0, 0}, oi[3] = {2, 1, 0}, io[3] = {1, 2, 0};
     const Node w = g->node.at[p->w];
-    int32_t heads = w.dim[p->wh], wide = w.dim[p->wn], in = w.dim[p->wk], flat = heads * in;
+    int32_t heads = g->node.at[p->x].dim[p->xh], wide = w.dim[p->wn], in = w.dim[p->wk], flat = heads * in;
     bool last = p->wk > p->wn;
     int32_t matrix[2] = {last ? wide : in, last ? in : wide};
     Ref x = p->x, *part = NEW_N(g->module->arena, Ref, heads);
@@ -81,7 +89,7 @@ static Ref own(Graph *g, const ByHeads *p)
     if (p->xh) x = g_transpose(g, x, (uint32_t[]){1, 0, 2});
     x = g_reshape(g, x, 1, &flat);
     for (int32_t i = 0; i < heads; i++) {
-        Ref m = g_reshape(g, g_slice(g, p->w, (uint32_t)p->wh, i, i + 1), 2, matrix);
+        Ref m = matrix_of(g, p, i, matrix);
         part[i] = g_dot(g, g_slice(g, x, 0, i * in, (i + 1) * in), m, row, last ? oi : io, column, g->node.at[x].axes);
     }
     return g_reshape(g, g_concat(g, part, (uint32_t)heads, 0), 2, (int32_t[]){heads, wide});
