@@ -87,7 +87,7 @@ def gru(w, x):
 
 
 def loss(w, x, y):
-    g = jnp.einsum("gndi,tbi->tgbnd", w["W"], x)
+    g = jnp.einsum("gndi,tbi->tgbnd", w["W"], x) + (w["b"][:, None] if MODEL == "mlstm" else 0)
     args = (w, g) + ((jnp.einsum("gni,tbi->tgbn", w["a"], x) + w["s"][:, None],) if MODEL in ("mlstm", "linear") else ())
     p = globals()[MODEL](*args).reshape(B, N * D)
     return jnp.mean((p - y) ** 2)

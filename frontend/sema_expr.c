@@ -141,45 +141,55 @@ static const Val *slice_range(Scope *s, const AstExpr *item, const Val *v, uint3
     return w;
 }
 
-/* x[3]: the entry of dim 0; x[t], t a token or index: a gather. */
-static const Val *gather(Scope *s, const AstExpr *x, const AstExpr *item, const Val *v)
+/* x[3], x[:, 3]: the entry of a dim, which goes away. */
+static const Val *entry(Scope *s, const AstExpr *item, const Val *i, const Val *v, uint32_t dim)
 {
-    Node n = val_type(v), k;
-    const Val *i = eval(s, item);
+    Node n = val_type(v);
+    int32_t left[MAX_RANK] = {0};
     Val *w;
 
+    if (!i->is_int || i->num < 0 || i->num >= n.dim[dim]) {
+        if (s->e->generic && i->is_int) s->e->unsure = true;
+        if (!i->is_int) sema_error(s->e, 306, item->span, "an index is a whole number; this is %g", i->num);
+        else sema_error(s->e, 306, item->span, "index %g is out of range: this dim has %d entries", i->num, (int)n.dim[dim]);
+        return &val_poison;
+    }
+    w = val_copy(s->e, v);
+    for (uint32_t d = 0; d + 1 < MAX_RANK; d++) {
+        left[d] = n.dim[d + (d >= dim)];
+        w->src[d] = v->src[d + (d >= dim)];
+    }
+    w->src[MAX_RANK - 1] = NULL;
+    w->ref = g_reshape(s->level->g, g_slice(s->level->g, v->ref, dim, (int32_t)i->num, (int32_t)i->num + 1), n.rank - 1, left);
+    return w;
+}
+
+/* x[t], t a token or index: a gather from dim 0. */
+static const Val *gather(Scope *s, const AstExpr *x, const AstExpr *item, const Val *i, const Val *v)
+{
+    Node n = val_type(v), k;
+    Val *w;
+
+    i = val_tensor(s, i);
     if (i->kind == V_POISON) return i;
-    if (i->kind == V_NUM) {
-        if (!i->is_int || i->num < 0 || i->num >= n.dim[0]) {
-            if (s->e->generic && i->is_int) s->e->unsure = true;
-            if (!i->is_int) sema_error(s->e, 306, item->span, "an index is a whole number; this is %g", i->num);
-            else sema_error(s->e, 306, item->span, "index %g is out of range: this dim has %d entries", i->num, (int)n.dim[0]);
-            return &val_poison;
+    k = val_type(i);
+    if (k.dtype != DT_I || k.rank + n.rank - 1 > MAX_RANK) {
+        sema_error(s->e, 306, item->span, "an index is a token or a whole number; this is %s", val_text(s, i));
+        return &val_poison;
+    }
+    if (i->vocab && i->vocab != n.dim[0]) {
+        if (sema_error(s->e, 306, item->span, "%s looks up a table of %s", val_text(s, i), val_text(s, v))) {
+            note_sizes(s->e, v, NULL);
+            if (i->decl.lo) diag_note(s->e->ctx, i->decl, "the token is declared here");
         }
-        w = val_copy(s->e, v);
-        w->ref = g_reshape(s->level->g, g_slice(s->level->g, v->ref, 0, (int32_t)i->num, (int32_t)i->num + 1), n.rank - 1, n.dim + 1);
-    } else {
-        i = val_tensor(s, i);
-        if (i->kind == V_POISON) return i;
-        k = val_type(i);
-        if (k.dtype != DT_I || k.rank + n.rank - 1 > MAX_RANK) {
-            sema_error(s->e, 306, item->span, "an index is a token or a whole number; this is %s", val_text(s, i));
-            return &val_poison;
-        }
-        if (i->vocab && i->vocab != n.dim[0]) {
-            if (sema_error(s->e, 306, item->span, "%s looks up a table of %s", val_text(s, i), val_text(s, v))) {
-                note_sizes(s->e, v, NULL);
-                if (i->decl.lo) diag_note(s->e->ctx, i->decl, "the token is declared here");
-            }
-            return &val_poison;
-        }
-        if (!same_sequences(s, x->span, v, i)) return &val_poison;
-        w = val_copy(s->e, v);
-        w->ref = g_gather(s->level->g, v->ref, i->ref);
-        if (k.rank) {
-            w->src[0] = i->src[0];
-            return w;
-        }
+        return &val_poison;
+    }
+    if (!same_sequences(s, x->span, v, i)) return &val_poison;
+    w = val_copy(s->e, v);
+    w->ref = g_gather(s->level->g, v->ref, i->ref);
+    if (k.rank) {
+        w->src[0] = i->src[0];
+        return w;
     }
     for (int d = 0; d < MAX_RANK; d++) w->src[d] = d + 1 < MAX_RANK ? v->src[d + 1] : NULL;
     return w;
@@ -187,7 +197,8 @@ static const Val *gather(Scope *s, const AstExpr *x, const AstExpr *item, const 
 
 const Val *eval_index(Scope *s, const AstExpr *x, const Val *base)
 {
-    const Val *v = val_tensor(s, base);
+    const Val *v = val_tensor(s, base), *i;
+    uint32_t dim = 0;
     Val *w;
     Node n;
 
@@ -197,16 +208,21 @@ const Val *eval_index(Scope *s, const AstExpr *x, const Val *base)
         sema_error(s->e, 306, x->span, "%u slices or indices of %s", (unsigned)x->args.n, val_text(s, v));
         return &val_poison;
     }
-    for (uint32_t i = 0; i < x->args.n && v->kind != V_POISON; i++) {
-        const AstExpr *item = x->args.at[i].value;
-        if (x->args.at[i].name) {
-            sema_error(s->e, 206, x->args.at[i].name_span, "a slice has no names");
+    for (uint32_t k = 0; k < x->args.n && v->kind != V_POISON; k++) {
+        const AstExpr *item = x->args.at[k].value;
+        if (x->args.at[k].name) {
+            sema_error(s->e, 206, x->args.at[k].name_span, "a slice has no names");
             return &val_poison;
         }
-        if (item->kind == AST_RANGE) v = slice_range(s, item, v, i);
-        else if (i == 0 && x->args.n == 1) v = gather(s, x, item, v);
+        if (item->kind == AST_RANGE) {
+            v = slice_range(s, item, v, dim++);
+            continue;
+        }
+        i = eval(s, item);
+        if (i->kind == V_NUM) v = entry(s, item, i, v, dim);
+        else if (i->kind == V_POISON || x->args.n == 1) v = i->kind == V_POISON ? i : gather(s, x, item, i, v);
         else {
-            sema_error(s->e, 306, item->span, "beside other slices only a range `a:b` can stand here");
+            sema_error(s->e, 306, item->span, "beside other slices only a range `a:b` or a number known when compiling can stand here");
             return &val_poison;
         }
     }

@@ -247,6 +247,18 @@ static Ref matrix_product(Legal *l, Graph *g, const Graph *src, Ref r, Ref a, Re
     return summed ? g_sum(g, masked(l, g, d, summed, 0), summed, 0) : d;
 }
 
+/* Says that a product is a loop nest, but of the examples' own matrices by vectors, one a head perhaps, which read memory once at best. */
+static void explain_nest(Legal *l, const Graph *src, Ref r, const DotInfo *info)
+{
+    const Node *n = &src->node.at[r], *a = &src->node.at[n->in[0]], *b = &src->node.at[n->in[1]];
+    bool matrices = n->rank >= info->nbatch + 2u, weights = !a->axes || !b->axes;
+    if (!matrices && !weights)
+        return;
+    str_put(l->explain, "slow path: ");
+    put_node(l->explain, l->m->ctx, src, r);
+    str_put(l->explain, matrices ? ", a product of matrices of the examples, is a loop nest\n" : ", a product by heads of weights, too many or too small ones, is a loop nest\n");
+}
+
 static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
 {
     const Node *n = &src->node.at[r];
@@ -265,11 +277,8 @@ static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map
         t = matrix_product(l, g, src, r, a, b, words);
         if (t)
             return t;
-        if (l->explain && n->rank >= 2 && info.nk > 0) {
-            str_put(l->explain, "slow path: ");
-            put_node(l->explain, l->m->ctx, src, r);
-            str_put(l->explain, ", a product of matrices of the examples, is a loop nest\n");
-        }
+        if (l->explain && n->rank >= 2 && info.nk > 0)
+            explain_nest(l, src, r, &info);
         return dot_as_sum(l, g, a, b, words, n);
     }
     uint8_t la[3], lb[3], lo[3];

@@ -17,23 +17,23 @@ syntax keyword rondoStd change_of_16 change_of_2 change_of_256 chrono clip clock
 syntax keyword rondoStd confusion constant cornn cosine_loss cosine_similarity deltanet dense direction dropout dropout_sequence
 syntax keyword rondoStd each_f1 each_precision each_recall elu embedding esr exponential eye f1 fan fastgrnn fastgrnn_low_rank
 syntax keyword rondoStd fastrnn first_within focal_crossentropy gated_deltanet gaussian_crossentropy gaussian_noise gelu gelu_tanh
-syntax keyword rondoStd glorot_normal glorot_uniform glu gru gru_v1 gru_v3 hard_shrink hard_sigmoid hard_sigmoid6 hard_silu hard_tanh
-syntax keyword rondoStd he_normal he_uniform hinge huber identity indrnn irnn jordan kaiming_normal kaiming_uniform kl_divergence
-syntax keyword rondoStd layer_norm layernorm_lstm leaky_relu lecun_normal lecun_uniform legendre_system lem ligru linear
-syntax keyword rondoStd linear_attention lion lmu log_cosh log_densities log_of_column log_sigmoid log_softmax logsumexp lru lstm
-syntax keyword rondoStd lstm_1997 lstm_coupled lstm_peephole lstm_projected ltc macro_f1 macro_precision macro_recall mae mape
-syntax keyword rondoStd matthews mgu micro_f1 mingru minlstm mish mixture_density mlstm momentum mse msle mut1 nadam nesterov norm
-syntax keyword rondoStd normalised ntm ntm_content ntm_head ntm_sharp ntm_turned one_of_four ones perplexity phased_lstm poisson
-syntax keyword rondoStd pr_auc precision pytorch_biases pytorch_uniform qrnn quantile r2 random_normal random_uniform ratio recall
-syntax keyword rondoStd recurrent_dropout relu relu6 relu_between residual residual_stack rhn rhn_deep rhn_layer rms_norm rmse
-syntax keyword rondoStd rmsprop roc_auc s4d_real scaled_dot_attention scaled_orthogonal scaled_tanh self_attention selu sgd
-syntax keyword rondoStd share_of_orthogonal sigmoid_crossentropy sign silu simple_rnn slstm small_change smooth
-syntax keyword rondoStd smooth_categorical_crossentropy smooth_softmax_crossentropy soft_shrink softmax_crossentropy
-syntax keyword rondoStd softmax_crossentropy_soft softplus softsign sparse_accuracy sparse_crossentropy sparse_plus sparse_sigmoid
-syntax keyword rondoStd sparsemax specificity square squared_hinge squareplus sru supported swish tanh_shrink threshold
-syntax keyword rondoStd thresholded_relu top_k torch_linear trunc_normal truncated_normal ugrnn unit variance_scaling
-syntax keyword rondoStd weighted_sigmoid_crossentropy weighted_softmax_crossentropy within_two xavier_normal xavier_uniform zeros
-syntax keyword rondoStd zoneout zoneout_lstm
+syntax keyword rondoStd glorot_normal glorot_uniform glu group_norm gru gru_v1 gru_v3 hard_shrink hard_sigmoid hard_sigmoid6
+syntax keyword rondoStd hard_silu hard_tanh he_normal he_uniform hinge huber identity indrnn irnn jordan kaiming_normal
+syntax keyword rondoStd kaiming_uniform kl_divergence layer_norm layernorm_lstm leaky_relu lecun_normal lecun_uniform legendre_system
+syntax keyword rondoStd lem ligru linear linear_attention lion lmu log_cosh log_densities log_of_column log_sigmoid log_softmax
+syntax keyword rondoStd logsumexp lru lstm lstm_1997 lstm_coupled lstm_peephole lstm_projected ltc macro_f1 macro_precision
+syntax keyword rondoStd macro_recall mae mape matthews mgu micro_f1 mingru minlstm mish mixture_density mlstm mlstm_heads momentum
+syntax keyword rondoStd mse msle mut1 nadam nesterov norm normalised ntm ntm_content ntm_head ntm_sharp ntm_turned one_of_four ones
+syntax keyword rondoStd perplexity phased_lstm poisson pr_auc precision pytorch_biases pytorch_uniform qrnn quantile r2 random_normal
+syntax keyword rondoStd random_uniform ratio recall recurrent_dropout relu relu6 relu_between residual residual_stack rglru rhn
+syntax keyword rondoStd rhn_deep rhn_layer rms_norm rmse rmsprop roc_auc s4d_real scaled_dot_attention scaled_orthogonal scaled_tanh
+syntax keyword rondoStd self_attention selu sgd share_of_orthogonal sigmoid_crossentropy sign silu simple_rnn slstm slstm_heads
+syntax keyword rondoStd small_change smooth smooth_categorical_crossentropy smooth_softmax_crossentropy soft_shrink
+syntax keyword rondoStd softmax_crossentropy softmax_crossentropy_soft softplus softsign sparse_accuracy sparse_crossentropy
+syntax keyword rondoStd sparse_plus sparse_sigmoid sparsemax specificity square squared_hinge squareplus sru supported swish
+syntax keyword rondoStd tanh_shrink threshold thresholded_relu top_k torch_linear trunc_normal truncated_normal ugrnn unit
+syntax keyword rondoStd variance_scaling weighted_sigmoid_crossentropy weighted_softmax_crossentropy within_two xavier_normal
+syntax keyword rondoStd xavier_uniform zeros zoneout zoneout_lstm
 syntax keyword rondoConstant col fan_in fan_out pi row training
 syntax keyword rondoKey contained accumulate batch bptt bucket class_weights classes clip_norm clip_value column csv date decay decimal
 syntax keyword rondoKey contained early_stopping epochs freeze gaps gradient horizon jsonl lines lower_case lr_scale made max_length min_delta
