@@ -4,8 +4,9 @@
      a + b, a - b, -a, c * a, a / c, W a       Σ pushed inside (c, W invariant)
      slice pad reshape transpose expand concat Σ pushed inside
      scatter_add                               one over (T,B)
-     sum over B of X                           kept per example in the loop, summed over B after it (in an inner loop too)
+     sum over B of X                           kept per example in the loop, summed over B after it
      else                                      accumulated in the loop
+   In an inner loop only sums over B, and dots that sum over it, move.
    Weight gradients come out as dots over T and B, the one form that runs at the speed of a product. */
 #include <string.h>
 
@@ -164,12 +165,28 @@ static void plan(Split *s, Ref r, bool rest)
     }
 }
 
-/* In an inner loop nothing else moves; but a sum over examples in it would leave values without rows in the outer one. */
+/* In an inner loop little else moves; but a sum over examples in it would leave values without rows in the outer one. */
 static bool nested_batch(const Split *s, Ref r)
 {
     const Node *n = at(s, r);
 
     return n->op == OP_SUM && (node_attr(s->g, r)[0] & AX(AXIS_B)) && !s->ragged && !invariant(s, r) && evaluates_at_once(s, r);
+}
+
+/* A weight gradient of an inner loop, or a sum of such: one product over its steps, which the outer loop's sum takes along in turn. */
+static bool nested_gradient(const Split *s, Ref r)
+{
+    const Node *n = at(s, r);
+
+    if (n->op == OP_ADD || n->op == OP_SUB) return nested_gradient(s, n->in[0]) && nested_gradient(s, n->in[1]);
+    return n->op == OP_DOT && !(n->axes & AX(s->axis)) && dot_classify(s->g, r).kind == DOT_GRADIENT && how_dot(s, r) == AS_DOT;
+}
+
+/* Of an inner loop. */
+static void plan_nested(Split *s, Ref r)
+{
+    if (nested_gradient(s, r) && leaves(s, r)) plan(s, r, false);
+    else s->summed[r] = 1;
 }
 
 void split_plan_sums(Split *s)
@@ -181,9 +198,9 @@ void split_plan_sums(Split *s)
             if (s->gone[k] && !s->nested) plan(s, s->term[k], round == 3);
     }
     for (uint32_t i = s->ncarry; i < s->g->root.n && s->nested; i++)
-        if (s->g->root.at[i].kind == ROOT_SUM) s->summed[s->g->root.at[i].ref] = 1;
+        if (s->g->root.at[i].kind == ROOT_SUM) plan_nested(s, s->g->root.at[i].ref);
     for (uint32_t k = 0; k < s->ncarry && s->nested; k++)
-        if (s->gone[k]) s->summed[s->term[k]] = 1;
+        if (s->gone[k]) plan_nested(s, s->term[k]);
 }
 
 /* ---- emitting ---------------------------------------------------------------------------------------------------------------- */
@@ -241,7 +258,7 @@ Ref split_sum(Split *s, Ref r)
     Ref part[2], *all;
     uint32_t count;
 
-    if (s->nested) return nested_batch(s, r) ? sum_batch(s, r) : loop_sum(s, r);
+    if (s->nested && !nested_gradient(s, r)) return nested_batch(s, r) ? sum_batch(s, r) : loop_sum(s, r);
     if (!leaves(s, r)) return loop_sum(s, r);
     switch (how(s, r)) {
     case AS_LOOP: return loop_sum(s, r);
