@@ -155,8 +155,16 @@ static bool root_of_kind(const Split *s, Ref r, RootKind kind)
     return false;
 }
 
-/* Back into the loop with n: what would then have to enter it, in features. */
-static int64_t entering(const Split *s, Ref r)
+static bool read_by_one(const Split *s, Ref r)
+{
+    if (root_of_kind(s, r, ROOT_STACK)) return false;
+    for (uint32_t i = s->user_at[r]; i + 1 < s->user_at[r + 1]; i++)
+        if (s->user[i] != s->user[i + 1]) return false;
+    return true;
+}
+
+/* Back into the loop with r, and with what follows a product for it alone: what would then have to enter it, in features. */
+static int64_t entering(const Split *s, Ref r, const uint8_t *follow)
 {
     const Ref *in;
     uint32_t n = node_inputs(s->g, r, &in);
@@ -166,7 +174,11 @@ static int64_t entering(const Split *s, Ref r)
         bool again = false;
         for (uint32_t k = 0; k < i; k++) again |= in[k] == in[i];
         if (again || used_inside(s, in[i])) continue;
-        if (s->where[in[i]] == PRE || at(s, in[i])->op == OP_STEP) width += node_features(at(s, in[i]));
+        if (s->where[in[i]] == PRE || at(s, in[i])->op == OP_STEP) {
+            int64_t own = node_features(at(s, in[i]));
+            int64_t beneath = follow[in[i]] && read_by_one(s, in[i]) ? entering(s, in[i], follow) : own;
+            width += beneath < own ? beneath : own;
+        }
     }
     return width;
 }
@@ -194,7 +206,7 @@ static void choose_before(Split *s)
     }
     for (Ref r = n - 1; r > 0; r--) { /* back with what only widens */
         if (!follow[r] || !used_inside(s, r) || used_as(s, r, PRE) || root_of_kind(s, r, ROOT_STACK)) continue;
-        if (entering(s, r) < node_features(at(s, r))) s->where[r] = IN;
+        if (entering(s, r, follow) < node_features(at(s, r))) s->where[r] = IN;
     }
     for (Ref r = n - 1; r > 0; r--)
         if (s->where[r] == PRE && !line[r] && is_cheap(s->g, r) && used_inside(s, r)) s->copied[r] = 1;
