@@ -4,7 +4,7 @@
 
 #include "runtime/emit_c.h"
 
-enum { HEAD = 64, VERSION = 1 };
+enum { HEAD = 64, VERSION = 2 }; /* version 1 hashed comments too */
 #define MAGIC UINT32_C(0x424f4e52) /* "RNOB" */
 
 static uint32_t crc32_of(const unsigned char *p, size_t n) {
@@ -16,11 +16,17 @@ static uint32_t crc32_of(const unsigned char *p, size_t n) {
     return ~crc;
 }
 
-/* FNV-1a over the text of the struct that a program expects. */
+/* FNV-1a over the text of the struct that a program expects, without what is there for a reader: comments, blanks. */
 static uint32_t layout_of(const char *type, const char *id) {
     uint32_t h = UINT32_C(2166136261);
     for (const char *s = id; *s; s++) h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
-    for (const char *s = type; *s; s++) h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
+    for (const char *s = type; *s; s++) {
+        const char *end = strncmp(s, "/*", 2) == 0 ? strstr(s + 2, "*/") : NULL;
+        if (end)
+            s = end + 1;
+        else if (*s != ' ' && *s != '\n')
+            h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
+    }
     return h;
 }
 

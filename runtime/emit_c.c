@@ -12,7 +12,7 @@ static void put_owner(CModel *c, Str *s, const char *file, const char *about) {
 
 static void put_sizes(CModel *c) {
     Str *s = &c->h;
-    const CProgram *p = &c->infer;
+    const CProgram *p = c->stream ? &c->step : &c->infer;
     str_put(s, "\n/* Numbers of one step of one example. */\n");
     for (uint32_t k = 0; k < p->in.n && !p->in.at[k].length; k++)
         str_printf(s, "#define %s_IN_%s %lld%s\n", c->upper, p->in.at[k].upper, (long long)p->in.at[k].n,

@@ -167,6 +167,12 @@ static bool put_predict(Check *x, Str *body) {
     return true;
 }
 
+static bool has_time(const Module *m, const CPort *x) {
+    for (uint32_t k = 1; k < m->naxis; k++)
+        if (x->axes & AX(k) && m->axis[k].kind == AXIS_TIME) return true;
+    return false;
+}
+
 /* Example 0 step by step, through a stream of the runtime. */
 static bool put_steps(Check *x, Str *body) {
     CModel *c = x->c;
@@ -181,7 +187,7 @@ static bool put_steps(Check *x, Str *body) {
         size_t at = 0;
         for (uint32_t k = 0; k < p->in.n; k++) {
             const Array *a = arrays_find(&x->in, arena_printf(c->a, "input/%s", p->in.at[k].name));
-            bool seq = p->in.at[k].axes & ~AX(AXIS_B);
+            bool seq = has_time(p->m, &p->in.at[k]);
             for (int64_t i = 0; i < p->in.at[k].n; i++) row[at++] = (float)array_get(a, (seq ? t * p->in.at[k].n : 0) + i);
         }
         if (at != nx) return true; /* an input over an axis of its own */
@@ -198,7 +204,7 @@ static bool put_steps(Check *x, Str *body) {
                    (long long)p->out.at[k].n);
     str_printf(body, "        %s_step(&s", c->id);
     for (uint32_t k = 0; k < p->in.n; k++)
-        str_printf(body, ", in_%s + %s%lld", p->in.at[k].id, p->in.at[k].axes & ~AX(AXIS_B) ? "t * " : "0 * ",
+        str_printf(body, ", in_%s + %s%lld", p->in.at[k].id, has_time(p->m, &p->in.at[k]) ? "t * " : "0 * ",
                    (long long)p->in.at[k].n);
     for (uint32_t k = 0; k < p->out.n; k++) str_printf(body, ", got_%s", p->out.at[k].id);
     str_put(body, ");\n");

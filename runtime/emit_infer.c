@@ -71,11 +71,12 @@ static void add_states(CModel *c) {
             x.n *= s->dim[d];
         }
         VEC_PUSH(c->a, c->state) = x;
-        p->state_next[k] = cprogram_area(c, p, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
+        LElem elem = s->dtype == DT_I ? LE_I32 : LE_F;
+        p->state_next[k] = cprogram_area(c, p, arena_printf(c->a, "next %s", name), elem, s->axes, x.n, false);
         c->step.state_next[k] = NO_AREA;
         if (!emit_in_place(&c->step, k))
-            c->step.state_next[k] = cprogram_area(c, &c->step, arena_printf(c->a, "next %s", name), LE_F, s->axes, x.n, false);
-        c->state_in[k] = cprogram_area(c, p, arena_printf(c->a, "%s", name), LE_F, s->axes, x.n, true);
+            c->step.state_next[k] = cprogram_area(c, &c->step, arena_printf(c->a, "next %s", name), elem, s->axes, x.n, false);
+        c->state_in[k] = cprogram_area(c, p, arena_printf(c->a, "%s", name), elem, s->axes, x.n, true);
     }
 }
 
@@ -86,8 +87,9 @@ static void add_starts(CModel *c) {
         int64_t n = c->state.at[k].n;
         double *probe = NEW_N(c->a, double, n + 1);
         for (int64_t i = 0; i < n; i++) probe[i] = -2.0 - (double)made++; /* nothing else has these */
-        const char *id = c->state.at[k].id;
-        (void)cfield_add(c, (CField){.id = arena_printf(c->a, "start_%s", id), .what = "where this state starts", .n = n, .value = c->start[k], .probe = probe});
+        const CPort *x = &c->state.at[k];
+        (void)cfield_add(c, (CField){.id = arena_printf(c->a, "start_%s", x->id), .what = "where this state starts", .is_int = x->dtype == DT_I, .n = n, .value = c->start[k],
+                                     .probe = probe});
     }
 }
 
@@ -116,6 +118,20 @@ static const char *without_comma(CModel *c, const char *s) {
     return n >= 2 ? arena_strndup(c->a, s, n - 2) : "";
 }
 
+/* Where a step puts the next value of state k, if not in its place. */
+static const char *next_value(CModel *c, const CProgram *p, uint32_t k, const int64_t *dim) {
+    const char *at = arena_printf(c->a, "s->scratch + %lld", (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)));
+    return c->state.at[k].dtype == DT_I ? arena_printf(c->a, "(int32_t *)(void *)(%s)", at) : at;
+}
+
+/* Copies n of a state's values. */
+static void put_copy(CModel *c, const CPort *x, const char *to, const char *from) {
+    if (x->dtype == DT_I)
+        str_printf(&c->c, "    for (k = 0; k < %lld; k++) (%s)[k] = (%s)[k];\n", (long long)x->n, to, from);
+    else
+        str_printf(&c->c, "    %s_copy(%s, %s, %lld);\n", c->id, to, from, (long long)x->n);
+}
+
 static void put_step(CModel *c) {
     CProgram *p = &c->step;
     int64_t dim[LDIM_COUNT];
@@ -131,21 +147,20 @@ static void put_step(CModel *c) {
         int64_t root = emit_final_root(p, k);
         if (p->m->state.at[k].input) b.in[p->m->state.at[k].input - 1] = state_flat(c, &c->state.at[k]);
         if (root >= 0)
-            b.out[root] = p->state_next[k] == NO_AREA
-                              ? state_flat(c, &c->state.at[k])
-                              : arena_printf(c->a, "s->scratch + %lld", (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)));
+            b.out[root] = p->state_next[k] == NO_AREA ? state_flat(c, &c->state.at[k]) : next_value(c, p, k, dim);
     }
     const char *params = arena_printf(c->a, "%s%s", port_params(c, &p->in, true, true), port_params(c, &p->out, false, true));
     c_function(
         c, "One step: inputs in, outputs out. What the model takes from the last step of a sequence is as if it ended here.",
         arena_printf(c->a, "void %s_step(%s_state *s, %s)", c->id, c->id, without_comma(c, params)));
-    str_printf(&c->c, "    const %s_weights *const weights = s->weights;\n", c->id);
+    bool counts = false;
+    for (uint32_t k = 0; k < c->state.n; k++) counts = counts || (p->state_next[k] != NO_AREA && c->state.at[k].dtype == DT_I);
+    str_printf(&c->c, "    const %s_weights *const weights = s->weights;\n%s", c->id, counts ? "    int k;\n" : "");
     str_put(&c->c, "    (void)weights;\n");
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, "    (void)%s;\n", p->in.at[k].id);
     cprogram_call(c, p, &b);
     for (uint32_t k = 0; k < c->state.n; k++)
-        if (p->state_next[k] != NO_AREA) str_printf(&c->c, "    %s_copy(%s, s->scratch + %lld, %lld);\n", c->id, state_flat(c, &c->state.at[k]),
-                   (long long)(cprogram_offset(p, p->state_next[k], dim) / (c->m->f64 ? 8 : 4)), (long long)c->state.at[k].n);
+        if (p->state_next[k] != NO_AREA) put_copy(c, &c->state.at[k], state_flat(c, &c->state.at[k]), next_value(c, p, k, dim));
     if (c->turns && c->V >= TURNING_LANES) str_put(&c->c, "    s->turn = 1 - s->turn;\n");
     str_put(&c->c, "}\n");
 }
@@ -157,6 +172,8 @@ static void put_starts(CModel *c) {
         const char *batch = x->axes & AX(AXIS_B) ? "batch" : "1", *to = cprogram_at(c, &c->infer, c->state_in[k]);
         if (state_starts_at_zero(c, k))
             str_printf(&c->c, "    for (k = 0; k < %s * %lld; k++) (%s)[k] = 0;\n", batch, (long long)x->n, to);
+        else if (x->dtype == DT_I)
+            str_printf(&c->c, "    for (k = 0; k < %s * %lld; k++) (%s)[k] = %s[k %% %lld];\n", batch, (long long)x->n, to, state_start(c, k), (long long)x->n);
         else
             str_printf(&c->c, "    for (k = 0; k < %s; k++) %s_copy(%s + (ptrdiff_t)k * %lld, %s, %lld);\n", batch, c->id, to, (long long)x->n,
                        state_start(c, k), (long long)x->n);
@@ -285,6 +302,13 @@ static Module *forward_module(CModel *c, bool ragged) {
     return mod;
 }
 
+/* What a step takes and gives at once has all of an axis whose steps are counted in the model. */
+static void count_steps(const Module *m, CPorts *x) {
+    for (uint32_t i = 0; i < x->n; i++)
+        for (uint32_t k = 1; k < m->naxis; k++)
+            if (x->at[i].axes & AX(k) && m->axis[k].kind == AXIS_COUNT) x->at[i].n *= m->axis[k].count;
+}
+
 bool emit_infer(CModel *c) {
     c->stream = can_stream(c->m);
     if (diag_error_count(c->ctx) || (c->stream && c->o->test && !c->live && !open_stream(c))) return false;
@@ -296,6 +320,8 @@ bool emit_infer(CModel *c) {
         if (c->o->ragged) mod = forward_module(c, false);
         if (!mod || !cprogram_make(c, &c->step, "step", mod, C_ONE_STEP) || !cprogram_pack(c, &c->step)) return false;
         cprogram_ports(c, &c->step, false);
+        count_steps(c->step.m, &c->step.in);
+        count_steps(c->step.m, &c->step.out);
     }
     if (c->stream) {
         add_states(c);

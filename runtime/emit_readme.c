@@ -84,7 +84,7 @@ static const char *names(CModel *c, const CPorts *x, const char *sep) {
 
 static void put_arrays(CModel *c, Str *s, const char *times) {
     for (int out = 0; out < 2; out++) {
-        const CPorts *x = out ? &c->infer.out : c->stream ? &c->step.in : &c->infer.in;
+        const CPorts *x = out && c->stream ? &c->step.out : out ? &c->infer.out : c->stream ? &c->step.in : &c->infer.in;
         for (uint32_t k = 0; k < x->n; k++)
             str_printf(s, x->at[k].length ? "static %s %s[%s%lld] = {20};\n" : "static %s %s[%s%lld];\n", c_type(c, x->at[k].dtype), x->at[k].id,
                        x->at[k].axes & ~AX(AXIS_B) ? times : "", (long long)x->at[k].n);

@@ -36,7 +36,8 @@ void emit_starts(CModel *c) {
     for (uint32_t k = 0; !c->learns && k < c->state.n; k++) {
         if (state_starts_at_zero(c, k)) continue;
         str_printf(&c->c, "\n/* where %s starts */\n", c->state.at[k].name);
-        c_array(c, &c->c, c->real, state_start(c, k), c->start[k], c->state.at[k].n, false);
+        const CPort *x = &c->state.at[k];
+        c_array(c, &c->c, c_type(c, x->dtype), state_start(c, k), c->start[k], x->n, x->dtype == DT_I);
     }
 }
 
@@ -79,7 +80,8 @@ static void put_saving(CModel *c) {
         for (uint32_t k = 0; k < c->state.n; k++) {
             const CPort *x = &c->state.at[k];
             const char *mine = state_flat(c, x), *other = arena_printf(c->a, "%s[%lld + k]", load ? "from" : "to", (long long)at);
-            str_printf(&c->c, "    for (k = 0; k < %lld; k++) %s%s = %s%s;\n", (long long)x->n, load ? mine : other, load ? "[k]" : "",
+            const char *as = x->dtype == DT_I ? arena_printf(c->a, "(%s)", load ? "int32_t" : c->real) : "";
+            str_printf(&c->c, "    for (k = 0; k < %lld; k++) %s%s = %s%s%s;\n", (long long)x->n, load ? mine : other, load ? "[k]" : "", as,
                        load ? other : mine, load ? "" : "[k]");
             at += x->n;
         }

@@ -128,7 +128,7 @@ bool can_stream(Model *m) {
     const Module *mod = model_module(m, MODULE_STEP, false), *start = mod ? model_module(m, MODULE_START, false) : NULL;
     if (!start || stream_obstacle(mod) || start_needs_input(start)) return false;
     for (uint32_t k = 0; k < mod->state.n; k++)
-        if (!mod->state.at[k].input || mod->state.at[k].dtype != DT_F || !has_final(mod, k)) return false;
+        if (!mod->state.at[k].input || !has_final(mod, k)) return false;
     return true;
 }
 
