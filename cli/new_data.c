@@ -45,6 +45,30 @@ static const char *table_of_texts(const NewFile *f) {
     return arena_printf(f->a, "csv = \"%s.csv\"\n        column = \"text\"\n        target_column = \"desk\"", f->name);
 }
 
+/* ---- characters --------------------------------------------------------------------------------------------------------- */
+
+static uint32_t code_point(const char *p, int size) {
+    const unsigned char *u = (const unsigned char *)p;
+    uint32_t c = size == 1 ? u[0] : u[0] & (0xffu >> (size + 1));
+    for (int i = 1; i < size; i++) c = c << 6 | (u[i] & 63);
+    return c;
+}
+
+/* How many different ones there are; false: it is no UTF-8. The text may end within a character. */
+static bool characters_of(NewFile *f, const char *text, size_t n, uint32_t *different) {
+    uint8_t *seen = NEW_N(f->a, uint8_t, 0x200000);
+    *different = 0;
+    for (size_t at = 0; at + 4 < n;) {
+        int size = utf8_size(text + at, n - at);
+        if (size <= 0) return false;
+        uint8_t *c = &seen[code_point(text + at, size)];
+        *different += !*c;
+        *c = 1;
+        at += (size_t)size;
+    }
+    return true;
+}
+
 /* ---- tables ------------------------------------------------------------------------------------------------------------- */
 
 enum { MOST_CLASSES = 100 };
@@ -271,6 +295,27 @@ static bool look_at_json_texts(NewFile *f) {
     return true;
 }
 
+/* Names and the like: the texts are single words, mostly others, and what tells them apart is their letters. */
+static bool single_words(const Csv *t, uint32_t column, const Look *k) {
+    uint32_t several = 0;
+    for (uint32_t i = 0; i < t->nrow; i++) several += strpbrk(cell_of(t, i, column), " \t\n") != NULL;
+    return k->distinct > MOST_CLASSES && several < t->nrow / 10;
+}
+
+static void read_characters(NewFile *f, const Csv *t, uint32_t column) {
+    Str all = str_make(f->a);
+    uint32_t different;
+    for (uint32_t i = 0; i < t->nrow; i++) str_put(&all, cell_of(t, i, column));
+    characters_of(f, all.at, all.n, &different); /* a table is UTF-8 */
+    change(f, "V = 2000", arena_printf(f->a, "V = %u", different < 300 ? different + 4 : 300));
+    change(f, "unit = words", "unit = characters\n        unknown = true");
+    change(f, "# V: most words that are told apart; E: numbers that stand for a word;", "# V: most characters that are told apart; E: numbers that stand for one;");
+    change(f, "Words become vectors", "Characters become vectors");
+    change(f, "the mean over the real words", "the mean over the real ones");
+    change(f, "so that no word is learnt", "so that no example is learnt");
+    change(f, "Beside it each word has", "Beside it each character has");
+}
+
 /* The longest texts are read; of the other columns the one with the fewest different cells says the class. */
 static bool look_at_texts(NewFile *f) {
     static const char each[] = "of a file of texts for each class, `--data A.txt --data B.txt` reads them";
@@ -300,9 +345,11 @@ static bool look_at_texts(NewFile *f) {
     change(f, "target desk:", "target label:");
     change(f, ", desk)", ", label)");
     change(f, "K = 3", arena_printf(f->a, "K = %u", look[label].distinct));
-    if (t.nrow > 2000) change(f, "V = 2000", "V = 10000");
-    f->said = arena_printf(f->a, "%s: %u texts in %s, %u classes in %s", f->path, t.nrow, named(f, &t, text),
-                           look[label].distinct, named(f, &t, label));
+    bool letters = single_words(&t, text, &look[text]);
+    if (letters) read_characters(f, &t, text);
+    else if (t.nrow > 2000) change(f, "V = 2000", "V = 10000");
+    f->said = arena_printf(f->a, "%s: %u texts in %s%s, %u classes in %s", f->path, t.nrow, named(f, &t, text),
+                           letters ? ", single words that are read by characters" : "", look[label].distinct, named(f, &t, label));
     return true;
 }
 
@@ -358,7 +405,8 @@ static bool look_at_tags(NewFile *f) {
         change(f, "# V: most words that are told apart; E: numbers that stand for a word; H", "# H");
         change(f, "words: seq token[V]", arena_printf(f->a, "words: seq [%lld]", (long long)j.dims));
         change(f, "Words become vectors, an LSTM reads them", "An LSTM reads the sequence");
-        change(f, "    e = dropout[0.2](embedding[V, E](words))\n", "");
+        change(f, "    # The vectors begin as far from one another as normal(0, 1) draws them: of small ones it would learn the order late.\n", "");
+        change(f, "    e = dropout[0.2](embedding[V, E, table = normal(0, 1)](words))\n", "");
         change(f, "[H]](e)", "[H]](words)");
         change(f, "        unit = words\n        lower_case = true\n", "");
         change(f, "Labels each word of a text", "Labels each step of a sequence");
@@ -427,28 +475,12 @@ static bool first_part(NewFile *f, char **text, size_t *n) {
     return ok;
 }
 
-static uint32_t code_point(const char *p, int size) {
-    const unsigned char *u = (const unsigned char *)p;
-    uint32_t c = size == 1 ? u[0] : u[0] & (0xffu >> (size + 1));
-    for (int i = 1; i < size; i++) c = c << 6 | (u[i] & 63);
-    return c;
-}
-
 static bool look_at_text(NewFile *f) {
     char *text;
-    size_t n, characters = 0;
+    size_t n;
     if (!first_part(f, &text, &n) || encoding_wide(f->ctx, f->path, text, n)) return false;
-    uint8_t *seen = NEW_N(f->a, uint8_t, 0x200000);
-    uint32_t different = 0;
-    bool utf8 = true;
-    for (size_t at = 0; at + 4 < n && utf8; characters++) { /* the part may end within a character */
-        int size = utf8_size(text + at, n - at);
-        utf8 = size > 0;
-        uint8_t *c = &seen[utf8 ? code_point(text + at, size) : 0];
-        different += !*c;
-        *c = 1;
-        at += utf8 ? (size_t)size : 0;
-    }
+    uint32_t different;
+    bool utf8 = characters_of(f, text, n, &different);
     change(f, arena_printf(f->a, "text = \"%s.txt\"", f->name), arena_printf(f->a, "text = \"%s\"", f->written));
     if (!utf8)
         change(f, "unit = characters", "unit = bytes");

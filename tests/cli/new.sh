@@ -72,6 +72,16 @@ sed 's/$/,x/; 1s/,x/,more/' my_classify.csv | awk -F, -v OFS=, '{ print $3, $2, 
 expect 0 "$RONDO" new classify desks -d desks.csv
 says desks.rondo 'target_column = "desk"'
 says desks.rondo '^    target label: token\[K\]'
+# single words, nearly all different, are told apart by their letters and their order
+awk 'BEGIN { print "word;end"; for (i = 0; i < 300; i++) { a = sprintf("%c%c%c", 97 + i % 7, 98 + int(i / 7) % 8, 99 + int(i / 56) % 6)
+    print (i * i % 5 < 2 ? a "xu;ux" : a "ux;xu") } }' | sed 's/xu;ux/xu;open/; s/ux;xu/ux;closed/' >letters.csv
+expect 0 "$RONDO" new classify letters -d letters.csv
+says out '300 texts in "word", single words that are read by characters, 2 classes in "end"'
+says letters.rondo 'unit = characters'
+says letters.rondo 'V = 15, E'
+expect 0 "$RONDO" train letters.rondo -q -o letters.safetensors --seed 1
+expect 0 "$RONDO" eval letters.rondo -w letters.safetensors
+awk '/^sparse_accuracy/ { ok = $2 >= 0.9 } END { exit !ok }' out || fail "letters in their order: $(cat out)"
 sed '1,/@data/d; s/^\([^:]*\):.*:\([a-z]*\)$/\2,\1/; s/^circle/1/; s/^wave/2/; s/^point/3/' my_classify_sequences.ts >strokes.txt
 expect 0 "$RONDO" new classify-sequences strokes -d strokes.txt
 says out '1 number a step, 3 classes'
