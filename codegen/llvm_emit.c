@@ -261,9 +261,9 @@ static const bool *part_of(LlvmFunc *C, const LFunc *f, uint32_t from, uint32_t 
     return here;
 }
 
-static void define(LlvmFunc *C, uint32_t fn, LLVMValueRef self, uint32_t from, uint32_t to) {
+static void define(LlvmFunc *C, uint32_t fn, LLVMValueRef self, const LlvmPiece *x, LLVMValueRef next) {
     const LFunc *f = C->p->fn.at[fn];
-    const bool *here = part_of(C, f, from, to);
+    const bool *here = part_of(C, f, x->from, x->to);
     C->func = f;
     C->self = self;
     C->val = NEW_N(C->arena, LLVMValueRef, f->type.n);
@@ -280,11 +280,11 @@ static void define(LlvmFunc *C, uint32_t fn, LLVMValueRef self, uint32_t from, u
         if (!f->param.at[k].pointer) C->val[f->param.at[k].value] = C->param[k];
     }
     load_environment(C, here);
-    for (uint32_t k = 0; k < to; k++)
+    for (uint32_t k = 0; k < x->to; k++)
         if (here[k]) instruction(C, &f->inst.at[k]);
-    if (to < f->inst.n) {
+    if (next) {
         LLVMValueRef arg[3] = {LLVMGetParam(self, 0), LLVMGetParam(self, 1), LLVMGetParam(self, 2)};
-        LLVMBuildCall2(C->B, C->fn_type[fn], C->tail, arg, 3, "");
+        LLVMBuildCall2(C->B, C->fn_type[fn], next, arg, 3, "");
     }
     LLVMBuildRetVoid(C->B);
 }
@@ -296,7 +296,9 @@ static uint32_t longest_entry(const LProgram *p) {
     return best;
 }
 
-/* ---- one entry in two modules ------------------------------------------------------------------------------------------- */
+/* ---- one entry in pieces, in two modules ---------------------------------------------------------------------------------- */
+
+enum { PIECE = 1500 }; /* loop instructions */
 
 typedef struct {
     uint32_t *first, *last; /* by value, then by buffer: uses; of a value that can be made again, none */
@@ -342,16 +344,12 @@ static void use_operands(const LProgram *p, const LFunc *f, Uses *u, uint32_t at
     }
 }
 
-/* Where the longest entry can be cut in two, so that two threads have the same to do: at its outermost level, where nothing but
-   what can be made again is known on both sides. 0: nowhere worth it. */
-static uint32_t find_cut(LlvmFunc *C, uint32_t longest) {
+/* By place: what is open there: blocks, and what is known on both sides but cannot be made again. */
+static const uint32_t *find_open(LlvmFunc *C, const LFunc *f) {
     const LProgram *p = C->p;
-    const LFunc *f = p->fn.at[longest];
     Uses u = {NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), f->type.n};
     const bool *again = made_again(C, f);
-    uint32_t depth = 0, all = 0, best = 0, *open = NEW_N(C->arena, uint32_t, f->inst.n + 2);
-    for (uint32_t k = 0; k < p->fn.n; k++) /* a tile's instructions compile in three quarters of the time of an entry's */
-        all += p->fn.at[k]->inst.n - (p->fn.at[k]->kind == LFUNC_HELPER ? p->fn.at[k]->inst.n / 4 : 0);
+    uint32_t depth = 0, *open = NEW_N(C->arena, uint32_t, f->inst.n + 2), *change = NEW_N(C->arena, uint32_t, f->inst.n + 2);
     for (uint32_t k = 0; k < f->inst.n; k++) {
         const LInst *i = &f->inst.at[k];
         if (i->dst) {
@@ -363,21 +361,69 @@ static uint32_t find_cut(LlvmFunc *C, uint32_t longest) {
         depth -= i->op == LOP_END;
         open[k + 1] = depth;
     }
-    for (uint32_t v = 1; v < f->type.n + p->buf.n; v++) /* a use at 3 and one at 7: no cut before 4 .. 7 */
-        for (uint32_t k = u.first[v]; k && k != UINT32_MAX && k < u.last[v]; k++) open[k]++;
-    for (uint32_t k = 1; k < f->inst.n; k++) {
-        uint32_t d = k > all / 2 ? k - all / 2 : all / 2 - k, b = best > all / 2 ? best - all / 2 : all / 2 - best;
-        if (!open[k] && (!best || d < b)) best = k;
+    for (uint32_t v = 1; v < f->type.n + p->buf.n; v++) { /* a use at 3 and one at 7: no cut from 4 to 7 */
+        if (!u.first[v] || u.first[v] == UINT32_MAX) continue;
+        change[u.first[v]]++;
+        change[u.last[v]]--; /* sums that wrap around come out */
     }
+    for (uint32_t k = 1, across = 0; k <= f->inst.n; k++) open[k] += across += change[k];
+    return open;
+}
+
+/* The place between from and to nearest to `want` where nothing is open; 0: none. */
+static uint32_t nearest_cut(const uint32_t *open, uint32_t from, uint32_t to, uint32_t want) {
+    uint32_t best = 0, least = UINT32_MAX;
+    for (uint32_t k = from + 1; k < to; k++) {
+        uint32_t d = k > want ? k - want : want - k;
+        if (open[k] || d >= least) continue;
+        least = d;
+        best = k;
+    }
+    return best;
+}
+
+/* Where the longest entry can be cut in two, so that two threads have the same to do. 0: nowhere worth it. */
+static uint32_t find_cut(LlvmFunc *C, const LFunc *f, const uint32_t *open) {
+    const LProgram *p = C->p;
+    uint32_t all = 0;
+    for (uint32_t k = 0; k < p->fn.n; k++) /* a tile's instructions compile in three quarters of the time of an entry's */
+        all += p->fn.at[k]->inst.n - (p->fn.at[k]->kind == LFUNC_HELPER ? p->fn.at[k]->inst.n / 4 : 0);
+    uint32_t best = nearest_cut(open, 0, f->inst.n, all / 2);
     return f->inst.n - best > f->inst.n / 16 && best > f->inst.n / 4 ? best : 0;
 }
 
-static void declare_tail(LlvmFunc *C, uint32_t longest) {
-    C->tail = LLVMAddFunction(C->mod, "tail", C->fn_type[longest]);
-    LLVMSetVisibility(C->tail, LLVMHiddenVisibility);
-    add_attribute(C, C->tail, "nounwind");
-    if (C->cpu[0]) add_string(C, C->tail, "target-cpu", C->cpu);
-    if (C->features[0]) add_string(C, C->tail, "target-features", C->features);
+/* Instructions from..to in pieces of about PIECE: the time that LLVM takes for a function grows faster than the function. */
+static void cut_pieces(LlvmFunc *C, const uint32_t *open, uint32_t from, uint32_t to) {
+    while (from < to) {
+        uint32_t n = (to - from + PIECE - 1) / PIECE, cut = n > 1 ? nearest_cut(open, from, to, from + (to - from) / n) : 0;
+        VEC_PUSH(C->arena, C->piece) = (LlvmPiece){.from = from, .to = cut ? cut : to};
+        from = cut ? cut : to;
+    }
+}
+
+/* A piece is a function with the entry's parameters; each but the last ends with a call of the next. */
+static void plan_pieces(LlvmFunc *C, uint32_t longest) {
+    const LFunc *f = C->p->fn.at[longest];
+    const uint32_t *open = find_open(C, f);
+    bool apart = C->longest != C->others;
+    uint32_t cut = apart ? find_cut(C, f, open) : 0;
+    C->piece.n = 0;
+    if (cut) cut_pieces(C, open, 0, cut);
+    C->first_apart = cut ? C->piece.n : UINT32_MAX;
+    cut_pieces(C, open, cut, f->inst.n);
+    for (uint32_t k = 0; k < C->piece.n; k++) {
+        LlvmPiece *x = &C->piece.at[k];
+        x->here = k < C->first_apart ? C->longest : C->others;
+        x->fn = k ? NULL : C->fn[longest];
+        if (!k || (!x->here && k != C->first_apart)) continue;
+        x->fn = LLVMAddFunction(C->mod, arena_printf(C->arena, "piece%u", k), C->fn_type[longest]);
+        if (k == C->first_apart) LLVMSetVisibility(x->fn, LLVMHiddenVisibility);
+        else LLVMSetLinkage(x->fn, LLVMInternalLinkage);
+        add_attribute(C, x->fn, "nounwind");
+        add_attribute(C, x->fn, "noinline");
+        if (C->cpu[0]) add_string(C, x->fn, "target-cpu", C->cpu);
+        if (C->features[0]) add_string(C, x->fn, "target-features", C->features);
+    }
 }
 
 LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
@@ -389,12 +435,12 @@ LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
     C->fn_type = NEW_N(C->arena, LLVMTypeRef, n + 1);
     llvm_types(C);
     for (uint32_t k = 0; k < n; k++) declare(C, k);
-    C->cut = C->longest != C->others && longest != UINT32_MAX ? find_cut(C, longest) : 0;
-    if (C->cut) declare_tail(C, longest);
+    if (longest != UINT32_MAX) plan_pieces(C, longest);
     for (uint32_t k = 0; k < n; k++)
-        if ((k == longest ? C->longest : C->others) || C->p->fn.at[k]->inline_hint) /* what is inlined: everywhere */
-            define(C, k, C->fn[k], 0, k == longest && C->cut ? C->cut : C->p->fn.at[k]->inst.n);
-    if (C->cut && C->others) define(C, longest, C->tail, C->cut, C->p->fn.at[longest]->inst.n);
+        if (k != longest && (C->others || C->p->fn.at[k]->inline_hint)) /* what is inlined: everywhere */
+            define(C, k, C->fn[k], &(LlvmPiece){.to = C->p->fn.at[k]->inst.n}, NULL);
+    for (uint32_t k = 0; k < C->piece.n; k++)
+        if (C->piece.at[k].here) define(C, longest, C->piece.at[k].fn, &C->piece.at[k], k + 1 < C->piece.n ? C->piece.at[k + 1].fn : NULL);
     LLVMDisposeBuilder(C->B);
     return C->mod;
 }

@@ -15,14 +15,21 @@ typedef struct {
     bool guarded; /* the block can be skipped */
 } LlvmBlock;
 
+/* Instructions of an entry that are a function. */
+typedef struct {
+    uint32_t from, to;
+    LLVMValueRef fn; /* NULL: neither made nor called here */
+    bool here;       /* made in this module */
+} LlvmPiece;
+
 typedef struct {
     Arena *arena;
     const LProgram *p;
     const LlvmJob *job;
     const char *cpu, *features;
     bool longest, others; /* which functions are defined in this module: the longest entry, all others; all are declared */
-    uint32_t cut; /* the longest entry ends before this instruction with a call of `tail`, which is with the others; 0: it is whole */
-    LLVMValueRef tail;
+    VEC(LlvmPiece) piece; /* of the longest entry */
+    uint32_t first_apart; /* the first one that is with the others */
     bool fma;   /* the target fuses; else multiply and add */
     bool sleef; /* SLEEF's functions; else <math.h> lane by lane */
     int V, vector_bits; /* the target's widest registers */

@@ -162,9 +162,15 @@ static uint32_t count(LLVMValueRef fn) {
     return n;
 }
 
+static bool is_piece(const LlvmFunc *C, LLVMValueRef f) {
+    for (uint32_t k = 0; k < C->piece.n; k++)
+        if (C->piece.at[k].fn == f) return true;
+    return false;
+}
+
 static void count_all(Part *x) {
     for (LLVMValueRef f = LLVMGetFirstFunction(x->C.mod); f; f = LLVMGetNextFunction(f)) {
-        if (f != x->C.tail && (LLVMGetLinkage(f) == LLVMInternalLinkage || LLVMGetVisibility(f) == LLVMHiddenVisibility))
+        if (!is_piece(&x->C, f) && (LLVMGetLinkage(f) == LLVMInternalLinkage || LLVMGetVisibility(f) == LLVMHiddenVisibility))
             x->counts.instructions_shared += count(f);
         else
             x->counts.instructions += count(f);

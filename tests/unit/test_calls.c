@@ -240,6 +240,34 @@ static void forked(void) {
     rondo_close(m);
 }
 
+/* A model whose kernel is so long that it is made in pieces, with threads: the bits of the interpreter. */
+static void deep(void) {
+    enum { LAYERS = 12 };
+    char text[2000] = "model deep {\n    input x: seq [3]\n    target y: seq [3]\n    h = x\n";
+    for (int k = 0; k < LAYERS; k++) strcat(text, "    h = gru[3](h)\n");
+    strcat(text, "    output h\n    loss mse(h, y)\n}\n");
+    static float x[B * T * 3], y[B * T * 3], got[2][LAYERS][9];
+    static char name[LAYERS][24];
+    double loss[2] = {0, 0};
+    for (int k = 0; k < B * T * 3; k++) x[k] = wave(k), y[k] = wave(3 * k);
+    for (int e = 0; e < 2; e++) {
+        rondo_options o = RONDO_OPTIONS_INIT;
+        o.engine = e ? RONDO_ENGINE_LOOPS : RONDO_ENGINE_JIT;
+        o.threads = 2;
+        rondo_model *m;
+        rondo_array in[] = {{.name = "x", .rank = 3, .dim = {B, T, 3}, .data = x}, {.name = "y", .rank = 3, .dim = {B, T, 3}, .data = y}}, grad[LAYERS];
+        for (int k = 0; k < LAYERS; k++) {
+            snprintf(name[k], sizeof name[k], k ? "param/h_%d.Un" : "param/h.Un", k + 1);
+            grad[k] = (rondo_array){.name = name[k], .rank = 2, .dim = {3, 3}, .data = got[e][k]};
+        }
+        check(rondo_open_text(&m, "deep.rondo", text, strlen(text), &o) == RONDO_OK && rondo_init_weights(m, 3) == RONDO_OK, "a deep model");
+        check(rondo_gradient(m, in, 2, 0, &loss[e], grad, LAYERS) == RONDO_OK, "gradients of a deep model");
+        printf("%s", rondo_message(m));
+        rondo_close(m);
+    }
+    check(loss[0] == loss[1] && memcmp(got[0], got[1], sizeof got[0]) == 0 && got[0][0][0] != 0, "a kernel in pieces computes what it is made of");
+}
+
 int main(void) {
     streams(model, B, 5, 11, "steps at once: two inputs, two outputs");
     streams(model, 1, 5, 11, "steps at once: one example");
@@ -251,6 +279,7 @@ int main(void) {
     gradients();
     refusals();
     forked();
+    deep();
     orders(true);
     orders(false);
     printf("%d passed, %d failed\n", passed, failed);
