@@ -41,8 +41,7 @@ static int64_t row_length(const Graph *g, Ref dot) {
     return g->node.at[g->node.at[dot].in[d.swapped ? 1 : 0]].dim[0];
 }
 
-/* The least K of the products in an accumulator; how many there are; the last of them. */
-static int64_t least_sum(const LowG *lg, Ref r, uint32_t *count, Ref *dot) {
+int64_t least_sum(const LowG *lg, Ref r, uint32_t *count, Ref *dot) {
     const Node *n = &lg->g->node.at[r];
     if (n->op == OP_DOT) {
         *dot = r;

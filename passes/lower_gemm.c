@@ -259,7 +259,7 @@ static void full_panels(Product *q, LV lo, LV hi, Walk walk)
     LV j = q->p.full == 1 && !share ? 0 : lb_for(b, first, end, 1, walk == WALK_DOWN, 0, NULL, NULL);
     LV at = j && walk == WALK_TURNS ? zigzag(q->lg, j, first, end) : j;
     TileRows *t = panel_rows(q, at, 0, W, q->p.w, 0);
-    if (!beside_panel(q->lg, q->end, t, at))
+    if (!beside_panel(q->lg, q->end, t, at) && !behind_panel(q->lg, q->end, t, at))
         tile_rows(L, t, lo, hi);
     if (j)
         lb_end_for(b, 0, NULL, NULL);
@@ -540,13 +540,13 @@ uint32_t emit_gemm(LowG *lg, uint32_t i)
     Low *L = lg->L;
     const Stage *s = &lg->g->stage.at[i];
     Together x = { .q = { make_product(lg, s) }, .n = 1 };
-    bool turns = lg->body && L->turns && low_single_row(L) && !beside_has(lg, x.q[0]->end);
+    bool alone = beside_has(lg, x.q[0]->end) || behind_has(lg, x.q[0]->end), turns = lg->body && L->turns && low_single_row(L) && !alone;
     while (!L->failed && i + x.n < lg->g->stage.n && x.n < TILE_VECTORS) {
         const Stage *next = &lg->g->stage.at[i + x.n];
         if (next->kind != STAGE_PRODUCT || next->load != s->load || next->group != s->group || !ready(lg, next))
             break;
         Product *q = make_product(lg, next);
-        if (L->failed || beside_has(lg, x.q[0]->end) || beside_has(lg, q->end) || !(turns ? may_turn(&x, q) : may_join(&x, q)))
+        if (L->failed || alone || beside_has(lg, q->end) || behind_has(lg, q->end) || !(turns ? may_turn(&x, q) : may_join(&x, q)))
             break;
         x.q[x.n++] = q;
     }
@@ -575,11 +575,23 @@ uint32_t emit_gemm(LowG *lg, uint32_t i)
 
 typedef struct {
     LowG *lg;
-    Loc A, P, C;
+    Loc A, P, C, chain; /* chain: what its sums go on from, if that is ok */
     int64_t M, N;
     Panels p;
+    bool down; /* from the last row of a block to its first */
     LV k0, K; /* this block of rows */
 } Gradient;
+
+/* Row k0 of an operand, or the last of the block's. */
+static LIdx first_row(LBuilder *b, const Gradient *g, LIdx x, int64_t ld)
+{
+    x = lb_idx_term(b, x, g->k0, ld);
+    if (g->down) {
+        x = lb_idx_term(b, x, g->K, ld);
+        x.c0 -= ld;
+    }
+    return x;
+}
 
 /* Tiles lo .. hi of one panel that starts at column n0 + j * W. */
 static void gradient_panel(Gradient *g, LV lo, LV hi, LV j, int64_t n0, int nv, int tail)
@@ -588,14 +600,17 @@ static void gradient_panel(Gradient *g, LV lo, LV hi, LV j, int64_t n0, int nv, 
     LBuilder *b = &L->b;
     int64_t W = (int64_t)g->p.w * L->p->V, tiles = (g->M + TILE_ROWS - 1) / TILE_ROWS;
     TileRows *t = NEW(L->arena, TileRows);
-    LIdx a = lb_idx_term(b, low_row_at(L, &g->A, 0), g->k0, g->A.ld), p = at_column(b, low_row_at(L, &g->P, 0), j, W, n0);
+    int64_t a_ld = g->down ? -g->A.ld : g->A.ld, p_ld = g->down ? -g->P.ld : g->P.ld;
+    LIdx a = first_row(b, g, low_row_at(L, &g->A, 0), g->A.ld), p = at_column(b, low_row_at(L, &g->P, 0), j, W, n0);
     LIdx c = at_column(b, low_row_at(L, &g->C, 0), j, W, n0);
     *t = (TileRows){ .columns = true, .nv = nv, .tail = tail, .nseg = 1, .size = g->M / tiles, .more = g->M % tiles,
-                     .p_stride = lb_iconst(b, g->P.ld) };
+                     .p_stride = lb_iconst(b, p_ld), .from = g->chain.ok };
     t->A[0] = (TileOperand){ g->A.buf, a, lb_iconst(b, 1) };
-    t->a_stride[0] = lb_iconst(b, g->A.ld);
-    t->P[0] = (TileOperand){ g->P.buf, lb_idx_term(b, p, g->k0, g->P.ld), 0 };
+    t->a_stride[0] = lb_iconst(b, a_ld);
+    t->P[0] = (TileOperand){ g->P.buf, first_row(b, g, p, g->P.ld), 0 };
     t->C = (TileOperand){ g->C.buf, c, lb_iconst(b, g->C.fs[0]) };
+    if (g->chain.ok)
+        t->C0 = (TileOperand){ g->chain.buf, at_column(b, lidx(0), j, W, n0), lb_iconst(b, g->chain.fs[0]) };
     t->K[0] = g->K;
     tile_rows(L, t, lo, hi);
 }
@@ -668,7 +683,7 @@ static void explain_gradient(LowG *lg, Ref r, int64_t M, int64_t N)
             str_printf(s, " %s", name_str(lg->L->ctx, g->root.at[i].name));
     }
     str_printf(s, ": [%lld, %lld], %s\n", (long long)M, (long long)N,
-               lg->L->chunk ? "in chunks of steps" : "one product over all rows after the loop");
+               lg->ni[r].chain.ok ? "beside the products of the steps, some steps behind them" : lg->L->chunk ? "in chunks of steps" : "one product over all rows after the loop");
 }
 
 /* Rows lo..hi over some axes, as they follow each other in memory, and blocks of G = ceil(256 / B) steps of them. */
@@ -699,8 +714,21 @@ void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows)
     *rows = lb_op(b, LOP_IMIN, x->size, lb_op(b, LOP_ISUB, x->hi, *first, 0, 0), 0, 0);
 }
 
-/* One chain from zero inside a block; blocks are added in order, from the last one where the node says `down`, to a place that
-   starts from -0, which leaves the first as it is. */
+/* What no steps were behind, its first rows, is added to what these have left. */
+static void gradient_rest(LowG *lg, Gradient *g, Ref r, uint32_t axes)
+{
+    Low *L = lg->L;
+    LBuilder *b = &L->b;
+    RowBlocks x = row_blocks(L, axes);
+    g->chain = lg->ni[r].chain;
+    low_touch(L, g->chain.buf);
+    g->k0 = x.lo;
+    g->K = lb_op(b, LOP_IMIN, lb_iconst(b, BEHIND_ROWS), lb_op(b, LOP_ISUB, x.hi, x.lo, 0, 0), 0, 0);
+    gradient_block(g);
+}
+
+/* One chain from zero inside a block; blocks are added in order, to a place that starts from -0, which leaves the first as
+   it is; where the node says `down`, rows and blocks go from the last to the first. */
 static void gradient_blocks(LowG *lg, Gradient *g, Ref r, uint32_t axes)
 {
     Low *L = lg->L;
@@ -717,6 +745,19 @@ static void gradient_blocks(LowG *lg, Gradient *g, Ref r, uint32_t axes)
     lb_end_for(b, 0, NULL, NULL);
 }
 
+uint32_t gradient_operands(const Graph *g, Ref r, Ref *A, Ref *P)
+{
+    const Node *n = &g->node.at[r];
+    DotInfo d;
+    GemmKind kind;
+    dot_is_gemm(g, r, &d, &kind);
+    Ref left = n->in[d.swapped ? 1 : 0], right = n->in[d.swapped ? 0 : 1];
+    bool left_is_column = d.nm && d.m[0] == node_attr(g, r)[6 + n->rank - 1];
+    *P = left_is_column ? left : right;
+    *A = left_is_column ? right : left;
+    return d.k_axes;
+}
+
 /* Sum over rows in blocks of G = ceil(256 / B) steps counted from step 0. The order is meaning: no machine, thread count, budget
    or tuning changes it. */
 void emit_gradient(LowG *lg, Ref r)
@@ -724,14 +765,8 @@ void emit_gradient(LowG *lg, Ref r)
     Low *L = lg->L;
     const Graph *gr = lg->g;
     const Node *n = &gr->node.at[r];
-    DotInfo d;
-    GemmKind kind;
-    dot_is_gemm(gr, r, &d, &kind);
-    Ref left = n->in[d.swapped ? 1 : 0], right = n->in[d.swapped ? 0 : 1];
-    const uint32_t *w = node_attr(gr, r);
-    uint32_t last = w[6 + n->rank - 1];
-    bool left_is_column = d.nm && d.m[0] == last;
-    Ref pr = left_is_column ? left : right, ar = left_is_column ? right : left;
+    Ref ar, pr;
+    uint32_t axes = gradient_operands(gr, r, &ar, &pr);
     Gradient *g = NEW(L->arena, Gradient);
     g->lg = lg;
     g->A = low_loc(lg, ar);
@@ -744,13 +779,17 @@ void emit_gradient(LowG *lg, Ref r)
         low_fail(L, "a weight gradient of values that are not in memory");
         return;
     }
-    g->A = flat_copy(lg, ar, g->A, d.k_axes);
-    g->P = flat_copy(lg, pr, g->P, d.k_axes);
+    g->A = flat_copy(lg, ar, g->A, axes);
+    g->P = flat_copy(lg, pr, g->P, axes);
+    g->down = lg->ni[r].down;
     low_touch(L, g->A.buf);
     low_touch(L, g->P.buf);
     low_touch(L, g->C.buf);
     if (n->rank == 1)
         g->C.fs[0] = 0;
-    gradient_blocks(lg, g, r, d.k_axes);
+    if (lg->ni[r].chain.ok)
+        gradient_rest(lg, g, r, axes);
+    else
+        gradient_blocks(lg, g, r, axes);
     explain_gradient(lg, r, g->M, g->N);
 }

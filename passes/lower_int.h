@@ -86,6 +86,7 @@ typedef struct {
     Loc loc;
     LocList also; /* further places to store to */
     Ref whole; /* the concat in whose place this part of it is computed; 0: none */
+    Loc chain; /* of a weight gradient that follows behind the steps (lower_behind.c): the sums of the block that they are in */
     Loc *root; /* of an out that is a root of the model: the caller's place, of one that the steps around it stack: that of the step, until
                   something writes there; NULL: none */
     LV row; /* row-scope value of a scalar */
@@ -99,6 +100,7 @@ typedef struct {
 
 typedef struct LowG LowG;
 typedef struct Beside Beside;
+typedef struct Behind Behind;
 typedef struct {
     uint32_t start, end; /* positions */
 } LoopRange;
@@ -151,6 +153,13 @@ typedef struct {
     uint32_t fn;
 } BesideKey;
 
+/* Some K of a panel of one row, of nv vectors, beside rows of a tile of a weight gradient: rows of its operands are a_ld and p_ld apart. */
+typedef struct {
+    int nv;
+    int64_t a_ld, p_ld;
+    uint32_t fn;
+} BehindKey;
+
 /* A sequence that is prefetched, at the level that touches it first. */
 typedef struct {
     uint32_t buf, level;
@@ -189,6 +198,7 @@ typedef struct Low {
     VEC(TileKey) tiles;
     VEC(RowsKey) rows;
     VEC(BesideKey) besides;
+    VEC(BehindKey) behinds;
     VEC(Pack) packs;
     bool failed;
     uint32_t nname;
@@ -206,6 +216,7 @@ struct LowG {
     uint32_t axis; /* of the scan whose body this is */
     ScanInfo scan;
     Beside *beside; /* the product that those of this body take along; NULL: none */
+    Behind *behind; /* the weight gradients that its products take along; NULL: none */
     LV t; /* its step; a value of the body may have the axis all the same, as a whole captured sequence */
 };
 
@@ -344,6 +355,7 @@ typedef struct {
 Panels cut_panels(const Low *L, int64_t N, int64_t max); /* of `max` vectors at most */
 uint32_t emit_gemm(LowG *lg, uint32_t stage); /* gives how many of the next stages it has done too */
 void emit_gradient(LowG *lg, Ref r);
+uint32_t gradient_operands(const Graph *g, Ref r, Ref *A, Ref *P); /* whose elements are its rows, and its columns; gives the axes summed */
 Panels cut_product(const Low *L, int64_t N); /* as the right operand of rows is */
 uint32_t low_pack(LowG *lg, Ref dot); /* the buffer */
 typedef struct {
@@ -357,6 +369,7 @@ bool flat_rows(const Low *L, const Loc *l, uint32_t axes); /* from the row with 
 /* lower_beside.c */
 #define BESIDE_ROWS 8 /* with as many vectors of the step's product: 24 accumulators, 3 operands */
 #define BESIDE_VECTORS 2
+int64_t least_sum(const LowG *lg, Ref r, uint32_t *count, Ref *dot); /* the least K of the products in an accumulator; how many; the last */
 bool beside_fits(LowG *lg, Ref scan, Ref r); /* whether product r, in chunks of the scan, can be computed beside those of its steps */
 bool beside_pays(LowG *lg, Ref scan, Ref r); /* and is better so */
 Beside *beside_make(LowG *lg, Ref scan, uint32_t loop); /* what place put beside the steps of the scan, NULL: nothing */
@@ -364,6 +377,14 @@ void beside_first(LowG *lg, Ref r, LV *lo, LV *hi); /* the rows of r that the cu
 void beside_step(LowG *bg); /* the work of a step, once that has a name */
 bool beside_has(const LowG *bg, Ref r); /* whether something goes beside the step's product r */
 bool beside_panel(LowG *bg, Ref r, TileRows *t, LV j); /* panel j (0: the first) of the step's product r, with what goes beside it; false: nothing does */
+
+/* lower_behind.c */
+Behind *behind_make(LowG *lg, Ref scan, uint32_t loop); /* before the steps of a scan: the gradients that they take along, NULL: none */
+void behind_step(LowG *bg); /* the work of a step, once that has a name */
+void behind_end(LowG *bg); /* when it is over */
+bool behind_has(const LowG *bg, Ref r); /* as beside_has */
+bool behind_panel(LowG *bg, Ref r, TileRows *t, LV j);
+#define BEHIND_ROWS 16 /* the first rows of all, which no steps are behind */
 
 /* lower_matrix.c: in a row stage */
 void matrix_copies(LowG *lg, const Stage *s); /* before its rows */

@@ -643,6 +643,8 @@ static void scan_loop(Scan *c)
         hi = L->chi;
         L->chunk = 0;
     }
+    if (!chunks)
+        bg->behind = behind_make(c->lg, c->scan, loop);
     int64_t rows = rows_at_once(c);
     LV blo = L->blo, bhi = L->bhi;
     bg->by_row = rows > 0 || c->lg->by_row;
@@ -662,7 +664,11 @@ static void scan_loop(Scan *c)
     bind_places(c);
     if (bg->beside)
         beside_step(bg);
+    if (bg->behind)
+        behind_step(bg);
     emit_stages(bg, 0);
+    if (bg->behind)
+        behind_end(bg);
     copy_pending(c);
     L->seg = outer;
     if (bg->segment && !L->serial)

@@ -143,7 +143,7 @@ static LIdx at_row(LBuilder *b, const TileOperand *o, LV row, int64_t first)
 
 static uint32_t tile_of(Low *L, const TileRows *t, int m, int nv, int tail, uint32_t seg)
 {
-    bool load = !t->columns && (seg > 0 || t->from);
+    bool load = seg > 0 || t->from;
     return get_tile(L, t->columns ? FAM_COLUMNS : t->matrix ? FAM_MATRIX : FAM_ROWS, m, nv, tail, load ? INIT_LOAD : INIT_ZERO, t->columns);
 }
 

@@ -1,6 +1,6 @@
-/* Products beside those of the steps (passes/lower_beside.c): the same bits as before the steps, in every engine, at every width, for
-   numbers of steps that fill no group, some, and more than a chunk; by one thread, and by several that share columns. And where it is
-   done: not where the input is so large that the steps' products end first, and by itself only from a matrix on that fills the first
+/* Products beside those of the steps (passes/lower_beside.c), and weight gradients some steps behind (passes/lower_behind.c): the same
+   bits as before and after the steps, in every engine, at every width, for numbers of steps that fill no group, some, and more than a
+   chunk; by one thread, and products by several that share columns. And where it is done: not where the input is so large that the steps' products end first, and by itself only from a matrix on that fills the first
    cache. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,12 +28,15 @@ static Module *model(Ctx *ctx, Arena *a, const char *name, int I, int H, bool gr
     return m && passes_run(m, &o) ? m : NULL;
 }
 
-/* Helpers that compute two products. */
-static int pairs(const LProgram *p) {
+static int helpers(const LProgram *p, const char *begin) {
     int n = 0;
-    for (uint32_t k = 0; k < p->fn.n; k++) n += strncmp(name_str(p->ctx, p->fn.at[k]->name), "beside_", 7) == 0;
+    for (uint32_t k = 0; k < p->fn.n; k++) n += strncmp(name_str(p->ctx, p->fn.at[k]->name), begin, strlen(begin)) == 0;
     return n;
 }
+
+/* Helpers that compute two products; a product and a part of a gradient. */
+static int pairs(const LProgram *p) { return helpers(p, "beside_"); }
+static int behinds(const LProgram *p) { return helpers(p, "behind_"); }
 
 static bool equal(const Module *m, const EvalIn *in, const double **x, const double **y) {
     for (uint32_t r = 0; r < m->graph.at[0]->root.n; r++)
@@ -51,6 +54,7 @@ typedef struct {
     Arena *a;
     const Module *m;
     const char *name;
+    bool grad;
 } Case;
 
 /* The program for V lanes and so many threads, in one engine, for each number of steps. */
@@ -62,6 +66,8 @@ static void compare(Case *c, const LowerOptions *lo, EngineKind kind, const int 
     const double **x = NEW_N(c->a, const double *, n), **y = NEW_N(c->a, const double *, n);
     Engine *e = p && kind != ENGINE_LOOPS ? engine_make(c->ctx, p, &(EngineOptions){.kind = kind, .cache_dir = ""}) : NULL;
     check(p && q && pairs(p) > 0 && !pairs(q), "products side by side", c->name, lo->V);
+    bool full = strcmp(c->name, "own") != 0; /* tiles */
+    check(p && q && (behinds(p) > 0) == (c->grad && full && lo->threads == 1 && !lo->segments) && !behinds(q), "gradients behind", c->name, lo->V);
     for (; *steps && p && q; steps++) {
         GenInputs values = gen_inputs_long(c->m, c->a, 3, *steps);
         values.in.axis[0] = 1;
@@ -76,7 +82,7 @@ static void all(const char *name, int I, int H, bool grad) {
     static const int every[] = {1, 8, 15, 16, 17, 39, 280, 0}, some[] = {5, 27, 0}, cut[] = {530, 0};
     Ctx *ctx = ctx_make(NULL);
     Arena a = arena_make(ctx);
-    Case c = {ctx, &a, model(ctx, &a, name, I, H, grad), name};
+    Case c = {ctx, &a, model(ctx, &a, name, I, H, grad), name, grad};
     check(c.m, "the model", name, grad);
     if (c.m) {
         LowerOptions lo = options(1, 1, PLACE_BESIDE);
@@ -100,6 +106,17 @@ static void placed(const char *name, int I, int H, LowerOptions lo, bool want, c
     Module *m = model(ctx, &a, name, I, H, false);
     LProgram *p = m ? lower_module(ctx, &a, m, &lo, NULL) : NULL;
     check(p && (pairs(p) > 0) == want, what, name, H);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* Whether a training step of one row has weight gradients behind its steps. */
+static void followed(const char *name, int I, int H, LowerOptions lo, bool want, const char *what) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Module *m = model(ctx, &a, name, I, H, true);
+    LProgram *p = m ? lower_module(ctx, &a, m, &lo, NULL) : NULL;
+    check(p && (behinds(p) > 0) == want, what, name, H);
     arena_free(&a);
     ctx_destroy(ctx);
 }
@@ -147,6 +164,9 @@ int main(void) {
         all("thin", 9, 24, grad);
     }
     LowerOptions lo = options(16, 1, PLACE_AUTO);
+    followed("one", 64, 64, lo, true, "more than the first cache holds, a gradient");
+    followed("one", 32, 32, lo, false, "less than the first cache holds, a gradient");
+    followed("one", 1024, 64, lo, false, "gradients that are much larger than the steps' matrices");
     placed("one", 64, 64, lo, true, "more than the first cache holds");
     placed("one", 64, 128, lo, true, "a smaller input");
     placed("one", 16, 32, lo, false, "little");
