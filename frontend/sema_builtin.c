@@ -212,14 +212,6 @@ static const Val *call_where(Scope *s, const AstExpr *x, const Val *c, const Val
 
 /* ---- shapes ----------------------------------------------------------------------------------------------------------- */
 
-static const Val *need_vector(Scope *s, const Val *v, const char *what)
-{
-    v = val_float(s, v, what);
-    if (v->kind == V_POISON || val_type(v).rank == 1) return v;
-    sema_error(s->e, 309, v->span, "`%s` takes a vector; this is %s", what, val_text(s, v));
-    return &val_poison;
-}
-
 static const Val *call_outer(Scope *s, const AstExpr *x, const Val *u, const Val *v)
 {
     static const uint8_t label[2][3][3] = {{{1}, {2}, {1, 2}}, {{9, 1}, {9, 2}, {9, 1, 2}}}; /* 9 counts the heads */
@@ -248,18 +240,25 @@ static const Val *call_outer(Scope *s, const AstExpr *x, const Val *u, const Val
     return w;
 }
 
+/* A dim of 1 behind, or before, the last one. */
 static const Val *call_vector_shape(Scope *s, const AstExpr *x, const Builtin *b, const Val *v)
 {
-    bool column = b->kind == BK_COLUMN;
-    int32_t dim[2];
+    int32_t dim[MAX_RANK] = {0};
+    int one, rank;
     Val *w;
 
-    v = need_vector(s, v, b->name);
+    v = val_float(s, v, b->name);
     if (v->kind == V_POISON) return v;
-    dim[column ? 0 : 1] = val_type(v).dim[0];
-    dim[column ? 1 : 0] = 1;
-    w = (Val *)val_of(s, g_reshape(s->level->g, v->ref, 2, dim), x->span);
-    if (w->kind == V_TENSOR) w->src[column ? 0 : 1] = v->src[0];
+    rank = val_type(v).rank;
+    if (rank < 1 || rank >= MAX_RANK) {
+        sema_error(s->e, 309, v->span, "`%s` takes a vector, or a vector for each head; this is %s", b->name, val_text(s, v));
+        return &val_poison;
+    }
+    one = b->kind == BK_COLUMN ? rank : rank - 1;
+    for (int d = 0; d <= rank; d++) dim[d] = d == one ? 1 : val_type(v).dim[d - (d > one)];
+    w = (Val *)val_of(s, g_reshape(s->level->g, v->ref, rank + 1, dim), x->span);
+    if (w->kind != V_TENSOR) return w;
+    for (int d = 0; d <= rank; d++) w->src[d] = d == one ? NULL : v->src[d - (d > one)];
     return w;
 }
 

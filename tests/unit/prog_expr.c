@@ -312,7 +312,7 @@ static Ex by_heads(Scope *c, const char *n, const char *d, uint32_t axis, int de
     switch (k) {
     case 0: case 1: form = arena_printf(g->a, "(%s @ %s)", matrices(c, n, d, e), a.t); break;
     case 2: form = arena_printf(g->a, "(%s @ %s)", a.t, pg_below(g, 2) ? matrices(c, n, e, d) : arena_printf(g->a, "%s.T", matrices(c, n, d, e))); break;
-    case 3: form = arena_printf(g->a, "sum(%s * reshape(%s, %s, 1, %s), axis = 2)", matrices(c, n, d, e), a.t, n, e); break;
+    case 3: form = arena_printf(g->a, "sum(%s * row(%s), axis = 2)", matrices(c, n, d, e), a.t); break;
     case 4: form = arena_printf(g->a, "(%s @ %s)", matrices(c, n, d, e), a.t); break;
     case 5: form = arena_printf(g->a, "(outer(%s, %s) @ tanh(%s))", b.t, a.t, a.t); break;
     case 6: form = arena_printf(g->a, "(tanh(%s) @ outer(%s, %s))", a.t, a.t, b.t); break;

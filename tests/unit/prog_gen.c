@@ -339,7 +339,7 @@ static void matrix_memory(Scope *c) {
     const char *s = pg_name(g, "S"), *y = pg_name(g, "y");
     Ex v = pg_want(c, (Shape){2, {n, d}}, 0, 2), k = pg_want(c, (Shape){2, {n, e}}, 0, 2), f = pg_want(c, vec(n), 0, 2);
     str_printf(&c->decl, "%sstate %s: [%s, %s, %s] = 0.1\n", c->indent, s, n, d, e);
-    str_printf(&c->body, "%s%s' = reshape(sigmoid(%s), %s, 1, 1) * %s + outer(tanh(%s%s), tanh(%s))\n", c->indent, s, f.t, n, s, v.t,
+    str_printf(&c->body, "%s%s' = column(column(sigmoid(%s))) * %s + outer(tanh(%s%s), tanh(%s))\n", c->indent, s, f.t, s, v.t,
                pg_below(g, 2) ? "" : arena_printf(g->a, " - %s @ tanh(%s)", s, k.t), k.t);
     str_printf(&c->body, "%s%s = tanh(%s' @ %s)\n", c->indent, y, s, k.t);
     pg_add(c, y, 'f', (Shape){2, {n, d}}, 0);
