@@ -15,8 +15,8 @@ static Ref draw_noise(Scope *s, NoiseKind k)
 
 static const Val *draw_orthogonal(Scope *s, Span span)
 {
-    if (!s->level->init || s->draw->rank != 2) {
-        if (sema_error(s->e, 315, span, "`orthogonal` is for matrices of parameters, not for %s", !s->level->init ? "noise" : s->draw->rank == 0 ? "a scalar" : s->draw->rank == 1 ? "a vector" : "three dims"))
+    if (!s->level->init || s->draw->rank < 2) {
+        if (sema_error(s->e, 315, span, "`orthogonal` is for matrices of parameters, not for %s", !s->level->init ? "noise" : s->draw->rank == 0 ? "a scalar" : "a vector"))
             diag_help(s->e->ctx, (Span){0, 0}, "vectors and scalars start from a number or `normal(0, sd)`");
         return &val_poison;
     }

@@ -35,12 +35,12 @@ static double dot4(const double *a, const double *b, int64_t n) {
     return (s[0] + s[1]) + (s[2] + s[3]);
 }
 
-/* Modified Gram-Schmidt on the shorter side's vectors: the Q of a QR whose R has a positive diagonal. */
-static void eval_orthogonal(const Eval *e, const Node *n, uint32_t stream, double *out) {
-    int64_t rows = n->dim[0], cols = n->dim[1], count = rows < cols ? rows : cols, len = rows < cols ? cols : rows;
+/* Modified Gram-Schmidt on the shorter side's vectors: the Q of a QR whose R has a positive diagonal. `first`: the number of its first draw. */
+static void eval_orthogonal(const Eval *e, int64_t rows, int64_t cols, uint32_t stream, int64_t first, double *out) {
+    int64_t count = rows < cols ? rows : cols, len = rows < cols ? cols : rows;
     double *q = ctx_alloc(e->m->ctx, (size_t)(count * len) * sizeof(double));
 
-    for (int64_t i = 0; i < count * len; i++) q[i] = noise_normal(e->in->seed, e->in->update, stream, 0, 0, (uint32_t)i);
+    for (int64_t i = 0; i < count * len; i++) q[i] = noise_normal(e->in->seed, e->in->update, stream, 0, 0, (uint32_t)(first + i));
     for (int64_t i = 0; i < count; i++) {
         double *v = q + i * len, norm = sqrt(dot4(v, v, len));
         if (norm == 0) v[i] = norm = 1;
@@ -61,7 +61,8 @@ void eval_noise(const Eval *e, const Node *n, const uint32_t *w, double *out) {
 
     layout_of(e, n->axes, &l);
     if (w[0] == NOISE_ORTHOGONAL) {
-        eval_orthogonal(e, n, w[1], out);
+        int64_t rows = n->dim[n->rank - 2], cols = n->dim[n->rank - 1];
+        for (; i < features; i += rows * cols) eval_orthogonal(e, rows, cols, w[1], i, out + i);
         return;
     }
     if (!l.rows) return;

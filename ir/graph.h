@@ -99,7 +99,7 @@ typedef struct Node {
                 without meaning; only `out` reads a scan
      out        index i of the i-th out root of the body (counted after the NEXT roots) */
 
-typedef enum { NOISE_UNIFORM, NOISE_NORMAL, NOISE_ORTHOGONAL } NoiseKind; /* ORTHOGONAL [r,c]: only in Module.init */
+typedef enum { NOISE_UNIFORM, NOISE_NORMAL, NOISE_ORTHOGONAL } NoiseKind; /* ORTHOGONAL [r,c], or a matrix for each of [n,r,c]: only in Module.init */
 
 typedef enum {
     /* of a body: first all NEXT in carry order, then the outs */

@@ -53,7 +53,7 @@ static const char *infer_leaf(Graph *g, Node *n) {
     if (n->op == OP_NOISE) {
         n->dtype = DT_F;
         if (w[0] > NOISE_ORTHOGONAL) return "no such noise";
-        if (w[0] == NOISE_ORTHOGONAL && (n->rank != 2 || n->axes)) return "orthogonal noise is a matrix without axes";
+        if (w[0] == NOISE_ORTHOGONAL && (n->rank < 2 || n->axes)) return "orthogonal noise is a matrix, or several, without axes";
     }
     if (n->op == OP_IOTA) {
         n->dtype = DT_I;

@@ -55,7 +55,7 @@ static const char *check_iota_noise(const Verify *v, const Node *n, const uint32
     RULE(n->dtype == DT_F, "noise is a float");
     RULE(w[0] <= NOISE_ORTHOGONAL, "no such kind of noise");
     RULE(!(w[2] & ~(n->axes | v->enclosing)) && !(w[2] & AX(AXIS_B)), "noise depends on an axis that is not around it");
-    RULE(w[0] != NOISE_ORTHOGONAL || (v->g == v->m->init && n->rank == 2), "orthogonal noise belongs to init and is a matrix");
+    RULE(w[0] != NOISE_ORTHOGONAL || (v->g == v->m->init && n->rank >= 2), "orthogonal noise belongs to init and is a matrix, or several");
     return NULL;
 }
 
