@@ -40,7 +40,7 @@ static void eval_orthogonal(const Eval *e, int64_t rows, int64_t cols, uint32_t 
     int64_t count = rows < cols ? rows : cols, len = rows < cols ? cols : rows;
     double *q = ctx_alloc(e->m->ctx, (size_t)(count * len) * sizeof(double));
 
-    for (int64_t i = 0; i < count * len; i++) q[i] = noise_normal(e->in->seed, e->in->update, stream, 0, 0, (uint32_t)(first + i));
+    noise_draw(true, e->in->seed, e->in->update, stream, 0, 0, first, count * len, q);
     for (int64_t i = 0; i < count; i++) {
         double *v = q + i * len, norm = sqrt(dot4(v, v, len));
         if (norm == 0) v[i] = norm = 1;
@@ -72,9 +72,8 @@ void eval_noise(const Eval *e, const Node *n, const uint32_t *w, double *out) {
         for (uint32_t a = 1; a < e->m->naxis; a++)
             if (w[2] & AX(a)) h = noise_step(h, n->axes & AX(a) ? idx[a] : e->now[a]);
         if (n->axes & AX(AXIS_B)) example = (uint32_t)(e->in->example ? e->in->example[b] : b);
-        for (int64_t k = 0; k < features; k++)
-            out[i++] = w[0] == NOISE_NORMAL ? noise_normal(e->in->seed, e->in->update, w[1], h, example, (uint32_t)k)
-                                            : noise_uniform(e->in->seed, e->in->update, w[1], h, example, (uint32_t)k);
+        noise_draw(w[0] == NOISE_NORMAL, e->in->seed, e->in->update, w[1], h, example, 0, features, out + i);
+        i += features;
     } while (row_next(&l, idx));
 }
 

@@ -394,5 +394,7 @@ uint32_t noise_step(uint32_t h, int64_t t); /* one more axis into the step hash 
 uint32_t noise_bits(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t element);
 double noise_uniform(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t element);
 double noise_normal(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t element);
+/* The same numbers for n elements from `first` on; four of them come out of one block. */
+void noise_draw(bool normal, uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, int64_t first, int64_t n, double *out);
 
 #endif

@@ -24,23 +24,48 @@ void philox4x32(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4
 
 uint32_t noise_step(uint32_t h, int64_t t) { return h * UINT32_C(0x9E3779B1) + (uint32_t)(t + 1); }
 
-uint32_t noise_bits(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t element) {
+/* The words of elements 4 * block and the three after it. */
+static void noise_block(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t block, uint32_t out[4]) {
     const uint32_t key[2] = {(uint32_t)seed, (uint32_t)(seed >> 32)};
-    const uint32_t counter[4] = {element / 4, step, example, stream ^ (uint32_t)update};
-    uint32_t out[4];
+    const uint32_t counter[4] = {block, step, example, stream ^ (uint32_t)update};
 
     philox4x32(counter, key, out);
+}
+
+uint32_t noise_bits(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t element) {
+    uint32_t out[4];
+
+    noise_block(seed, update, stream, step, example, element / 4, out);
     return out[element % 4];
 }
 
-double noise_uniform(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t element) {
-    return ldexp((double)(noise_bits(seed, update, stream, step, example, element) >> 8), -24);
-}
+static uint32_t angle_of(uint32_t stream) { return stream ^ UINT32_C(0x80000000); }
+
+static double to_unit(uint32_t word) { return (double)(word >> 8) * (1.0 / 16777216); }
 
 /* Box-Muller; ir/lnoise.c builds the same. */
+static double to_normal(double u, double v) { return sqrt(-2 * log(1 - u)) * cos(6.283185307179586476925 * v); }
+
+double noise_uniform(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t element) {
+    return to_unit(noise_bits(seed, update, stream, step, example, element));
+}
+
 double noise_normal(uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, uint32_t element) {
     double u = noise_uniform(seed, update, stream, step, example, element);
-    double v = noise_uniform(seed, update, stream ^ UINT32_C(0x80000000), step, example, element);
+    double v = noise_uniform(seed, update, angle_of(stream), step, example, element);
 
-    return sqrt(-2 * log(1 - u)) * cos(6.283185307179586476925 * v);
+    return to_normal(u, v);
+}
+
+void noise_draw(bool normal, uint64_t seed, uint64_t update, uint32_t stream, uint32_t step, uint32_t example, int64_t first, int64_t n, double *out) {
+    uint32_t u[4], v[4];
+
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t element = (uint32_t)(first + i), k = element % 4;
+        if (!i || !k) {
+            noise_block(seed, update, stream, step, example, element / 4, u);
+            if (normal) noise_block(seed, update, angle_of(stream), step, example, element / 4, v);
+        }
+        out[i] = normal ? to_normal(to_unit(u[k]), to_unit(v[k])) : to_unit(u[k]);
+    }
 }

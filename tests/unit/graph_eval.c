@@ -321,6 +321,15 @@ void test_noise(void) {
     }
     check(fabs(s / 20000) < 0.03 && fabs(q / 20000 - 1) < 0.05, "normal: mean and variance");
     check(lo >= 0 && hi < 1 && lo < 0.01 && hi > 0.99, "uniform in [0, 1)");
+    bool same = true;
+    for (int first = 0; first < 6; first++) {
+        double n[11], u[11];
+        noise_draw(true, 7, 5, 1, 2, 3, UINT32_MAX - 5 + first, 11, n); /* elements count modulo 2^32 */
+        noise_draw(false, 7, 5, 1, 2, 3, first, 11, u);
+        for (int i = 0; i < 11; i++)
+            same = same && n[i] == noise_normal(7, 5, 1, 2, 3, (uint32_t)(UINT32_MAX - 5 + first + i)) && u[i] == noise_uniform(7, 5, 1, 2, 3, (uint32_t)(first + i));
+    }
+    check(same, "many numbers at once are those drawn one by one");
 
     /* noise in a scan = noise at the top; a batch = its examples one by one; per sequence = the same at every step */
     start(2, 3);
