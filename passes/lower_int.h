@@ -312,9 +312,12 @@ typedef struct {
     VEC(Ref) node; /* computed here */
     VEC(Ref) reduce; /* accumulated here over the last dimension */
     VEC(Ref) column; /* accumulated here over others, in memory */
+    LV *held; /* the values of these at the current columns; NULL: in memory */
     LV acc[32 * LANES];
 } Fused;
 void fused_row(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, int64_t F, bool few); /* over the last dimension, F elements */
+/* One vector of it, `lanes` elements from at + offset on (at 0: from offset on); acc: of each reduction. */
+void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes, LV *acc);
 void open_outer(LowG *lg, Ix *ix, uint32_t rank, const int32_t *dim); /* loops over all but the last dimension */
 void close_outer(LowG *lg, uint32_t rank, const int32_t *dim);
 void copy_loops(LowG *lg, Ref r, const Loc *to); /* a value of the current row */

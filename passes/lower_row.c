@@ -72,8 +72,8 @@ static LV mask_tail(Low *L, const Node *reduce, LV v, int lanes)
     return lb_op(b, LOP_SEL, in, v, reduce_neutral(b, reduce), 0);
 }
 
-/* Adds the operand of a sum over the rows of a matrix to what its place holds. */
-static void add_column(Eval *e, Ref r)
+/* Adds the operand of a sum over the rows of a matrix to `held`, else to what its place holds. */
+static void add_column(Eval *e, Ref r, LV *held)
 {
     LowG *lg = e->lg;
     const Node *n = &lg->g->node.at[r], *o = &lg->g->node.at[n->in[0]];
@@ -83,10 +83,13 @@ static void add_column(Eval *e, Ref r)
         if (!(mask & 1u << d))
             to.ix[rank++] = e->ix[d];
     LV v = eval_at(e, n->in[0], o->rank, e->ix);
-    store_value(&to, &lg->ni[r].loc, n, reduce_combine(&lg->L->b, n, load_value(&to, &lg->ni[r].loc, n), v));
+    if (held)
+        *held = reduce_combine(&lg->L->b, n, *held, v);
+    else
+        store_value(&to, &lg->ni[r].loc, n, reduce_combine(&lg->L->b, n, load_value(&to, &lg->ni[r].loc, n), v));
 }
 
-static void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes, LV *acc)
+void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes, LV *acc)
 {
     Low *L = lg->L;
     Eval e = eval_make(lg, lanes, rank);
@@ -104,7 +107,7 @@ static void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV a
         acc[k] = reduce_combine(&L->b, n, acc[k], v);
     }
     for (uint32_t k = 0; k < f->column.n; k++)
-        add_column(&e, f->column.at[k]);
+        add_column(&e, f->column.at[k], f->held ? &f->held[k] : NULL);
     for (uint32_t k = 0; k < f->node.n; k++)
         store_all(&e, f->node.at[k], e.memo[f->node.at[k]]);
 }

@@ -138,6 +138,7 @@ typedef struct {
     Ix row[MAX_RANK];
     uint32_t rank; /* of rows */
     uint32_t turns;
+    bool flat; /* blocks of rows in one loop over columns */
     LV *total; /* accumulators: LANES a member, used where it is a TOTAL */
     LV *at_row; /* of each member, for each row of a block */
 } Sweep;
@@ -197,8 +198,26 @@ static void row_values(Sweep *s, uint32_t turn)
         }
 }
 
-/* The members that share a vector loop with the one at `first`. */
-static void row_vectors(Sweep *s, uint32_t first, bool *done)
+/* Sums of rows are complete: they have a value at this row. */
+static void finish_row(Sweep *s, Fused *f, const uint32_t *at)
+{
+    LowG *lg = s->lg;
+    uint32_t per = LANES / (uint32_t)lg->L->p->V;
+    for (uint32_t k = 0; k < f->reduce.n; k++) {
+        Ref r = f->reduce.at[k];
+        if (lg->ni[r].sweep == SWEEP_TOTAL) {
+            memcpy(s->total + at[k] * LANES, f->acc + k * LANES, per * sizeof(LV));
+            continue;
+        }
+        Eval e = eval_make(lg, 0, s->rank);
+        memcpy(e.ix, s->row, sizeof e.ix);
+        lg->ni[r].at_row = reduce_lanes(&lg->L->b, &lg->g->node.at[r], f->acc + k * LANES, (int)per);
+        store_all(&e, r, lg->ni[r].at_row);
+    }
+}
+
+/* The members that share a vector loop with the one at `first`; at: of each reduction, its place among the members. F: of the loop. */
+static Fused *gather_vectors(Sweep *s, uint32_t first, bool *done, uint32_t *at, int32_t *width)
 {
     LowG *lg = s->lg;
     LBuilder *b = &lg->L->b;
@@ -206,7 +225,6 @@ static void row_vectors(Sweep *s, uint32_t first, bool *done)
     uint32_t per = LANES / (uint32_t)lg->L->p->V, turn = lg->ni[s->member.at[first]].turn;
     int32_t F = 0;
     Fused *f = NEW(lg->L->arena, Fused);
-    uint32_t *at = NEW_N(lg->L->arena, uint32_t, s->member.n);
     for (uint32_t k = first; k < s->member.n; k++) {
         Ref r = s->member.at[k];
         const Node *n = &g->node.at[r], *m = lg->ni[r].sweep == SWEEP_MATRIX ? n : &g->node.at[n->in[0]];
@@ -225,18 +243,17 @@ static void row_vectors(Sweep *s, uint32_t first, bool *done)
             VEC_PUSH(lg->L->arena, f->reduce) = r;
         }
     }
-    fused_row(lg, f, s->row, s->rank + 1, F, false);
-    for (uint32_t k = 0; k < f->reduce.n; k++) {
-        Ref r = f->reduce.at[k];
-        if (lg->ni[r].sweep == SWEEP_TOTAL) {
-            memcpy(s->total + at[k] * LANES, f->acc + k * LANES, per * sizeof(LV));
-            continue;
-        }
-        Eval e = eval_make(lg, 0, s->rank);
-        memcpy(e.ix, s->row, sizeof e.ix);
-        lg->ni[r].at_row = reduce_lanes(b, &g->node.at[r], f->acc + k * LANES, (int)per);
-        store_all(&e, r, lg->ni[r].at_row);
-    }
+    *width = F;
+    return f;
+}
+
+static void row_vectors(Sweep *s, uint32_t first, bool *done)
+{
+    int32_t F;
+    uint32_t *at = NEW_N(s->lg->L->arena, uint32_t, s->member.n);
+    Fused *f = gather_vectors(s, first, done, at, &F);
+    fused_row(s->lg, f, s->row, s->rank + 1, F, false);
+    finish_row(s, f, at);
 }
 
 /* Row number i + r; leave: what has been computed of it is kept for its next turn. */
@@ -250,6 +267,109 @@ static void at_block_row(Sweep *s, LV i, uint32_t r, bool leave)
             ni->loc.foff = r * (ni->loc.ld / SWEEP_BLOCK);
     }
     s->row[s->rank - 1] = (Ix){ lb_idx_term(&s->lg->L->b, lidx(r), i, 1), false };
+}
+
+/* ---- few rows: their vectors one below the other -------------------------------------------------------------------------------- */
+
+/* Of a narrow matrix all members stand in one loop over columns, with SWEEP_BLOCK rows in it: a sum of columns is in memory once for them,
+   and so is what all rows read. Not where sums over all of a matrix, or turns, fix another order. */
+static bool is_flat(const Sweep *s, const int32_t *dim)
+{
+    enum { FLAT = 32 };
+    const LowG *lg = s->lg;
+    bool column = false;
+    int32_t F = 0;
+    uint32_t sums = 0;
+    for (uint32_t k = 0; k < s->member.n; k++) {
+        const NodeInfo *ni = &lg->ni[s->member.at[k]];
+        const Node *n = &lg->g->node.at[s->member.at[k]], *m = ni->sweep == SWEEP_MATRIX ? n : &lg->g->node.at[n->in[0]];
+        if (ni->sweep == SWEEP_TOTAL || ni->sweep == SWEEP_VALUE || (F && m->dim[m->rank - 1] != F))
+            return false;
+        F = m->dim[m->rank - 1];
+        column |= ni->sweep == SWEEP_COLUMN;
+        sums += ni->sweep == SWEEP_ROW;
+    }
+    return column && s->member.n <= 32 && s->rank == 1 && s->turns == 1 && dim[0] < FLAT && dim[0] % SWEEP_BLOCK == 0 && sums <= 3;
+}
+
+/* The accumulators of a block's rows as carries, and back. */
+static uint32_t list_rows(Fused *const *f, uint32_t rows, uint32_t per, LV *list, bool back)
+{
+    uint32_t n = 0;
+    for (uint32_t r = 0; r < rows; r++)
+        for (uint32_t k = 0; k < f[r]->reduce.n; k++)
+            for (uint32_t i = 0; i < per; i++, n++) {
+                LV *acc = &f[r]->acc[k * LANES + i];
+                *(back ? acc : &list[n]) = *(back ? &list[n] : acc);
+            }
+    return n;
+}
+
+static void at_block_row(Sweep *s, LV i, uint32_t r, bool leave);
+
+/* Sums of columns at one vector of them, from their places or to these. */
+static void move_columns(Sweep *s, const Fused *f, LV at, int64_t offset, int lanes, LV *held, bool store)
+{
+    for (uint32_t k = 0; k < f->column.n; k++) {
+        Ref r = f->column.at[k];
+        const Node *n = &s->lg->g->node.at[r];
+        Eval e = eval_make(s->lg, lanes, n->rank);
+        e.ix[0] = (Ix){ at ? lb_idx_term(&s->lg->L->b, lidx(offset), at, 1) : lidx(offset), true };
+        if (store)
+            store_value(&e, &s->lg->ni[r].loc, n, held[k]);
+        else
+            held[k] = load_value(&e, &s->lg->ni[r].loc, n);
+    }
+}
+
+/* `left` columns from at + offset on, a vector of each row below that of the last; as in lower_row.c, vector v goes to accumulators v mod per. */
+static void flat_vectors(Sweep *s, Fused *const *f, LV i, LV at, int64_t offset, int64_t left)
+{
+    int V = s->lg->L->p->V, nr = (int)f[0]->reduce.n, per = nr ? LANES / V : 1;
+    LV col[32], held[32];
+    for (int64_t v = 0; v * V < left; v++) {
+        int lanes = (int)(left - v * V < V ? left - v * V : V);
+        move_columns(s, f[0], at, offset + v * V, lanes, held, false);
+        for (uint32_t r = 0; r < SWEEP_BLOCK; r++) {
+            at_block_row(s, i, r, false);
+            f[r]->held = held;
+            for (int k = 0; k < nr; k++)
+                col[k] = f[r]->acc[k * LANES + v % per];
+            fused_block(s->lg, f[r], s->row, s->rank + 1, at, offset + v * V, lanes, col);
+            for (int k = 0; k < nr; k++)
+                f[r]->acc[k * LANES + v % per] = col[k];
+        }
+        move_columns(s, f[0], at, offset + v * V, lanes, held, true);
+    }
+}
+
+static void flat_block(Sweep *s, LV i)
+{
+    LBuilder *b = &s->lg->L->b;
+    Arena *a = s->lg->L->arena;
+    Fused *f[SWEEP_BLOCK];
+    uint32_t *at = NEW_N(a, uint32_t, s->member.n);
+    int32_t F = 0;
+    LV list[SWEEP_BLOCK * 3 * LANES], inner[SWEEP_BLOCK * 3 * LANES];
+    s->at_row = NEW_N(a, LV, SWEEP_BLOCK * s->member.n);
+    for (uint32_t r = 0; r < SWEEP_BLOCK; r++)
+        f[r] = gather_vectors(s, 0, NEW_N(a, bool, s->member.n), at, &F);
+    uint32_t per = f[0]->reduce.n ? LANES / (uint32_t)s->lg->L->p->V : 1;
+    int64_t step = (int64_t)per * s->lg->L->p->V, full = F / step * step;
+    if (full) {
+        uint32_t n = list_rows(f, SWEEP_BLOCK, per, list, false);
+        LV j = lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), step, false, n, list, inner);
+        list_rows(f, SWEEP_BLOCK, per, inner, true);
+        flat_vectors(s, f, i, j, 0, step);
+        list_rows(f, SWEEP_BLOCK, per, inner, false);
+        lb_end_for(b, n, inner, list);
+        list_rows(f, SWEEP_BLOCK, per, list, true);
+    }
+    flat_vectors(s, f, i, 0, full, F - full);
+    for (uint32_t r = 0; r < SWEEP_BLOCK; r++) {
+        at_block_row(s, i, r, false);
+        finish_row(s, f[r], at);
+    }
 }
 
 /* All of `rows` rows from i on, a turn of each after the other: what a turn reads of the last one has long been computed. */
@@ -282,7 +402,9 @@ static void sweep_loop(Sweep *s, uint32_t d, const int32_t *dim, int64_t from, i
     uint32_t n = list_totals(s, list, false);
     LV i = lb_for(b, lb_iconst(b, from), lb_iconst(b, to), rows, false, n, list, inner);
     list_totals(s, inner, true);
-    if (d + 1 == s->rank) {
+    if (d + 1 == s->rank && s->flat) {
+        flat_block(s, i);
+    } else if (d + 1 == s->rank) {
         sweep_block(s, i, rows);
     } else {
         s->row[d] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
@@ -295,7 +417,7 @@ static void sweep_loop(Sweep *s, uint32_t d, const int32_t *dim, int64_t from, i
 
 static void sweep_loops(Sweep *s, uint32_t d, const int32_t *dim)
 {
-    int64_t blocks = d + 1 == s->rank && s->turns > 1 ? dim[d] / SWEEP_BLOCK * SWEEP_BLOCK : 0;
+    int64_t blocks = d + 1 == s->rank && (s->turns > 1 || s->flat) ? dim[d] / SWEEP_BLOCK * SWEEP_BLOCK : 0;
     sweep_loop(s, d, dim, 0, blocks, SWEEP_BLOCK);
     sweep_loop(s, d, dim, blocks, dim[d], 1);
 }
@@ -323,6 +445,7 @@ static void emit_sweep(LowG *lg, const Stage *it, uint32_t first, bool *done)
     for (uint32_t k = 0; k < s.member.n; k++)
         for (int i = 0; lg->ni[s.member.at[k]].sweep == SWEEP_TOTAL && i < LANES; i++)
             s.total[k * LANES + (uint32_t)i] = reduce_neutral(&lg->L->b, &lg->g->node.at[s.member.at[k]]);
+    s.flat = is_flat(&s, dim);
     sweep_loops(&s, 0, dim);
     for (uint32_t k = 0; k < s.member.n; k++) {
         Ref r = s.member.at[k];
