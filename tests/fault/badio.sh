@@ -64,7 +64,7 @@ while [ $n -le "$calls" ]; do
         *0) cmp w.safetensors new.safetensors && cmp state new.state || fail "$what: success without its files" ;;
         *1)
             errors=$((errors + 1))
-            says err 'error\[E0'
+            says err 'error\[E0\|cannot write to standard output'
             ;;
         *) cat err; fail "$what: exit $rc" ;;
         esac
