@@ -1,7 +1,7 @@
 /* Products beside those of the steps (passes/lower_beside.c), and weight gradients some steps behind (passes/lower_behind.c): the same
    bits as before and after the steps, in every engine, at every width, for numbers of steps that fill no group, some, and more than a
    chunk; by one thread, and products by several that share columns. And where it is done: not where the input is so large that the steps' products end first, and by itself only from a matrix on that fills the first
-   cache. */
+   cache. And the zigzag: where matrices are more than that, every other step walks the panels of all its products backwards. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +57,19 @@ typedef struct {
     bool grad;
 } Case;
 
+/* Loops downwards inside of others. */
+static int walks(const LProgram *p) {
+    const LFunc *f = p->fn.at[p->fn.n - 1];
+    int n = 0;
+    for (uint32_t k = 0, depth = 0; k < f->inst.n; k++) {
+        const LInst *i = &f->inst.at[k];
+        n += depth > 1 && i->op == LOP_FOR && i->flags & LF_DOWN;
+        depth += i->op == LOP_FOR || i->op == LOP_IF;
+        depth -= i->op == LOP_END;
+    }
+    return n;
+}
+
 /* The program for V lanes and so many threads, in one engine, for each number of steps. */
 static void compare(Case *c, const LowerOptions *lo, EngineKind kind, const int *steps, const char *what) {
     LProgram *p = lower_module(c->ctx, c->a, c->m, lo, NULL),
@@ -65,9 +78,12 @@ static void compare(Case *c, const LowerOptions *lo, EngineKind kind, const int 
     const uint32_t n = c->m->graph.at[0]->root.n + 1;
     const double **x = NEW_N(c->a, const double *, n), **y = NEW_N(c->a, const double *, n);
     Engine *e = p && kind != ENGINE_LOOPS ? engine_make(c->ctx, p, &(EngineOptions){.kind = kind, .cache_dir = ""}) : NULL;
-    check(p && q && pairs(p) > 0 && !pairs(q), "products side by side", c->name, lo->V);
-    bool full = strcmp(c->name, "own") != 0; /* tiles */
-    check(p && q && (behinds(p) > 0) == (c->grad && full && lo->threads == 1 && !lo->segments) && !behinds(q), "gradients behind", c->name, lo->V);
+    bool zigzag = lo->place == PLACE_STEP, full = strcmp(c->name, "own") != 0; /* tiles */
+    bool behind = c->grad && full && lo->threads == 1 && !lo->segments;
+    if (zigzag)
+        check(p && q && walks(p) > 0 && !walks(q), "products walked back", c->name, lo->V);
+    else
+        check(p && q && pairs(p) > 0 && !pairs(q) && (behinds(p) > 0) == behind && !behinds(q), "products side by side, gradients behind", c->name, lo->V);
     for (; *steps && p && q; steps++) {
         GenInputs values = gen_inputs_long(c->m, c->a, 3, *steps);
         values.in.axis[0] = 1;
@@ -95,6 +111,20 @@ static void all(const char *name, int I, int H, bool grad) {
         lo = grad ? options(1, 3, PLACE_BESIDE) : options(4, 2, PLACE_BESIDE);
         compare(&c, &lo, ENGINE_JIT, some, "several threads, jit");
     }
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* Matrices of more than the first cache, of 16 lanes. */
+static void turning(const char *name, int I, int H, bool grad) {
+    static const int some[] = {1, 2, 5, 0};
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    Case c = {ctx, &a, model(ctx, &a, name, I, H, grad), name, grad};
+    LowerOptions lo = options(16, 1, PLACE_STEP);
+    check(c.m, "the model", name, grad);
+    if (c.m) compare(&c, &lo, ENGINE_LOOPS, some, "back and forth, shadow memory");
+    if (c.m) compare(&c, &lo, ENGINE_JIT, some, "back and forth, jit");
     arena_free(&a);
     ctx_destroy(ctx);
 }
@@ -163,6 +193,8 @@ int main(void) {
         all("own", 17, 25, grad);
         all("thin", 9, 24, grad);
     }
+    turning("two", 1, 64, true);
+    turning("both", 3, 70, false);
     LowerOptions lo = options(16, 1, PLACE_AUTO);
     followed("one", 64, 64, lo, true, "more than the first cache holds, a gradient");
     followed("one", 32, 32, lo, false, "less than the first cache holds, a gradient");
