@@ -90,6 +90,7 @@ for cell in $(cd "$SRC/std" && sed -n 's/^cell \([a-z_0-9]*\).*/\1/p' ./*.rondo)
         dropout) check "$cell" "$X" "$Y" "p = dense[5](dropout[0.3](dense[7](x)))" "$L" ;;
         dropout_sequence) check "$cell" "$X" "$Y" "p = simple_rnn[5](dropout_sequence[0.3](dense[7](x)))" "$L" ;;
         layer_norm | rms_norm) check "$cell" "$X" "$Y" "p = $cell(dense[5](x))" "$L" ;;
+        group_norm) once "$cell" "$X" "target y: seq [4, 5]" "p = group_norm(reshape(dense[20](x), 4, 5))" "$L" ;;
         embedding) check "$cell" "input x: seq token[6]" "$Y" "p = lstm[5](embedding[6, 4, table = normal(0, 1)](x))" "$L" ;;
         residual) once "$cell" "$X" "$Y" "p = residual[gru[5]](dense[5](x))" "$L" ;;
         residual_stack) once "$cell" "$X" "$Y" "p = residual_stack[dense[5, act = tanh], N = 3](dense[5](x))" "$L" ;;
