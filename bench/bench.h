@@ -57,6 +57,7 @@ void *python_make(const char *peer, const Problem *p, Times *t);
 bool python_run(void *self, double seconds, Times *t);
 void python_end(void *self);
 
+double first_gradients(const Problem *p);
 double bench_now(void);
 /* Calls fn(arg), which does `calls` calls, until the time is up; adds the time of one to t. */
 bool bench_time(bool (*fn)(void *arg), void *arg, double calls, double seconds, Times *t);

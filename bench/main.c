@@ -1,6 +1,7 @@
 /* bench: runs workloads, alone or with rivals that take turns with Rondo on the same cores, and prints a JSON object a line.
      bench [--peers] [--seconds S] [--threads N] [--rounds N] FOLDER [PATTERN..]
      bench --read                           the rate of reading from each cache and from memory
+     bench --first [--threads N] FOLDER PATTERN   milliseconds from reading the model to its first gradients of two steps, in this process
    FOLDER is bench/; patterns as of a shell. Fields: ms_min, ms_median over all calls; flops of the products; bytes: weights once a step, x, y and
    h once, for a training step three times; gflops = flops / ms_min; peak_gflops the best multiply-add rate of the same minute, all threads together; peak_fraction; value, gnorm: what came
    out, to be the same for all; note. A contestant that is not there says so, once, as {"peer", "skipped"}. */
@@ -27,7 +28,7 @@ typedef struct {
 } Entrant;
 
 typedef struct {
-    bool peers, read;
+    bool peers, read, first;
     double seconds;
     int threads, rounds;
 } Options;
@@ -243,6 +244,7 @@ static bool run_workload(Ctx *ctx, Problem *p, const Options *o) {
     p->y = normal(p->B * p->T * p->H, 2 + I);
     if (!draw_weights(p)) return false;
     count_flops(p);
+    if (o->first) return printf("%.17g\n", first_gradients(p)) > 0;
     int n = enter_all(e, p, o->peers);
     double peak = 0;
     for (int round = 0; round < o->rounds; round++) {
@@ -271,13 +273,14 @@ static bool wanted(const char *name, char **pattern, int n) {
     return n == 0;
 }
 
-static const char usage[] = "usage: bench [--peers] [--seconds S] [--threads N] [--rounds N] FOLDER [PATTERN..]\n       bench --read\n";
+static const char usage[] = "usage: bench [--peers] [--seconds S] [--threads N] [--rounds N] FOLDER [PATTERN..]\n       bench --first [--threads N] FOLDER PATTERN\n       bench --read\n";
 
 static int read_options(int argc, char **argv, Options *o) {
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++) {
         if (strcmp(argv[i], "--peers") == 0) o->peers = true;
         else if (strcmp(argv[i], "--read") == 0) o->read = true;
+        else if (strcmp(argv[i], "--first") == 0) o->first = true;
         else if (strcmp(argv[i], "--seconds") == 0 && i + 1 < argc) o->seconds = atof(argv[++i]);
         else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) o->threads = atoi(argv[++i]);
         else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc) o->rounds = atoi(argv[++i]);
