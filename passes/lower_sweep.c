@@ -92,7 +92,7 @@ static void mark_wanted(LowG *lg, Ref o, bool row, bool *wanted)
     const Ref *in;
     uint32_t count = node_inputs(g, o, &in);
     if (lg->ni[o].kind == NK_ACCESS && n->op == OP_EXPAND && !row)
-        mark_wanted(lg, n->in[0], (int32_t)node_attr(g, o)[n->rank - 1u] == -1, wanted);
+        mark_wanted(lg, n->in[0], n->rank && (int32_t)node_attr(g, o)[n->rank - 1u] == -1, wanted);
     for (uint32_t k = 0; k < count && lg->ni[o].kind == NK_INLINE; k++)
         mark_wanted(lg, in[k], row, wanted);
     wanted[o] |= row;
