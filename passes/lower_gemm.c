@@ -220,14 +220,15 @@ static TileRows *panel_rows(Product *q, LV j, int64_t n0, int64_t width, int nv,
     return t;
 }
 
-/* 1 in every other step of a scan, else 0. A program for one step is told which it is. */
+/* 1 in every other step of a scan, else 0. A program for one step is told which it is, one about one example which its first is. */
 static LV odd_step(const LowG *lg)
 {
+    const Low *L = lg->L;
     LBuilder *b = &lg->L->b;
-    LV two = lb_iconst(b, 2);
-    if (lg->L->o.one_step)
-        return lg->L->o.turns ? lb_op(b, LOP_DIM, 0, 0, 0, LDIM_TURN) : lb_iconst(b, 0);
-    return lb_op(b, LOP_ISUB, lg->t, lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, lg->t, two, 0, 0), two, 0, 0), 0, 0);
+    if (L->o.one_step)
+        return L->o.turns ? lb_op(b, LOP_DIM, 0, 0, 0, LDIM_TURN) : lb_iconst(b, 0);
+    LV two = lb_iconst(b, 2), t = L->o.one_row ? lb_op(b, LOP_IADD, lg->t, lb_op(b, LOP_DIM, 0, 0, 0, LDIM_TURN), 0, 0) : lg->t;
+    return lb_op(b, LOP_ISUB, t, lb_op(b, LOP_IMUL, lb_op(b, LOP_IDIV, t, two, 0, 0), two, 0, 0), 0, 0);
 }
 
 /* Zigzag: odd steps of a scan walk the panels lo .. hi backwards, so that those read last are still in the near cache. */

@@ -726,7 +726,10 @@ bool exec_call(Exec *e, const Call *c) {
         e->packed = true;
         e->theta_version = c->version;
     }
-    return call_entry(e, e->now->run);
+    bool ok = call_entry(e, e->now->run);
+    for (uint32_t k = 1; k < e->m->naxis; k++) /* the next call's first step begins with the weights that this one's last read last */
+        if (e->m->axis[k].kind == AXIS_TIME) e->dim[LDIM_TURN] ^= e->dim[k] & 1;
+    return ok;
 }
 
 bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update,

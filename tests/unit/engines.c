@@ -133,6 +133,7 @@ static int64_t *make_dims(const Module *m, Arena *a, const EvalIn *in, int nt)
     dim[LDIM_SEED_HI] = (int64_t)(in->seed >> 32);
     dim[LDIM_UPDATE] = (int64_t)in->update;
     dim[LDIM_NT] = nt;
+    dim[LDIM_TURN] = (int64_t)(in->seed & 1); /* no bit depends on it */
     return dim;
 }
 

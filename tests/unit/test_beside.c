@@ -85,7 +85,7 @@ static void compare(Case *c, const LowerOptions *lo, EngineKind kind, const int 
     else
         check(p && q && pairs(p) > 0 && !pairs(q) && (behinds(p) > 0) == behind && !behinds(q), "products side by side, gradients behind", c->name, lo->V);
     for (; *steps && p && q; steps++) {
-        GenInputs values = gen_inputs_long(c->m, c->a, 3, *steps);
+        GenInputs values = gen_inputs_long(c->m, c->a, (uint64_t)*steps, *steps);
         values.in.axis[0] = 1;
         check(program_run(c->m, q, NULL, c->a, &values.in, 1, y) && program_run(c->m, p, e, c->a, &values.in, lo->threads, x) &&
                   equal(c->m, &values.in, x, y),

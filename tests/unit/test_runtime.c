@@ -637,6 +637,22 @@ static void test_discrete(rondo_engine engine, int f64) {
     rondo_close(m);
 }
 
+/* A call's first step goes through its weights from where the last step before ended: odd numbers of steps turn it round. */
+static void test_turn(void) {
+    static const char text[] = "model m {\n input x: seq [1]\n y = lstm[2](x)\n output y\n}\n";
+    static const int64_t steps[] = {1, 2, 1, 3}, turn[] = {1, 1, 0, 1};
+    static const float theta[64];
+    ModelOptions o = {.std_dir = "std", .exec = {.engine = EXEC_LOOPS, .V = 4, .registers = 16, .batch = 1, .one_row = true}};
+    Model *m = model_open_text(ctx, "turn.rondo", text, strlen(text), &o);
+    Exec *e = m ? exec_make(ctx, model_module(m, MODULE_STEP, false), &o.exec, NULL) : NULL;
+    for (int k = 0; k < 4; k++) {
+        int64_t axis[MAX_AXES] = {1, steps[k]};
+        CHECK(e && exec_dims(e, axis) && exec_run(e, theta, 1, NULL, 0, 0, NULL) && exec_dim(e)[LDIM_TURN] == turn[k]);
+    }
+    exec_destroy(e);
+    model_close(m);
+}
+
 int main(void) {
     static char tmp[] = "/tmp/rondo-runtime-XXXXXX";
     dir = mkdtemp(tmp);
@@ -658,6 +674,7 @@ int main(void) {
     test_train(RONDO_ENGINE_LOOPS);
     test_stream(RONDO_ENGINE_EVAL);
     test_stream(RONDO_ENGINE_LOOPS);
+    test_turn();
     test_conformance();
     test_text();
     test_limits();
