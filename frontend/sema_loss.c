@@ -136,7 +136,8 @@ static void note_arguments(Scope *s, const AstExpr *call, bool scores, const cha
     for (uint32_t i = 0; call->kind == AST_CALL && i < call->args.n; i++) {
         const AstExpr *x = call->args.at[i].value;
         const Val *v = x->kind == AST_NAME && !x->primed ? eval(s, x) : &val_poison;
-        if (v->kind == V_TENSOR && v->level == s->level && (scores ? either_sign(g, v->ref, 0) : is_probability(g, v->ref))) diag_note(s->e->ctx, v->span, text);
+        bool here = v->kind == V_TENSOR && v->level == s->level;
+        if (here && (scores ? either_sign(g, v->ref, 0) : is_probability(g, v->ref))) diag_note(s->e->ctx, v->span, "%s", text);
     }
 }
 
