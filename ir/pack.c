@@ -11,7 +11,7 @@ typedef struct {
     Str *out; /* written to; NULL: reading */
     const char *bytes;
     size_t n, at;
-    bool cut; /* they ended too early; zeros are read then */
+    bool cut; /* they ended too early, and zeros are read from then on; or they refer to something outside of them */
     VEC(uint32_t) number; /* writing: by Name, its number in the bytes; 0: not yet there */
     uint32_t numbers;
     VEC(Name) name; /* reading: the other way */
@@ -29,6 +29,13 @@ static void raw(Codec *k, void *p, size_t n) {
     }
 }
 #define FIELD(x) raw(k, &(x), sizeof(x))
+
+static void truth(Codec *k, bool *x) {
+    uint8_t byte = k->out ? *x : 0;
+    FIELD(byte);
+    if (!k->out) *x = byte != 0;
+}
+#define TRUTH(x) truth(k, &(x))
 
 /* A number; at its first occurrence the text too. */
 static void name(Codec *k, Name *x) {
@@ -103,13 +110,29 @@ static void pack_decisions(Codec *k, Graph *g) {
     LENGTH(g->stage, 1);
     for (uint32_t i = 0; i < g->stage.n; i++) {
         Stage *s = &g->stage.at[i];
-        FIELD(s->kind), FIELD(s->load), FIELD(s->axes), FIELD(s->group);
+        FIELD(s->kind), TRUTH(s->load), FIELD(s->axes), FIELD(s->group);
         PLAIN(s->node);
     }
     uint32_t pins = count(k, g->pin ? g->node.n : 0, 1);
     Pin *pin = k->out ? (Pin *)g->pin : pins ? NEW_N(k->arena, Pin, pins) : NULL;
-    for (uint32_t i = 0; i < pins; i++) FIELD(pin[i].kind), FIELD(pin[i].fused), FIELD(pin[i].down), FIELD(pin[i].base);
+    for (uint32_t i = 0; i < pins; i++) FIELD(pin[i].kind), TRUTH(pin[i].fused), TRUTH(pin[i].down), FIELD(pin[i].base);
     if (!k->out) g->pin = pin;
+}
+
+/* What graph_rehash and graph_attr go by points into the graph's own arrays. */
+static bool is_whole(const Graph *g) {
+    uint32_t used = 0;
+    for (Ref r = 0; r < g->node.n; r++) {
+        const Node *n = &g->node.at[r];
+        bool listed = n->op == OP_SCAN || n->op == OP_CONCAT;
+        if (n->op >= OP_COUNT || (listed && (uint64_t)n->in[0] + n->in[1] > g->ext.n)) return false;
+    }
+    for (uint32_t i = 0; i < g->word_nbucket; i++) {
+        const uint32_t *b = &g->word_bucket[2 * i];
+        if (b[0] && (uint64_t)b[0] - 1 + b[1] > g->attr.n) return false;
+        used += b[0] != 0;
+    }
+    return g->node.n && used == g->word_count && !(g->word_nbucket & (g->word_nbucket - 1)) && (!used || used < g->word_nbucket);
 }
 
 static void pack_graph(Codec *k, Graph *g) {
@@ -126,9 +149,13 @@ static void pack_graph(Codec *k, Graph *g) {
     }
     pack_decisions(k, g);
     FIELD(g->word_count);
-    g->word_nbucket = count(k, g->word_nbucket, 2 * sizeof(uint32_t));
-    if (!k->out) g->word_bucket = NEW_N(k->arena, uint32_t, (size_t)g->word_nbucket * 2);
+    uint32_t buckets = count(k, g->word_nbucket, 2 * sizeof(uint32_t));
+    if (!k->out) {
+        g->word_nbucket = buckets;
+        g->word_bucket = NEW_N(k->arena, uint32_t, (size_t)buckets * 2);
+    }
     raw(k, g->word_bucket, (size_t)g->word_nbucket * 2 * sizeof(uint32_t));
+    if (!k->out && !is_whole(g)) k->cut = true;
     if (!k->out && !k->cut) graph_rehash(g);
 }
 
@@ -146,7 +173,7 @@ static void pack_axes(Codec *k, Module *m) {
     if (m->naxis > MAX_AXES) k->cut = true, m->naxis = 0;
     for (uint32_t i = 0; i < m->naxis; i++) {
         Axis *x = &m->axis[i];
-        FIELD(x->kind), FIELD(x->ragged), FIELD(x->count), FIELD(x->length), FIELD(x->a), FIELD(x->b);
+        FIELD(x->kind), TRUTH(x->ragged), FIELD(x->count), FIELD(x->length), FIELD(x->a), FIELD(x->b);
         name(k, &x->name);
     }
     LENGTH(m->cut, 1);
@@ -161,7 +188,7 @@ static void pack_border(Codec *k, Module *m) {
     LENGTH(m->param, 1);
     for (uint32_t i = 0; i < m->param.n; i++) {
         Param *p = &m->param.at[i];
-        FIELD(p->rank), FIELD(p->is_const), FIELD(p->from_file), FIELD(p->dim), FIELD(p->offset), FIELD(p->init), FIELD(p->span);
+        FIELD(p->rank), TRUTH(p->is_const), TRUTH(p->from_file), FIELD(p->dim), FIELD(p->offset), FIELD(p->init), FIELD(p->span);
         name(k, &p->name);
     }
     LENGTH(m->input, 1);
@@ -189,6 +216,7 @@ static void walk_module(Codec *k, Module *m) {
     }
     Graph *g = pack_graph_of(k, m, m->init);
     if (!k->out) m->init = g;
+    if (!k->out && !m->graph.n) k->cut = true;
 }
 
 /* ---- loop programs -------------------------------------------------------------------------------------------------------- */
@@ -202,11 +230,11 @@ static void pack_index(Codec *k, LIdx *x) {
 
 static void pack_function(Codec *k, LFunc *f) {
     name(k, &f->name);
-    FIELD(f->kind), FIELD(f->inline_hint);
+    FIELD(f->kind), TRUTH(f->inline_hint);
     LENGTH(f->param, 1);
     for (uint32_t i = 0; i < f->param.n; i++) {
         LParam *p = &f->param.at[i];
-        FIELD(p->pointer), FIELD(p->elem), FIELD(p->value);
+        TRUTH(p->pointer), FIELD(p->elem), FIELD(p->value);
         name(k, &p->name);
     }
     LENGTH(f->inst, offsetof(LInst, span));
@@ -228,7 +256,7 @@ static void pack_buffer(Codec *k, LBuf *b) {
 
 static void walk_program(Codec *k, LProgram *p) {
     name(k, &p->name);
-    FIELD(p->f64), FIELD(p->V), FIELD(p->nslot), FIELD(p->one_thread), FIELD(p->row_axis), FIELD(p->fixed), FIELD(p->alone);
+    TRUTH(p->f64), FIELD(p->V), FIELD(p->nslot), TRUTH(p->one_thread), FIELD(p->row_axis), FIELD(p->fixed), TRUTH(p->alone);
     LENGTH(p->buf, 1);
     for (uint32_t i = 0; i < p->buf.n; i++) pack_buffer(k, &p->buf.at[i]);
     LENGTH(p->fn, 1);

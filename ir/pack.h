@@ -12,7 +12,8 @@ extern const char rondo_compiler_id[]; /* of the sources of base, ir, passes and
 void module_pack(Str *out, const Module *m);
 void lprogram_pack(Str *out, const LProgram *p);
 
-/* The next one of bytes[0..n), from *at on; *at moves behind it. NULL: they end too early. */
+/* The next one of bytes[0..n), from *at on; *at moves behind it. NULL: they end too early, or refer to something outside of them. No
+   bytes make it step outside of memory; but whether what they say is a sound module is for module_verify, or a checksum. */
 Module *module_unpack(Ctx *ctx, Arena *a, const char *bytes, size_t n, size_t *at);
 LProgram *lprogram_unpack(Ctx *ctx, Arena *a, const char *bytes, size_t n, size_t *at);
 

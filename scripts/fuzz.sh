@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 BUILD=${BUILD:-build/fuzz}
 RUNS=${RUNS:-100000}
 SEED=${SEED:-1}
-TARGETS=${TARGETS:-parse check ir files import data}
+TARGETS=${TARGETS:-parse check ir files import data pack}
 out=$BUILD/fuzz
 mkdir -p "$out"
 
@@ -25,6 +25,7 @@ for target in $TARGETS; do
     files) seeds="tests/fuzz/files examples"; limit=8192 ;;
     import) seeds="tests/fuzz/import tests/import"; limit=16384 ;;
     data) seeds=tests/fuzz/data; limit=4096 ;;
+    pack) seeds=tests/fuzz/pack; limit=256 ;;
     *) echo "fuzz: no target '$target'" >&2; exit 2 ;;
     esac
     rm -rf "$out/$target"
