@@ -72,6 +72,8 @@ CliExit cli_trace(Cli *c, Model *m, const Arrays *in, int64_t b);
 double cli_class(const Model *m, const Array *x, int64_t k, int64_t n, bool step);
 /* What the data call class v of the first target: a name, a token of the text, or its number. */
 const char *cli_class_name(Model *m, Arena *a, double v);
+/* The name of a number that each target column of a series has one of: rmse[sales] where there are several. */
+const char *cli_of_column(Ctx *ctx, const ModelDesc *d, const char *what, uint32_t c);
 /* The right class of step t of an example; -1: the data do not say it. */
 double cli_truth(const OutputRow *r, int64_t t);
 

@@ -43,16 +43,18 @@ static void on_line(void *arg, const char *line) {
 static bool put_units(Cli *c, Model *m, Str *s, bool json) {
     const char *data = cli_get(c, OPT_DATA);
     Series series;
-    double rmse;
     if (!data_is_series(m, data)) return diag_error_count(c->ctx) == 0;
     if (!series_load(m, data, ctx_arena(c->ctx), data != NULL, &series)) return false;
-    if (series.y[0].scale == 1 && series.y[0].shift == 0) return true;
+    bool in_units = true;
+    for (uint32_t k = 0; k < series.ny; k++) in_units = in_units && series.y[k].scale == 1 && series.y[k].shift == 0;
+    if (in_units && series.ny == 1) return true;
+    double *rmse = NEW_N(ctx_arena(c->ctx), double, series.ny + 1);
     int64_t seen = series.set.train + series.set.valid, from = data                  ? 0
                                                                : seen < series.set.n ? seen
                                                                : series.set.valid    ? series.set.train
                                                                                      : 0;
-    if (!series_rmse(m, &series, from, series.set.n, &rmse)) return false;
-    if (!isnan(rmse)) put_value(s, json, "unscaled_rmse", rmse);
+    if (!series_rmse(m, &series, from, series.set.n, rmse)) return false;
+    for (uint32_t k = 0; k < series.ny && !isnan(rmse[k]); k++) put_value(s, json, cli_of_column(c->ctx, model_desc(m), "unscaled_rmse", k), rmse[k]);
     return true;
 }
 

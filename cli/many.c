@@ -27,9 +27,9 @@ static double get_valid(const Outcome *o, uint32_t k) { return (void)k, o->valid
 static double get_test(const Outcome *o, uint32_t k) { return (void)k, o->test_loss; }
 static double get_metric(const Outcome *o, uint32_t k) { return k < o->nmetric ? o->metric[k] : NAN; }
 static const char *metric_title(const Many *m, uint32_t k) { return name_str(m->c->ctx, m->d->metric.at[k].name); }
-static double get_rmse(const Outcome *o, uint32_t k) { return (void)k, o->rmse; }
-static double get_persistence(const Outcome *o, uint32_t k) { return (void)k, o->persistence; }
-static double get_autoregression(const Outcome *o, uint32_t k) { return (void)k, o->autoregression; }
+static double get_rmse(const Outcome *o, uint32_t k) { return k < o->columns ? o->column[k].rmse : NAN; }
+static double get_persistence(const Outcome *o, uint32_t k) { return k < o->columns ? o->column[k].persistence : NAN; }
+static double get_autoregression(const Outcome *o, uint32_t k) { return k < o->columns ? o->column[k].autoregression : NAN; }
 static double get_majority(const Outcome *o, uint32_t k) { return (void)k, o->majority; }
 static double get_shares(const Outcome *o, uint32_t k) { return (void)k, o->entropy; }
 static double get_examples(const Outcome *o, uint32_t k) { return (void)k, o->examples ? (double)o->examples : NAN; }
@@ -45,9 +45,11 @@ static void list_columns(const Many *m, Quantities *out) {
     VEC_PUSH(a, all) = (Quantity){"test_loss", get_test, 0};
     for (uint32_t k = 0, at = 0; k < m->d->metric.n; at += metric_numbers(&m->d->metric.at[k++]))
         if (!m->d->metric.at[k].rank) VEC_PUSH(a, all) = (Quantity){arena_printf(a, "test_%s", metric_title(m, k)), get_metric, at};
-    VEC_PUSH(a, all) = (Quantity){"unscaled_rmse", get_rmse, 0};
-    VEC_PUSH(a, all) = (Quantity){"persistence_rmse", get_persistence, 0};
-    VEC_PUSH(a, all) = (Quantity){"autoregression_rmse", get_autoregression, 0};
+    for (uint32_t k = 0; k < OUTCOME_COLUMNS && k < series_targets(m->c->ctx, m->d); k++) {
+        VEC_PUSH(a, all) = (Quantity){cli_of_column(m->c->ctx, m->d, "unscaled_rmse", k), get_rmse, k};
+        VEC_PUSH(a, all) = (Quantity){cli_of_column(m->c->ctx, m->d, "persistence_rmse", k), get_persistence, k};
+        VEC_PUSH(a, all) = (Quantity){cli_of_column(m->c->ctx, m->d, "autoregression_rmse", k), get_autoregression, k};
+    }
     VEC_PUSH(a, all) = (Quantity){"majority_share", get_majority, 0};
     VEC_PUSH(a, all) = (Quantity){"shares_loss", get_shares, 0};
     for (uint32_t i = 0; i < all.n; i++) {

@@ -62,6 +62,18 @@ static void name_classes(Model *m, Outcome *out) {
     out->classes = (int)classes;
 }
 
+static bool judge_series(Cli *c, Model *m, const Series *s, int64_t from, int64_t to, Outcome *out) {
+    double *rmse = NEW_N(ctx_arena(c->ctx), double, s->ny + 1);
+    if (!series_rmse(m, s, from, to, rmse)) return false;
+    for (uint32_t k = 0; k < s->ny && k < OUTCOME_COLUMNS && !isnan(rmse[k]); k++) {
+        out->column[k].rmse = rmse[k];
+        series_baselines(m, s, k, from, to, &out->column[k].persistence, &out->column[k].autoregression);
+        out->columns = k + 1;
+    }
+    out->order = s->window * s->nx;
+    return true;
+}
+
 static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
     const Dataset *d = &data->d.set;
     int64_t from = d->train + d->valid, to = d->n;
@@ -76,12 +88,7 @@ static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
     for (uint32_t i = 0; i < out->nmetric; i++) out->metric[i] = metric[i];
     name_classes(m, out);
     if (!per_step) majority_share(m, d, from, to, &out->majority);
-    if (!data->is_series || !model_desc(m)->output.n || !series_rmse(m, &data->series, from, to, &out->rmse))
-        return diag_error_count(c->ctx) == 0;
-    if (isnan(out->rmse)) return true;
-    series_baselines(m, &data->series, from, to, &out->persistence, &out->autoregression);
-    out->order = data->series.window * data->series.nx;
-    return true;
+    return !data->is_series || !model_desc(m)->output.n ? diag_error_count(c->ctx) == 0 : judge_series(c, m, &data->series, from, to, out);
 }
 
 static rondo_status status_of(Cli *c, bool ok, bool stopped) {
@@ -124,9 +131,6 @@ static CliExit train(Cli *c, const TrainTask *t, Model *m, Outcome *out) {
 CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out) {
     CliExit rc;
     *out = (Outcome){.test_loss = NAN,
-                     .rmse = NAN,
-                     .persistence = NAN,
-                     .autoregression = NAN,
                      .majority = NAN,
                      .entropy = NAN,
                      .loss = NAN,
@@ -184,7 +188,9 @@ static void put_tables(Str *s, Model *m, const Outcome *r) {
 
 static void put_json_value(Str *s, const char *name, double v) {
     if (isnan(v)) return;
-    str_printf(s, ", \"%s\": ", name);
+    str_put(s, ", ");
+    put_json_string(s, name);
+    str_put(s, ": ");
     put_json_number(s, v);
 }
 
@@ -199,9 +205,11 @@ static void put_json(Str *s, Model *m, const Outcome *r, const char *path) {
     put_json_number(s, r->seconds);
     put_json_value(s, "test_loss", r->test_loss);
     put_metrics(s, m, r, true);
-    put_json_value(s, "unscaled_rmse", r->rmse);
-    put_json_value(s, "persistence_rmse", r->persistence);
-    put_json_value(s, "autoregression_rmse", r->autoregression);
+    for (uint32_t k = 0; k < r->columns; k++) {
+        put_json_value(s, cli_of_column(model_ctx(m), model_desc(m), "unscaled_rmse", k), r->column[k].rmse);
+        put_json_value(s, cli_of_column(model_ctx(m), model_desc(m), "persistence_rmse", k), r->column[k].persistence);
+        put_json_value(s, cli_of_column(model_ctx(m), model_desc(m), "autoregression_rmse", k), r->column[k].autoregression);
+    }
     put_json_value(s, "majority_share", r->majority);
     put_json_value(s, "shares_loss", r->entropy);
     str_printf(s, ", \"stopped\": %s, \"weights\": ", r->stopped ? "true" : "false");
@@ -220,7 +228,7 @@ static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *pat
     const PortDesc *in = d->input.n == 1 ? &d->input.at[0] : NULL, *y = d->target.n ? &d->target.at[0] : NULL;
     const char *data = cli_get(c, OPT_DATA), *kind = settings_find(&d->data, intern(c->ctx, "wav")) ? "wav" : "csv";
     bool language = in && in->seq && in->vocab && y && y->seq && y->vocab && settings_find(&d->data, intern(c->ctx, "text"));
-    bool forecast = !isnan(r->rmse), picture = forecast || !isnan(r->majority);
+    bool forecast = r->columns > 0, picture = forecast || !isnan(r->majority);
     str_printf(s, "next: rondo %s ", language ? "generate" : forecast ? "plot forecast" : picture ? "plot confusion" : "predict");
     put_word(s, c->arg[0]);
     put_option(s, "-w", path);
@@ -234,6 +242,15 @@ static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *pat
     str_putc(s, '\n');
 }
 
+/* What forecasts of a column are worth, beside those that need no network. */
+static void put_forecast(Str *s, Model *m, const Outcome *r, uint32_t k) {
+    Ctx *ctx = model_ctx(m);
+    bool several = series_targets(ctx, model_desc(m)) > 1;
+    str_printf(s, "%s%sin the units of the data: RMSE %.4g; persistence %.4g", several ? series_target_name(ctx, model_desc(m), k) : "", several ? ", " : "", r->column[k].rmse, r->column[k].persistence);
+    if (!isnan(r->column[k].autoregression)) str_printf(s, "; linear autoregression of %" PRId64 " values %.4g", r->order, r->column[k].autoregression);
+    str_putc(s, '\n');
+}
+
 static void put_summary(Cli *c, Str *s, Model *m, const Outcome *r, const char *path) {
     if (r->examples) {
         str_printf(s, "%s part, %" PRId64 " examples: loss %.5g", r->tested ? "test" : "validation", r->examples, r->test_loss);
@@ -242,12 +259,9 @@ static void put_summary(Cli *c, Str *s, Model *m, const Outcome *r, const char *
         put_tables(s, m, r);
     }
     else if (isfinite(r->valid_loss)) str_printf(s, "validation part, after the last epoch: loss %.5g\n", r->valid_loss);
-    if (!isnan(r->rmse)) {
-        str_printf(s, "in the units of the data: RMSE %.4g; persistence %.4g", r->rmse, r->persistence);
-        if (!isnan(r->autoregression))
-            str_printf(s, "; linear autoregression of %" PRId64 " values %.4g", r->order, r->autoregression);
-        str_putc(s, '\n');
-    }
+    for (uint32_t k = 0; k < r->columns; k++) put_forecast(s, m, r, k);
+    uint32_t columns = series_targets(c->ctx, model_desc(m));
+    if (r->columns && r->columns < columns) str_printf(s, "and %u more columns, which rondo eval lists\n", columns - r->columns);
     if (!isnan(r->majority)) str_printf(s, "always the most frequent class would be right in %.4g of them\n", r->majority);
     if (!isnan(r->entropy)) str_printf(s, "always the shares that they have in training: cross entropy %.4g\n", r->entropy);
     put_next(c, s, m, r, path);

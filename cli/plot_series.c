@@ -8,7 +8,8 @@
 typedef struct {
     Series s;
     int64_t seen, from; /* samples: the first that tests, the first that is drawn */
-    double *value, *next;
+    double *value, *next; /* [samples, ny], [future, ny] */
+    int64_t future;
     bool numeric; /* dates are numbers */
 } Forecast;
 
@@ -34,13 +35,15 @@ static double place(const Forecast *f, int64_t row) {
     return last + step * (double)(row - f->s.nrow + 1);
 }
 
-/* Squared errors of the forecasts and of persistence over the samples that test. */
-static void errors(const Forecast *f, double *model, double *persistence) {
+static double forecast(const Forecast *f, int64_t k, uint32_t c) { return f->value[k * f->s.ny + c]; }
+
+/* Errors of the forecasts of column c and of persistence over the samples that test. */
+static void errors(const Forecast *f, uint32_t c, double *model, double *persistence) {
     double e = 0, p = 0;
     int64_t n = f->s.set.n - f->seen;
     for (int64_t k = f->seen; k < f->s.set.n; k++) {
         int64_t row = series_row(&f->s, k);
-        double truth = f->s.value[row], d = f->value[k] - truth, q = f->s.value[row - f->s.horizon] - truth;
+        double truth = f->s.y[c].value[row], d = forecast(f, k, c) - truth, q = f->s.y[c].value[row - f->s.horizon] - truth;
         e += d * d;
         p += q * q;
     }
@@ -48,20 +51,26 @@ static void errors(const Forecast *f, double *model, double *persistence) {
     *persistence = sqrt(p / (double)n);
 }
 
-static void put_rows(Plot *p, const Forecast *f, int64_t future) {
-    str_put(&p->data, "$rows << E\n");
+/* The blocks of column c, the first one's without a number. */
+static const char *block(Plot *p, const char *name, uint32_t c) {
+    Arena *a = ctx_arena(p->cli->ctx);
+    return c ? arena_printf(a, "$%s%u", name, c) : arena_printf(a, "$%s", name);
+}
+
+static void put_rows(Plot *p, const Forecast *f, uint32_t c) {
+    str_printf(&p->data, "%s << E\n", block(p, "rows", c));
     for (int64_t k = f->from; k < f->s.set.n; k++) {
         int64_t row = series_row(&f->s, k);
-        str_printf(&p->data, "%.12g,%.9g", place(f, row), f->s.value[row]);
+        str_printf(&p->data, "%.12g,%.9g", place(f, row), f->s.y[c].value[row]);
         if (k >= f->seen)
-            str_printf(&p->data, ",%.9g,%.9g\n", f->value[k], f->s.value[row - f->s.horizon]);
+            str_printf(&p->data, ",%.9g,%.9g\n", forecast(f, k, c), f->s.y[c].value[row - f->s.horizon]);
         else
             str_put(&p->data, ",NaN,NaN\n");
     }
     str_put(&p->data, "E\n");
-    if (!future) return;
-    str_put(&p->data, "$future << E\n");
-    for (int64_t k = 0; k < future; k++) str_printf(&p->data, "%.12g,%.9g\n", place(f, f->s.nrow + k), f->next[k]);
+    if (!f->future) return;
+    str_printf(&p->data, "%s << E\n", block(p, "future", c));
+    for (int64_t k = 0; k < f->future; k++) str_printf(&p->data, "%.12g,%.9g\n", place(f, f->s.nrow + k), f->next[k * f->s.ny + c]);
     str_put(&p->data, "E\n");
 }
 
@@ -78,37 +87,36 @@ static void put_dates(Plot *p, const Forecast *f) {
     str_put(&p->script, ")\n");
 }
 
-static void put_script(Plot *p, const Forecast *f, const char *name, const char *column, int64_t future) {
-    Arena *a = ctx_arena(p->cli->ctx);
-    double model, persistence;
-    errors(f, &model, &persistence);
+/* What all panels share. */
+static void put_style(Plot *p, const Forecast *f, const char *name) {
     put_dates(p, f);
+    if (f->s.ny > 1) str_printf(&p->script, "set multiplot layout %u,1\n", f->s.ny);
     str_put(&p->script, "set title ");
-    plot_text(&p->script,
-              arena_printf(a, "%s: forecasts of rows that training has not seen%s", name, future ? ", then on its own" : ""));
-    str_put(&p->script, "\nset ylabel ");
-    plot_text(&p->script, column);
+    plot_text(&p->script, arena_printf(ctx_arena(p->cli->ctx), "%s: forecasts of rows that training has not seen%s", name, f->future ? ", then on its own" : ""));
     str_printf(
         &p->script,
         "\nset key below\nset arrow from first %.12g, graph 0 to first %.12g, graph 1 nohead dashtype 2 lc rgb '#888888'\n",
         place(f, series_row(&f->s, f->seen)), place(f, series_row(&f->s, f->seen)));
-    str_printf(&p->script,
-               "plot $rows using 1:2 with lines lw 2 lc rgb '#999999' title 'truth', "
-               "'' using 1:4 with lines lw 1 dashtype 3 lc rgb '#2060b0' title 'persistence, RMSE %.4g', "
-               "'' using 1:3 with lines lw 2 lc rgb '#c03020' title 'forecast, RMSE %.4g'",
-               persistence, model);
-    if (future) str_put(&p->script, ", $future using 1:2 with lines lw 2 dashtype 2 lc rgb '#c03020' title 'on its own'");
-    str_putc(&p->script, '\n');
-    str_printf(&p->said, "%lld forecasts of the test part, RMSE %.4g; persistence %.4g", (long long)(f->s.set.n - f->seen),
-               model, persistence);
 }
 
-static const char *column_name(const Model *m, Ctx *ctx) {
-    const ModelDesc *d = model_desc(m);
-    const Setting *s = settings_find(&d->data, intern(ctx, "target_column"));
-    if (!s) s = settings_find(&d->data, intern(ctx, "column"));
-    if (s && s->kind == SET_LIST && s->n) s = &s->item[0];
-    return s && (s->kind == SET_STRING || s->kind == SET_NAME) ? name_str(ctx, s->name) : "";
+/* The panel of column c. */
+static void put_panel(Plot *p, const Forecast *f, const char *column, uint32_t c) {
+    double model, persistence;
+    errors(f, c, &model, &persistence);
+    if (c) str_put(&p->script, "unset title\n");
+    str_put(&p->script, "set ylabel ");
+    plot_text(&p->script, column);
+    str_printf(&p->script,
+               "\nplot %s using 1:2 with lines lw 2 lc rgb '#999999' title 'truth', "
+               "'' using 1:4 with lines lw 1 dashtype 3 lc rgb '#2060b0' title 'persistence, RMSE %.4g', "
+               "'' using 1:3 with lines lw 2 lc rgb '#c03020' title 'forecast, RMSE %.4g'",
+               block(p, "rows", c), persistence, model);
+    if (f->future) str_printf(&p->script, ", %s using 1:2 with lines lw 2 dashtype 2 lc rgb '#c03020' title 'on its own'", block(p, "future", c));
+    str_putc(&p->script, '\n');
+    if (!c) str_printf(&p->said, "%lld forecasts of the test part", (long long)(f->s.set.n - f->seen));
+    if (f->s.ny > 1) str_printf(&p->said, "%s %s:", c ? ";" : ",", column);
+    else str_put(&p->said, ",");
+    str_printf(&p->said, " RMSE %.4g%s persistence %.4g", model, f->s.ny > 1 ? "," : ";", persistence);
 }
 
 bool plot_forecast(Plot *p, Model *m, const char *data, int64_t future) {
@@ -126,10 +134,16 @@ bool plot_forecast(Plot *p, Model *m, const char *data, int64_t future) {
     if (f.seen >= f.s.set.n) f.seen = f.s.set.valid ? f.s.set.train : 0; /* no test part: what validates, or all */
     int64_t before = (f.s.set.n - f.seen) / 2;
     f.from = f.seen > before ? f.seen - before : 0;
-    f.value = NEW_N(a, double, f.s.set.n + 1);
-    f.next = NEW_N(a, double, future + 1);
+    f.future = future;
+    f.value = NEW_N(a, double, f.s.set.n * f.s.ny + 1);
+    f.next = NEW_N(a, double, future * f.s.ny + 1);
     if (!series_forecast(m, &f.s, 0, f.s.set.n, f.value) || (future && !series_future(m, &f.s, future, f.next))) return false;
-    put_rows(p, &f, future);
-    put_script(p, &f, rondo_name(m), column_name(m, ctx), future);
+    if (f.s.ny > 1) p->height = (int)(300 * f.s.ny);
+    put_style(p, &f, rondo_name(m));
+    for (uint32_t c = 0; c < f.s.ny; c++) {
+        put_rows(p, &f, c);
+        put_panel(p, &f, series_target_name(ctx, model_desc(m), c), c);
+    }
+    if (f.s.ny > 1) str_put(&p->script, "unset multiplot\n");
     return true;
 }

@@ -18,24 +18,39 @@ static void put_cell(Str *s, const char *text) {
     str_putc(s, '"');
 }
 
+static void put_columns(Str *s, Cli *c, const Model *m, uint32_t n) {
+    for (uint32_t k = 0; k < n; k++) {
+        const char *name = series_target_name(c->ctx, model_desc(m), k);
+        str_put(s, ",");
+        put_cell(s, n == 1 ? "truth" : arena_printf(ctx_arena(c->ctx), "truth %s", name));
+        str_put(s, ",");
+        put_cell(s, n == 1 ? "forecast" : arena_printf(ctx_arena(c->ctx), "forecast %s", name));
+    }
+}
+
 static bool predict_series(Cli *c, Model *m, int64_t future, Str *s) {
     Arena *a = ctx_arena(c->ctx);
     Series series;
     if (!series_load(m, cli_get(c, OPT_DATA), a, false, &series)) return false;
     int64_t n = series.set.n, first = series.window + series.horizon - 1, seen = series.set.train + series.set.valid;
-    double *value = NEW_N(a, double, n + 1), *next = NEW_N(a, double, future + 1);
+    int64_t ny = series.ny;
+    double *value = NEW_N(a, double, n * ny + 1), *next = NEW_N(a, double, future * ny + 1);
     if (!series_forecast(m, &series, 0, n, value) || (future && !series_future(m, &series, future, next))) return false;
-    str_printf(s, "%s,truth,forecast,part\n", series.date ? "date" : "row");
+    str_put(s, series.date ? "date" : "row");
+    put_columns(s, c, m, series.ny);
+    str_put(s, ",part\n");
     for (int64_t k = 0; k < n; k++) {
         int64_t row = first + k;
         if (series.date)
             put_cell(s, series.date[row]);
         else
             str_printf(s, "%" PRId64, row);
-        str_putc(s, ',');
-        str_double(s, series.value[row]);
-        str_putc(s, ',');
-        str_double(s, value[k]);
+        for (int64_t i = 0; i < ny; i++) {
+            str_putc(s, ',');
+            str_double(s, series.y[i].value[row]);
+            str_putc(s, ',');
+            str_double(s, value[k * ny + i]);
+        }
         str_printf(s, ",%s\n", k < series.set.train ? "train" : k < seen ? "valid" : "test");
     }
     const char **date;
@@ -43,8 +58,10 @@ static bool predict_series(Cli *c, Model *m, int64_t future, Str *s) {
     for (int64_t k = 1; k <= future; k++) {
         if (date) put_cell(s, date[k - 1]);
         else str_printf(s, "%" PRId64, series.nrow + k - 1);
-        str_put(s, ",,");
-        str_double(s, next[k - 1]);
+        for (int64_t i = 0; i < ny; i++) {
+            str_put(s, ",,");
+            str_double(s, next[(k - 1) * ny + i]);
+        }
         str_put(s, ",future\n");
     }
     return true;

@@ -35,7 +35,7 @@ int signal_caught(void); /* 0: none */
 
 /* ---- one training ------------------------------------------------------------------------------------------------------- */
 
-enum { OUTCOME_METRICS = 229, OUTCOME_SAID = 2000 };
+enum { OUTCOME_METRICS = 229, OUTCOME_SAID = 1840, OUTCOME_COLUMNS = 8 };
 /* Plain memory: it goes from process to process. */
 typedef struct {
     CliExit rc;
@@ -44,8 +44,11 @@ typedef struct {
     int64_t updates, examples; /* examples of the part that `test_loss` and `metric` are of; 0: neither is known */
     double seconds, loss, valid_loss, test_loss, metric[OUTCOME_METRICS];
     uint32_t nmetric; /* numbers in metric, those of a table row by row; tables that do not fit end the list */
-    double rmse, persistence, autoregression; /* of a series' forecasts, in its units; NaN: none */
-    int64_t order;                            /* of the autoregression: numbers it sees */
+    struct {
+        double rmse, persistence, autoregression; /* NaN: none */
+    } column[OUTCOME_COLUMNS];                    /* of a series' forecasts of each target column, in its units */
+    uint32_t columns;                             /* 0: outputs are no forecasts; those that do not fit are eval's */
+    int64_t order;                                /* of the autoregression: numbers it sees */
     double majority;                          /* share of the most frequent class; NaN: none */
     double entropy;                           /* loss of the tokens' shares in training; NaN: none */
     double best, sign;                        /* of what is watched; 1: less is better, -1: more */

@@ -122,6 +122,10 @@ const char *cli_class_name(Model *m, Arena *a, double v) {
     return !token ? data_class(m, a, v) : strcmp(token, "\n") ? token : "\\n";
 }
 
+const char *cli_of_column(Ctx *ctx, const ModelDesc *d, const char *what, uint32_t c) {
+    return series_targets(ctx, d) > 1 ? arena_printf(ctx_arena(ctx), "%s[%s]", what, series_target_name(ctx, d, c)) : what;
+}
+
 double cli_truth(const OutputRow *r, int64_t t) {
     if (!r->target) return -1;
     int64_t per = r->target->dim[0] ? array_count(r->target) / r->target->dim[0] : 0;

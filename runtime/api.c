@@ -462,9 +462,12 @@ static bool do_forecast(void *arg) {
     if (c->first) *c->first = (size_t)(s.set.train + s.set.valid);
     for (int64_t k = 0; k < n; k++) {
         if (c->row) c->row[k] = series_row(&s, k);
-        if (c->truth) c->truth[k] = s.value[series_row(&s, k)];
+        if (c->truth) c->truth[k] = s.y[0].value[series_row(&s, k)];
     }
-    return !c->loss || series_forecast(c->m, &s, 0, n, c->loss);
+    double *all = NEW_N(&c->m->result, double, n * s.ny + 1);
+    bool ok = !c->loss || series_forecast(c->m, &s, 0, n, all);
+    for (int64_t k = 0; ok && c->loss && k < n; k++) c->loss[k] = all[k * s.ny];
+    return ok;
 }
 
 rondo_status rondo_forecast(rondo_model *m, const char *data_file, size_t n, double *prediction, double *truth, int64_t *row,
@@ -476,7 +479,11 @@ rondo_status rondo_forecast(rondo_model *m, const char *data_file, size_t n, dou
 static bool do_future(void *arg) {
     Call *c = arg;
     Series s;
-    return series_load(c->m, c->path, &c->m->result, false, &s) && series_future(c->m, &s, (int64_t)c->n, c->loss);
+    if (!series_load(c->m, c->path, &c->m->result, false, &s)) return false;
+    double *all = NEW_N(&c->m->result, double, (int64_t)c->n * s.ny + 1);
+    bool ok = series_future(c->m, &s, (int64_t)c->n, all);
+    for (size_t k = 0; ok && k < c->n; k++) c->loss[k] = all[k * s.ny];
+    return ok;
 }
 
 rondo_status rondo_forecast_future(rondo_model *m, const char *data_file, size_t n, double *future) {

@@ -17,7 +17,7 @@ static double seen(const Series *s, int64_t k, int64_t i) {
     return (c->value[k * s->stride + i / s->nx] - c->shift) / c->scale;
 }
 
-static double wanted(const Series *s, int64_t k) { return (s->y[0].value[series_row(s, k)] - s->y[0].shift) / s->y[0].scale; }
+static double wanted(const Series *s, const Column *y, int64_t k) { return (y->value[series_row(s, k)] - y->shift) / y->scale; }
 
 /* w of a w = b for a symmetric positive a [n, n], by Cholesky; a becomes its factor, b the result. */
 static bool solve(double *a, double *b, int64_t n) {
@@ -42,14 +42,14 @@ static bool solve(double *a, double *b, int64_t n) {
 }
 
 /* Least squares over the samples [0, train), held down just enough to be solvable. False: too few samples, or too large. */
-static bool fit(const Series *s, Arena *a, double *w) {
+static bool fit(const Series *s, const Column *y, Arena *a, double *w) {
     int64_t n = s->window * s->nx + 1;
     if (s->set.train < n || n > LINEAR_MOST) return false;
     double *sum = NEW_N(a, double, n *n), trace = 0;
     for (int64_t k = 0; k < s->set.train; k++)
         for (int64_t i = 0; i < n; i++) {
             double x = seen(s, k, i);
-            w[i] += x * wanted(s, k);
+            w[i] += x * wanted(s, y, k);
             for (int64_t j = 0; j <= i; j++) sum[i * n + j] += x * seen(s, k, j);
         }
     for (int64_t i = 0; i < n; i++) trace += sum[i * n + i];
@@ -57,20 +57,21 @@ static bool fit(const Series *s, Arena *a, double *w) {
     return solve(sum, w, n);
 }
 
-void series_baselines(Model *m, const Series *s, int64_t from, int64_t to, double *persistence, double *linear) {
+void series_baselines(Model *m, const Series *s, uint32_t c, int64_t from, int64_t to, double *persistence, double *linear) {
+    const Column *y = &s->y[c];
     Arena *tmp = scratch_begin(m);
     int64_t n = s->window * s->nx + 1;
     double *w = NEW_N(tmp, double, n), last = 0, fitted_to = 0;
-    bool ok = fit(s, tmp, w);
+    bool ok = fit(s, y, tmp, w);
     for (int64_t k = from; k < to; k++) {
         int64_t row = series_row(s, k);
-        double d = s->y[0].value[row - s->horizon] - s->y[0].value[row], f = -wanted(s, k);
+        double d = y->value[row - s->horizon] - y->value[row], f = -wanted(s, y, k);
         for (int64_t i = 0; ok && i < n; i++) f += w[i] * seen(s, k, i);
         last += d * d;
         fitted_to += f * f;
     }
     *persistence = to > from ? sqrt(last / (double)(to - from)) : NAN;
-    *linear = ok && to > from ? sqrt(fitted_to / (double)(to - from)) * s->y[0].scale : NAN;
+    *linear = ok && to > from ? sqrt(fitted_to / (double)(to - from)) * y->scale : NAN;
     scratch_end(m);
 }
 

@@ -31,7 +31,7 @@ static bool read_list(Model *m, Arena *a, const Csv *csv, bool target, Column **
         double *v;
         if (k < 0 || !csv_series(m->ctx, a, csv, (uint32_t)k, gaps, &v, &filled)) return false;
         if (filled) model_log(m, "%s: %lld gaps of column '%s' were filled in", csv->path, (long long)filled, csv_name(csv, a, (uint32_t)k));
-        (*out)[i] = (Column){.value = v, .scale = 1};
+        (*out)[i] = (Column){.value = v, .scale = 1, .at = k};
     }
     return true;
 }
@@ -79,7 +79,6 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
         s->y = s->x;
         s->ny = s->nx;
     }
-    s->value = s->y[0].value;
     const Setting *weights = train_setting(m, "sample_weights");
     for (uint32_t k = 0; weights && csv.header && k < csv.ncol; k++) /* only training needs it */
         if (strcmp(csv.header[k], name_str(m->ctx, weights->name)) == 0 && !csv_numbers(m->ctx, a, &csv, k, &s->weight)) return false;
@@ -167,8 +166,10 @@ static bool find_targets(Model *m, Series *s) {
     s->target_features = all;
     bool ahead = d->target.n == 1 && !d->target.at[0].seq && s->ny == 1 && all <= s->horizon;
     if (ok && (all == s->ny || ahead)) return true;
-    diag_error(m->ctx, 552, d->target.at[0].span, "the target%s '%s' %s %lld features, the data block gives %u at horizon %lld", d->target.n > 1 ? "s from" : "",
-               name_str(m->ctx, d->target.at[0].name), d->target.n > 1 ? "on have" : "has", (long long)all, s->ny, (long long)s->horizon);
+    diag_error(m->ctx, 552, d->target.at[0].span, "the target%s '%s' %s %lld feature%s, the data block gives %u column%s at horizon %lld", d->target.n > 1 ? "s from" : "",
+               name_str(m->ctx, d->target.at[0].name), d->target.n > 1 ? "on have" : "has", (long long)all, all == 1 ? "" : "s", s->ny, s->ny == 1 ? "" : "s", (long long)s->horizon);
+    if (ok && !data_setting(m, "target_column") && all < s->ny)
+        diag_help(m->ctx, data_setting(m, "column") ? data_setting(m, "column")->span : NOWHERE, "`target_column = ..` names which of these columns are forecast; none written: all of them");
     return false;
 }
 
@@ -185,6 +186,8 @@ static Array *add_port(Model *m, Arena *a, Dataset *set, const char *prefix, con
 static double scaled(const Column *c, int64_t row) {
     return (c->value[row] - c->shift) / c->scale;
 }
+
+static double unscaled(const Column *c, double v) { return v * c->scale + c->shift; }
 
 /* Feature f of all targets at step t of sample k: the columns at one row, or the values up to that row. */
 static double target_value(const Series *s, const PortDesc *p, int64_t k, int64_t t, int64_t f) {
@@ -230,6 +233,24 @@ static bool cut(Model *m, Arena *a, Series *s) {
     for (uint32_t i = 0; i < d->target.n; first += features(&d->target.at[i]), i++)
         if (!cut_target(m, a, s, &d->target.at[i], first)) return false;
     return !d->target.n || !s->weight || cut_weights(m, a, s, &d->target.at[0]);
+}
+
+/* The key that names the target's columns; NULL: they are named as the targets, or not at all. */
+static const Setting *target_columns(Ctx *ctx, const ModelDesc *d) {
+    const Setting *s = settings_find(&d->data, intern(ctx, "target_column"));
+    return s || d->target.n > 1 ? s : settings_find(&d->data, intern(ctx, "column"));
+}
+
+uint32_t series_targets(Ctx *ctx, const ModelDesc *d) {
+    const Setting *s = target_columns(ctx, d);
+    return s && s->kind == SET_LIST ? s->n : !s && d->target.n > 1 ? d->target.n : 1;
+}
+
+const char *series_target_name(Ctx *ctx, const ModelDesc *d, uint32_t c) {
+    const Setting *s = target_columns(ctx, d);
+    if (s && s->kind == SET_LIST) s = c < s->n ? &s->item[c] : NULL;
+    if (s) return s->kind == SET_NUMBER ? arena_printf(ctx_arena(ctx), "%g", s->number) : name_str(ctx, s->name);
+    return d->target.n > 1 ? name_str(ctx, d->target.at[c].name) : "";
 }
 
 int64_t series_row(const Series *s, int64_t k) {
@@ -310,23 +331,32 @@ bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double
     if (!output_features(m, s, &F)) return false;
     double *raw = NEW_N(scratch_begin(m), double, (to - from) * F + 1);
     bool ok = forecast_raw(m, s, from, to, F, raw);
-    int64_t pick = F == s->ny ? 0 : F - 1; /* the first column, or the value furthest ahead */
-    for (int64_t i = 0; ok && i < to - from; i++) out[i] = raw[i * F + pick] * s->y[0].scale + s->y[0].shift;
+    int64_t ny = s->ny, first = F - ny; /* of one column and several rows the value furthest ahead */
+    for (int64_t i = 0; ok && i < (to - from) * ny; i++) out[i] = unscaled(&s->y[i % ny], raw[i / ny * F + first + i % ny]);
     scratch_end(m);
     return ok;
 }
 
 bool series_rmse(Model *m, const Series *s, int64_t from, int64_t to, double *out) {
-    double sum = 0;
     bool one = m->desc->output.n && m->desc->target.n == 1 && features(&m->desc->output.at[0]) == s->target_features && to > from;
-    *out = NAN;
+    int64_t ny = s->ny;
+    for (int64_t c = 0; c < ny; c++) out[c] = one ? 0 : NAN;
     if (!one) return true;
-    double *y = NEW_N(scratch_begin(m), double, to - from + 1);
+    double *y = NEW_N(scratch_begin(m), double, (to - from) * ny + 1);
     bool ok = series_forecast(m, s, from, to, y);
-    for (int64_t i = from; ok && i < to; i++) sum += (y[i - from] - s->value[series_row(s, i)]) * (y[i - from] - s->value[series_row(s, i)]);
+    for (int64_t i = 0; ok && i < (to - from) * ny; i++) {
+        double d = y[i] - s->y[i % ny].value[series_row(s, from + i / ny)];
+        out[i % ny] += d * d;
+    }
     scratch_end(m);
-    if (ok) *out = sqrt(sum / (double)(to - from));
+    for (int64_t c = 0; c < ny; c++) out[c] = sqrt(out[c] / (double)(to - from));
     return ok;
+}
+
+static bool same_columns(const Series *s) {
+    bool same = s->nx == s->ny;
+    for (uint32_t c = 0; same && c < s->nx; c++) same = s->x[c].at == s->y[c].at;
+    return same;
 }
 
 /* Up to `horizon` rows past the last: from the windows that end so many rows before them. A target of several rows has its newest ones from
@@ -334,7 +364,7 @@ bool series_rmse(Model *m, const Series *s, int64_t from, int64_t to, double *ou
 static bool future_known(Model *m, const Series *s, int64_t n, int64_t F, double *out) {
     Arena *tmp = scratch_begin(m);
     Series next = *s;
-    int64_t h = s->horizon, port = 0, pick = F == s->ny ? 0 : F - 1;
+    int64_t h = s->horizon, port = 0, ny = s->ny;
     double *y = NEW_N(tmp, double, h * F + 1);
     next.stride = 1;
     next.set = (Dataset){.n = h};
@@ -348,8 +378,7 @@ static bool future_known(Model *m, const Series *s, int64_t n, int64_t F, double
     ok = ok && forecast_raw(m, &next, 0, h, F, y);
     for (int64_t k = 0; ok && k < n; k++) {
         int64_t newest = F - h + k;
-        double v = pick && newest >= 0 ? y[(h - 1) * F + newest] : y[k * F + pick];
-        out[k] = v * s->y[0].scale + s->y[0].shift;
+        for (int64_t c = 0; c < ny; c++) out[k * ny + c] = unscaled(&s->y[c], F > ny && newest >= 0 ? y[(h - 1) * F + newest] : y[k * F + F - ny + c]);
     }
     scratch_end(m);
     return ok;
@@ -359,7 +388,7 @@ bool series_future(Model *m, const Series *s, int64_t n, double *out) {
     int64_t F;
     if (!output_features(m, s, &F)) return false;
     if (n <= s->horizon) return future_known(m, s, n, F, out);
-    if (s->horizon != 1 || s->y != s->x || F != s->nx) {
+    if (s->horizon != 1 || F != s->nx || !same_columns(s)) {
         const Setting *at = data_setting(m, s->horizon > 1 ? "horizon" : "target_column");
         diag_error(m->ctx, 552, at ? at->span : m->desc->data.span, "to go on by more than %lld row%s, each forecast is fed back as the next input", (long long)s->horizon, s->horizon == 1 ? "" : "s");
         diag_help(m->ctx, NOWHERE, "that needs horizon 1 and a target of the same columns as the input");
@@ -379,7 +408,7 @@ bool series_future(Model *m, const Series *s, int64_t n, double *out) {
         ok = forecast_raw(m, &next, 0, 1, F, y);
         for (int64_t i = 0; i + F < size; i++) array_set(x, i, array_get(x, i + F));
         for (int64_t f = 0; f < F; f++) array_set(x, size - F + f, y[f]);
-        out[k] = y[0] * s->y[0].scale + s->y[0].shift;
+        for (int64_t f = 0; f < F; f++) out[k * F + f] = unscaled(&s->y[f], y[f]);
     }
     scratch_end(m);
     return ok;

@@ -233,10 +233,11 @@ RONDO_API rondo_status rondo_evaluate(rondo_model *m, const char *data_file, con
 
 /* One-step forecasts over the whole series of the data block (data_file NULL: its own file), scaling undone. prediction[k],
    truth[k] and row[k] (0-based row of the CSV that is forecast) for up to `n` samples, in order; *count = how many there
-   are, *first_test = index of the first sample that training did not see. prediction, truth, row may be NULL. */
+   are, *first_test = index of the first sample that training did not see. prediction, truth, row may be NULL. Of several target
+   columns the first. */
 RONDO_API rondo_status rondo_forecast(rondo_model *m, const char *data_file, size_t n, double *prediction, double *truth,
                                       int64_t *row, size_t *count, size_t *first_test);
-/* Goes on past the last row, feeding each forecast back: future[0..n-1], scaling undone. */
+/* Goes on past the last row, feeding each forecast back: future[0..n-1], scaling undone; of several target columns the first. */
 RONDO_API rondo_status rondo_forecast_future(rondo_model *m, const char *data_file, size_t n, double *future);
 
 /* ---- streams: step by step, with the state kept ------------------------------------------------------------------------- */

@@ -281,6 +281,7 @@ typedef struct {
 typedef struct {
     const double *value; /* [nrow], unscaled */
     double shift, scale; /* scaled = (value - shift) / scale */
+    int64_t at;          /* which one of the table */
 } Column;
 typedef struct {
     Dataset set;
@@ -289,7 +290,6 @@ typedef struct {
     uint32_t nx, ny;
     Column *x, *y; /* columns of the input's and of the target's features */
     int64_t target_features; /* of one step of the target */
-    const double *value; /* = y[0].value, what forecasts are of */
     double *weight; /* [nrow] of the column that sample_weights names; NULL if none */
     const char **date; /* [nrow] text of the date column; NULL if none */
 } Series;
@@ -302,15 +302,18 @@ bool data_reads(Model *m, const char *path);  /* is this file one that the data 
 bool names_data(const char *assignment); /* does KEY=value of a data block say where the data come from? */
 bool data_is_series(Model *m, const char *path); /* is it a series, that series_load reads? */
 int64_t series_row(const Series *s, int64_t k); /* the row that sample k forecasts: k * stride + window + horizon - 1 */
-/* One-step forecasts of the first target column for samples [from, to), unscaled: out[i] is of row series_row(s, from + i). */
+/* Forecasts of the target columns for samples [from, to), unscaled: out[i * ny + c] is of column c at row series_row(s, from + i). */
 bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double *out);
-/* n values past the last row; each forecast becomes the newest value of the window. */
+/* n rows past the last; each forecast becomes the newest row of the window. */
 bool series_future(Model *m, const Series *s, int64_t n, double *out);
-/* Root mean square of forecast minus truth over samples [from, to), in the units of the data; NaN where outputs are no forecasts. */
+/* Root mean square of forecast minus truth over samples [from, to) of each target column, in its units; NaN where outputs are no forecasts. */
 bool series_rmse(Model *m, const Series *s, int64_t from, int64_t to, double *out);
-/* The same of two forecasts that need no network: the newest value again; a linear function of the window, fitted to the samples that
-   train (NaN: they are too few, or the window too long). */
-void series_baselines(Model *m, const Series *s, int64_t from, int64_t to, double *persistence, double *linear);
+/* The same of two forecasts that need no network, of target column c: the newest value again; a linear function of the window, fitted to the
+   samples that train (NaN: they are too few, or the window too long). */
+void series_baselines(Model *m, const Series *s, uint32_t c, int64_t from, int64_t to, double *persistence, double *linear);
+/* How many target columns the data block names, and the name of column c; "" where it names none. */
+uint32_t series_targets(Ctx *ctx, const ModelDesc *d);
+const char *series_target_name(Ctx *ctx, const ModelDesc *d, uint32_t c);
 /* The share of examples [from, to) that are of the class most frequent in training. False: the target is no class. */
 bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double *out);
 /* Of a target of tokens at each step, steps of examples [from, to): the cross entropy of always answering with the shares that the tokens

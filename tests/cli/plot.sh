@@ -37,6 +37,17 @@ awk -F, 'NR == FNR { truth[$1] = $2; f[$1] = $3; next } { d = $3 - f[$1]; if ($4
 rmse=$(awk -F, '$4 == "test" { e += ($3 - $2) ^ 2; n++ } END { printf "%.4g", sqrt(e / n) }' p.csv)
 expect 0 "$RONDO" plot forecast $M -w w.safetensors -o x.gp
 says out "60 forecasts of the test part, RMSE $rmse; persistence 32.9"
+# of several columns a panel each
+sed 's/seq \[1\]/seq [2]/; s/y: \[1\]/y: [2]/; s/dense\[1\]/dense[2]/; s/column = "sunspots"/column = ["sunspots", "year"]/; s/H = 50/H = 4/' $M >both.rondo
+expect 0 "$RONDO" train both.rondo -q --set epochs=1 -o both.safetensors
+expect 0 "$RONDO" predict both.rondo -w both.safetensors --future 4 -o both.csv
+for e in $draw; do
+    expect 0 "$RONDO" plot forecast both.rondo -w both.safetensors --future 4 -o both$e
+    picture both$e
+done
+says out 'sunspots: RMSE [0-9.]*, persistence [0-9.]*; year: RMSE [0-9.]*, persistence 1$'
+block future1 both.gp | cut -d, -f2 | awk '{ printf "%.8g\n", $1 }' >drawn
+tail -n 4 both.csv | cut -d, -f5 | awk '{ printf "%.8g\n", $1 }' | cmp - drawn || fail "the future of the second column"
 
 # a classifier with attention
 awk 'BEGIN { print "text,side"; for (i = 0; i < 60; i++) { w = i % 3 == 0 ? "good" : "bad"; if (i % 7 == 0) w = "fine"

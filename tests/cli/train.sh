@@ -76,6 +76,46 @@ sed 's/horizon = 3/horizon = 1/; s/target y: \[3\]/target y: [1]/; s/output p/ou
 expect 0 "$RONDO" predict first.rondo -w three.safetensors --future 1 -o q.csv
 [ "$(tail -n 3 p.csv | head -n 1)" = "$(tail -n 1 q.csv)" ] || fail "not what the last window says of the next row"
 
+# several columns: each has its truth and forecast, its error and its baselines, also in the future, on whatever side it stands
+awk 'BEGIN { print "day,\"cold, dry\",warm" } { print NR - 1 "," 3 + (NR * 7) % 5 "," 100 + (NR * 3) % 11 * 10 }' sunspots.csv | sed 2d >two.csv
+cat >two.rondo <<'R'
+model two {
+    input x: seq [2]
+    target y: [2]
+    p = x.last + dense[2](gru[4](x).last)
+    output p
+    loss mse(p, y)
+    train { epochs = 2 }
+    data { csv = "two.csv", column = ["cold, dry", "warm"], date = "day", window = 4, scale = minmax }
+}
+R
+expect 0 "$RONDO" train two.rondo --seed 1 -o two.safetensors
+says out '^cold, dry, in the units of the data: RMSE [0-9.]*; persistence [0-9.]*; linear autoregression of 8 values'
+says out '^warm, in the units of the data: RMSE '
+expect 0 "$RONDO" predict two.rondo -w two.safetensors --future 3 -o two.out
+says two.out '^day\|^date,"truth cold, dry","forecast cold, dry",truth warm,forecast warm,part$'
+[ "$(sed 1d two.csv | tail -n 1 | cut -d, -f2,3 | tr , ' ')" = "$(tail -n 4 two.out | head -n 1 | cut -d, -f2,4 | tr , ' ')" ] || fail "the truth of other columns: $(tail -n 4 two.out)"
+expect 0 "$RONDO" eval two.rondo -w two.safetensors
+for k in 'cold, dry' warm; do
+    n=$([ "$k" = warm ] && echo 4 || echo 2)
+    awk -F, -v n=$n '$NF == "test" { e += ($(n + 1) - $n) ^ 2; m++ } END { printf "%.6g\n", sqrt(e / m) }' two.out >want
+    sed -n "s/^unscaled_rmse.$k. //p" out | awk '{ printf "%.6g\n", $1 }' | cmp - want || { cat out want; fail "the error of $k"; }
+done
+# columns and targets in another order are the same series, and the other way round in the output
+sed 's/"cold, dry", "warm"/"warm", "cold, dry"/' two.rondo | sed 's/window = 4/target_column = ["warm", "cold, dry"], window = 4/' >turned.rondo
+expect 0 "$RONDO" train turned.rondo -q --seed 1 -o turned.safetensors
+expect 0 "$RONDO" predict turned.rondo -w turned.safetensors --future 3 -o turned.out
+says turned.out '^date,truth warm,forecast warm,"truth cold, dry","forecast cold, dry",part$'
+sed 's/"warm", "cold, dry"\], window/"cold, dry", "warm"], window/' turned.rondo >crossed.rondo
+expect 1 "$RONDO" predict crossed.rondo -w turned.safetensors --future 3 -o crossed.out
+says err 'E0552.*to go on by more than 1 row, .*fed back'
+expect 0 "$RONDO" train two.rondo -q --seeds 2 -j 2 -o seeds.safetensors
+says out 'unscaled_rmse.cold, dry. .*unscaled_rmse.warm. '
+sed 's/y: \[2\]/y: [1]/; s/mse(p/mse(p[0:1]/' two.rondo >one.rondo
+expect 1 "$RONDO" train one.rondo -q -o no.safetensors
+says err "E0552.*the target 'y' has 1 feature, the data block gives 2 columns at horizon 1"
+says err '`target_column = ..` names which of these columns are forecast'
+
 # Ctrl-C: the weights so far are kept, and the process ends by the signal
 "$RONDO" train "$M" -o stopped.safetensors --set epochs=1000000 >out 2>err &
 pid=$!

@@ -305,7 +305,7 @@ static void test_series(void) {
     const Array *x = arrays_find(&s.set.array, "input/x"), *y = arrays_find(&s.set.array, "target/y");
     CHECK(x && y && x->rank == 3 && x->dim[1] == 10 && y->rank == 2);
     CHECK(fabs(array_get(x, 0) - 5 / 154.4) < 1e-12 && fabs(array_get(x, 11) - array_get(x, 2)) < 1e-15 && array_get(y, 0) == array_get(x, 19));
-    CHECK(series_row(&s, 298) == 308 && array_get(y, 298) * s.y[0].scale + s.y[0].shift - s.value[308] < 1e-9);
+    CHECK(series_row(&s, 298) == 308 && array_get(y, 298) * s.y[0].scale + s.y[0].shift - s.y[0].value[308] < 1e-9);
     rondo_close(m);
 }
 
