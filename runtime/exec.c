@@ -51,6 +51,9 @@ static bool find_entries(Exec *e, Plan *k) {
         return false;
     }
     k->buf = NEW_N(&e->arena, void *, k->p->buf.n + 1);
+    k->caller = NEW_N(&e->arena, uint32_t, k->p->buf.n + 1);
+    for (uint32_t i = 0; i < k->p->buf.n; i++)
+        if (k->p->buf.at[i].role <= LB_EXAMPLE) k->caller[k->ncaller++] = i;
     k->slab_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
     k->pack_at = NEW_N(&e->arena, int64_t, k->p->nslot + 1);
     return true;
@@ -701,7 +704,8 @@ void exec_bind_call(Exec *e, const void *theta, void *grad, uint64_t seed, uint6
     block_reserve(e->ctx, &e->memory->slab,
                   (size_t)e->stats.slab_bytes + 64); /* no-op, unless another Exec failed to get a larger one */
     if (e->slab != e->memory->slab.at) bind_slab(e);
-    for (uint32_t k = 0; k < e->now->p->buf.n; k++) {
+    for (uint32_t i = 0; i < e->now->ncaller; i++) {
+        uint32_t k = e->now->caller[i];
         const LBuf *b = &e->now->p->buf.at[k];
         if (b->role == LB_THETA)
             buf[k] = (void *)theta;

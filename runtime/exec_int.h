@@ -28,6 +28,7 @@ typedef struct {
     uint32_t segments; /* axes that are cut */
     int64_t run, prepare; /* entries; -1: none */
     void **buf;
+    uint32_t *caller, ncaller; /* buffers that each call binds, LB_EXAMPLE and before */
     int64_t *slab_at, *pack_at; /* offsets of the slots */
     const char *notes; /* what the lowering said */
     uint64_t key[2]; /* of its code */

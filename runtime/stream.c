@@ -12,6 +12,7 @@ struct rondo_stream {
     Exec *exec;
     int64_t B;
     size_t nx, ny; /* floats of one step */
+    int64_t steps; /* of the Exec's present dims; 0: not set */
     uint32_t time; /* an axis along which every input and output goes; 0: there is none, or another beside it */
     float *block; /* x and y of BLOCK steps as the Exec has them; NULL: steps one by one */
     int64_t only_in, only_out; /* the one input and the one output, read and written where the caller has them; -1: copied */
@@ -275,8 +276,10 @@ static void stream_axes(const rondo_stream *s, int64_t steps, int64_t *axis) {
 
 static bool stream_dims(rondo_stream *s, int64_t steps) {
     int64_t axis[MAX_AXES];
+    if (steps == s->steps) return true;
     stream_axes(s, steps, axis);
-    return exec_dims(s->exec, axis);
+    s->steps = exec_dims(s->exec, axis) ? steps : 0;
+    return s->steps > 0;
 }
 
 /* One array of floats a direction, with time outermost: then the caller's is laid out as the program's own. */
