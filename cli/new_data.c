@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static bool ends_in(const char *path, const char *end) {
     size_t n = strlen(path), m = strlen(end);
@@ -280,6 +281,12 @@ static bool look_at_files(NewFile *f) {
     return true;
 }
 
+/* Texts of some length have more words than the 2000 that a model of few begins with. */
+static void choose_vocabulary(NewFile *f) {
+    struct stat st;
+    if (stat(f->path, &st) == 0 && st.st_size > 100000) change(f, "V = 2000", "V = 10000");
+}
+
 /* JSON lines with a text and its class. */
 static bool look_at_json_texts(NewFile *f) {
     NewNamed j;
@@ -290,7 +297,7 @@ static bool look_at_json_texts(NewFile *f) {
     change(f, "target desk:", arena_printf(f->a, "target %s:", j.target));
     change(f, ", desk)", arena_printf(f->a, ", %s)", j.target));
     change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
-    if (j.lines > 2000) change(f, "V = 2000", "V = 10000");
+    choose_vocabulary(f);
     f->said = arena_printf(f->a, "%s: %lld texts in \"%s\", %u classes in \"%s\"", f->path, (long long)j.lines, j.input, j.classes, j.target);
     return true;
 }
@@ -347,7 +354,7 @@ static bool look_at_texts(NewFile *f) {
     change(f, "K = 3", arena_printf(f->a, "K = %u", look[label].distinct));
     bool letters = single_words(&t, text, &look[text]);
     if (letters) read_characters(f, &t, text);
-    else if (t.nrow > 2000) change(f, "V = 2000", "V = 10000");
+    else choose_vocabulary(f);
     f->said = arena_printf(f->a, "%s: %u texts in %s%s, %u classes in %s", f->path, t.nrow, named(f, &t, text),
                            letters ? ", single words that are read by characters" : "", look[label].distinct, named(f, &t, label));
     return true;
@@ -406,7 +413,11 @@ static bool look_at_tags(NewFile *f) {
         change(f, "words: seq token[V]", arena_printf(f->a, "words: seq [%lld]", (long long)j.dims));
         change(f, "Words become vectors, an LSTM reads them", "An LSTM reads the sequence");
         change(f, "    # The vectors begin as far from one another as normal(0, 1) draws them: of small ones it would learn the order late.\n", "");
-        change(f, "    e = dropout[0.2](embedding[V, E, table = normal(0, 1)](words))\n", "");
+        change(f, "    # dropout[0.5] leaves out half of their numbers while training, so that no word is learnt by heart.\n", "");
+        change(f, "    e = dropout[0.5](embedding[V, E, table = normal(0, 1)](words))\n", "");
+        change(f, "    # Beside it each word has a score of its own for each label: what it mostly is, wherever it stands.\n", "");
+        change(f, "    own = embedding[V, K, table = zeros](words)\n", "");
+        change(f, "(h)) + own", "(h))");
         change(f, "[H]](e)", "[H]](words)");
         change(f, "        unit = words\n        lower_case = true\n", "");
         change(f, "Labels each word of a text", "Labels each step of a sequence");
@@ -417,7 +428,7 @@ static bool look_at_tags(NewFile *f) {
     change(f, "target label:", arena_printf(f->a, "target %s:", j.target));
     change(f, "(scores, label)", arena_printf(f->a, "(scores, %s)", j.target));
     change(f, "K = 6", arena_printf(f->a, "K = %u", j.classes));
-    if (j.lines > 2000) change(f, "V = 2000", "V = 10000");
+    choose_vocabulary(f);
     f->said = arena_printf(f->a, "%s: %lld sequences, %u labels in \"%s\" for the %s in \"%s\"", f->path, (long long)j.lines, j.classes, j.target,
                            j.text ? "words" : "steps", j.input);
     return true;

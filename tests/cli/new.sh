@@ -101,6 +101,12 @@ says steps.rondo 'input signal: seq \[2\]'
 expect 0 "$RONDO" new tagging spoken -d spoken.jsonl
 says spoken.rondo '^    input words: seq token\[V\]'
 says spoken.rondo 'each_f1(scores, tags)'
+says spoken.rondo 'V = 2000, .*K = 2'
+says spoken.rondo '^    scores = .* + own$'
+! grep -q 'own\|dropout.0.5' steps.rondo || fail "words where there are none: $(cat steps.rondo)"
+for i in $(seq 40); do cat spoken.jsonl; done >much.jsonl
+expect 0 "$RONDO" new tagging much -d much.jsonl
+says much.rondo 'V = 10000, .*K = 2'
 expect 0 "$RONDO" new classify-sequences kinds -d kinds.jsonl
 says out '40 sequences in "signal", 2 numbers a step, 2 classes in "kind"'
 expect 0 "$RONDO" new classify stars -d stars.jsonl
