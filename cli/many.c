@@ -165,17 +165,36 @@ static bool on_done(void *arg, uint32_t i, const Outcome *o) {
     return false;
 }
 
+static double how_many(const Setting *s) { return !s ? 0 : s->kind == SET_LIST ? s->n : 1; }
+
+/* Folds stand in place of `split`. What that holds back to validate, early stopping asks for: the same part of what does not test. */
+static const char *held_back(const Many *m) {
+    Ctx *ctx = m->c->ctx;
+    const Setting *s = settings_find(&m->d->data, intern(ctx, "split"));
+    const Setting *valid = s && s->kind == SET_CALL ? settings_written(ctx, "split", s, "valid") : NULL;
+    if (!valid) return "";
+    const char *way = name_str(ctx, s->name);
+    double share = valid->number, all = 1;
+    if (!strcmp(way, "every")) {
+        share = how_many(valid);
+        all = settings_argument(ctx, "split", s, "n") - how_many(settings_written(ctx, "split", s, "test"));
+    } else if (strcmp(way, "folds"))
+        all = settings_argument(ctx, "split", s, "train") + share;
+    return share > 0 && share < all ? arena_printf(ctx_arena(ctx), ", valid = %.6g", share / all) : "";
+}
+
 static void make_jobs(Many *m, int64_t seeds, int64_t folds, int64_t first, const char *path) {
     Cli *c = m->c;
     Arena *a = ctx_arena(c->ctx);
     const char *log = cli_get(c, OPT_LOG);
+    const char *valid = folds ? held_back(m) : "";
     for (int64_t s = 0; s < (seeds ? seeds : 1); s++)
         for (int64_t f = 0; f < (folds ? folds : 1); f++) {
             const char **set = NEW_N(a, const char *, 1), *name = "", *file = "", *seed = NULL;
             if (seeds) seed = arena_printf(a, "%" PRId64, first + s);
             if (seeds) name = arena_printf(a, "seed %" PRId64, first + s);
             if (seeds) file = arena_printf(a, "seed%" PRId64, first + s);
-            if (folds) set[0] = arena_printf(a, "split=folds(%" PRId64 ", fold = %" PRId64 ")", folds, f);
+            if (folds) set[0] = arena_printf(a, "split=folds(%" PRId64 ", fold = %" PRId64 "%s)", folds, f, valid);
             if (folds) name = arena_printf(a, "%s%sfold %" PRId64, name, *name ? ", " : "", f);
             if (folds) file = arena_printf(a, "%s%sfold%" PRId64, file, *file ? "-" : "", f);
             m->job[m->n++] = (Job){.name = name,

@@ -3,7 +3,7 @@
      random(0.8, valid = 0.1, seed = 0)     drawn
      stratified(0.8, valid = 0.1, seed = 0) drawn from each class alike
      every(10, valid = 8, test = 9)         by the example's number in its own file, modulo 10
-     folds(5, fold = 0, seed = 0)           fold 0 of 5 tests: examples are dealt out class by class as they are drawn; a record is cut
+     folds(5, fold = 0, valid = 0.1, seed = 0) fold 0 of 5 tests: examples are dealt out class by class as they are drawn; a record is cut
                                             into 6 blocks, and block fold + 1 tests what those before it train */
 #include <math.h>
 #include <string.h>
@@ -38,6 +38,7 @@ Split split_read(Model *m) {
     if (!isnan(seed)) out.seed = (uint64_t)seed;
     if (out.kind == SPLIT_EVERY) out.every = (int64_t)n;
     if (out.kind == SPLIT_FOLDS) out.folds = (int64_t)n, out.fold = (int64_t)settings_argument(m->ctx, "split", s, "fold");
+    if (out.kind == SPLIT_FOLDS && out.valid_at) out.valid = out.valid_at->number;
     if (out.kind == SPLIT_EVERY || out.kind == SPLIT_FOLDS) return out;
     const Setting *train = settings_written(m->ctx, "split", s, "train");
     if (out.valid_at) out.valid = out.valid_at->number;
@@ -48,14 +49,22 @@ Split split_read(Model *m) {
 
 bool split_in_order(const Split *s) { return s->kind == SPLIT_CHRONOLOGICAL || s->kind == SPLIT_FOLDS; }
 
+/* What validates of d->train: as the split says of a fold, else as the key `validation` does. */
+static bool hold_back(Model *m, const Split *s, Dataset *d) {
+    if (isnan(s->valid)) return dataset_holdback(m, d);
+    d->valid = (int64_t)(s->valid * (double)d->train);
+    d->train -= d->valid;
+    return true;
+}
+
 bool split_counts(Model *m, const Split *s, int64_t *n, int64_t *train, int64_t *valid) {
     int64_t all = *n;
     if (s->kind == SPLIT_FOLDS) *n = (int64_t)((double)all * (double)(s->fold + 2) / (double)(s->folds + 1));
     *train = s->kind == SPLIT_FOLDS ? (int64_t)((double)all * (double)(s->fold + 1) / (double)(s->folds + 1)) : (int64_t)(s->train * (double)all);
     *valid = 0;
-    if (isnan(s->valid)) {
+    if (isnan(s->valid) || s->kind == SPLIT_FOLDS) {
         Dataset d = {.n = all, .train = *train};
-        if (!dataset_holdback(m, &d)) return false;
+        if (!hold_back(m, s, &d)) return false;
         *train = d.train;
         *valid = d.valid;
     } else if (s->train + s->valid >= 1 - 1e-9)
@@ -103,7 +112,7 @@ static bool parts_dealt(Model *m, const Split *s, const Records *r, const int64_
             if (!r->classes || r->record.at[at[draw[i]]].label == c) part[at[draw[i]]] = dealt++ % s->folds == s->fold ? 2 : 0;
     for (int64_t i = 0; i < n; i++)
         if (!part[at[draw[i]]]) rest[d.train++] = at[draw[i]];
-    if (!dataset_holdback(m, &d)) return false;
+    if (!hold_back(m, s, &d)) return false;
     for (int64_t i = d.train; i < d.train + d.valid; i++) part[rest[i]] = 1;
     return true;
 }

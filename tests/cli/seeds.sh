@@ -93,10 +93,28 @@ done <<'END'
 folds(5, fold = 5):counts from 0 to one less than there are folds
 folds(1):`n` is 1; it must be a whole number from 2 to
 folds(fold = 1):`folds` needs `n`
-folds(5, valid = 0.1):`folds` has no argument `valid`
+folds(5, vaild = 0.1):`folds` has no argument `vaild`
+folds(5, valid = 1):`valid` is 1
 folds(200):there are fewer examples than folds
 END
 [ ! -e no.safetensors ] || fail "weights of no folds"
+# what split holds back validates in each fold: the same part of what does not test, which stops early
+sed 's/, validation = 0.2/, early_stopping = 1/; s/target_column = "class"/&, split = 0.8/' t.rondo >held.rondo
+while read -r split valid; do
+    expect 0 "$RONDO" train held.rondo --folds 5 --set "split=$split" -q -o held.safetensors
+    says out valid_loss
+    expect 0 "$RONDO" predict held.rondo -w held.fold1.safetensors -o p.csv
+    [ "$(awk -F, '$3 == "valid"' p.csv | wc -l)" = $valid ] || fail "$split: a fold validates on $(awk -F, '$3 == "valid"' p.csv | wc -l)"
+    expect 0 "$RONDO" eval held.rondo -w held.fold1.safetensors
+    says out 'on the test part, 21 examples'
+done <<'END'
+stratified(0.6,valid=0.2) 20
+random(0.7,valid=0.1) 10
+every(10,valid=[1,2],test=9) 18
+folds(5,valid=0.3) 24
+END
+expect 0 "$RONDO" train held.rondo --folds 5 -q -o held.safetensors
+! grep -q valid_loss out || fail "something validates that nothing asks for"
 
 # what fails
 expect 1 "$RONDO" train $M --seeds 2 -q -o no.safetensors --data none.csv
