@@ -301,8 +301,9 @@ static uint32_t longest_entry(const LProgram *p) {
 enum { PIECE = 1500 }; /* loop instructions */
 
 typedef struct {
+    const LProgram *p;
     uint32_t *first, *last; /* by value, then by buffer: uses; of a value that can be made again, none */
-    uint32_t nval;
+    uint32_t nval, at;
 } Uses;
 
 static void use(Uses *u, uint32_t what, uint32_t at) {
@@ -311,43 +312,22 @@ static void use(Uses *u, uint32_t what, uint32_t at) {
     u->last[what] = at + 1;
 }
 
-static void use_buffer(const LProgram *p, Uses *u, uint32_t buf, uint32_t at) {
-    if (!(buf & LBUF_PARAM) && p->buf.at[buf].role == LB_LOCAL) use(u, u->nval + buf, at);
+static void use_value(void *arg, LV v) {
+    Uses *u = arg;
+    use(u, v, u->at);
 }
 
-static void use_index(const LFunc *f, Uses *u, uint32_t idx, uint32_t at) {
-    const LIdx *x = &f->idx.at[idx];
-    for (uint32_t k = 0; k < x->n; k++) use(u, x->v[k], at);
-}
-
-static void use_operands(const LProgram *p, const LFunc *f, Uses *u, uint32_t at) {
-    const LInst *i = &f->inst.at[at];
-    for (int k = 0; k < 3; k++) use(u, i->a[k], at);
-    if (i->op >= LOP_LD && i->op <= LOP_STV1) {
-        use_buffer(p, u, i->buf, at);
-        use_index(f, u, i->idx, at);
-    }
-    const uint32_t *x = &f->ext.at[i->ext];
-    for (uint32_t k = 0; i->op == LOP_YIELD && k < x[0]; k++) use(u, x[1 + k], at);
-    for (uint32_t k = 0; i->op == LOP_FOR && k < x[0]; k++) {
-        use(u, x[1 + 3 * k], at);
-        use(u, x[3 + 3 * k], at);
-    }
-    const LFunc *g = i->op == LOP_CALL ? p->fn.at[i->imm] : NULL;
-    for (uint32_t k = 0; g && k < g->param.n; k++) {
-        if (g->param.at[k].pointer) {
-            use_buffer(p, u, x[1 + 2 * k], at);
-            use_index(f, u, x[2 + 2 * k], at);
-        } else {
-            use(u, x[1 + 2 * k], at);
-        }
-    }
+static void use_buffer(void *arg, uint32_t buf, bool store) {
+    Uses *u = arg;
+    (void)store;
+    if (!(buf & LBUF_PARAM) && u->p->buf.at[buf].role == LB_LOCAL) use(u, u->nval + buf, u->at);
 }
 
 /* By place: what is open there: blocks, and what is known on both sides but cannot be made again. */
 static const uint32_t *find_open(LlvmFunc *C, const LFunc *f) {
     const LProgram *p = C->p;
-    Uses u = {NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), f->type.n};
+    Uses u = {p, NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), NEW_N(C->arena, uint32_t, f->type.n + p->buf.n), f->type.n, 0};
+    const LVisit visit = {use_value, use_buffer, NULL, &u};
     const bool *again = made_again(C, f);
     uint32_t depth = 0, *open = NEW_N(C->arena, uint32_t, f->inst.n + 2), *change = NEW_N(C->arena, uint32_t, f->inst.n + 2);
     for (uint32_t k = 0; k < f->inst.n; k++) {
@@ -356,7 +336,9 @@ static const uint32_t *find_open(LlvmFunc *C, const LFunc *f) {
             if (again[i->dst]) u.first[i->dst] = UINT32_MAX;
             else use(&u, i->dst, k);
         }
-        use_operands(p, f, &u, k);
+        u.at = k;
+        linst_uses(p, f, i, &visit);
+        for (uint32_t q = 0; i->op == LOP_FOR && q < f->ext.at[i->ext]; q++) use(&u, f->ext.at[i->ext + 3 + 3 * q], k);
         depth += i->op == LOP_FOR || i->op == LOP_IF;
         depth -= i->op == LOP_END;
         open[k + 1] = depth;

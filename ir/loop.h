@@ -165,6 +165,15 @@ const bool *lfunc_narrow(Arena *a, const LFunc *f, int V);
 /* Whether a load is of lanes of two vectors that its block has stored side by side: how many of the first one's it leaves out, and the
    values in v; else 0 (lstraddle.c). */
 int lfunc_straddles(const LProgram *p, const LFunc *f, const LInst *load, LV v[2]);
+/* What an instruction reads: values, and buffers (written, where `store`). writes: by function, which parameters are stored through;
+   NULL: unknown (luses.c). */
+typedef struct {
+    void (*value)(void *arg, LV v);
+    void (*buffer)(void *arg, uint32_t buf, bool store);
+    bool *const *writes;
+    void *arg;
+} LVisit;
+void linst_uses(const LProgram *p, const LFunc *f, const LInst *i, const LVisit *v);
 /* Whether buffers `in`, read, and `out`, written, of an entry may be the same memory (linplace.c). */
 bool lprogram_in_place(const LProgram *p, uint32_t fn, uint32_t in, uint32_t out);
 
