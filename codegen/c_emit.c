@@ -10,178 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-typedef struct {
-    const char *name, *text; /* of a helper that is printed */
-} CHelper;
-
-struct CText {
-    const CEmitOptions *o;
-    const LProgram *p; /* one of them: f64 and V are those of all */
-    Arena *arena;
-    CUses uses, seen;
-    VEC(CHelper) helper;
-};
-
-/* A helper is printed once for each way that its pointers are stored. */
-typedef struct {
-    const CNarrow **param; /* NULL: floats */
-    const char *symbol;    /* after the prefix */
-} CInstance;
-typedef VEC(CInstance) CInstances;
-
-struct CUnit {
-    Str *out;
-    const LProgram *p;
-    const CEmitOptions *o;
-    CText *t;
-    const char *name;    /* in the names of entries; NULL: none */
-    CInstances *instance; /* by function: as entries call it; of an entry one */
-    const CNarrow *narrow; /* by buffer; NULL: none */
-    bool *refused;         /* by buffer */
-    bool **writes; /* by function: of each parameter, stored through */
-    /* of the function being printed */
-    const LFunc *f;
-    uint32_t fn;
-    CInstance *at;
-    bool *live;        /* by value */
-    bool *buf, *wrote; /* by buffer: used, stored through */
-    const char **text; /* of values */
-    bool env, dim, turn; /* used */
-    int depth;
-    CNotes notes;
-};
-typedef CUnit CEmit;
-
-/* ---- what is used --------------------------------------------------------------------------------------------------- */
-
-static bool is_load(LOp op) { return op >= LOP_LD && op <= LOP_LDVB; }
-static bool is_store(LOp op) { return op >= LOP_ST && op <= LOP_STV1; }
-static bool is_pure(LOp op) { return op >= LOP_ICONST && !is_store(op) && op != LOP_PREFETCH; }
-
-static void mark_idx(CEmit *e, uint32_t idx) {
-    const LIdx *x = &e->f->idx.at[idx];
-    for (uint32_t k = 0; k < x->n; k++) e->live[x->v[k]] = true;
-}
-
-static void mark_buf(CEmit *e, uint32_t buf, bool store) {
-    if (buf & LBUF_PARAM) {
-        e->writes[e->fn][buf & ~LBUF_PARAM] |= store;
-        return;
-    }
-    e->buf[buf] = true;
-    e->wrote[buf] |= store;
-}
-
-static void mark_call(CEmit *e, const LInst *i) {
-    const LFunc *g = e->p->fn.at[i->imm];
-    for (uint32_t k = 0; k < g->param.n; k++) {
-        const uint32_t *arg = &e->f->ext.at[i->ext + 1 + 2 * k];
-        if (g->param.at[k].pointer) {
-            mark_buf(e, arg[0], e->writes[i->imm][k]);
-            mark_idx(e, arg[1]);
-        } else {
-            e->live[arg[0]] = true;
-        }
-    }
-}
-
-static void mark_operands(CEmit *e, const LInst *i) {
-    LOp op = (LOp)i->op;
-    const uint32_t *ext = e->f->ext.n > i->ext ? &e->f->ext.at[i->ext] : NULL;
-    if (op == LOP_CALL) {
-        mark_call(e, i);
-    } else if (op == LOP_YIELD) {
-        for (uint32_t k = 0; k < ext[0]; k++) e->live[ext[1 + k]] = true;
-    } else {
-        for (int k = 0; k < 3; k++) e->live[i->a[k]] = true;
-        if (op == LOP_FOR)
-            for (uint32_t k = 0; ext && k < ext[0]; k++) e->live[ext[1 + 3 * k]] = true;
-        if (is_load(op) || is_store(op)) {
-            mark_buf(e, i->buf, is_store(op));
-            mark_idx(e, i->idx);
-        }
-    }
-}
-
-/* How what a pointer shows is stored; NULL: as it is. */
-static const CNarrow *stored(const CEmit *e, uint32_t buf) {
-    const CNarrow *n = buf & LBUF_PARAM ? e->at->param[buf & ~LBUF_PARAM] : e->narrow ? &e->narrow[buf] : NULL;
-    return n && n->storage != C_FLOAT ? n : NULL;
-}
-
-static CInstance *instance_of(CEmit *e, const LInst *call) {
-    const LFunc *g = e->p->fn.at[call->imm];
-    CInstances *all = &e->instance[call->imm];
-    const CNarrow **param = NEW_N(e->t->arena, const CNarrow *, g->param.n + 1);
-    for (uint32_t k = 0; k < g->param.n; k++)
-        if (g->param.at[k].pointer) param[k] = stored(e, e->f->ext.at[call->ext + 1 + 2 * k]);
-    for (uint32_t k = 0; k < all->n; k++) {
-        bool same = true;
-        for (uint32_t q = 0; q < g->param.n; q++)
-            same = same && (all->at[k].param[q] ? all->at[k].param[q]->storage : C_FLOAT) == (param[q] ? param[q]->storage : C_FLOAT);
-        if (same) return &all->at[k];
-    }
-    VEC_PUSH(e->t->arena, *all) = (CInstance){.param = param};
-    return &all->at[all->n - 1];
-}
-
-static void note_uses(CEmit *e, const LInst *i) {
-    LV v[2];
-    LOp op = (LOp)i->op;
-    CUses *u = &e->t->uses;
-    u->op[op] = true;
-    if (op == LOP_LIBM) u->fn[i->imm] = true;
-    if (op == LOP_LD) u->straddle[lfunc_straddles(e->p, e->f, i, v)] = true;
-    if (op == LOP_LDT) u->ldt[i->imm] = true;
-    if (op == LOP_LDVT) u->ldvt[i->imm] = true;
-    if (op == LOP_STT) u->stt[i->imm] = true;
-    if (op == LOP_STVT) u->stvt[i->imm] = true;
-    if (op == LOP_TID || op == LOP_NT || op == LOP_BARRIER) e->env = true;
-    if (op == LOP_DIM) *(i->imm == LDIM_TURN && !e->o->env ? &e->turn : &e->dim) = true;
-}
-
-static void find_instances(CEmit *e) {
-    e->instance = NEW_N(e->t->arena, CInstances, e->p->fn.n + 1);
-    for (uint32_t k = e->p->fn.n; k-- > 0;) {
-        e->f = e->p->fn.at[k];
-        if (e->f->kind == LFUNC_ENTRY) VEC_PUSH(e->t->arena, e->instance[k]) = (CInstance){0};
-        for (uint32_t q = 0; q < e->instance[k].n; q++) {
-            e->at = &e->instance[k].at[q];
-            for (uint32_t j = 0; j < e->f->inst.n; j++)
-                if (e->f->inst.at[j].op == LOP_CALL) (void)instance_of(e, &e->f->inst.at[j]);
-        }
-    }
-}
-
-/* Enters a function: which values are used (one backward walk: uses follow definitions), which buffers, which operations. */
-static void begin_function(CEmit *e, uint32_t fn) {
-    Arena *a = e->t->arena;
-    e->fn = fn;
-    e->f = e->p->fn.at[fn];
-    e->live = NEW_N(a, bool, e->f->type.n);
-    e->text = NEW_N(a, const char *, e->f->type.n);
-    e->buf = NEW_N(a, bool, e->p->buf.n);
-    e->wrote = NEW_N(a, bool, e->p->buf.n);
-    e->env = e->dim = e->turn = false;
-    e->notes = (CNotes){0};
-    e->depth = 1;
-    for (uint32_t k = e->f->inst.n; k-- > 0;) {
-        const LInst *i = &e->f->inst.at[k];
-        if (i->op == LOP_PREFETCH || (is_pure((LOp)i->op) && !e->live[i->dst])) continue; /* C does without prefetching */
-        mark_operands(e, i);
-        note_uses(e, i);
-    }
-}
-
-static void find_uses(CEmit *e) {
-    Arena *a = e->t->arena;
-    uint32_t n = e->p->fn.n;
-    e->writes = NEW_N(a, bool *, n);
-    for (uint32_t k = 0; k < n; k++) {
-        e->writes[k] = NEW_N(a, bool, e->p->fn.at[k]->param.n + 1);
-        if (e->instance[k].n) begin_function(e, k);
-    }
-}
+enum { LONGEST = 1500 }; /* operations of a function that is left whole */
 
 /* ---- operands ------------------------------------------------------------------------------------------------------- */
 
@@ -336,7 +165,7 @@ static void put_narrow_load(CEmit *e, const LInst *i, const CNarrow *n) {
 
 static void put_load(CEmit *e, const LInst *i) {
     LOp op = (LOp)i->op;
-    const CNarrow *narrow = stored(e, i->buf);
+    const CNarrow *narrow = c_stored(e, i->buf);
     if (narrow) {
         put_narrow_load(e, i, narrow);
         return;
@@ -412,7 +241,7 @@ static void put_pure(CEmit *e, const LInst *i) {
     line(e);
     if (lop_info[op].result == 'i' && op != LOP_LDI) {
         put_int(e, i);
-    } else if (is_load(op)) {
+    } else if (c_is_load(op)) {
         put_load(e, i);
     } else if (op == LOP_HSUM || op == LOP_HMAX) {
         put_whole(e, i, lop_info[op].text, false);
@@ -497,10 +326,10 @@ static void put_end(CEmit *e, const LInst *open) {
 static void put_call(CEmit *e, const LInst *i) {
     const LFunc *g = e->p->fn.at[i->imm];
     line(e);
-    str_printf(e->out, "%s_%s(", e->o->prefix, instance_of(e, i)->symbol);
+    str_printf(e->out, "%s_%s(", e->o->prefix, c_instance(e, i)->symbol);
     for (uint32_t k = 0; k < g->param.n; k++) {
         const uint32_t *arg = &e->f->ext.at[i->ext + 1 + 2 * k];
-        const CNarrow *narrow = g->param.at[k].pointer ? stored(e, arg[0]) : NULL;
+        const CNarrow *narrow = g->param.at[k].pointer ? c_stored(e, arg[0]) : NULL;
         if (k) str_put(e->out, ", ");
         if (narrow && narrow->storage == C_INT8 && !(arg[0] & LBUF_PARAM) && !narrow->panel) e->refused[arg[0]] = true;
         if (g->param.at[k].pointer)
@@ -514,16 +343,104 @@ static void put_call(CEmit *e, const LInst *i) {
     str_put(e->out, ");\n");
 }
 
+/* Where there are pieces, each function has the constants and sizes that it wants itself, before all else. */
+static void put_constants(CEmit *e) {
+    const bool *wanted = c_wanted(e, false);
+    for (uint32_t k = 0; k < e->f->inst.n; k++)
+        if (wanted[e->f->inst.at[k].dst]) put_pure(e, &e->f->inst.at[k]);
+}
+
+static const char *elem_type(uint8_t elem) { return elem == LE_F ? "$F" : "int32_t"; }
+
+/* Between parameters: on a new line where one is full. */
+static void put_sep(CEmit *e, const char *sep) {
+    size_t at = e->out->n;
+    while (at && e->out->at[at - 1] != '\n') at--;
+    if (sep[0] == ',' && sep[1] == ' ' && e->out->n - at > 120)
+        str_printf(e->out, ",\n%*s", 4 * e->depth + 4, "");
+    else
+        str_put(e->out, sep);
+}
+
+/* A local buffer that a piece uses and others too. */
+static bool is_outside(const CEmit *e, uint32_t buf, const CPiece *x) {
+    const CPiece *home = e->home[buf];
+    return !home || home->from < x->from || home->to > x->to;
+}
+
+/* Buffers as parameters, or as arguments: those of an entry that its caller binds, of a piece all. */
+static void put_buffers(CEmit *e, const bool *used, const CPiece *x, bool call, const char **sep) {
+    for (uint32_t k = 0; k < e->p->buf.n; k++) {
+        const LBuf *b = &e->p->buf.at[k];
+        if (!used[k] || (b->role == LB_LOCAL && !(x && is_outside(e, k, x)))) continue;
+        const CNarrow *narrow = c_stored(e, k);
+        put_sep(e, *sep);
+        *sep = call ? ", " : ",\n    ";
+        if (!call) {
+            if (!e->wrote[k]) str_put(e->out, "const ");
+            put(e, narrow ? c_narrow_type(narrow->storage) : elem_type(b->elem));
+            str_putc(e->out, ' ');
+            str_putc(e->out, '*');
+        }
+        str_printf(e->out, "b%u", k);
+        if (!call) str_printf(e->out, " /* %s */", name_str(e->p->ctx, b->name));
+        if (narrow && narrow->storage == C_INT8) str_printf(e->out, "%s%sq%u", *sep, call ? "" : "const float *", k);
+    }
+}
+
+/* What a piece takes and gives: as parameters, or as arguments. */
+static void put_passed(CEmit *e, const CPiece *x, bool call) {
+    const char *sep = call ? "" : "\n    ";
+    put_buffers(e, x->buf, x, call, &sep);
+    if (x->turn) str_printf(e->out, "%s%sturn", sep, call ? "" : "ptrdiff_t "), sep = ", ";
+    if (x->dim) str_printf(e->out, "%s%sdim", sep, call ? "" : e->o->env ? "const int64_t *" : "const ptrdiff_t *"), sep = ", ";
+    if (x->env && e->o->env) str_printf(e->out, call ? "%senv" : "%sconst %s_env *env", sep, e->o->prefix), sep = ", ";
+    for (uint32_t k = 0; k < x->in.n + x->out.n; k++) {
+        bool out = k >= x->in.n;
+        LV v = out ? x->out.at[k - x->in.n] : x->in.at[k];
+        bool whole = !out && e->f->type.at[v] == 'i';
+        put_sep(e, sep);
+        sep = ", ";
+        if (!call) put(e, out || whole ? "" : "const "), put(e, type_of(e, v));
+        str_printf(e->out, call ? "%s%s" : whole ? " %s%s" : out ? " *out_%s%s" : " *in_%s%s", call && !whole ? "&" : "", val(e, v));
+    }
+    if (!call && sep[0] == '\n') str_put(e->out, "void");
+}
+
+static void put_piece_name(CEmit *e, const CPiece *x) {
+    str_printf(e->out, "%s_%s_%u(", e->o->prefix, e->at->symbol, (unsigned)(x - e->piece.at) + 1);
+}
+
+static void put_piece_call(CEmit *e, const CPiece *x) {
+    for (uint32_t k = 0; k < x->out.n; k++) {
+        line(e);
+        put(e, type_of(e, x->out.at[k]));
+        str_printf(e->out, " %s;\n", val(e, x->out.at[k]));
+    }
+    line(e);
+    put_piece_name(e, x);
+    put_passed(e, x, true);
+    str_put(e->out, ");\n");
+}
+
 static void put_body(CEmit *e) {
     VEC(const LInst *) open = {0};
-    for (uint32_t k = 0; k < e->f->inst.n; k++) {
+    if (e->piece.n) put_constants(e);
+    for (uint32_t k = e->from; k < e->to; k++) {
         const LInst *i = &e->f->inst.at[k];
+        const CPiece *piece = c_piece_at(e, k);
         LOp op = (LOp)i->op;
-        bool shown = is_pure(op) ? e->live[i->dst] && op != LOP_ICONST : is_store(op) || op == LOP_FOR || op == LOP_CALL;
+        if (piece) {
+            put_piece_call(e, piece);
+            k = piece->to - 1;
+            continue;
+        }
+        if (e->piece.n && e->again[i->dst]) continue;
+        bool shown = c_is_pure(op) ? e->live[i->dst] && op != LOP_ICONST : c_is_store(op) || op == LOP_FOR || op == LOP_CALL;
         if (shown && !e->o->env) c_note(&e->notes, e->out, e->t->arena, e->p, i, e->depth);
-        if (is_pure(op)) {
+        if (c_is_pure(op)) {
             if (e->live[i->dst]) put_pure(e, i);
-        } else if (is_store(op)) {
+        } else if (c_is_store(op)) {
             line(e);
             put_store(e, i);
         } else if (op == LOP_FOR) {
@@ -549,8 +466,6 @@ static void put_body(CEmit *e) {
 
 /* ---- functions ------------------------------------------------------------------------------------------------------ */
 
-static const char *elem_type(uint8_t elem) { return elem == LE_F ? "$F" : "int32_t"; }
-
 static void put_helper_head(CEmit *e) {
     str_printf(e->out, "\nstatic %svoid %s_%s(", e->f->inline_hint ? "inline " : "", e->o->prefix, e->at->symbol);
     if (!e->f->param.n) str_put(e->out, "void");
@@ -558,7 +473,7 @@ static void put_helper_head(CEmit *e) {
         const LParam *q = &e->f->param.at[k];
         if (k) str_put(e->out, ", ");
         if (q->pointer) {
-            const CNarrow *narrow = stored(e, LBUF_PARAM | k);
+            const CNarrow *narrow = c_stored(e, LBUF_PARAM | k);
             if (!e->writes[e->fn][k]) str_put(e->out, "const ");
             put(e, narrow ? c_narrow_type(narrow->storage) : elem_type(q->elem));
             str_printf(e->out, " *p%u", k);
@@ -571,7 +486,7 @@ static void put_helper_head(CEmit *e) {
     str_put(e->out, ") {\n");
     for (uint32_t k = 0; k < e->f->param.n; k++) {
         const LParam *q = &e->f->param.at[k];
-        const CNarrow *narrow = q->pointer ? stored(e, LBUF_PARAM | k) : NULL;
+        const CNarrow *narrow = q->pointer ? c_stored(e, LBUF_PARAM | k) : NULL;
         if (narrow && narrow->storage == C_INT8) str_printf(e->out, "    (void)q%u;\n", k);
         if (q->pointer)
             str_printf(e->out, "    (void)p%u;", k);
@@ -608,39 +523,72 @@ static void put_kernel_head(CEmit *e) {
 static void put_entry_head(CEmit *e) {
     str_printf(e->out, "\nstatic void %s_%s(", e->o->prefix, e->at->symbol);
     const char *sep = "\n    ";
-    for (uint32_t k = 0; k < e->p->buf.n; k++) {
-        const LBuf *b = &e->p->buf.at[k];
-        if (!is_bound(e, k)) continue;
-        str_put(e->out, sep);
-        sep = ",\n    ";
-        const CNarrow *narrow = stored(e, k);
-        if (!e->wrote[k]) str_put(e->out, "const ");
-        put(e, narrow ? c_narrow_type(narrow->storage) : elem_type(b->elem));
-        str_printf(e->out, " *b%u /* %s */", k, name_str(e->p->ctx, b->name));
-        if (narrow && narrow->storage == C_INT8) str_printf(e->out, "%sconst float *q%u", sep, k);
-    }
+    put_buffers(e, e->buf, NULL, false, &sep);
     if (e->turn) str_printf(e->out, "%sptrdiff_t turn", sep), sep = ", ";
     if (e->dim) str_printf(e->out, "%sconst ptrdiff_t *dim", sep);
     if (!e->dim && sep[0] == '\n') str_put(e->out, "void");
     str_put(e->out, ")\n{\n");
 }
 
-static void put_function(CEmit *e) {
-    if (e->f->kind != LFUNC_ENTRY)
-        put_helper_head(e);
-    else if (e->o->env)
-        put_kernel_head(e);
-    else
-        put_entry_head(e);
+/* The buffers that a piece, or the function, has itself. */
+static void put_locals(CEmit *e, const CPiece *x) {
     for (uint32_t k = 0; k < e->p->buf.n; k++) {
         const LBuf *b = &e->p->buf.at[k];
-        if (b->role != LB_LOCAL || !e->buf[k]) continue;
+        if (b->role != LB_LOCAL || !e->buf[k] || (e->piece.n && e->home[k] != x)) continue;
         int64_t n = lextent_eval(&b->extent, NULL);
         e->t->uses.locals = true;
         put(e, "    $P_ALIGNED ");
         put(e, elem_type(b->elem));
         str_printf(e->out, " b%u[%" PRId64 "]; /* %s */\n", k, n > 0 ? n : 1, name_str(e->p->ctx, b->name));
     }
+}
+
+static void put_piece(CEmit *e, CPiece *x) {
+    c_begin_part(e, x->from, x->to);
+    x->buf = e->buf;
+    x->env = e->env, x->dim = e->dim, x->turn = e->turn;
+    str_put(e->out, "\nstatic void ");
+    put_piece_name(e, x);
+    put_passed(e, x, false);
+    str_put(e->out, ")\n{\n");
+    put_locals(e, x);
+    for (uint32_t k = 0; k < x->in.n; k++) {
+        LV v = x->in.at[k];
+        if (e->f->type.at[v] == 'i') continue;
+        line(e);
+        begin_value(e, v);
+        str_printf(e->out, "*in_%s;\n", val(e, v));
+    }
+    put_body(e);
+    for (uint32_t k = 0; k < x->out.n; k++) {
+        line(e);
+        str_printf(e->out, "*out_%s = %s;\n", val(e, x->out.at[k]), val(e, x->out.at[k]));
+    }
+    str_put(e->out, "}\n");
+}
+
+/* A long entry's pieces stand before it. */
+static void put_pieces(CEmit *e) {
+    e->piece = c_cut(e->t->arena, e->p, e->f, e->live, e->o->longest ? e->o->longest : LONGEST, &e->again);
+    e->home = c_homes(e->t->arena, e->p, e->f, &e->piece, e->writes);
+    for (uint32_t k = 0; e->piece.n && k < e->f->inst.n; k++) { /* names that are given when a loop is printed */
+        const LInst *i = &e->f->inst.at[k];
+        const uint32_t *ext = &e->f->ext.at[i->ext];
+        for (uint32_t q = 0; i->op == LOP_FOR && q < ext[0]; q++) e->text[ext[2 + 3 * q]] = val(e, ext[3 + 3 * q]);
+    }
+    for (uint32_t k = 0; k < e->piece.n; k++) put_piece(e, &e->piece.at[k]);
+    if (e->piece.n) c_begin_part(e, 0, e->f->inst.n);
+}
+
+static void put_function(CEmit *e) {
+    if (e->f->kind == LFUNC_ENTRY) put_pieces(e);
+    if (e->f->kind != LFUNC_ENTRY)
+        put_helper_head(e);
+    else if (e->o->env)
+        put_kernel_head(e);
+    else
+        put_entry_head(e);
+    put_locals(e, NULL);
     put_body(e);
     str_put(e->out, "}\n");
 }
@@ -659,7 +607,7 @@ static void put_helper(CEmit *e) {
         }
         e->at->symbol = arena_printf(t->arena, "%s_%s", e->name ? e->name : "own", e->at->symbol);
         text.n = 0;
-        begin_function(e, e->fn);
+        c_begin_function(e, e->fn);
         put_function(e);
         break;
     }
@@ -708,13 +656,13 @@ CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name,
     t->p = p;
     *e = (CEmit){.out = out, .p = p, .o = t->o, .t = t, .name = name, .narrow = narrow};
     e->refused = NEW_N(t->arena, bool, p->buf.n + 1);
-    find_instances(e);
-    find_uses(e);
+    c_find_instances(e);
+    c_find_uses(e);
     name_functions(e);
     for (uint32_t k = 0; k < p->fn.n; k++)
         for (uint32_t q = 0; q < e->instance[k].n; q++) {
             e->at = &e->instance[k].at[q];
-            begin_function(e, k);
+            c_begin_function(e, k);
             if (p->fn.at[k]->kind == LFUNC_ENTRY)
                 put_function(e);
             else
@@ -743,12 +691,12 @@ bool c_text_calls(const CText *t) {
 void c_text_call(CUnit *e, Str *out, uint32_t fn, const char *const *buf, const char *turn) {
     e->out = out;
     e->at = &e->instance[fn].at[0];
-    begin_function(e, fn);
+    c_begin_function(e, fn);
     str_printf(out, "    %s_%s(", e->o->prefix, e->at->symbol);
     const char *sep = "";
     for (uint32_t k = 0; k < e->p->buf.n; k++) {
         if (!is_bound(e, k)) continue;
-        const CNarrow *narrow = stored(e, k);
+        const CNarrow *narrow = c_stored(e, k);
         str_printf(out, "%s%s", sep, buf[k] ? buf[k] : "NULL");
         sep = ", ";
         if (narrow && narrow->storage == C_INT8) str_printf(out, ", %s_scale", buf[k]);

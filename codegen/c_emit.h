@@ -52,4 +52,83 @@ bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx
    an index, $P the prefix, $E the suffix of <math.h> names. */
 void c_put(Str *out, const LProgram *p, const CEmitOptions *o, const char *text);
 
+/* ---- functions: c_uses.c, c_cut.c, c_emit.c ---------------------------------------------------------------------------- */
+
+/* Instructions of an entry that are a function of their own. */
+typedef struct {
+    uint32_t from, to;
+    VEC(LV) in, out; /* values from outside, and those that are wanted outside; but for what each function makes itself */
+    const bool *buf; /* by buffer: used; known once it is printed, as what of the environment is */
+    bool env, dim, turn;
+} CPiece;
+typedef VEC(CPiece) CPieces; /* one that lies in another stands before it */
+/* longest: operations of a function that is left whole. again: by value, where there are pieces: constants and sizes, made where they
+   are wanted. */
+CPieces c_cut(Arena *a, const LProgram *p, const LFunc *f, const bool *live, uint32_t longest, const bool **again);
+/* By buffer, of the function's own ones: the innermost piece that can have it as its own; NULL: none. writes: as of linst_uses. */
+const CPiece **c_homes(Arena *a, const LProgram *p, const LFunc *f, const CPieces *all, bool *const *writes);
+
+typedef struct {
+    const char *name, *text; /* of a helper that is printed */
+} CHelper;
+
+struct CText {
+    const CEmitOptions *o;
+    const LProgram *p; /* one of them: f64 and V are those of all */
+    Arena *arena;
+    CUses uses, seen;
+    VEC(CHelper) helper;
+};
+
+/* A helper is printed once for each way that its pointers are stored. */
+typedef struct {
+    const CNarrow **param; /* NULL: floats */
+    const char *symbol;    /* after the prefix */
+} CInstance;
+typedef VEC(CInstance) CInstances;
+
+struct CUnit {
+    Str *out;
+    const LProgram *p;
+    const CEmitOptions *o;
+    CText *t;
+    const char *name;    /* in the names of entries; NULL: none */
+    CInstances *instance; /* by function: as entries call it; of an entry one */
+    const CNarrow *narrow; /* by buffer; NULL: none */
+    bool *refused;         /* by buffer */
+    bool **writes; /* by function: of each parameter, stored through */
+    /* of the function being printed */
+    const LFunc *f;
+    uint32_t fn;
+    CInstance *at;
+    bool *live;        /* by value */
+    bool *buf, *wrote; /* by buffer: used, stored through */
+    const char **text; /* of values */
+    CPieces piece;
+    const CPiece **home; /* by buffer, where there are pieces */
+    const bool *again;   /* by value, where there are pieces */
+    uint32_t from, to; /* the instructions being printed: of one piece, or all */
+    bool env, dim, turn; /* used */
+    int depth;
+    CNotes notes;
+};
+typedef CUnit CEmit;
+
+bool c_is_load(LOp op);
+bool c_is_store(LOp op);
+bool c_is_pure(LOp op);
+bool c_is_shown(const LInst *i, const bool *live); /* not a value that nobody uses; C does without prefetching */
+/* How what a pointer shows is stored; NULL: as it is. */
+const CNarrow *c_stored(const CEmit *e, uint32_t buf);
+CInstance *c_instance(CEmit *e, const LInst *call);
+void c_find_instances(CEmit *e);
+void c_find_uses(CEmit *e);
+void c_begin_function(CEmit *e, uint32_t fn);
+/* The piece that begins at an instruction, but for the one that is being printed. */
+const CPiece *c_piece_at(const CEmit *e, uint32_t at);
+/* By value: of those that are made again, what the instructions being printed want; inner: with those of the pieces within. */
+const bool *c_wanted(const CEmit *e, bool inner);
+/* Enters instructions of the function: which buffers they use, and what of the environment. */
+void c_begin_part(CEmit *e, uint32_t from, uint32_t to);
+
 #endif

@@ -16,6 +16,7 @@ typedef struct {
     const char *cpu, *features; /* JIT: NULL: the host's */
     const uint64_t *key; /* JIT: engine_key of the program and these options, by who has it already; NULL: it is made */
     bool shadow; /* LOOPS: shadow memory */
+    uint32_t longest; /* C: as in CEmitOptions */
     bool debug_symbols; /* JIT: register objects with gdb and perf */
 } EngineOptions;
 
@@ -63,6 +64,7 @@ typedef struct {
     bool exported; /* entries are extern; else static */
     bool sleef; /* mathematical functions are libsleef's, with the bits of the other engines; else <math.h> */
     bool env; /* entries are KernelFn; else they take the buffers that they use as parameters, and run on one thread */
+    uint32_t longest; /* operations of an entry that is not cut into functions; 0: 1500 */
     bool freestanding; /* no header but <stddef.h> and <stdint.h>, no function of a library */
 } CEmitOptions;
 /* The program's functions as strict C99: GNU vector types where the compiler has them, plain C elsewhere, the same bits. */

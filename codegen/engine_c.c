@@ -44,7 +44,7 @@ static void *open_object(Ctx *ctx, Arena *a, const LProgram *p, const char *so, 
 
 static void *compile_in(Ctx *ctx, Arena *a, const LProgram *p, const EngineOptions *o, char *const name[3], KernelFn **kernel) {
     Str text = str_make(a);
-    CEmitOptions options = {.prefix = "k", .exported = true, .env = true, .sleef = true};
+    CEmitOptions options = {.prefix = "k", .exported = true, .env = true, .sleef = true, .longest = o ? o->longest : 0};
     const char *c = name[0], *so = name[1];
     emit_c_kernels(&text, p, &options);
     if (!file_write(ctx, c, text.at, text.n)) return NULL;

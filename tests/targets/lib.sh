@@ -84,3 +84,12 @@ compile() {
         expect 0 "$GCC" $FLAGS -o "$program" $objects $LINK -lm
     fi
 }
+
+# fewer MODEL: options for an example of a large vocabulary, which takes minutes to compile (word_lm has 16.5 MB of constants) and more flash
+# than the boards' 4 MB
+fewer() {
+    case $1 in
+    word_lm) echo --set V=100 --set E=32 --set H=64 ;;
+    imbalanced | sentiment*) echo --set V=300 ;;
+    esac
+}

@@ -3,6 +3,7 @@
 # kind of function is in one of the models: whole sequences in both directions; online learning; tokens, noise and two outputs; functions
 # of <math.h>; matrices as states; no library; double; weights in fewer bits and in a blob.
 . "$SRC/tests/lib.sh"
+. "$SRC/tests/targets/lib.sh"
 
 need() { command -v "$1" >/dev/null || { echo "skipped: needs $1"; exit 77; }; }
 
@@ -92,11 +93,9 @@ cppcheck_() {
     done
 }
 
-# gcc 12 takes the lanes of a vector for the bits of what is shifted, and does not see that a loop over all lanes sets a vector. Over ntm it
-# sits for two minutes, and for what has vectors for more than ten.
+# gcc 12 takes the lanes of a vector for the bits of what is shifted, and does not see that a loop over all lanes sets a vector.
 analyzer() {
     expect 0 gcc -std=c99 -O1 -fanalyzer -Wall -Wextra -Werror "-D${N}_SIMD=1" -c "$n.c" -o t.o
-    if [ "$n" = ntm ]; then return; fi
     expect 0 gcc -std=c99 -O1 -fanalyzer -Wno-analyzer-shift-count-overflow -Wno-analyzer-use-of-uninitialized-value -Wall -Wextra -Werror "-D${N}_SIMD=4" -c "$n.c" -o t.o
 }
 
@@ -129,20 +128,17 @@ stack) need arm-none-eabi-gcc ;;
 analyzer) ;;
 *) fail "no tool $TOOL" ;;
 esac
-case $TOOL in # ntm and layernorm_lstm have functions over which it sits for a quarter of an hour and more
-cppcheck)
+case $TOOL in # which take what they take for a function, or look at each one: every example and every cell too
+cppcheck | analyzer | stack)
     emitted small gru "$cells" --model gru --train --freestanding
-    folders=$(echo "$folders" | sed 's/ ntm:ntm//; s/ bare:layernorm_lstm//')
-    ;;
-esac
-if [ "$TOOL" = stack ]; then # every example too
     for f in "$SRC"/examples/*.rondo "$SRC"/examples/*/*.rondo; do
         n=$(basename "$f" .rondo)
-        mkdir "example_$n"
-        expect 0 "$RONDO" emit c "$f" -o "example_$n" --train
-        folders="$folders example_$n:$n"
+        # shellcheck disable=SC2046
+        emitted "example_$n" "$n" "$f" --train $(fewer "$n")
     done
-fi
+    for n in $(sed -n 's/^model \([a-z_0-9]*\).*/\1/p' "$cells"); do emitted "cell_$n" "$n" "$cells" --model "$n" --train; done
+    ;;
+esac
 case $TOOL in
 cppcheck | valgrind) each "${TOOL}_" ;;
 *) each "$TOOL" ;;

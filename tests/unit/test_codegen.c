@@ -143,8 +143,10 @@ static void compare(const char *name, Ctx *ctx, const LProgram *p, Engine *want,
     }
 }
 
+static uint32_t longest; /* of C: operations of a function */
+
 static Engine *make(Ctx *ctx, const LProgram *p, EngineKind kind, const char *cc, const char *cache) {
-    EngineOptions o = {.kind = kind, .cc = cc, .cache_dir = cache};
+    EngineOptions o = {.kind = kind, .cc = cc, .cache_dir = cache, .longest = longest};
     Engine *e = engine_make(ctx, p, &o);
     check(e != NULL, "engine", cc ? cc : kind == ENGINE_JIT ? "JIT" : "");
     show(ctx);
@@ -177,8 +179,10 @@ static void try_compilers(Ctx *ctx, const LProgram *p, Engine *want, int index, 
                 if (m == 2 && o == 2) continue; /* plain lanes at -O3 take gcc half a minute */
                 if (!have(cc[c])) continue;
                 snprintf(line, sizeof line, "%s %s %s %s", cc[c], mode[m], opt[o], warn);
+                longest = n % 2 ? 25 : 0; /* in pieces, within loops and of pieces too */
                 try_engine(ctx, p, want, ENGINE_C, line);
             }
+    longest = 0;
 }
 
 /* ---- threads ------------------------------------------------------------------------------------------------------------- */
