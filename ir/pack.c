@@ -56,7 +56,7 @@ static void name(Codec *k, Name *x) {
         str_putn(k->out, text, length);
         return;
     }
-    k->cut = k->cut || k->n - k->at < length;
+    k->cut = k->cut || k->n - k->at < length || memchr(text, 0, length);
     if (k->cut) length = 0;
     k->at += length;
     *x = VEC_PUSH(k->arena, k->name) = intern_n(k->ctx, text, length);
@@ -200,7 +200,7 @@ static void pack_border(Codec *k, Module *m) {
     LENGTH(m->state, 1);
     for (uint32_t i = 0; i < m->state.n; i++) {
         State *s = &m->state.at[i];
-        FIELD(s->dtype), FIELD(s->rank), FIELD(s->dim), FIELD(s->axes), FIELD(s->input);
+        FIELD(s->dtype), FIELD(s->rank), FIELD(s->dim), FIELD(s->axes), FIELD(s->vocab), FIELD(s->input);
         name(k, &s->name);
     }
 }

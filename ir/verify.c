@@ -417,13 +417,30 @@ static const char *check_node(const Verify *v, Ref r) {
     return NULL;
 }
 
+static const char *check_stage(const Module *m, const Graph *g, const Stage *t) {
+    uint32_t level = 0;
+
+    RULE(t->kind <= STAGE_SCAN && t->group < g->node.n, "a stage of no kind, or in no scan");
+    RULE(m->naxis == MAX_AXES || !(t->axes >> m->naxis), "a stage over an axis that is not there");
+    for (uint32_t k = 0; k < t->node.n; k++) {
+        RULE(t->node.at[k].ref < g->node.n, "a stage of a value that is not there");
+        RULE(t->node.at[k].level >= level && t->node.at[k].level <= g->node.n, "a stage's levels are out of order");
+        level = t->node.at[k].level;
+    }
+    return NULL;
+}
+
 /* Whether place's and fuse's lines fit is for lower_loops to say; here, whether they are lines about this graph. */
-static const char *check_decisions(const Graph *g) {
-    for (uint32_t i = 0; i < g->placed.n; i++)
-        RULE(g->placed.at[i].product < g->node.n && g->placed.at[i].scan < g->node.n, "a place of a value that is not there");
-    for (uint32_t i = 0; i < g->stage.n; i++)
-        for (uint32_t k = 0; k < g->stage.at[i].node.n; k++)
-            RULE(g->stage.at[i].node.at[k].ref < g->node.n && g->stage.at[i].group < g->node.n, "a stage of a value that is not there");
+static const char *check_decisions(const Module *m, const Graph *g) {
+    for (uint32_t i = 0; i < g->placed.n; i++) {
+        const Placed *p = &g->placed.at[i];
+        RULE(p->product < g->node.n && p->scan < g->node.n && p->where <= PLACE_BESIDE, "a place of a value that is not there");
+    }
+    for (uint32_t i = 0; i < g->stage.n; i++) {
+        const char *err = check_stage(m, g, &g->stage.at[i]);
+        if (err) return err;
+    }
+    for (Ref r = 0; g->pin && r < g->node.n; r++) RULE(g->pin[r].kind <= NK_SCAN && g->pin[r].base < g->node.n, "a pin of no kind");
     return NULL;
 }
 
@@ -435,18 +452,17 @@ static void check_graph(Verify *v, const Graph *g, uint32_t enclosing) {
     v->enclosing = enclosing;
     v->path[v->depth++] = g->index;
     for (Ref r = 1; r < g->node.n; r++) {
-        const char *err = check_form(v, r);
-        if (!err) err = check_node(v, r);
+        const char *form = check_form(v, r), *err = form ? form : check_node(v, r);
         if (err) {
             complain(v, r, err);
-            if (g->node.at[r].op == OP_SCAN) break; /* its outs cannot be judged */
+            if (form || g->node.at[r].op == OP_SCAN) break; /* what reads it cannot be judged */
         } else if (g->node.at[r].op == OP_SCAN) {
             ScanInfo s = scan_info(g, r);
             check_graph(v, v->m->graph.at[s.body], enclosing | AX(s.axis));
         }
         if (!v->ok && diag_error_count(v->m->ctx) > 20) break;
     }
-    if (check_decisions(g)) complain(v, 0, check_decisions(g));
+    if (check_decisions(v->m, g)) complain(v, 0, check_decisions(v->m, g));
     v->depth--;
     v->enclosing = outer;
     v->g = before;
@@ -494,7 +510,7 @@ static const char *check_root(const Module *m, const Graph *g, const Root *o) {
 static const char *check_axis(const Module *m, uint32_t i) {
     const Axis *a = &m->axis[i];
 
-    RULE((a->kind == AXIS_BATCH) == (i == AXIS_B), "axis 0 is the batch, and no other");
+    RULE((a->kind == AXIS_BATCH) == (i == AXIS_B) && a->kind <= AXIS_ELEM, "axis 0 is the batch, and no other");
     RULE(a->kind != AXIS_COUNT || a->count >= 0, "a negative count");
     RULE(!a->ragged || a->kind == AXIS_TIME || a->kind == AXIS_JOIN, "a ragged axis is a time axis or a join");
     if (a->kind == AXIS_JOIN) {
@@ -525,9 +541,24 @@ static const char *check_param(const Module *m, uint32_t i, int64_t *end) {
     return NULL;
 }
 
+/* Its type, which is also that of an array outside. */
+static const char *check_border(const Module *m, uint8_t dtype, uint8_t rank, const int32_t *dim, uint32_t axes) {
+    RULE(dtype <= DT_B && rank <= MAX_RANK, "no such type");
+    for (int d = 0; d < MAX_RANK; d++) RULE(d < rank ? dim[d] >= 1 : dim[d] == 0, "a dim is not positive, or set and unused");
+    RULE(m->naxis == MAX_AXES || !(axes >> m->naxis), "an axis that is not there");
+    return NULL;
+}
+
+static const char *check_input(const Module *m, const Input *p) {
+    RULE(p->kind <= INPUT_SCALAR, "no such kind");
+    return check_border(m, p->dtype, p->rank, p->dim, p->axes);
+}
+
 static const char *check_state(const Module *m, const State *s) {
+    const char *err = check_border(m, s->dtype, s->rank, s->dim, s->axes);
     const Input *p;
 
+    if (err) return err;
     if (!s->input) return NULL;
     RULE(s->input <= m->input.n, "a state from no input");
     p = &m->input.at[s->input - 1];
@@ -548,12 +579,21 @@ static void check_tables(Verify *v) {
         const char *err = check_param(m, i, &end);
         if (err) complain(v, 0, arena_printf(m->arena, "parameter %u (%s): %s", i, name_str(m->ctx, m->param.at[i].name), err));
     }
+    for (uint32_t i = 0; i < m->input.n; i++) {
+        const char *err = check_input(m, &m->input.at[i]);
+        if (err) complain(v, 0, arena_printf(m->arena, "input %u (%s): %s", i, name_str(m->ctx, m->input.at[i].name), err));
+    }
     for (uint32_t i = 0; i < m->state.n; i++) {
         const char *err = check_state(m, &m->state.at[i]);
         if (err) complain(v, 0, arena_printf(m->arena, "state %u (%s): %s", i, name_str(m->ctx, m->state.at[i].name), err));
     }
+    for (uint32_t i = 0; i < m->cut.n; i++) {
+        const Cut *c = &m->cut.at[i];
+        if (c->axis >= m->naxis || c->count >= m->naxis || c->steps >= m->naxis) complain(v, 0, "a cut of an axis that is not there");
+    }
     for (uint32_t i = 0; i < m->graph.n; i++)
-        if (m->graph.at[i]->index != i || m->graph.at[i]->module != m) complain(v, 0, "a graph has another's index or module");
+        if (m->graph.at[i]->index != i || m->graph.at[i]->module != m || m->graph.at[i]->cut > m->naxis)
+            complain(v, 0, "a graph has another's index, module or axis");
 }
 
 bool module_verify(const Module *m, const char *pass) {
@@ -561,7 +601,7 @@ bool module_verify(const Module *m, const char *pass) {
     const Graph *top[2] = {m->graph.at[0], m->init};
 
     check_tables(&v);
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 2 && v.ok; k++) {
         check_graph(&v, top[k], 0);
         v.g = top[k];
         for (uint32_t i = 0; i < top[k]->root.n; i++) {

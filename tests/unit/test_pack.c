@@ -161,6 +161,12 @@ static void keys_of_module(Ctx *ctx, Module *m) {
     CHANGED(m->param.at[0].is_const, true);
     CHANGED(m->input.at[0].axes, 9);
     CHANGED(m->input.at[0].value, 0.5);
+    CHANGED(m->input.at[0].vocab, 9);
+    VEC_PUSH(m->arena, m->state) = (State){.name = intern(ctx, "t"), .dtype = DT_I};
+    new_key(&e, m, "a state");
+    CHANGED(m->state.at[0].vocab, 9);
+    CHANGED(m->state.at[0].axes, 1);
+    m->state.n = 0;
     CHANGED(m->theta_size, 999);
     CHANGED(g->node.at[g->node.n - 1].op, OP_NEG);
     CHANGED(g->node.at[g->node.n - 1].span, 12345);
