@@ -6,7 +6,7 @@
                 %15 = ldt x#1[..] 2   %16 = mul %15 %15   stt out#2[..] %16 2
               } } }
    Here: the entries "prepare" (what depends on parameters only) and "run", places of what the caller binds, order of functions.
-   lower_stages.c takes the stages, lower_place.c gives memory, lower_row.c, lower_gemm.c, lower_scan.c and lower_items.c emit
+   lower_stages.c takes the stages, lower_place.c gives memory, lower_row.c, lower_gemm.c, lower_gradient.c, lower_scan.c and lower_items.c emit
    one kind of stage each, lower_eval.c single values.
    Each buffer has memory of its own and a lifetime; plan_memory comes next.
    relies on: legalize, place, fuse. */

@@ -1,8 +1,8 @@
-/* lower_loops: product and gradient stages, panel by panel (docs/ir.md, "tiles"; lower_tiles.c has the tiles).
+/* lower_loops: product stages, panel by panel (docs/ir.md, "tiles"; lower_tiles.c has the tiles).
    before:  run product <B> : %8 %7        (%7 = dot %1 %4, %8 = add %3 %7)
    after:   for panels of U { call rows_1_from(h[..], U_packed[..], P[..], out[..], K, strides, lo, hi) }
             and, in "prepare", the loops that pack U into panels
-   A gradient is the same with columns of a stack in place of rows of a matrix, block by block of its rows. */
+   Gradients, which are the same with columns of a stack in place of rows of a matrix: lower_gradient.c. */
 #include "passes/lower_int.h"
 
 /* ---- how N columns are cut into panels ------------------------------------------------------------------------------------ */
@@ -19,17 +19,30 @@ Panels cut_panels(const Low *L, int64_t N, int64_t max)
     return p;
 }
 
+/* For tiles of several rows. A single vector that is left over is part of the panel before it, whose tiles then have fewer rows: alone it
+   would keep few of the multiply-adds busy, and read the left operand once more. */
+Panels cut_tiles(const Low *L, int64_t N)
+{
+    int64_t most = tile_registers(L) / TILE_ROWS;
+    Panels p = cut_panels(L, N, most);
+    if (p.last == 1 && p.w == most && !L->o.panel) {
+        p.full--;
+        p.last += p.w;
+        p.width += (int64_t)p.w * L->o.V;
+    }
+    return p;
+}
+
 /* A matrix that single rows are multiplied by is one panel if it can, else panels of 8 vectors, as many chains as hide the latency
    of a multiply-add; tiles of more rows take such a panel in parts. Short panels have 4, so that the zigzag finds the last ones in the
    first cache; the latency is that of the second one then. In emitted C panels are as wide for all widths of vectors. */
 Panels cut_product(const Low *L, int64_t N)
 {
-    int64_t max = tile_registers(L) / TILE_ROWS;
     if (L->o.panel)
-        max = (N <= 2 * L->o.panel && !L->o.turns ? 2 : 1) * L->o.panel / L->o.V;
-    else if (L->o.batch == 1)
-        max = L->short_panels ? 4 : N <= TILE_VECTORS * L->o.V ? TILE_VECTORS : 8;
-    return cut_panels(L, N, max);
+        return cut_panels(L, N, (N <= 2 * L->o.panel && !L->o.turns ? 2 : 1) * L->o.panel / L->o.V);
+    if (L->o.batch == 1)
+        return cut_panels(L, N, L->short_panels ? 4 : N <= TILE_VECTORS * L->o.V ? TILE_VECTORS : 8);
+    return cut_tiles(L, N);
 }
 
 /* Of the product that ends in r, or of a dot of it. */
@@ -65,6 +78,14 @@ static Right right_operand(LowG *lg, Ref dot)
     return x;
 }
 
+/* Column n of one k, or a vector of them. */
+static void pack_columns(Low *L, const Right *r, uint32_t pack, LIdx from, LIdx to, int64_t n, bool vector)
+{
+    LBuilder *b = &L->b;
+    LV v = lb_load(b, vector ? LOP_LD : LOP_LDB, r->at.buf, lidx_past(from, n * r->sn), vector ? L->p->V : 0);
+    lb_store(b, vector ? LOP_ST : LOP_ST1, pack, lidx_past(to, n), v, vector ? L->p->V : 0);
+}
+
 /* Copies the columns of full panel `panel` (0: the only one). */
 static void pack_panel(Low *L, const Right *r, uint32_t pack, LV panel, int64_t width)
 {
@@ -76,34 +97,37 @@ static void pack_panel(Low *L, const Right *r, uint32_t pack, LV panel, int64_t 
         from = lb_idx_term(b, from, panel, width * r->sn);
         to = lb_idx_term(b, to, panel, r->K * width);
     }
-    for (int64_t n = 0; r->sn == 1 && n < width; n += V) {
-        LIdx f = from, t = to;
-        f.c0 += n;
-        t.c0 += n;
-        lb_store(b, LOP_ST, pack, t, lb_load(b, LOP_LD, r->at.buf, f, V), V);
-    }
+    for (int64_t n = 0; r->sn == 1 && n < width; n += V)
+        pack_columns(L, r, pack, from, to, n, true);
     if (r->sn != 1) {
         LV n = lb_for(b, lb_iconst(b, 0), lb_iconst(b, width), 1, false, 0, NULL, NULL);
-        LV v = lb_load(b, LOP_LDB, r->at.buf, lb_idx_term(b, from, n, r->sn), 0);
-        lb_store(b, LOP_ST1, pack, lb_idx_term(b, to, n, 1), v, 0);
+        pack_columns(L, r, pack, lb_idx_term(b, from, n, r->sn), lb_idx_term(b, to, n, 1), 0, false);
         lb_end_for(b, 0, NULL, NULL);
     }
     lb_end_for(b, 0, NULL, NULL);
 }
 
-/* The last panel, narrower than the others: columns from n0 on, `width` of them, zeros behind the last. */
+/* The last panel, of another width than the others: columns from n0 on, `width` of them, zeros behind the last. */
 static void pack_last(Low *L, const Right *r, uint32_t pack, int64_t n0, int64_t width)
 {
     LBuilder *b = &L->b;
     LV k = lb_for(b, lb_iconst(b, 0), lb_iconst(b, r->K), 1, false, 0, NULL, NULL);
     LIdx from = lb_idx_term(b, low_row(L, &r->at), k, r->sk), to = lb_idx_term(b, lidx(n0 * r->K), k, width);
     from.c0 += n0 * r->sn;
-    for (int64_t n = 0; n < width; n++) {
-        LIdx f = from, t = to;
-        f.c0 += n * r->sn;
-        t.c0 += n;
-        lb_store(b, LOP_ST1, pack, t, n0 + n < r->N ? lb_load(b, LOP_LDB, r->at.buf, f, 0) : lb_fconst(b, 0), 0);
+    int64_t have = r->N - n0, n = 0;
+    if (r->sn == 1)
+        for (; n + L->p->V <= have; n += L->p->V)
+            pack_columns(L, r, pack, from, to, n, true);
+    else if (have >= L->p->V) {
+        LV j = lb_for(b, lb_iconst(b, 0), lb_iconst(b, have), 1, false, 0, NULL, NULL);
+        pack_columns(L, r, pack, lb_idx_term(b, from, j, r->sn), lb_idx_term(b, to, j, 1), 0, false);
+        lb_end_for(b, 0, NULL, NULL);
+        n = have;
     }
+    for (; n < have; n++)
+        pack_columns(L, r, pack, from, to, n, false);
+    for (; n < width; n++)
+        lb_store(b, LOP_ST1, pack, lidx_past(to, n), lb_fconst(b, 0), 0);
     lb_end_for(b, 0, NULL, NULL);
 }
 
@@ -192,7 +216,7 @@ static int64_t row_stride(const Low *L, const Loc *l)
 }
 
 /* Column offset of a panel: n0 + j * W. */
-static LIdx at_column(LBuilder *b, LIdx i, LV j, int64_t step, int64_t n0)
+LIdx at_column(LBuilder *b, LIdx i, LV j, int64_t step, int64_t n0)
 {
     i.c0 += n0;
     return j ? lb_idx_term(b, i, j, step) : i;
@@ -570,227 +594,4 @@ uint32_t emit_gemm(LowG *lg, uint32_t i)
     else
         emit_rows(lg, axes, gemm_body, x.q[0]);
     return x.n - 1;
-}
-
-/* ---- weight gradients ------------------------------------------------------------------------------------------------------------ */
-
-typedef struct {
-    LowG *lg;
-    Loc A, P, C, chain; /* chain: what its sums go on from, if that is ok */
-    int64_t M, N;
-    Panels p;
-    bool down; /* from the last row of a block to its first */
-    LV k0, K; /* this block of rows */
-} Gradient;
-
-/* Row k0 of an operand, or the last of the block's. */
-static LIdx first_row(LBuilder *b, const Gradient *g, LIdx x, int64_t ld)
-{
-    x = lb_idx_term(b, x, g->k0, ld);
-    if (g->down) {
-        x = lb_idx_term(b, x, g->K, ld);
-        x.c0 -= ld;
-    }
-    return x;
-}
-
-/* Tiles lo .. hi of one panel that starts at column n0 + j * W. */
-static void gradient_panel(Gradient *g, LV lo, LV hi, LV j, int64_t n0, int nv, int tail)
-{
-    Low *L = g->lg->L;
-    LBuilder *b = &L->b;
-    int64_t W = (int64_t)g->p.w * L->p->V, tiles = (g->M + TILE_ROWS - 1) / TILE_ROWS;
-    TileRows *t = NEW(L->arena, TileRows);
-    int64_t a_ld = g->down ? -g->A.ld : g->A.ld, p_ld = g->down ? -g->P.ld : g->P.ld;
-    LIdx a = first_row(b, g, low_row_at(L, &g->A, 0), g->A.ld), p = at_column(b, low_row_at(L, &g->P, 0), j, W, n0);
-    LIdx c = at_column(b, low_row_at(L, &g->C, 0), j, W, n0);
-    *t = (TileRows){ .columns = true, .nv = nv, .tail = tail, .nseg = 1, .size = g->M / tiles, .more = g->M % tiles,
-                     .p_stride = lb_iconst(b, p_ld), .from = g->chain.ok };
-    t->A[0] = (TileOperand){ g->A.buf, a, lb_iconst(b, 1) };
-    t->a_stride[0] = lb_iconst(b, a_ld);
-    t->P[0] = (TileOperand){ g->P.buf, first_row(b, g, p, g->P.ld), 0 };
-    t->C = (TileOperand){ g->C.buf, c, lb_iconst(b, g->C.fs[0]) };
-    if (g->chain.ok)
-        t->C0 = (TileOperand){ g->chain.buf, at_column(b, lidx(0), j, W, n0), lb_iconst(b, g->chain.fs[0]) };
-    t->K[0] = g->K;
-    tile_rows(L, t, lo, hi);
-}
-
-static void gradient_panels(Gradient *g, LV lo, LV hi)
-{
-    Low *L = g->lg->L;
-    LBuilder *b = &L->b;
-    if (g->p.full) {
-        LV j = g->p.full == 1 ? 0 : lb_for(b, lb_iconst(b, 0), lb_iconst(b, g->p.full), 1, false, 0, NULL, NULL);
-        gradient_panel(g, lo, hi, j, 0, g->p.w, 0);
-        if (j)
-            lb_end_for(b, 0, NULL, NULL);
-    }
-    if (g->p.last)
-        gradient_panel(g, lo, hi, 0, g->p.full * g->p.w * L->p->V, g->p.last, g->p.tail);
-}
-
-/* This thread's tiles, all of a panel after each other. Where A is far wider than P and P is small, some tiles of every panel after each other,
-   so that A, which is read down its columns and stays in no cache, comes once. */
-static void gradient_block(Gradient *g)
-{
-    enum { NARROW = 256, WIDER = 8, TILES = 8 };
-    Low *L = g->lg->L;
-    LBuilder *b = &L->b;
-    LV lo, hi;
-    low_share(L, (g->M + TILE_ROWS - 1) / TILE_ROWS, &lo, &hi);
-    if (g->p.full + (g->p.last > 0) < 2 || g->N > NARROW || g->M < WIDER * g->N) {
-        gradient_panels(g, lo, hi);
-        return;
-    }
-    LV size = lb_iconst(b, TILES), count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, lb_op(b, LOP_ISUB, hi, lo, 0, 0), lb_iconst(b, TILES - 1), 0, 0), size, 0, 0);
-    LV k = lb_for(b, lb_iconst(b, 0), count, 1, false, 0, NULL, NULL);
-    LV from = lb_op(b, LOP_IADD, lo, lb_op(b, LOP_IMUL, k, size, 0, 0), 0, 0);
-    gradient_panels(g, from, lb_op(b, LOP_IMIN, hi, lb_op(b, LOP_IADD, from, size, 0, 0), 0, 0));
-    lb_end_for(b, 0, NULL, NULL);
-}
-
-/* A place whose rows follow each other: the value's own, or a copy (a carry view inside of another scan has gaps). */
-static Loc flat_copy(LowG *lg, Ref r, Loc at, uint32_t axes)
-{
-    Low *L = lg->L;
-    if (flat_rows(L, &at, axes))
-        return at;
-    Loc to = low_slab(lg, r, axes, NULL);
-    if (L->explain) {
-        str_put(L->explain, "slow path: ");
-        put_node(L->explain, L->ctx, lg->g, r);
-        str_put(L->explain, " is copied for a weight gradient\n");
-    }
-    emit_copy(lg, r, &to);
-    if (!L->serial)
-        lb_barrier(&L->b);
-    return to;
-}
-
-/* Names of the parameters whose gradients are (parts of) value r. */
-static void explain_gradient(LowG *lg, Ref r, int64_t M, int64_t N)
-{
-    Str *s = lg->L->explain;
-    const Graph *g = lg->g;
-    if (!s)
-        return;
-    str_put(s, "gradient");
-    for (uint32_t i = 0; i < g->root.n; i++) {
-        Ref o = g->root.at[i].ref;
-        while (o && o != r && op_info[g->node.at[o].op].cls == OPC_SHAPE && g->node.at[o].op != OP_CONCAT)
-            o = g->node.at[o].in[0];
-        if (o == r && g->root.at[i].name)
-            str_printf(s, " %s", name_str(lg->L->ctx, g->root.at[i].name));
-    }
-    str_printf(s, ": [%lld, %lld], %s\n", (long long)M, (long long)N,
-               lg->ni[r].chain.ok ? "beside the products of the steps, some steps behind them" : lg->L->chunk ? "in chunks of steps" : "one product over all rows after the loop");
-}
-
-/* Rows lo..hi over some axes, as they follow each other in memory, and blocks of G = ceil(256 / B) steps of them. */
-RowBlocks row_blocks(Low *L, uint32_t axes)
-{
-    LBuilder *b = &L->b;
-    LV one = lb_iconst(b, 1), B = lb_op(b, LOP_IMAX, lb_op(b, LOP_DIM, 0, 0, 0, L->bx), one, 0, 0);
-    LV G = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, B, lb_iconst(b, CUT_ROWS - 1), 0, 0), B, 0, 0);
-    RowBlocks x = { .lo = lb_iconst(b, 0), .hi = one, .size = axes & AX(L->bx) ? lb_op(b, LOP_IMUL, G, B, 0, 0) : G };
-    LV count = one;
-    for (uint32_t k = 1; k <= L->m->naxis; k++) { /* the row axis last */
-        uint32_t a = k == L->m->naxis ? L->bx : k;
-        if (!(axes & AX(a)) || (k == L->bx && k < L->m->naxis))
-            continue;
-        x.lo = lb_op(b, LOP_IADD, lb_op(b, LOP_IMUL, x.lo, axis_len(L, a), 0, 0), axis_lo(L, a), 0, 0);
-        count = lb_op(b, LOP_IMUL, count, axis_len(L, a), 0, 0);
-    }
-    x.hi = lb_op(b, LOP_IADD, x.lo, count, 0, 0);
-    x.count = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, count, lb_op(b, LOP_ISUB, x.size, one, 0, 0), 0, 0), x.size, 0, 0);
-    return x;
-}
-
-/* Rows of block k. */
-void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows)
-{
-    LBuilder *b = &L->b;
-    *first = lb_op(b, LOP_IADD, x->lo, lb_op(b, LOP_IMUL, k, x->size, 0, 0), 0, 0);
-    *rows = lb_op(b, LOP_IMIN, x->size, lb_op(b, LOP_ISUB, x->hi, *first, 0, 0), 0, 0);
-}
-
-/* What no steps were behind, its first rows, is added to what these have left. */
-static void gradient_rest(LowG *lg, Gradient *g, Ref r, uint32_t axes)
-{
-    Low *L = lg->L;
-    LBuilder *b = &L->b;
-    RowBlocks x = row_blocks(L, axes);
-    g->chain = lg->ni[r].chain;
-    low_touch(L, g->chain.buf);
-    g->k0 = x.lo;
-    g->K = lb_op(b, LOP_IMIN, lb_iconst(b, BEHIND_ROWS), lb_op(b, LOP_ISUB, x.hi, x.lo, 0, 0), 0, 0);
-    gradient_block(g);
-}
-
-/* One chain from zero inside a block; blocks are added in order, to a place that starts from -0, which leaves the first as
-   it is; where the node says `down`, rows and blocks go from the last to the first. */
-static void gradient_blocks(LowG *lg, Gradient *g, Ref r, uint32_t axes)
-{
-    Low *L = lg->L;
-    LBuilder *b = &L->b;
-    RowBlocks x = row_blocks(L, axes);
-    if (!lg->ni[r].onto) {
-        low_fill(lg, r, lb_fconst(b, -0.0), !L->serial);
-        if (!L->serial)
-            lb_barrier(b);
-    }
-    LV k = lb_for(b, lb_iconst(b, 0), x.count, 1, lg->ni[r].down, 0, NULL, NULL);
-    row_block(L, &x, k, &g->k0, &g->K);
-    gradient_block(g);
-    lb_end_for(b, 0, NULL, NULL);
-}
-
-uint32_t gradient_operands(const Graph *g, Ref r, Ref *A, Ref *P)
-{
-    const Node *n = &g->node.at[r];
-    DotInfo d;
-    GemmKind kind;
-    dot_is_gemm(g, r, &d, &kind);
-    Ref left = n->in[d.swapped ? 1 : 0], right = n->in[d.swapped ? 0 : 1];
-    bool left_is_column = d.nm && d.m[0] == node_attr(g, r)[6 + n->rank - 1];
-    *P = left_is_column ? left : right;
-    *A = left_is_column ? right : left;
-    return d.k_axes;
-}
-
-/* Sum over rows in blocks of G = ceil(256 / B) steps counted from step 0. The order is meaning: no machine, thread count, budget
-   or tuning changes it. */
-void emit_gradient(LowG *lg, Ref r)
-{
-    Low *L = lg->L;
-    const Graph *gr = lg->g;
-    const Node *n = &gr->node.at[r];
-    Ref ar, pr;
-    uint32_t axes = gradient_operands(gr, r, &ar, &pr);
-    Gradient *g = NEW(L->arena, Gradient);
-    g->lg = lg;
-    g->A = low_loc(lg, ar);
-    g->P = low_loc(lg, pr);
-    g->C = lg->ni[r].loc;
-    g->M = n->rank == 2 ? n->dim[0] : 1;
-    g->N = n->dim[n->rank - 1];
-    g->p = cut_panels(L, g->N, tile_registers(L) / TILE_ROWS);
-    if (!g->A.ok || !g->P.ok) {
-        low_fail(L, "a weight gradient of values that are not in memory");
-        return;
-    }
-    g->A = flat_copy(lg, ar, g->A, axes);
-    g->P = flat_copy(lg, pr, g->P, axes);
-    g->down = lg->ni[r].down;
-    low_touch(L, g->A.buf);
-    low_touch(L, g->P.buf);
-    low_touch(L, g->C.buf);
-    if (n->rank == 1)
-        g->C.fs[0] = 0;
-    if (lg->ni[r].chain.ok)
-        gradient_rest(lg, g, r, axes);
-    else
-        gradient_blocks(lg, g, r, axes);
-    explain_gradient(lg, r, g->M, g->N);
 }

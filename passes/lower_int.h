@@ -352,22 +352,26 @@ void emit_sweeps(LowG *lg, const Stage *s, uint32_t level);
 typedef struct {
     int w; /* vectors a panel */
     int64_t full; /* panels of w full vectors */
-    int last, tail; /* one more panel of `last` vectors, the last of them with `tail` lanes (0: all); last = 0: none */
+    int last, tail; /* one more panel of `last` vectors, which may be w + 1, the last of them with `tail` lanes (0: all); last = 0: none */
     int64_t width; /* of that panel in a pack, in columns */
 } Panels;
 Panels cut_panels(const Low *L, int64_t N, int64_t max); /* of `max` vectors at most */
+Panels cut_tiles(const Low *L, int64_t N); /* for tiles of several rows */
 uint32_t emit_gemm(LowG *lg, uint32_t stage); /* gives how many of the next stages it has done too */
-void emit_gradient(LowG *lg, Ref r);
-uint32_t gradient_operands(const Graph *g, Ref r, Ref *A, Ref *P); /* whose elements are its rows, and its columns; gives the axes summed */
+LIdx at_column(LBuilder *b, LIdx i, LV j, int64_t step, int64_t n0); /* column n0 + j * step from i on */
 Panels cut_product(const Low *L, int64_t N); /* as the right operand of rows is */
 uint32_t low_pack(LowG *lg, Ref dot); /* the buffer */
+bool flat_rows(const Low *L, const Loc *l, uint32_t axes); /* from the row with all indices 0 on, rows over axes follow each other */
+
+/* lower_gradient.c */
+void emit_gradient(LowG *lg, Ref r);
+uint32_t gradient_operands(const Graph *g, Ref r, Ref *A, Ref *P); /* whose elements are its rows, and its columns; gives the axes summed */
 typedef struct {
     LV lo, hi; /* rows */
     LV size, count; /* of blocks */
 } RowBlocks;
 RowBlocks row_blocks(Low *L, uint32_t axes);
 void row_block(Low *L, const RowBlocks *x, LV k, LV *first, LV *rows);
-bool flat_rows(const Low *L, const Loc *l, uint32_t axes); /* from the row with all indices 0 on, rows over axes follow each other */
 
 /* lower_beside.c */
 #define BESIDE_ROWS 8 /* with as many vectors of the step's product: 24 accumulators, 3 operands */
@@ -395,6 +399,8 @@ void matrix_nest(LowG *lg, Ref r);
 
 /* lower_tiles.c */
 int tile_registers(const Low *L); /* accumulators of a tile */
+LIdx lidx_past(LIdx x, int64_t columns); /* so many columns further */
+int tile_most_rows(const Low *L, int nv); /* of a tile in a panel of nv vectors */
 void tile_one_row(Low *L, TileRows *const *t, uint32_t n); /* row 0 of n products at once: one last A for all, no more than TILE_VECTORS */
 void tile_rows(Low *L, TileRows *t, LV lo, LV hi); /* columns: lo, hi count tiles */
 

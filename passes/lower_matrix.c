@@ -233,7 +233,7 @@ void matrix_nest(LowG *lg, Ref r)
         t.P[0].at = lb_idx_term(b, t.P[0].at, k, right.loop[i]);
         t.C.at = lb_idx_term(b, t.C.at, k, C.fs[f.loop[i].c]);
     }
-    Panels p = cut_panels(L, f.N, tile_registers(L) / TILE_ROWS);
+    Panels p = cut_tiles(L, f.N);
     int64_t W = (int64_t)p.w * L->p->V;
     t.nv = p.w;
     if (p.full) {

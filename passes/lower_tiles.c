@@ -120,6 +120,17 @@ int tile_registers(const Low *L)
     return L->o.registers >= 32 ? 24 : 12;
 }
 
+/* The panel with one vector more than others (cut_tiles) has tiles of one accumulator more: 5 x 5, or 4 x 3. */
+static bool one_more(const Low *L, int nv)
+{
+    return nv == tile_registers(L) / TILE_ROWS + 1;
+}
+
+int tile_most_rows(const Low *L, int nv)
+{
+    return one_more(L, nv) ? (tile_registers(L) + 1) / nv : TILE_ROWS;
+}
+
 /* ---- loops over tiles ----------------------------------------------------------------------------------------------------------- */
 
 static LArg ptr(const TileOperand *o, LIdx at)
@@ -172,7 +183,7 @@ static void tile_calls(Low *L, LBuilder *b, const TileRows *t, LV row, int m, in
 
 /* ---- one row ---------------------------------------------------------------------------------------------------------------- */
 
-static LIdx past(LIdx x, int64_t columns)
+LIdx lidx_past(LIdx x, int64_t columns)
 {
     x.c0 += columns;
     return x;
@@ -185,7 +196,7 @@ static void row_step(LBuilder *b, TileRows *const *t, uint32_t n, const uint32_t
     for (uint32_t i = 0; i < n; i++)
         for (int j = 0; j < t[i]->nv; j++, acc++) {
             const TileOperand *P = &t[i]->P[s[i]];
-            LV p = lb_load(b, LOP_LD, P->buf, past(lb_idx_term(b, P->at, lb_op(b, LOP_IMUL, k, t[i]->p_stride, 0, 0), 1), (int64_t)j * V), V);
+            LV p = lb_load(b, LOP_LD, P->buf, lidx_past(lb_idx_term(b, P->at, lb_op(b, LOP_IMUL, k, t[i]->p_stride, 0, 0), 1), (int64_t)j * V), V);
             *acc = lb_op(b, LOP_FMA, a, p, *acc, 0);
         }
 }
@@ -201,7 +212,7 @@ static bool lanes_of_row(Low *L, TileRows *const *t, uint32_t n, const uint32_t 
     if (L->o.panel || !lb_known_int(b, t[0]->K[s[0]], &K) || K > (int64_t)HELD_VECTORS * V)
         return false;
     for (int64_t k = 0; k < K; k += V)
-        if (!(vector[k / V] = lb_held(b, A->buf, past(A->at, k))))
+        if (!(vector[k / V] = lb_held(b, A->buf, lidx_past(A->at, k))))
             return false;
     for (int64_t k = 0; k < K; k++)
         row_step(b, t, n, s, lb_iconst(b, k), lb_op(b, LOP_LANE, vector[k / V], 0, 0, k % V), acc);
@@ -240,7 +251,7 @@ void tile_one_row(Low *L, TileRows *const *t, uint32_t n)
         LV *mine = acc + at;
         for (int j = 0; j < t[i]->nv; j++, at++) {
             int lanes = row_lanes(b, t[i], j);
-            acc[at] = t[i]->from ? lb_load(b, lanes == V ? LOP_LD : LOP_LDT, t[i]->C0.buf, past(t[i]->C0.at, (int64_t)j * V), lanes) : lb_fconst(b, 0);
+            acc[at] = t[i]->from ? lb_load(b, lanes == V ? LOP_LD : LOP_LDT, t[i]->C0.buf, lidx_past(t[i]->C0.at, (int64_t)j * V), lanes) : lb_fconst(b, 0);
         }
         last[i] = t[i]->nseg - 1;
         for (uint32_t s = 0; s < last[i]; s++)
@@ -251,7 +262,7 @@ void tile_one_row(Low *L, TileRows *const *t, uint32_t n)
     for (uint32_t i = 0; i < n; i++)
         for (int j = 0; j < t[i]->nv; j++, at++) {
             int lanes = row_lanes(b, t[i], j);
-            lb_store(b, lanes == V ? LOP_ST : LOP_STT, t[i]->C.buf, past(t[i]->C.at, (int64_t)j * V), acc[at], lanes);
+            lb_store(b, lanes == V ? LOP_ST : LOP_STT, t[i]->C.buf, lidx_past(t[i]->C.at, (int64_t)j * V), acc[at], lanes);
         }
 }
 
@@ -270,7 +281,7 @@ static void begin_at_row(LBuilder *b, TileRows *t, LV lo)
 /* Vectors of a panel that a tile of m rows takes at a time. */
 static int tile_width(const Low *L, const TileRows *t, int m)
 {
-    int most = m == 1 || tile_registers(L) / m > TILE_VECTORS ? TILE_VECTORS : tile_registers(L) / m;
+    int all = tile_registers(L) + one_more(L, t->nv), most = m == 1 || all / m > TILE_VECTORS ? TILE_VECTORS : all / m;
     return t->nv < most ? t->nv : most;
 }
 
@@ -280,13 +291,14 @@ typedef struct {
     int64_t least, most; /* rows of a tile */
 } TileCut;
 
-static TileCut cut_rows(LBuilder *b, const TileRows *t, LV lo, LV hi)
+static TileCut cut_rows(const Low *L, LBuilder *b, const TileRows *t, LV lo, LV hi)
 {
+    int64_t most = tile_most_rows(L, t->nv);
     if (t->columns)
         return (TileCut){ 0, lo, hi, lb_iconst(b, t->size), lb_iconst(b, t->more), t->size, t->size + (t->more > 0) };
     LV one = lb_iconst(b, 1), n = lb_op(b, LOP_ISUB, hi, lo, 0, 0);
-    LV tiles = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, n, lb_iconst(b, TILE_ROWS - 1), 0, 0), lb_iconst(b, TILE_ROWS), 0, 0);
-    TileCut c = { lo, lb_iconst(b, 0), tiles, 0, 0, 1, TILE_ROWS };
+    LV tiles = lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, n, lb_iconst(b, most - 1), 0, 0), lb_iconst(b, most), 0, 0);
+    TileCut c = { lo, lb_iconst(b, 0), tiles, 0, 0, 1, most };
     c.size = lb_op(b, LOP_IDIV, n, lb_op(b, LOP_IMAX, tiles, one, 0, 0), 0, 0);
     c.more = lb_op(b, LOP_ISUB, n, lb_op(b, LOP_IMUL, tiles, c.size, 0, 0), 0, 0);
     int64_t known, size, more;
@@ -375,14 +387,14 @@ static uint32_t make_rows(Low *L, const TileRows *like)
         snprintf(name + strlen(name), sizeof name - strlen(name), "_m%lld_%lld", (long long)like->size, (long long)like->more);
     if (like->tail)
         snprintf(name + strlen(name), sizeof name - strlen(name), "_t%d", like->tail);
-    make_tiles(L, like, like->columns ? like->size : 1, like->columns ? like->size + (like->more > 0) : TILE_ROWS);
+    make_tiles(L, like, like->columns ? like->size : 1, like->columns ? like->size + (like->more > 0) : tile_most_rows(L, like->nv));
     lprogram_add_fn(L->p, name, LFUNC_HELPER);
     uint32_t fn = L->p->fn.n - 1;
     LBuilder b = lb_make(L->p, fn);
     TileRows t = *like;
     LV lo, hi;
     rows_params(&b, &t, &lo, &hi);
-    TileCut x = cut_rows(&b, &t, lo, hi);
+    TileCut x = cut_rows(L, &b, &t, lo, hi);
     tile_loops(L, &b, &t, &x);
     return fn;
 }
@@ -429,7 +441,7 @@ void tile_rows(Low *L, TileRows *t, LV lo, LV hi)
             one_row_of_panel(L, t);
             return;
         }
-        TileCut x = cut_rows(b, t, lo, hi);
+        TileCut x = cut_rows(L, b, t, lo, hi);
         tile_loops(L, b, t, &x);
         return;
     }

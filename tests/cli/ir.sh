@@ -17,6 +17,11 @@ for v in 1 4 8 16; do
     done
 done
 
+# 13 vectors of columns: the one left over is no panel of its own
+"$RONDO" ir "$SRC/bench/lstm2.rondo" --grad --stage loops --lanes 16 -o x.lir
+for tile in tile_r_5x5_t8 tile_c_5x5_add_t8; do grep -q "^helper.*\"$tile\"" x.lir || fail "200 columns: no $tile"; done
+! grep '^helper.*"tile_[rc]_.x1' x.lir || fail "200 columns: tiles of one vector"
+
 # the passes by hand are the pipeline
 "$RONDO" ir "$M" --after build -o built.ir
 passes=$("$RONDO" ir "$M" --print-after all 2>&1 >/dev/null | sed -n 's/^; after \([a-z_]*\).*/--pass \1/p')
