@@ -87,6 +87,24 @@ static bool is_abs_of(const Graph *g, Ref r, Ref x)
     return g->node.at[r].op == OP_ABS && g->node.at[r].in[0] == x;
 }
 
+/* Out of a sigmoid, an exp, a softplus (x + |x| ..) or a softmax, or a mean of such by such weights: never below 0. */
+static bool is_positive(const Graph *g, Ref r, int depth)
+{
+    r = behind_views(&g, r);
+    const Node *n = &g->node.at[r];
+    Ref a = n->in[0], b = n->in[1];
+    double c;
+
+    if (n->op == OP_SIGMOID || n->op == OP_EXP || n->op == OP_ABS || n->op == OP_LENGTH) return true;
+    if (const_value(g, r, &c)) return c >= 0;
+    if (depth > 8) return false;
+    if (n->op == OP_SUM || n->op == OP_AMAX || n->op == OP_SQRT || n->op == OP_LOG1P || n->op == OP_CAST) return is_positive(g, a, depth + 1);
+    if (n->op == OP_MAX) return is_positive(g, a, depth + 1) || is_positive(g, b, depth + 1);
+    if (n->op == OP_ADD && (is_abs_of(g, a, b) || is_abs_of(g, b, a))) return true;
+    if (n->op != OP_DOT && n->op != OP_DIV && n->op != OP_MUL && n->op != OP_ADD) return false;
+    return (n->op == OP_MUL && a == b) || (is_positive(g, a, depth + 1) && is_positive(g, b, depth + 1));
+}
+
 /* A product with weights, or a sum with one in it: nothing keeps it above 0. A softplus (x + |x| ..) is none. */
 static bool either_sign(const Graph *g, Ref r, int depth)
 {
@@ -94,7 +112,7 @@ static bool either_sign(const Graph *g, Ref r, int depth)
     const Node *n = &g->node.at[r];
     Ref a = n->in[0], b = n->in[1];
 
-    if (n->op == OP_DOT) return true;
+    if (n->op == OP_DOT) return !is_positive(g, r, 0);
     if (depth > 12) return false;
     if (n->op == OP_NEG || n->op == OP_SUM || n->op == OP_DIV) return either_sign(g, a, depth + 1);
     if (n->op == OP_ADD && (is_abs_of(g, a, b) || is_abs_of(g, b, a))) return false;
