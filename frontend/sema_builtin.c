@@ -227,8 +227,11 @@ static const Val *call_outer(Scope *s, const AstExpr *x, const Val *u, const Val
     n = val_type(v);
     heads = m.rank == 2 && n.rank == 2;
     if (!(m.rank == 1 && n.rank == 1) && !(heads && m.dim[0] == n.dim[0])) {
-        if (sema_error(s->e, 309, x->span, "`outer` takes two vectors, or [N, A] and [N, B] by N heads: these are %s and %s", val_text(s, u), val_text(s, v)))
+        if (sema_error(s->e, 309, x->span, "`outer` takes two vectors, or [N, A] and [N, B] by N heads: these are %s and %s", val_text(s, u), val_text(s, v))) {
             note_sizes(s->e, u, v);
+            if (m.rank == 2 && n.rank == 1) diag_help(s->e->ctx, (Span){0, 0}, "`column(u) * v` gives every head of u the same vector v");
+            if (m.rank == 1 && n.rank == 2) diag_help(s->e->ctx, (Span){0, 0}, "`column(u) * row(v)` gives every head of v the same vector u");
+        }
         return &val_poison;
     }
     if (!same_sequences(s, x->span, u, v)) return &val_poison;
