@@ -227,13 +227,15 @@ static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *pat
     const ModelDesc *d = model_desc(m);
     const PortDesc *in = d->input.n == 1 ? &d->input.at[0] : NULL, *y = d->target.n ? &d->target.at[0] : NULL;
     const char *data = cli_get(c, OPT_DATA), *kind = settings_find(&d->data, intern(c->ctx, "wav")) ? "wav" : "csv";
-    bool language = in && in->seq && in->vocab && y && y->seq && y->vocab && settings_find(&d->data, intern(c->ctx, "text"));
+    bool writes = settings_find(&d->data, intern(c->ctx, "teacher")) != NULL, reads = settings_find(&d->data, intern(c->ctx, "text")) != NULL;
+    bool language = writes || (reads && in && in->seq && in->vocab && y && y->seq && y->vocab);
     bool forecast = r->columns > 0, picture = forecast || !isnan(r->majority);
     str_printf(s, "next: rondo %s ", language ? "generate" : forecast ? "plot forecast" : picture ? "plot confusion" : "predict");
     put_word(s, c->arg[0]);
     put_option(s, "-w", path);
     Arena *a = ctx_arena(c->ctx);
     if (!language) put_option(s, "-o", picture ? arena_printf(a, "%s.svg", rondo_name(m)) : arena_printf(a, "%s-predicted.%s", rondo_name(m), kind));
+    if (writes) str_put(s, " --beam 4 --prompt TEXT");
     if (cli_get(c, OPT_MODEL)) put_option(s, "--model", cli_get(c, OPT_MODEL));
     if (data && !language) put_option(s, "--data", data);
     const char *set;

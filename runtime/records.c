@@ -427,6 +427,8 @@ static bool lay_out(Records *r, const uint8_t *part, Dataset *d) {
         if (s->steps.n != r->record.n) {
             if (s->steps.n == 0 && k >= r->m->desc->input.n) continue; /* data to predict from may lack targets */
             diag_error(r->m->ctx, 605, s->port->span, "%s has nothing for '%s'", r->path, s->name);
+            if (s->teacher)
+                diag_help(r->m->ctx, NOWHERE, "it holds the target one step late, which these lines lack; `rondo generate --prompt TEXT` writes what a text is turned into");
             return false;
         }
         if (s->port->seq ? !ragged_field(r, s, order, most, f, longest, d) : !row_array(r, s, order, d)) return false;

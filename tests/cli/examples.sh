@@ -56,6 +56,12 @@ says err "E0620.*byte 2: '_' is not in the vocabulary"
 expect 1 "$RONDO" generate $T -w t.safetensors
 says err 'the prompt is empty'
 expect 2 "$RONDO" generate $T -w t.safetensors --prompt 1 --beam 0
+printf '{"figures": "1.2.2003"}\n' >asked.jsonl
+expect 1 "$RONDO" predict $T -w t.safetensors --data asked.jsonl
+says err "E0605.*asked.jsonl has nothing for 'input/before'"
+says err '`rondo generate --prompt TEXT` writes'
+expect 0 "$RONDO" train $T -o short.safetensors --set epochs=1
+says out '^next: rondo generate translate.rondo -w short.safetensors --beam 4 --prompt TEXT'
 expect 1 "$RONDO" generate char_lm.rondo -w w.safetensors --beam 4
 expect 1 "$RONDO" train $T --set teacher=other -o x.safetensors
 says err 'E0552.*teacher names an input'
