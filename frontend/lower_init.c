@@ -97,12 +97,13 @@ static const Val *position(Scope *s, uint32_t dim, Span span)
 const Val *draw_name(Scope *s, Name name, Span span)
 {
     const Node *d = s->draw;
+    uint32_t out = d->rank > 2 ? d->rank - 2u : 0; /* of matrices by heads, those of each head */
     int k = 0;
 
     while (k < 4 && strcmp(name_str(s->e->ctx, name), draw_names[k])) k++;
     switch (k) {
     case 0: return val_num(s->e, d->rank ? d->dim[d->rank - 1] : 1, true, span);
-    case 1: return val_num(s->e, d->rank ? d->dim[0] : 1, true, span);
+    case 1: return val_num(s->e, d->rank ? d->dim[out] : 1, true, span);
     case 2: return position(s, 0, span);
     case 3: return position(s, d->rank ? d->rank - 1u : 0, span);
     default: return NULL;
