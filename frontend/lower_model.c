@@ -341,6 +341,7 @@ static void metric_roots(Build *b, MetricInfo *mi, const Val **v, Name name, con
         if (i && !same_sequences(b->s, a->span, v[0], v[i])) return;
         mi->arg[i] = (Input){.name = intern_printf(e->ctx, "arg%u", (unsigned)i), .dtype = n.dtype, .rank = n.rank, .vocab = v[i]->vocab, .kind = INPUT_DATA};
         memcpy(mi->arg[i].dim, n.dim, sizeof n.dim);
+        metric_scale(g, v[i]->ref, i, mi);
         graph_root(g, ROOT_METRIC, name, g_expand_axes(g, v[i]->ref, axes & ~n.axes), b->nmetric << 8 | i);
     }
     if (b->desc) {

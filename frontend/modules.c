@@ -225,6 +225,7 @@ static Scope *metric_try(Elab *e, const MetricInfo *mi, Decl *d, CarryGuess **gu
     Scan *sc = scan_make(e, e->root, 1, 0);
     Scope *s = scope_make(e, SC_CELL, d->unit);
     uint32_t errors = diag_error_count(e->ctx);
+    Ref arg[8];
 
     d->used = true;
     sc->guess = *guess;
@@ -244,6 +245,7 @@ static Scope *metric_try(Elab *e, const MetricInfo *mi, Decl *d, CarryGuess **gu
         AstType none = {.kind = mi->arg[i].dtype == DT_B ? AST_TYPE_BOOL : AST_TYPE_TENSOR, .span = f->span};
         if (w->kind == V_POISON) return NULL;
         w->vocab = mi->arg[i].vocab;
+        arg[i] = w->ref;
         if (!f->type && !w->vocab) scalar.type = &none;
         scope_bind(s, f->name, bind_argument(s, s, &scalar, w, "input"), f->name_span);
     }
@@ -262,6 +264,7 @@ static Scope *metric_try(Elab *e, const MetricInfo *mi, Decl *d, CarryGuess **gu
         sema_error(e, 316, s->result->span, "a metric returns a scalar, or up to 4096 numbers as a vector or matrix; this is %s", val_text(s, s->result));
         return NULL;
     }
+    metric_hints(e, mi, sc->inner->g, arg, e->p->desc.metric.at[mi - e->p->metric.at].span);
     return scan_close(e, sc, d->ast->head) ? s : NULL;
 }
 

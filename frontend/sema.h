@@ -62,6 +62,7 @@ typedef struct {
     uint32_t nbound;
     uint32_t nargs;
     Input arg[8];
+    uint32_t scores, shares; /* bits of the arguments that may be of either sign, that are probabilities */
 } MetricInfo;
 
 /* then(a, b) of fixed axes gives a fixed axis: every axis of a + b steps of the model is this one. */
@@ -465,6 +466,8 @@ bool module_unroll(Module *m, Arena *a, int32_t steps);
 Elab *elab_model(Program *p, Arena *a, const BuildOptions *o, ModelDesc *desc);
 void elab_state_roots(Elab *e, Scan *outside);
 void loss_hints(Scope *s, const AstExpr *call, Ref mark); /* sema_loss.c: warnings of a loss; its own nodes begin at mark */
+void metric_scale(const Graph *g, Ref arg, uint32_t i, MetricInfo *out); /* what argument i is, in the model's graph */
+void metric_hints(Elab *e, const MetricInfo *mi, const Graph *g, const Ref *arg, Span at); /* what its body, g, does to them */
 Module *optimizer_module(Program *p, Arena *a, Decl *d, const Setting *given);
 bool elab_check_kinds(Program *p, const Unit *u); /* what can be said of the heads of all declarations; false on an error */
 void elab_check_alone(Program *p); /* declarations that the model does not use */

@@ -1,4 +1,4 @@
-/* sema_loss: what is seldom meant in a loss, pointed out and not refused. */
+/* sema_loss: what is seldom meant in a loss or a metric, pointed out and not refused. */
 #include "frontend/sema.h"
 
 /* ---- shapes ------------------------------------------------------------------------------------------------------------- */
@@ -161,6 +161,8 @@ static void note_arguments(Scope *s, const AstExpr *call, bool scores, const cha
 
 /* sparse_crossentropy(z, y) of logits z takes the logarithm of what may be below 0, and softmax_crossentropy(softmax(z), y) a softmax of
    probabilities, which learns, but badly. Told by what the loss adds to the graph, from `mark` on, and so of losses of anybody's. */
+static const char *const of_scores = "of such scores the losses are `softmax_crossentropy` and `sigmoid_crossentropy`; `softmax` and `sigmoid` make them probabilities";
+
 static void warn_scale(Scope *s, const AstExpr *call, Ref mark)
 {
     const Graph *g = s->level->g;
@@ -172,12 +174,43 @@ static void warn_scale(Scope *s, const AstExpr *call, Ref mark)
     }
     if (log && sema_warning(s->e, 418, call->span, "the logarithm of what may be below 0")) {
         note_arguments(s, call, true, "this is a sum of products, of either sign");
-        diag_help(s->e->ctx, (Span){0, 0}, "of such scores the losses are `softmax_crossentropy` and `sigmoid_crossentropy`; `softmax` and `sigmoid` make them probabilities");
+        diag_help(s->e->ctx, (Span){0, 0}, "%s", of_scores);
     }
     if (exp && sema_warning(s->e, 419, call->span, "this loss takes scores, and puts them through softmax or sigmoid itself")) {
         note_arguments(s, call, false, "this is a probability already");
         diag_help(s->e->ctx, (Span){0, 0}, "give it what stands before softmax or sigmoid; the losses of probabilities are `sparse_crossentropy` and `binary_crossentropy`");
     }
+}
+
+/* ---- metrics ------------------------------------------------------------------------------------------------------------ */
+
+void metric_scale(const Graph *g, Ref arg, uint32_t i, MetricInfo *out)
+{
+    if (is_probability(g, arg)) out->shares |= 1u << i;
+    else if (either_sign(g, arg, 0)) out->scores |= 1u << i;
+}
+
+/* Is x, behind what only moves numbers about, one of the arguments in `mask`? */
+static bool is_argument(const Graph *g, Ref x, const Ref *arg, uint32_t n, uint32_t mask)
+{
+    x = behind_views(&g, x);
+    for (uint32_t i = 0; i < n; i++)
+        if (mask >> i & 1 && behind_views(&g, arg[i]) == x) return true;
+    return false;
+}
+
+/* perplexity(softmax(z), y), which takes the scores z: as warn_scale, of a body that stands by itself. */
+void metric_hints(Elab *e, const MetricInfo *mi, const Graph *g, const Ref *arg, Span at)
+{
+    bool log = false, exp = false;
+
+    for (Ref r = 1; r < g->node.n && (mi->scores | mi->shares); r++) {
+        log = log || (g->node.at[r].op == OP_LOG && is_argument(g, g->node.at[r].in[0], arg, mi->nargs, mi->scores));
+        exp = exp || (g->node.at[r].op == OP_EXP && is_argument(g, exponent(g, r), arg, mi->nargs, mi->shares));
+    }
+    if (log && sema_warning(e, 418, at, "the logarithm of what may be below 0")) diag_help(e->ctx, (Span){0, 0}, "%s", of_scores);
+    if (exp && sema_warning(e, 419, at, "this metric takes scores, and puts them through softmax or sigmoid itself"))
+        diag_help(e->ctx, (Span){0, 0}, "give it what stands before softmax or sigmoid");
 }
 
 void loss_hints(Scope *s, const AstExpr *call, Ref mark)
