@@ -353,6 +353,25 @@ static bool weights_only(const Call *c, const Arrays *in) {
     return only;
 }
 
+/* param/h.Wi, or input/x and init/h where they are asked for. */
+static bool no_gradient(Model *m, const char *name) {
+    const ModelDesc *d = m->desc;
+    Arena *a = &m->result;
+    VEC(const char *) known = {0};
+    for (uint32_t i = 0; i < d->param.n; i++)
+        if (!d->param.at[i].is_const) VEC_PUSH(a, known) = arena_printf(a, "param/%s", name_str(m->ctx, d->param.at[i].name));
+    for (uint32_t i = 0; i < d->input.n; i++)
+        if (d->input.at[i].dtype == DT_F) VEC_PUSH(a, known) = arena_printf(a, "input/%s", name_str(m->ctx, d->input.at[i].name));
+    for (uint32_t i = 0; i < d->state.n; i++) VEC_PUSH(a, known) = arena_printf(a, "init/%s", name_str(m->ctx, d->state.at[i].name));
+    usage(m, "there is no gradient of", name);
+    const char *near = nearest_name(name, known.at, known.n);
+    for (uint32_t i = 0; !near && i < known.n; i++)
+        if (!strcmp(strchr(known.at[i], '/') + 1, name)) near = known.at[i]; /* its kind was left out */
+    if (near) diag_help(m->ctx, NOWHERE, "did you mean '%s'?", near);
+    else diag_help(m->ctx, NOWHERE, "gradients are of param/NAME, input/NAME and init/NAME");
+    return false;
+}
+
 static bool give_param(Model *m, Array *want) {
     int64_t offset = 0;
     for (uint32_t i = 0; i < m->desc->param.n; offset += m->desc->param.at[i].count, i++) {
@@ -362,7 +381,7 @@ static bool give_param(Model *m, Array *want) {
         for (int k = 0; k < p->rank; k++) x.dim[k] = p->dim[k];
         return give(m, &x, want);
     }
-    return usage(m, "there is no gradient of", want->name);
+    return no_gradient(m, want->name);
 }
 
 static bool weight_gradients(Call *c, const Arrays *in) {
@@ -395,7 +414,7 @@ static bool do_gradient(void *arg) {
     for (size_t i = 0; i < c->n2; i++) {
         const char *name = c->out[i].name ? c->out[i].name : "";
         const Array *x = arrays_find(&out, arena_printf(&m->result, "grad/%s", name));
-        if (!x) return usage(m, "there is no gradient of", name);
+        if (!x) return no_gradient(m, name);
         if (!give(m, x, &c->out[i])) return false;
     }
     return true;

@@ -207,6 +207,13 @@ static void refusals(void) {
     check(says(m, rondo_gradient(m, in, 3, 0, NULL, &grad, 1), RONDO_BAD_INPUT, "'init/h.c'"), "a start of no state, for gradients");
     in[2] = in[0];
     check(says(m, rondo_predict(m, in, 3, &out, 1), RONDO_BAD_USAGE, "two arrays x"), "one input twice");
+    in[2] = (rondo_array){.name = "y", .rank = 3, .dim = {1, 2, 3}, .data = x};
+    static const char *const near[][2] = {{"param/h.Wj", "'param/h.Wi'"}, {"h.Wi", "'param/h.Wi'"}, {"input/u", "'input/x'"}, {"x", "'input/x'"},
+                                          {"init/h", "'init/h.h'"}, {"weights", "param/NAME, input/NAME and init/NAME"}, {NULL, "param/NAME"}};
+    for (int k = 0; k < 7; k++) {
+        grad.name = near[k][0];
+        check(says(m, rondo_gradient(m, in, 3, 0, NULL, &grad, 1), RONDO_BAD_USAGE, near[k][1]), near[k][1]);
+    }
     rondo_close(m);
 }
 
