@@ -94,32 +94,21 @@ static const char *origin_words(const Exec *e, Arena *a, const EvalOrigin *o) {
     return s.at;
 }
 
-/* Numbers that an evaluation in f64 makes and works through; a product counts its pairs. */
-static void cost(const Exec *e, double *made, double *work) {
-    double rows = 1;
-    for (uint32_t k = 0; k < e->m->naxis; k++) rows *= (double)(e->dim[k] > 0 ? e->dim[k] : 1);
-    *made = *work = 0;
+/* Numbers that an evaluation in f64 holds. */
+static double numbers_held(const Exec *e) {
+    double held = 0;
     for (uint32_t k = 0; k < e->m->graph.n; k++) {
         const Graph *g = e->m->graph.at[k];
-        for (Ref r = 1; r < g->node.n; r++) {
-            const Node *n = &g->node.at[r];
-            const Ref *in;
-            uint32_t count = node_inputs(g, r, &in);
-            int64_t size = value_size(e->m, n, e->dim);
-            double most = (double)node_features(n);
-            for (uint32_t j = 0; j < count; j++) most = fmax(most, (double)node_features(&g->node.at[in[j]]));
-            *made += (double)size;
-            *work += rows * most;
-        }
+        for (Ref r = 1; r < g->node.n; r++) held += (double)value_size(e->m, &g->node.at[r], e->dim);
     }
+    return held;
 }
 
 /* The same call by the oracle, in f64: unlike code that is made for speed it has every value of the model, under its name. NULL: nothing was
    found, or it would take too long. */
 static const char *by_oracle(Exec *e, Arena *a, const void *theta, uint64_t seed, uint64_t update) {
-    double made, work;
-    cost(e, &made, &work);
-    if (made > 3e7 || work > 2e8) return NULL;
+    Flops f = module_flops(e->m, e->dim);
+    if (numbers_held(e) > 3e7 || f.product + f.other > 4e8) return NULL;
     int64_t n = e->m->theta_size;
     double *all = NEW_N(a, double, n + 1);
     const double **param = NEW_N(a, const double *, e->m->param.n + 1), **input = NEW_N(a, const double *, e->m->input.n + 1),
