@@ -13,6 +13,7 @@
 #include "base/base.h"
 
 typedef uint32_t Ref; /* index into Graph.node.at; 0 = none; operands precede users */
+typedef VEC(Ref) RefVec;
 
 typedef enum { DT_F, DT_I, DT_B } DType; /* the build's float; int32; bool */
 

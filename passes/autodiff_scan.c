@@ -46,7 +46,6 @@ Ref need(Level *l, Ref v)
 
 /* ---- the tape ------------------------------------------------------------------------------------------------------------- */
 
-typedef VEC(Ref) RefVec;
 typedef struct {
     Level *l;
     Graph *body; /* the finished adjoint body */

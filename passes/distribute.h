@@ -7,8 +7,6 @@
 enum { VARY_STEP = 1, VARY_CARRY = 2 }; /* else invariant: no carry, step, iota, noise beneath */
 typedef enum { IN, PRE, POST } Where;
 
-typedef VEC(Ref) RefVec;
-
 typedef struct {
     Module *m;
     Arena *a;

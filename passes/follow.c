@@ -18,7 +18,6 @@
 
 enum { MOST = 32 }; /* nodes that go into one loop together */
 
-typedef VEC(Ref) RefVec;
 typedef enum {
     EARLY,
     OUT,

@@ -73,7 +73,6 @@ void substitute_scans(const Forward *f, Ref **map)
 
 /* ---- the tangent scan -------------------------------------------------------------------------------------------------------- */
 
-typedef VEC(Ref) RefVec;
 typedef struct {
     Forward *f;
     Ref scan;

@@ -555,3 +555,39 @@ LV eval_node(Eval *e, Ref r)
         e->memo[r] = v;
     return v;
 }
+
+static void hold_operands(LowG *lg, Ref r, RefVec *held)
+{
+    const Ref *in;
+    uint32_t n = node_inputs(lg->g, r, &in);
+    for (uint32_t k = 0; k < n; k++) {
+        Ref o = in[k];
+        const Node *x = &lg->g->node.at[o];
+        NodeInfo *ni = &lg->ni[o];
+        bool memory = ni->kind == NK_ACCESS || x->op == OP_CARRY || x->op == OP_STEP || x->op == OP_CAPTURE;
+        if (ni->kind == NK_INLINE) {
+            hold_operands(lg, o, held);
+        } else if (x->rank == 0 && x->dtype == DT_F && memory && !ni->row && !ni->at_row && !ni->is_const) {
+            Eval e = eval_make(lg, 0, 0);
+            ni->row = eval_at(&e, o, 0, e.ix);
+            VEC_PUSH(lg->L->arena, *held) = o;
+        }
+    }
+}
+
+/* Numbers of the row, or of all rows, that a vector loop reads from memory are loaded before it, not for each vector; until release_scalars. */
+RefVec hold_scalars(LowG *lg, const Fused *f)
+{
+    RefVec held = { 0 };
+    for (uint32_t k = 0; k < f->node.n; k++)
+        hold_operands(lg, f->node.at[k], &held);
+    for (uint32_t k = 0; k < f->reduce.n; k++)
+        hold_operands(lg, f->reduce.at[k], &held);
+    return held;
+}
+
+void release_scalars(LowG *lg, const RefVec *held)
+{
+    for (uint32_t k = 0; k < held->n; k++)
+        lg->ni[held->at[k]].row = 0;
+}

@@ -328,6 +328,8 @@ LV reduce_neutral(LBuilder *b, const Node *n); /* n: a sum or amax */
 LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y);
 LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n); /* n accumulators of V lanes to one value */
 LV eval_node(Eval *e, Ref r);
+RefVec hold_scalars(LowG *lg, const Fused *f);
+void release_scalars(LowG *lg, const RefVec *held);
 LV clamped_row(LBuilder *b, LV row, int64_t rows); /* of a table */
 LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix);
 void low_prefetch(Low *L, LV rows, int way); /* Low.ahead, until it is set to false */

@@ -10,8 +10,7 @@ void emit_rows(LowG *lg, uint32_t axes, void (*body)(LowG *, void *), void *arg)
 {
     Low *L = lg->L;
     LBuilder *b = &L->b;
-    uint32_t open = 0;
-    uint32_t opened[MAX_AXES];
+    uint32_t open = 0, opened[MAX_AXES];
     for (uint32_t a = 0; a < L->m->naxis; a++) {
         if (a == L->bx || !(axes & AX(a)) || L->idx[a])
             continue;
@@ -229,12 +228,14 @@ static void fused_loop(LowG *lg, Fused *f, uint32_t rank, const int32_t *dim)
     LBuilder *b = &lg->L->b;
     int nr = (int)f->reduce.n, per = nr ? LANES / lg->L->p->V : 1;
     Ix outer[MAX_RANK] = { 0 };
+    RefVec held = hold_scalars(lg, f);
     for (int k = 0; k < nr; k++)
         for (int s = 0; s < per; s++)
             f->acc[k * LANES + s] = reduce_neutral(b, &lg->g->node.at[f->reduce.at[k]]);
     open_outer(lg, outer, rank, dim);
     fused_row(lg, f, outer, rank, dim[rank - 1], is_few(lg->L, dim[rank - 1], rank, dim));
     close_outer(lg, rank, dim);
+    release_scalars(lg, &held);
     finish_reductions(lg, f);
 }
 
@@ -573,8 +574,7 @@ void emit_copy(LowG *lg, Ref r, const Loc *to)
     Copy c = { r, to };
     uint32_t axes = to->axes;
     for (uint32_t k = 0; k < lg->L->m->naxis; k++)
-        if (to->at[k])
-            axes &= ~AX(k);
+        axes &= to->at[k] ? ~AX(k) : axes;
     emit_rows(lg, axes, copy_row, &c);
 }
 

@@ -4,8 +4,6 @@
 
 #include "passes/passes.h"
 
-typedef VEC(Ref) RefVec;
-
 /* (((base + products) + rest): see merge_gemm.c. */
 typedef struct {
     Ref root; /* the last addition, or the product itself */

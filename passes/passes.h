@@ -73,6 +73,7 @@ bool pass_reciprocal(Module *m, const PassOptions *o); /* one division where man
 bool pass_distribute(Module *m, const PassOptions *o); /* scan into before, loop and after */
 bool pass_upend(Module *m, const PassOptions *o); /* states that are tall, narrow matrices, upside down */
 bool pass_follow(Module *m, const PassOptions *o); /* rows that a loop makes or reads all for, into its steps */
+bool pass_thin(Module *m, const PassOptions *o); /* products with few inputs, into the elementwise loops that read them */
 bool pass_sink(Module *m, const PassOptions *o); /* what is cheap and only enters a loop, into its steps */
 bool pass_autodiff(Module *m, const PassOptions *o); /* appends GRAD_PARAM and GRAD_INPUT roots; runs even if !o->grad */
 bool pass_jvp(Module *m, const PassOptions *o); /* appends derivatives in a direction: inputs "tangent/..", roots VALUE "jvp/.." */

@@ -20,6 +20,7 @@ const Pass pass_table[] = {
     {"follow", "compute in a loop's steps what follows from them row by row", .graph = pass_follow, .optional = true},
     {"sink", "compute in a loop's steps what is cheap and only enters the loop", .graph = pass_sink, .optional = true},
     {"settle", "drop what only a derivative needed", .graph = pass_settle},
+    {"thin", "compute products with few inputs in the elementwise loops that read them", .graph = pass_thin, .optional = true},
     {"legalize", "mask ragged axes, make sums carries and products one of two forms: what loops can be made of", .graph = pass_legalize},
     {"flush", "make 0 of carried values that fade away, before they are denormal", .graph = pass_flush, .optional = true},
     {"remat", "work through long axes in segments, recomputing, where --memory asks for it", .graph = pass_remat},
@@ -148,7 +149,7 @@ bool passes_run(Module *m, const PassOptions *o)
     return true;
 }
 
-static const char *const lowering[] = {"legalize", "flush", "remat", "place", "fuse", "lower_loops", "plan_memory", NULL};
+static const char *const lowering[] = {"thin", "legalize", "flush", "remat", "place", "fuse", "lower_loops", "plan_memory", NULL};
 
 bool pass_is_lowering(const char *name)
 {

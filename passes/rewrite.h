@@ -27,6 +27,23 @@ void replace_model(Module *m, Graph *dst, const Ref *map);
 void rewrite_nodes(Module *m, Ref (*fn)(Graph *g, Ref r));
 /* Products by heads that no loop nest of three dimensions can compute: one a head. For legalize. */
 void split_wide_products(Module *m);
+
+/* A scan of the model that is made anew: some of its steps are computed in its body. */
+typedef struct {
+    const Graph *host;
+    Graph *dst; /* the new host */
+    const Ref *map; /* into it */
+    ScanInfo s;
+    bool *sunk; /* by step of the old scan */
+    void *more; /* of the pass */
+    RefVec step, capture; /* made by the functions below: values of the old host, of the new one */
+    Ref *made; /* in the new body, by value of the old host */
+} Sink;
+
+/* The new scan; value: of the sunk step r in the new body, made of these. */
+Ref sink_steps(Module *m, Sink *x, Ref (*value)(Sink *x, Graph *body, Ref r));
+Ref sink_step(Sink *x, Graph *body, Ref r); /* r, of the old host, as the loop's step reads it */
+Ref sink_capture(Sink *x, Graph *body, Ref v); /* v, of the new host, which no step changes */
 /* Equal for modules that print alike but for the numbering of bodies; names and spans do not count. */
 uint64_t module_hash(const Module *m);
 uint64_t decisions_hash(const Module *m); /* of what place and fuse wrote */

@@ -17,8 +17,6 @@
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
-typedef VEC(Ref) RefVec;
-
 /* Where a leaf of an old body comes from in the new one. */
 typedef struct {
     Op op; /* CARRY STEP CAPTURE CONST */

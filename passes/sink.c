@@ -19,23 +19,22 @@ typedef struct {
     bool ok;
 } Tree;
 
-typedef VEC(Ref) RefVec;
-
-/* One scan being made anew; operands are values of the old host. */
-typedef struct {
-    const Graph *host;
-    ScanInfo s;
-    RefVec step, capture;
-    bool *sunk; /* by step of the old scan */
-    Ref *made; /* in the new body, by value of the host */
-} Sink;
-
 static uint32_t index_of(Arena *a, RefVec *v, Ref r)
 {
     for (uint32_t i = 0; i < v->n; i++)
         if (v->at[i] == r) return i;
     VEC_PUSH(a, *v) = r;
     return v->n - 1;
+}
+
+Ref sink_step(Sink *x, Graph *body, Ref r)
+{
+    return leaf_like(body, OP_STEP, index_of(body->module->arena, &x->step, r), &x->host->node.at[r], AX(x->s.axis));
+}
+
+Ref sink_capture(Sink *x, Graph *body, Ref v)
+{
+    return leaf_like(body, OP_CAPTURE, index_of(body->module->arena, &x->capture, v), &x->dst->node.at[v], 0);
 }
 
 static bool is_open(const Graph *g, Ref r, uint32_t axis)
@@ -104,7 +103,6 @@ static bool worth(const Graph *g, const ScanInfo *s, Ref r, const uint32_t *user
 static Ref make(Sink *x, Graph *body, Ref r)
 {
     const Node n = x->host->node.at[r];
-    Arena *a = body->module->arena;
     double v;
 
     if (x->made[r]) return x->made[r];
@@ -114,14 +112,14 @@ static Ref make(Sink *x, Graph *body, Ref r)
     } else if (const_value(x->host, r, &v)) {
         x->made[r] = g_const(body, v);
     } else if (n.axes & AX(x->s.axis)) {
-        x->made[r] = leaf_like(body, OP_STEP, index_of(a, &x->step, r), &n, AX(x->s.axis));
+        x->made[r] = sink_step(x, body, r);
     } else {
-        x->made[r] = leaf_like(body, OP_CAPTURE, index_of(a, &x->capture, r), &n, 0);
+        x->made[r] = sink_capture(x, body, x->map[r]);
     }
     return x->made[r];
 }
 
-static uint32_t make_body(Module *m, Sink *x)
+static uint32_t make_body(Module *m, Sink *x, Ref (*value)(Sink *x, Graph *body, Ref r))
 {
     const Graph *old = m->graph.at[x->s.body];
     Graph *body = module_add_graph(m);
@@ -132,7 +130,7 @@ static uint32_t make_body(Module *m, Sink *x)
         const Node n = old->node.at[r];
         body->span = n.span;
         body->name = n.name;
-        if (n.op == OP_STEP && x->sunk[n.attr]) map[r] = node_fit(body, make(x, body, x->s.step[n.attr]), &n);
+        if (n.op == OP_STEP && x->sunk[n.attr]) map[r] = node_fit(body, value(x, body, x->s.step[n.attr]), &n);
         else if (n.op == OP_STEP) map[r] = leaf_like(body, OP_STEP, index_of(m->arena, &x->step, x->s.step[n.attr]), &n, 0);
         else map[r] = graph_copy_node(body, old, r, map);
     }
@@ -144,25 +142,29 @@ static uint32_t make_body(Module *m, Sink *x)
     return body->index;
 }
 
-static Ref sink_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *map, const uint32_t *users)
+Ref sink_steps(Module *m, Sink *x, Ref (*value)(Sink *x, Graph *body, Ref r))
 {
-    Sink x = {.host = src, .s = scan_info(src, r), .sunk = NEW_N(m->arena, bool, src->node.n)};
-    bool any = false;
-    Tree t;
     uint32_t body;
     Ref *init;
 
+    for (uint32_t i = 0; i < x->s.nstep; i++)
+        if (!x->sunk[i]) index_of(m->arena, &x->step, x->s.step[i]);
+    for (uint32_t i = 0; i < x->s.ncapture; i++) VEC_PUSH(m->arena, x->capture) = x->map[x->s.capture[i]];
+    body = make_body(m, x, value);
+    init = NEW_N(m->arena, Ref, x->s.ncarry + 1);
+    for (uint32_t i = 0; i < x->s.ncarry; i++) init[i] = x->map[x->s.init[i]];
+    for (uint32_t i = 0; i < x->step.n; i++) x->step.at[i] = x->map[x->step.at[i]];
+    return g_scan(x->dst, x->s.axis, x->s.reverse, body, init, x->s.ncarry, x->step.at, x->step.n, x->capture.at, x->capture.n);
+}
+
+static Ref sink_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *map, const uint32_t *users)
+{
+    Sink x = {.host = src, .dst = dst, .map = map, .s = scan_info(src, r), .sunk = NEW_N(m->arena, bool, src->node.n)};
+    bool any = false;
+    Tree t;
+
     for (uint32_t i = 0; i < x.s.nstep; i++) any |= x.sunk[i] = worth(src, &x.s, x.s.step[i], users, &t);
-    if (!any) return graph_copy_node(dst, src, r, map);
-    for (uint32_t i = 0; i < x.s.nstep; i++)
-        if (!x.sunk[i]) index_of(m->arena, &x.step, x.s.step[i]);
-    for (uint32_t i = 0; i < x.s.ncapture; i++) VEC_PUSH(m->arena, x.capture) = x.s.capture[i];
-    body = make_body(m, &x);
-    init = NEW_N(m->arena, Ref, x.s.ncarry + 1);
-    for (uint32_t i = 0; i < x.s.ncarry; i++) init[i] = map[x.s.init[i]];
-    for (uint32_t i = 0; i < x.step.n; i++) x.step.at[i] = map[x.step.at[i]];
-    for (uint32_t i = 0; i < x.capture.n; i++) x.capture.at[i] = map[x.capture.at[i]];
-    return g_scan(dst, x.s.axis, x.s.reverse, body, init, x.s.ncarry, x.step.at, x.step.n, x.capture.at, x.capture.n);
+    return any ? sink_steps(m, &x, make) : graph_copy_node(dst, src, r, map);
 }
 
 /* Value v of a scan's body added up in the steps, then over examples; parts of it each for itself, while they are in registers. */

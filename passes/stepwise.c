@@ -13,7 +13,6 @@
 #include "passes/online.h"
 #include "passes/rewrite.h"
 
-typedef VEC(Ref) RefVec;
 typedef VEC(Root) RootVec;
 
 /* A value of the old graphs: outside of the loop, in its body, or (late) behind it. */

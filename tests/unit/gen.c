@@ -24,7 +24,6 @@ double gen_real(uint64_t *state, double lo, double hi)
 
 /* ---- scopes --------------------------------------------------------------------------------------------------------------- */
 
-typedef VEC(Ref) RefVec;
 typedef struct Scope {
     Graph *g;
     struct Scope *up;
