@@ -117,3 +117,15 @@ void explain_slow(LowG *lg)
         str_printf(s, " is %s%s\n", how, lg->body ? ", in each step" : "");
     }
 }
+
+void put_place(Str *s, const Graph *g, Ref r, const char *how)
+{
+    DotInfo d = dot_classify(g, r);
+    Ref weights = g->node.at[r].in[!d.swapped];
+
+    if (!put_weights(NULL, g->module, g, weights, NULL, NULL, NULL, NULL)) return;
+    str_put(s, "place: product ");
+    put_weights(s, g->module, g, weights, NULL, NULL, NULL, NULL);
+    put_dims(s, &g->node.at[weights]);
+    str_printf(s, ": %s\n", how);
+}

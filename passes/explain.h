@@ -29,6 +29,9 @@ typedef struct {
 /* By node of the body of a scan of the model's graph; scan = 0: of that graph itself. */
 ProductNote *product_notes(Arena *a, const Module *m, Ref scan);
 
+/* A line that says where product r of rows with a matrix of parameters is computed; nothing for others. */
+void put_place(Str *s, const Graph *g, Ref r, const char *how);
+
 /* Appends " [256, 64]"; nothing for a scalar. */
 void put_dims(Str *s, const Node *n);
 

@@ -171,7 +171,6 @@ static int64_t chain_weights(const LowG *lg, Ref r)
 /* A line for each product of the accumulator that ends in r. */
 static void explain_chain(const LowG *lg, Ref r, const char *how)
 {
-    Str *s = lg->L->explain;
     const Graph *g = lg->g;
     const Node *n = &g->node.at[r];
     if (n->op != OP_DOT) {
@@ -180,14 +179,7 @@ static void explain_chain(const LowG *lg, Ref r, const char *how)
                 explain_chain(lg, n->in[k], how);
         return;
     }
-    DotInfo d = dot_classify(g, r);
-    Ref weights = n->in[!d.swapped];
-    if (!put_weights(NULL, lg->L->m, g, weights, NULL, NULL, NULL, NULL))
-        return;
-    str_put(s, "place: product ");
-    put_weights(s, lg->L->m, g, weights, NULL, NULL, NULL, NULL);
-    put_dims(s, &g->node.at[weights]);
-    str_printf(s, ": %s\n", how);
+    put_place(lg->L->explain, g, r, how);
 }
 
 static void explain_place(const LowG *lg, const Placed *p)

@@ -6,6 +6,7 @@
    sums in the order of a product's accumulator, so that no bit changes. Only where all of its readers are such loops, so that it is not
    made besides. Not among the passes that say what a model's work is: first of those that lower it. */
 #include "ir/build.h"
+#include "passes/explain.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -133,8 +134,10 @@ bool pass_thin(Module *m, const PassOptions *o)
     uint32_t *thin = find_thin(src);
     bool any = false;
 
-    (void)o;
-    for (Ref r = 1; r < src->node.n; r++) any |= thin[r];
+    for (Ref r = 1; r < src->node.n; r++) {
+        any |= thin[r];
+        if (thin[r] && src->node.at[r].op == OP_DOT && o->explain) put_place(o->explain, src, r, "in the steps of each loop that reads it");
+    }
     if (!any) return false;
     dst = module_add_graph(m);
     for (Ref r = 1; r < src->node.n; r++) {
