@@ -377,7 +377,7 @@ static bool give_param(Model *m, Array *want) {
     for (uint32_t i = 0; i < m->desc->param.n; offset += m->desc->param.at[i].count, i++) {
         const ParamDesc *p = &m->desc->param.at[i];
         if (p->is_const || strcmp(name_str(m->ctx, p->name), want->name + 6) != 0) continue;
-        Array x = {.type = m->f64 ? RONDO_F64 : RONDO_F32, .rank = p->rank, .data = (char *)m->grad + offset * (m->f64 ? 8 : 4)};
+        Array x = {.type = m->f64 ? RONDO_F64 : RONDO_F32, .rank = p->rank, .data = m->grad.at + offset * (m->f64 ? 8 : 4)};
         for (int k = 0; k < p->rank; k++) x.dim[k] = p->dim[k];
         return give(m, &x, want);
     }
@@ -389,12 +389,9 @@ static bool weight_gradients(Call *c, const Arrays *in) {
     int64_t axis[MAX_AXES];
     Exec *e = exec_for(m, MODULE_TRAIN, in, axis);
     if (!e) return false;
-    if (!m->grad) {
-        size_t bytes = (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128;
-        m->grad = ctx_alloc(m->ctx, bytes);
-        port_all_pages(m->grad, bytes);
-    }
-    if (!run_exec(m, e, in, 1u << INPUT_DATA | 1u << INPUT_TARGET, c->seed, m->grad)) return false;
+    size_t bytes = (size_t)m->desc->theta_size * (m->f64 ? 8 : 4) + 128;
+    if (memory_reserve(m->ctx, &m->memory, &m->grad, bytes)) port_all_pages(m->grad.at, bytes);
+    if (!run_exec(m, e, in, 1u << INPUT_DATA | 1u << INPUT_TARGET, c->seed, m->grad.at)) return false;
     if (c->loss) *c->loss = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
     for (size_t i = 0; i < c->n2; i++)
         if (!give_param(m, &c->out[i])) return false;

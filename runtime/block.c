@@ -5,6 +5,30 @@
 
 enum { LARGE_PAGE = 2 << 20, LINE = 64 };
 
+/* A piece of one large page for blocks that would have none of their own: to touch hundreds of pages costs more than to touch that
+   one, and they miss in the processor's table of pages. A piece is given once. NULL: too small, too large, no room left. */
+static char *share(Ctx *ctx, ExecMemory *m, size_t size) {
+    if (size < LARGE_PAGE / 4 || size > LARGE_PAGE - m->page_used) return NULL;
+    block_reserve(ctx, &m->page, LARGE_PAGE);
+    char *at = m->page.at + m->page_used;
+    m->page_used += (size + LINE - 1) / LINE * LINE;
+    return at;
+}
+
+bool memory_reserve(Ctx *ctx, ExecMemory *m, Block *b, size_t size) {
+    if (size <= b->size && b->at) return false;
+    char *piece = size < LARGE_PAGE / 2 ? share(ctx, m, size) : NULL;
+    if (!piece) return block_reserve(ctx, b, size);
+    ctx_free(ctx, b->raw);
+    *b = (Block){.at = piece, .size = size};
+    return true;
+}
+
+void memory_free(Ctx *ctx, ExecMemory *m) {
+    ctx_free(ctx, m->slab.raw);
+    ctx_free(ctx, m->page.raw);
+}
+
 bool block_reserve(Ctx *ctx, Block *b, size_t size) {
     if (size <= b->size && b->at) return false;
     size_t large = (size + LARGE_PAGE / 2) / LARGE_PAGE * LARGE_PAGE; /* a last page only where half of it is used */

@@ -219,7 +219,7 @@ void exec_destroy(Exec *e) {
         if (e->plan[k].engine) engine_destroy(e->plan[k].engine);
     if (e->own_pool) pool_destroy(e->pool);
     e->memory->held -= e->arrays.size + e->packs.size;
-    ctx_free(e->ctx, e->own.slab.raw);
+    memory_free(e->ctx, &e->own);
     ctx_free(e->ctx, e->packs.raw);
     ctx_free(e->ctx, e->arrays.raw);
     ctx_free(e->ctx, e->example);
@@ -291,7 +291,7 @@ static void bind_slab(Exec *e) {
 /* A block of the Exec's own, in the account. True: a new one. */
 static bool hold(Exec *e, Block *b, size_t size) {
     size_t before = b->size;
-    if (!block_reserve(e->ctx, b, size)) return false;
+    if (!memory_reserve(e->ctx, e->memory, b, size)) return false;
     e->memory->held += b->size - before;
     return true;
 }

@@ -65,9 +65,13 @@ typedef struct {
 bool block_reserve(Ctx *ctx, Block *b, size_t size); /* at least so many bytes; true: it is a new block, of zeros */
 typedef struct ExecMemory {
     Block slab;
+    Block page; /* one large page that smaller blocks share */
+    size_t page_used;
     size_t held; /* arrays and packs of all of them */
     size_t base; /* of a whole process: what was there before the first of them */
 } ExecMemory;
+bool memory_reserve(Ctx *ctx, ExecMemory *m, Block *b, size_t size); /* the same, of a block that lives as long as m */
+void memory_free(Ctx *ctx, ExecMemory *m);
 
 /* ---- models ------------------------------------------------------------------------------------------------------------ */
 
@@ -91,7 +95,7 @@ struct rondo_model {
     ExecMemory memory; /* of all Execs but those of streams */
     Module *module[MODULE_COUNT][RAGGED];
     Exec *exec[MODULE_COUNT][RAGGED][ROWS];
-    void *grad; /* of theta's size, for rondo_gradient; NULL until needed */
+    Block grad; /* of theta's size, for rondo_gradient */
     struct CellRun *metric; /* by ModelDesc.metric; NULL until needed */
     Arena text; /* of rondo_message */
     const char *message;

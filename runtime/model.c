@@ -116,9 +116,9 @@ void model_close(Model *m) {
     for (uint32_t i = 0; m->metric && i < m->desc->metric.n; i++) cell_free(&m->metric[i]);
     if (m->streamed) windows_free(m->streamed);
     pool_destroy(m->pool);
-    ctx_free(ctx, m->memory.slab.raw);
+    memory_free(ctx, &m->memory);
     ctx_free(ctx, m->theta);
-    ctx_free(ctx, m->grad);
+    ctx_free(ctx, m->grad.raw);
     arena_free(&m->result);
     arena_free(&m->text);
     scratch_reset(m);

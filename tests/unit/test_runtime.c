@@ -294,6 +294,23 @@ static Model *sunspots(rondo_engine engine, int threads, const char *epochs) {
     return NULL;
 }
 
+/* Blocks of a quarter to half of a large page share one; others, and what does not fit, are their own. A block that grows moves. */
+static void test_shared_page(void) {
+    enum { K = 1 << 10 };
+    ExecMemory m = {0};
+    Block a = {0}, b = {0}, c = {0}, d = {0};
+    CHECK(memory_reserve(ctx, &m, &a, 769 * K + 1) && memory_reserve(ctx, &m, &b, 520 * K) && !a.raw && !b.raw);
+    CHECK(a.at == m.page.at && b.at >= a.at + 769 * K + 1 && (uintptr_t)b.at % 64 == 0 && b.at + b.size <= m.page.at + m.page.size);
+    CHECK(memory_reserve(ctx, &m, &c, 800 * K) && c.raw && memory_reserve(ctx, &m, &d, 64 * K) && d.raw);
+    bool zero = true;
+    for (size_t i = 0; i < b.size; i++) zero = zero && !b.at[i];
+    CHECK(zero && !memory_reserve(ctx, &m, &b, 520 * K) && memory_reserve(ctx, &m, &b, 3000 * K) && b.raw && a.at == m.page.at);
+    ctx_free(ctx, b.raw);
+    ctx_free(ctx, c.raw);
+    ctx_free(ctx, d.raw);
+    memory_free(ctx, &m);
+}
+
 static void test_series(void) {
     Model *m = sunspots(RONDO_ENGINE_EVAL, 1, "epochs=1");
     CHECK(m != NULL);
@@ -675,6 +692,7 @@ int main(void) {
     test_csv();
     test_shuffle();
     test_pool();
+    test_shared_page();
     test_dates();
     test_counts();
     test_series();
