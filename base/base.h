@@ -84,8 +84,6 @@ typedef struct {
     const char *path;
     const char *text; /* NUL-terminated */
     uint32_t base, size;
-    const uint32_t *line; /* offsets of the line starts */
-    uint32_t nline;
 } Source;
 
 /* Adds a text under a path (copied). NULL with a diagnostic when it is too large (64 MiB) or contains a NUL. */
@@ -93,6 +91,7 @@ const Source *source_add(Ctx *ctx, const char *path, const char *text, size_t n)
 const Source *source_read(Ctx *ctx, const char *path); /* reads the file; NULL with a diagnostic */
 const Source *source_of(const Ctx *ctx, uint32_t pos); /* NULL if nowhere */
 void source_place(const Source *s, uint32_t pos, uint32_t *line, uint32_t *column); /* from 1; columns in bytes */
+const char *source_line(const Source *s, uint32_t line, uint32_t *n); /* the text of a line (from 1) without its end */
 Span span_join(Span a, Span b);
 
 typedef enum { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE, DIAG_HELP } DiagKind;

@@ -17,16 +17,29 @@ static inline bool port_cpu_avx512(void) {
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
 }
 
-/* The words that tell one kind of processor from another (family, model, features in use), not one core from another. */
+/* The words that tell one kind of processor from another (family, model, features in use), not one core from another. Each leaf is read
+   once, its maximum included: under a hypervisor it takes microseconds. The last one is there on all of x86-64. */
 static inline void port_cpu_words(uint32_t w[PORT_CPU_WORDS]) {
-    unsigned a = 0, b = 0, c = 0, d = 0, n = 0;
+    unsigned a, b, c, d, last, n = 0;
     for (unsigned k = 0; k < PORT_CPU_WORDS; k++) w[k] = 0;
-    if (__get_cpuid(0, &a, &b, &c, &d)) w[n++] = b, w[n++] = c, w[n++] = d;
-    if (__get_cpuid(1, &a, &b, &c, &d)) w[n++] = a, w[n++] = c, w[n++] = d;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) w[n++] = b, w[n++] = c, w[n++] = d;
-    if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) w[n++] = a, w[n++] = d;
-    if (__get_cpuid_count(0xd, 1, &a, &b, &c, &d)) w[n++] = a;
-    if (__get_cpuid(0x80000001u, &a, &b, &c, &d)) w[n++] = c, w[n++] = d;
+    __cpuid(0, last, b, c, d);
+    w[n++] = b, w[n++] = c, w[n++] = d;
+    __cpuid(1, a, b, c, d);
+    w[n++] = a, w[n++] = c, w[n++] = d;
+    if (last >= 7) {
+        __cpuid_count(7, 0, a, b, c, d);
+        w[n++] = b, w[n++] = c, w[n++] = d;
+        if (a >= 1) {
+            __cpuid_count(7, 1, a, b, c, d);
+            w[n++] = a, w[n++] = d;
+        }
+    }
+    if (last >= 0xd) {
+        __cpuid_count(0xd, 1, a, b, c, d);
+        w[n++] = a;
+    }
+    __cpuid(0x80000001u, a, b, c, d);
+    w[n++] = c, w[n++] = d;
     w[n++] = (uint32_t)port_cpu_avx2() | (uint32_t)port_cpu_fma() << 1 | (uint32_t)port_cpu_avx512() << 2;
 }
 

@@ -49,14 +49,6 @@ static void pad(Render *r, int n) {
     for (; n > 0; n--) str_putc(r->out, ' ');
 }
 
-/* The text of a line, without its end. line from 1. */
-static const char *line_text(const Source *s, uint32_t line, uint32_t *n) {
-    uint32_t lo = s->line[line - 1], hi = line < s->nline ? s->line[line] - 1 : s->size;
-    if (hi > lo && s->text[hi - 1] == '\r') hi--;
-    *n = hi - lo;
-    return s->text + lo;
-}
-
 static bool is_continuation(char c) { return ((unsigned char)c & 0xC0) == 0x80; }
 
 static void put_source(Render *r, const char *t, uint32_t n) {
@@ -70,7 +62,7 @@ static void put_source(Render *r, const char *t, uint32_t n) {
 /* One source line with carets under the bytes lo to hi (from 0, in the line). */
 static void put_line(Render *r, const Source *s, uint32_t line, uint32_t lo, uint32_t hi, DiagKind kind) {
     uint32_t n, from = 0;
-    const char *t = line_text(s, line, &n);
+    const char *t = source_line(s, line, &n);
     if (lo > n) lo = n;
     if (hi > n) hi = n;
     uint32_t to = n;
@@ -111,7 +103,7 @@ static void put_line(Render *r, const Source *s, uint32_t line, uint32_t lo, uin
 
 static uint32_t first_text(const Source *s, uint32_t line) {
     uint32_t n, i = 0;
-    const char *t = line_text(s, line, &n);
+    const char *t = source_line(s, line, &n);
     while (i < n && (t[i] == ' ' || t[i] == '\t')) i++;
     return i;
 }
@@ -124,7 +116,7 @@ static void put_snippet(Render *r, const Source *s, Span at, DiagKind kind) {
     if (c1 == 1 && l1 > l0) { /* ends with the line before */
         uint32_t n;
         l1--;
-        line_text(s, l1, &n);
+        source_line(s, l1, &n);
         c1 = n + 1;
     }
     pad(r, r->gutter);

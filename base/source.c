@@ -1,15 +1,10 @@
-/* source: texts in one space of positions, and where in a text a position is. */
+/* source: texts in one space of positions, and where in a text a position is. Lines are counted when a message needs them: most texts
+   are read without one. */
 #include "base/ctx.h"
 
 #include <string.h>
 
 enum { SOURCE_MAX = 64 << 20 };
-
-static uint32_t count_lines(const char *text, size_t n) {
-    uint32_t lines = 1;
-    for (const char *p = text, *end = text + n; (p = memchr(p, '\n', (size_t)(end - p))) != NULL; p++) lines++;
-    return lines;
-}
 
 const Source *source_add(Ctx *ctx, const char *path, const char *text, size_t n) {
     if (n > SOURCE_MAX || n + 1 > UINT32_MAX - ctx->next_base) {
@@ -25,10 +20,6 @@ const Source *source_add(Ctx *ctx, const char *path, const char *text, size_t n)
     s->path = arena_strdup(a, path);
     s->text = arena_strndup(a, text, n);
     s->size = (uint32_t)n;
-    s->nline = count_lines(s->text, n);
-    uint32_t *line = NEW_N(a, uint32_t, s->nline), k = 1;
-    for (const char *p = s->text, *end = p + n; (p = memchr(p, '\n', (size_t)(end - p))) != NULL;) line[k++] = (uint32_t)(++p - s->text);
-    s->line = line;
     s->base = ctx->next_base;
     VEC_PUSH(a, ctx->sources) = s;
     ctx->next_base += s->size + 1; /* the end of a text is a position of its own */
@@ -64,14 +55,19 @@ const Source *source_of(const Ctx *ctx, uint32_t pos) {
 void source_place(const Source *s, uint32_t pos, uint32_t *line, uint32_t *column) {
     uint32_t off = pos < s->base ? 0 : pos - s->base;
     if (off > s->size) off = s->size;
-    uint32_t lo = 0, hi = s->nline;
-    while (hi - lo > 1) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (s->line[mid] <= off) lo = mid;
-        else hi = mid;
-    }
-    *line = lo + 1;
-    *column = off - s->line[lo] + 1;
+    const char *at = s->text, *end = at + off, *next;
+    for (*line = 1; (next = memchr(at, '\n', (size_t)(end - at))) != NULL; at = next + 1) ++*line;
+    *column = (uint32_t)(end - at) + 1;
+}
+
+const char *source_line(const Source *s, uint32_t line, uint32_t *n) {
+    const char *at = s->text, *end = at + s->size, *next = NULL;
+    while (line-- > 1 && (next = memchr(at, '\n', (size_t)(end - at))) != NULL) at = next + 1;
+    next = memchr(at, '\n', (size_t)(end - at));
+    if (!next) next = end;
+    if (next > at && next[-1] == '\r') next--;
+    *n = (uint32_t)(next - at);
+    return at;
 }
 
 Span span_join(Span a, Span b) {

@@ -32,15 +32,28 @@ uint64_t hash_bytes(uint64_t seed, const void *p, size_t n) {
     return mixed(h);
 }
 
+static uint64_t fold_word(uint64_t h, const unsigned char *at) {
+    uint64_t w;
+    memcpy(&w, at, sizeof w);
+    h = (h ^ w) * 0x9fb21c651e98df25u;
+    return h ^ h >> 32;
+}
+
+/* Four chains of multiplications where there is much: one of them waits for itself. */
+static uint64_t hash_lanes(uint64_t h, const unsigned char *b, size_t n) {
+    uint64_t lane[4] = {h, ~h, h << 1, h >> 1};
+    for (; n; n -= sizeof lane, b += sizeof lane)
+        for (int k = 0; k < 4; k++) lane[k] = fold_word(lane[k], b + 8 * k);
+    for (int k = 0; k < 4; k++) h = fold_word(h, (const unsigned char *)&lane[k]);
+    return h;
+}
+
 uint64_t hash_words(uint64_t seed, const void *p, size_t n) {
     const unsigned char *b = p;
-    uint64_t h = seed ^ n * 0x9e3779b97f4a7c15u, w;
-    for (; n >= sizeof w; n -= sizeof w, b += sizeof w) {
-        memcpy(&w, b, sizeof w);
-        h = (h ^ w) * 0x9fb21c651e98df25u;
-        h ^= h >> 32;
-    }
-    w = 0;
+    uint64_t h = seed ^ n * 0x9e3779b97f4a7c15u, w = 0;
+    size_t many = n < 256 ? 0 : n / 32 * 32;
+    if (many) h = hash_lanes(h, b, many);
+    for (b += many, n -= many; n >= sizeof w; n -= sizeof w, b += sizeof w) h = fold_word(h, b);
     memcpy(&w, b, n);
     return mixed((h ^ w) * 0x9fb21c651e98df25u);
 }

@@ -94,7 +94,12 @@ static void test_source(void) {
     source_place(a, a->base + 5, &line, &column);
     CHECK(line == 2 && column == 2);
     source_place(a, a->base + 8, &line, &column);
-    CHECK(line == 3 && column == 1 && a->nline == 3);
+    CHECK(line == 3 && column == 1);
+    const Source *d = source_add(ctx, "d", "x\r\n\nlast", 8);
+    uint32_t n1, n2, n3, past;
+    const char *first = source_line(d, 1, &n1), *second = source_line(d, 2, &n2), *third = source_line(d, 3, &n3);
+    CHECK(first == d->text && n1 == 1 && second == d->text + 3 && n2 == 0 && third == d->text + 4 && n3 == 4);
+    CHECK(source_line(a, 3, &past) == a->text + 8 && past == 0);
     CHECK(source_add(ctx, "nul", "a\0b", 3) == NULL && diag_at(ctx, 0)->code == 2);
     CHECK(source_read(ctx, "/nonexistent/x") == NULL && diag_at(ctx, 1)->code == 1);
     CHECK(source_read(ctx, "/tmp") == NULL);
@@ -220,6 +225,16 @@ static void test_text(void) {
     CHECK(checked_add(INT64_MAX, 0, &v) && !checked_add(INT64_MAX, 1, &v) && !checked_add(-1, 1, &v));
     CHECK(hash_bytes(0, "ab", 2) == hash_bytes(0, "abc", 2) && hash_bytes(0, "", 0) != 0 && hash_bytes(0, "ab", 2) != hash_bytes(1, "ab", 2));
     CHECK(hash_words(0, "0123456789a", 10) == hash_words(0, "0123456789b", 10) && hash_words(0, "0123456789a", 11) != hash_words(0, "0123456789b", 11));
+    char long_text[600] = {0};
+    uint64_t before = hash_words(0, long_text, sizeof long_text);
+    for (size_t i = 0; i < sizeof long_text; i++) { /* every byte counts, and where it stands */
+        long_text[i] = 1;
+        uint64_t h = hash_words(0, long_text, sizeof long_text);
+        CHECK(h != before && h != hash_words(0, "\1", 1));
+        before = h;
+        long_text[i] = 0;
+    }
+    CHECK(hash_words(0, long_text, 300) != hash_words(0, long_text, 301) && hash_words(1, long_text, 300) != hash_words(0, long_text, 300));
     CHECK(hash_words(0, "\0", 1) != hash_words(0, "", 0) && hash_words(0, "a0123456", 8) != hash_words(0, "b0123456", 8));
     ctx_destroy(ctx);
 }
