@@ -212,32 +212,44 @@ static void unit_import_c(Program *p, Unit *u, const AstDecl *d)
     if (v) VEC_PUSH(p->arena, u->import) = (Import){0, v, d->span, false};
 }
 
-static void unit_parse(Program *p, Unit *u)
+static AstFile *unit_parse(Program *p, Unit *u, const Source *src)
 {
-    u->ast = parse_file(p->ctx, p->arena, u->source);
-    p->broken |= !u->ast->ok;
-    for (uint32_t i = 0; i < u->ast->decls.n; i++) {
-        AstDecl *d = u->ast->decls.at[i];
+    AstFile *ast = parse_file(p->ctx, p->arena, src);
+
+    p->broken |= !ast->ok;
+    for (uint32_t i = 0; i < ast->decls.n; i++) {
+        AstDecl *d = ast->decls.at[i];
         if (is_named(d)) unit_declare(p, u, u, d);
         else if (d->kind == AST_IMPORT) unit_import(p, u, d);
         else if (d->kind == AST_IMPORT_C) unit_import_c(p, u, d);
     }
+    return ast;
 }
 
-/* ---- std: parsed file by file, when a name of it is asked for --------------------------------------------------------- */
+/* ---- std: parsed declaration by declaration, when a name is asked for ------------------------------------------------ */
 
 static bool is_letter(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    return (unsigned)(c | 32) - 'a' < 26 || c == '_';
+}
+
+static bool is_word(const char *at, size_t n, const char *word)
+{
+    return n == strlen(word) && !memcmp(at, word, n);
 }
 
 static bool begins_declaration(const char *at, size_t n)
 {
-    static const char *const word[] = {"cell", "fn", "model", "metric", "optimizer", "init", "train", "data"};
-
-    for (size_t i = 0; i < sizeof word / sizeof *word; i++)
-        if (*at == *word[i] && strlen(word[i]) == n && !memcmp(at, word[i], n)) return true;
-    return false;
+    switch (*at) {
+    case 'c': return is_word(at, n, "cell");
+    case 'd': return is_word(at, n, "data");
+    case 'f': return is_word(at, n, "fn");
+    case 'i': return is_word(at, n, "init");
+    case 'm': return is_word(at, n, "model") || is_word(at, n, "metric");
+    case 'o': return is_word(at, n, "optimizer");
+    case 't': return is_word(at, n, "train");
+    default: return false;
+    }
 }
 
 static const char *skip_comment(const char *at)
@@ -254,11 +266,23 @@ static const char *skip_string(const char *at)
     return *at == '"' ? at + 1 : at;
 }
 
-/* A declaration is one of these words and then its name, so every name behind such a word is one that the file may declare. False if
-   it has to be parsed to know: it imports another. */
+/* In the first column, outside of brackets, such a word with a name behind it on its line begins a declaration whatever stands before it,
+   so the file can be cut there. */
+static void begin_piece(Program *p, Unit *u, const char *head, const char *name, int depth)
+{
+    const char *text = u->source->text;
+    bool first = head == text || head[-1] == '\n';
+
+    if (!u->piece.n) VEC_PUSH(p->arena, u->piece) = (StdPiece){0};
+    else if (first && !depth && !memchr(head, '\n', (size_t)(name - head))) VEC_PUSH(p->arena, u->piece) = (StdPiece){.lo = (uint32_t)(head - text)};
+}
+
+/* A declaration is one of these words and then its name, so every name behind such a word is one that may be declared. False if
+   the file has to be parsed to know: it imports another. */
 static bool list_names(Program *p, Unit *u)
 {
-    bool head = false;
+    const char *head = NULL;
+    int depth = 0;
 
     for (const char *at = u->source->text; *at;) {
         const char *from = at;
@@ -267,35 +291,49 @@ static bool list_names(Program *p, Unit *u)
         } else if (*at == ' ' || (*at >= '\t' && *at <= '\r')) {
             at++;
         } else if (is_letter(*at)) {
-            while (is_letter(*at) || (*at >= '0' && *at <= '9')) at++;
-            if (at - from == 6 && !memcmp(from, "import", 6)) return false;
-            if (head) VEC_PUSH(p->arena, u->may) = intern_n(p->ctx, from, (size_t)(at - from));
-            head = begins_declaration(from, (size_t)(at - from));
+            while (is_letter(*at) || (unsigned)*at - '0' < 10) at++;
+            if (is_word(from, (size_t)(at - from), "import")) return false;
+            if (head) {
+                begin_piece(p, u, head, from, depth);
+                VEC_PUSH(p->arena, u->may) = (StdName){intern_n(p->ctx, from, (size_t)(at - from)), u->piece.n - 1};
+            }
+            head = begins_declaration(from, (size_t)(at - from)) ? from : NULL;
         } else {
+            if (*at == '(' || *at == '[' || *at == '{') depth++;
+            if ((*at == ')' || *at == ']' || *at == '}') && depth) depth--;
             at = *at == '"' ? skip_string(at) : at + 1;
-            head = false;
+            head = NULL;
         }
     }
     return true;
 }
 
-static void std_open(Program *p, Unit *u)
+static void std_open(Program *p, Unit *u, uint32_t i)
 {
-    if (u->ast) return;
-    unit_parse(p, u);
+    StdPiece *x = &u->piece.at[i];
+    Source *part;
+
+    if (x->parsed) return;
+    part = NEW(p->arena, Source);
+    *part = *u->source;
+    part->text += x->lo;
+    part->base += x->lo;
+    part->size = (i + 1 < u->piece.n ? x[1].lo : u->source->size) - x->lo;
+    unit_parse(p, u, part);
+    x->parsed = true;
     elab_check_kinds(p, u);
 }
 
 void std_open_all(Program *p)
 {
     for (uint32_t i = 0; i < p->unit.n; i++)
-        if (p->unit.at[i]->std) std_open(p, p->unit.at[i]);
+        for (uint32_t k = 0; k < p->unit.at[i]->piece.n; k++) std_open(p, p->unit.at[i], k);
 }
 
 static Decl *std_find(Program *p, Unit *u, Name name)
 {
-    for (uint32_t i = 0; !u->ast && i < u->may.n; i++)
-        if (u->may.at[i] == name) std_open(p, u);
+    for (uint32_t i = 0; i < u->may.n; i++)
+        if (u->may.at[i].name == name) std_open(p, u, u->may.at[i].piece);
     return unit_find_own(u, name, false);
 }
 
@@ -317,7 +355,9 @@ static Unit *unit_load(Program *p, const char *path, const char *key, bool std)
     u = unit_add(p, path, key, std);
     if (!u) return NULL;
     u->source = src;
-    if (!std || !list_names(p, u)) unit_parse(p, u);
+    if (std && list_names(p, u)) return u;
+    u->piece.n = u->may.n = 0;
+    u->ast = unit_parse(p, u, src);
     return u;
 }
 
@@ -502,7 +542,11 @@ Program *frontend_load(Ctx *ctx, Arena *a, const char *path, const FrontendOptio
     if (!pick_model(p) || !check_kinds(p)) return NULL;
     if (p->model) {
         Elab *e = elab_model(p, a, &check, &p->desc);
-        if (e && diag_error_count(ctx) == errors) describe(p, e->m);
+        if (e && diag_error_count(ctx) == errors) {
+            describe(p, e->m);
+            module_dce(e->m);
+            p->checked = e->m;
+        }
         for (uint32_t i = 0; diag_error_count(ctx) == errors && i < p->metric.n; i++) frontend_metric(p, a, i);
         check_optimizer(p, a);
     }

@@ -32,10 +32,18 @@ static Scan *outside_scan(Elab *e)
     return sc;
 }
 
+static bool is_as_checked(const Program *p, const BuildOptions *o)
+{
+    bool other = o->external_states || o->moved_states || o->ragged || o->weights || o->unroll;
+
+    return !other && (o->training || !p->reads_training);
+}
+
 Module *frontend_model(Program *p, Arena *a, const BuildOptions *o)
 {
     Elab *e;
 
+    if (p->checked && is_as_checked(p, o)) return module_copy(p->checked, a);
     if (!p->model) {
         diag_error(p->ctx, 407, (Span){0, 0}, "%s has no model", p->unit.at[0]->path);
         return NULL;

@@ -36,12 +36,23 @@ typedef struct {
     bool used;
 } Import;
 
+/* A file of std is parsed in pieces, each when a name is asked for that it may declare. */
+typedef struct {
+    uint32_t lo; /* up to the next one's */
+    bool parsed;
+} StdPiece;
+typedef struct {
+    Name name;
+    uint32_t piece;
+} StdName;
+
 struct Unit {
-    AstFile *ast; /* of a file of std: NULL until a name of it is asked for */
+    AstFile *ast; /* NULL: in pieces */
     const char *path, *key; /* as given; without . and .. */
     bool std;
     const Source *source;
-    VEC(Name) may; /* of a file of std that is not parsed yet: every name that it may declare */
+    VEC(StdPiece) piece;
+    VEC(StdName) may; /* every name that a piece may declare */
     VEC(Decl *) decl;
     VEC(Import) import;
 };
@@ -95,6 +106,8 @@ struct Program {
     VEC(FixedJoin) join;
     VEC(Name) outer_axis; /* of outputs over two axes: the scan that is outside comes first in the array, so its axis is made first */
     VEC(EarlyRead) early;
+    Module *checked;     /* what the check has elaborated: as for training */
+    bool reads_training; /* the check has met the name `training`, so other modules are not like it */
 };
 
 /* The declaration a name means in a unit: its own, its imports', std's. NULL if none. */

@@ -245,7 +245,10 @@ static const Val *special_name(Scope *s, const AstExpr *x)
     const char *n = name_str(s->e->ctx, x->name);
     Ctx *c = s->e->ctx;
 
-    if (x->name == intern(c, "training")) return val_bool(s, s->e->o.training, x->span);
+    if (x->name == intern(c, "training")) {
+        s->e->p->reads_training = true;
+        return val_bool(s, s->e->o.training, x->span);
+    }
     if (x->name == intern(c, "pi")) return val_num(s->e, 3.14159265358979323846, false, x->span);
     if (x->name == intern(c, "batch_norm") || x->name == intern(c, "batch_mean") || x->name == intern(c, "batch_std")) {
         if (sema_error(s->e, 406, x->span, "`%s`: statistics over a batch are not in the language", n)) {

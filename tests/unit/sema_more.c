@@ -1,10 +1,13 @@
-/* Unrolled models against their scans; random edits of valid programs. */
+/* Unrolled models against their scans; random edits of valid programs; std read in pieces; modules that the check has made. */
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "frontend/sema.h"
+#include "ir/pack.h"
 #include "tests/unit/sema.h"
 
 /* ---- mutations -------------------------------------------------------------------------------------------------------- */
@@ -214,5 +217,95 @@ void test_unroll(void) {
         unroll_file(file[i], false);
         unroll_file(file[i], true);
     }
+    ctx_destroy(ctx);
+}
+
+/* ---- std in pieces ---------------------------------------------------------------------------------------------------- */
+
+/* What a file of std declares is found wherever it stands, and what nobody asks for is not parsed. */
+static const char pieces[] = "# fn none(x) = 1\n"
+                             "fn twice(x) = x + x\n"
+                             "fn first(x) = x fn second(x) = 2 * x\n"
+                             "fn mixed(x, data,\n"
+                             "init) = x * data + (2 *\n"
+                             "init)\n"
+                             "fn\n"
+                             "apart(x) = x\n"
+                             "init ones_of = 1\n"
+                             "model shown {\n"
+                             "input x: seq [2]\n"
+                             "metric mine = x\n"
+                             "output y = x\n"
+                             "}\n"
+                             "fn mine(x) = x\n"
+                             "fn last(x) = second(x)\n"
+                             "fn broken(x) = = x\n";
+
+static void check_piece(const char *folder, const char *expr, bool good) {
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    FrontendOptions o = {.std_dir = folder, .text = arena_printf(&a, "model m {\n    input x: seq [2]\n    param w: [2] = ones_of\n    output y = w * %s\n}\n", expr)};
+    const Program *p = frontend_load(ctx, &a, "pieces.rondo", &o);
+    check((p != NULL) == good, good ? "is found in a file of std" : "is an error of std", expr);
+    if (good) print_diagnostics(ctx);
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+void test_pieces(void) {
+    static const char *const good[] = {"twice(x)", "first(x)", "second(x)", "mixed(x, 2, 3)", "apart(x)", "mine(x)", "last(x)"};
+    char folder[] = "/tmp/rondo-pieces-XXXXXX", file[64];
+    Ctx *ctx = ctx_make(NULL);
+    bool made = mkdtemp(folder) != NULL;
+    snprintf(file, sizeof file, "%s/some.rondo", folder);
+    check(made && file_write(ctx, file, pieces, sizeof pieces - 1), "is written", file);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) check_piece(folder, good[i], true);
+    check_piece(folder, "broken(x)", false);
+    check_piece(folder, "none(x)", false);
+    unlink(file);
+    rmdir(folder);
+    ctx_destroy(ctx);
+}
+
+/* ---- the check's own module ------------------------------------------------------------------------------------------- */
+
+static void put_module(Str *s, Program *p, Arena *a, bool training, bool again) {
+    Module *m = frontend_model(p, a, &(BuildOptions){.training = training});
+    if (again) p->checked = NULL;
+    s->n = 0;
+    if (m) module_pack(s, m);
+}
+
+/* The module that the check made is, to the last field, the one that is built without it. */
+static void check_module(const char *name, const char *text, const char *path, bool same) {
+    for (int training = 0; training < 2; training++) {
+        Ctx *ctx = ctx_make(NULL);
+        Arena a = arena_make(ctx);
+        FrontendOptions o = {.std_dir = "std", .text = text};
+        Program *p = frontend_load(ctx, &a, path, &o);
+        Str x = str_make(&a), y = str_make(&a), z = str_make(&a);
+        if (p) {
+            check(p->checked && p->checked->graph.at[0]->root.n, "leaves its module", name);
+            put_module(&x, p, &a, training, true);
+            put_module(&y, p, &a, training, false);
+            put_module(&z, p, &a, !training, false);
+        }
+        check(p && x.n && x.n == y.n && !memcmp(x.at, y.at, x.n), "is built as it was checked", name);
+        check(p && (x.n == z.n && !memcmp(x.at, z.at, x.n)) == same, "hangs on `training` as it should", name);
+        arena_free(&a);
+        ctx_destroy(ctx);
+    }
+}
+
+void test_checked(void) {
+    static const char drops[] = "model m {\n    input x: seq [2]\n    output y = where(training, 2 * x, x)\n}\n";
+    static const char in_fn[] = "fn f(x) = g(x)\nfn g(x) = where(training, 2 * x, x)\nmodel m {\n    input x: seq [2]\n    output y = f(x)\n}\n";
+    Ctx *ctx = ctx_make(NULL);
+    char **file = NULL;
+    uint32_t n = 0;
+    check_module("drops", drops, "drops.rondo", false);
+    check_module("in_fn", in_fn, "in_fn.rondo", false);
+    collect(ctx_arena(ctx), "tests/conform/cells", &file, &n);
+    for (uint32_t i = 0; i < n; i++) check_module(file[i], NULL, file[i], !strstr(file[i], "drop") && !strstr(file[i], "zoneout"));
     ctx_destroy(ctx);
 }

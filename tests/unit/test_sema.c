@@ -322,6 +322,8 @@ int main(int argc, char **argv) {
         test_imports();
         test_values();
         test_unroll();
+        test_pieces();
+        test_checked();
         run_folder("tests/conform/cells", run_conform);
         run_folder("tests/conform/cells", run_alone);
         run_folder("tests/unroll", run_alone);
