@@ -271,6 +271,7 @@ bool emit_split(CModel *c, Name teacher, Name scores, uint32_t along, Module **e
 /* emit_learn.c: after emit_infer */
 bool emit_learn(CModel *c);
 void emit_learner_type(CModel *c);
+int64_t emit_learn_numbers(const CModel *c, const CPort *x); /* of an input or target that a call takes */
 
 /* emit_rules.c: what the train block says of every update */
 typedef struct Schedule Schedule;

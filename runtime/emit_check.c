@@ -426,7 +426,7 @@ static bool windows_job(void *arg) {
 static const char *window_arguments(CModel *c, const CPorts *x, const char *prefix) {
     Str s = str_make(c->a);
     for (uint32_t k = 0; k < x->n; k++)
-        str_printf(&s, "%s%s + %s%lld, ", prefix, x->at[k].id, x->at[k].axes & ~AX(AXIS_B) ? "t * " : "0 * ", (long long)(c->window * x->at[k].n));
+        str_printf(&s, "%s%s + %s%lld, ", prefix, x->at[k].id, has_time(c->learn.m, &x->at[k]) ? "t * " : "0 * ", (long long)emit_learn_numbers(c, &x->at[k]));
     return s.n ? s.at : "";
 }
 

@@ -25,6 +25,14 @@ static void window_dims(const CModel *c, const CProgram *p, int64_t *dim) {
         if (p->m->axis[k].kind == AXIS_TIME) dim[k] = c->window;
 }
 
+int64_t emit_learn_numbers(const CModel *c, const CPort *x) {
+    int64_t dim[LDIM_COUNT], n = x->n;
+    window_dims(c, &c->learn, dim);
+    for (uint32_t k = 1; k < c->learn.m->naxis; k++)
+        if (x->axes & AX(k)) n *= dim[k];
+    return n;
+}
+
 static int64_t numbers(const CModel *c, const CProgram *p, int32_t area) {
     int64_t dim[LDIM_COUNT];
     window_dims(c, p, dim);
@@ -120,8 +128,7 @@ static void put_dims(CModel *c) {
 static const char *window_params(CModel *c, const CPorts *x) {
     Str s = str_make(c->a);
     for (uint32_t k = 0; k < x->n; k++)
-        str_printf(&s, "const %s %s[%lld], ", c_type(c, x->at[k].dtype), x->at[k].id,
-                   (long long)(x->at[k].n * (x->at[k].axes & ~AX(AXIS_B) ? c->window : 1)));
+        str_printf(&s, "const %s %s[%lld], ", c_type(c, x->at[k].dtype), x->at[k].id, (long long)emit_learn_numbers(c, &x->at[k]));
     return s.n ? s.at : "";
 }
 
