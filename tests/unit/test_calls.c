@@ -217,6 +217,12 @@ static void refusals(void) {
     rondo_close(m);
 }
 
+#if defined __SANITIZE_THREAD__
+enum { CHILD_HAS_THREADS = 0 }; /* that sanitizer dies of threads started after a fork of several */
+#else
+enum { CHILD_HAS_THREADS = 1 };
+#endif
+
 /* No thread goes along with a fork: the child starts its own, and closes without waiting for its parent's. */
 static void forked(void) {
     rondo_options o = RONDO_OPTIONS_INIT;
@@ -232,7 +238,7 @@ static void forked(void) {
     check(rondo_open_text(&m, "two.rondo", model, strlen(model), &o) == RONDO_OK && rondo_init_weights(m, 3) == RONDO_OK, "three threads");
     check(rondo_predict(m, in, 2, &out, 1) == RONDO_OK, "a call before the fork");
     memcpy(before, out.data, sizeof before);
-    for (int call = 0; call < 2; call++) { /* a child that calls, one that only closes */
+    for (int call = !CHILD_HAS_THREADS; call < 2; call++) { /* a child that calls, one that only closes */
         fflush(stdout);
         pid_t child = fork();
         if (child == 0) {
