@@ -566,12 +566,12 @@ uint32_t emit_gemm(LowG *lg, uint32_t i)
     const Stage *s = &lg->g->stage.at[i];
     Together x = { .q = { make_product(lg, s) }, .n = 1 };
     bool alone = beside_has(lg, x.q[0]->end) || behind_has(lg, x.q[0]->end), turns = lg->body && L->turns && low_single_row(L) && !alone;
-    while (!L->failed && i + x.n < lg->g->stage.n && x.n < TILE_VECTORS) {
+    while (!L->failed && !alone && i + x.n < lg->g->stage.n && x.n < TILE_VECTORS) {
         const Stage *next = &lg->g->stage.at[i + x.n];
         if (next->kind != STAGE_PRODUCT || next->load != s->load || next->group != s->group || !ready(lg, next))
             break;
         Product *q = make_product(lg, next);
-        if (L->failed || alone || beside_has(lg, q->end) || behind_has(lg, q->end) || !(turns ? may_turn(&x, q) : may_join(&x, q)))
+        if (L->failed || beside_has(lg, q->end) || behind_has(lg, q->end) || !(turns ? may_turn(&x, q) : may_join(&x, q)))
             break;
         x.q[x.n++] = q;
     }

@@ -35,8 +35,6 @@ static int helpers(const LProgram *p, const char *begin) {
 }
 
 /* Helpers that compute two products; a product and a part of a gradient. */
-static int pairs(const LProgram *p) { return helpers(p, "beside_"); }
-static int behinds(const LProgram *p) { return helpers(p, "behind_"); }
 
 static bool equal(const Module *m, const EvalIn *in, const double **x, const double **y) {
     for (uint32_t r = 0; r < m->graph.at[0]->root.n; r++)
@@ -83,7 +81,8 @@ static void compare(Case *c, const LowerOptions *lo, EngineKind kind, const int 
     if (zigzag)
         check(p && q && walks(p) > 0 && !walks(q), "products walked back", c->name, lo->V);
     else
-        check(p && q && pairs(p) > 0 && !pairs(q) && (behinds(p) > 0) == behind && !behinds(q), "products side by side, gradients behind", c->name, lo->V);
+        check(p && q && helpers(p, "beside_") > 0 && !helpers(q, "beside_") && (helpers(p, "behind_") > 0) == behind && !helpers(q, "behind_"),
+              "products side by side, gradients behind", c->name, lo->V);
     for (; *steps && p && q; steps++) {
         GenInputs values = gen_inputs_long(c->m, c->a, (uint64_t)*steps, *steps);
         values.in.axis[0] = 1;
@@ -129,24 +128,13 @@ static void turning(const char *name, int I, int H, bool grad) {
     ctx_destroy(ctx);
 }
 
-/* Whether the program for one row has products side by side. */
-static void placed(const char *name, int I, int H, LowerOptions lo, bool want, const char *what) {
+/* Whether the program for one row has products side by side, or with gradients weight gradients behind its steps. */
+static void holds(const char *name, int I, int H, bool grad, LowerOptions lo, bool want, const char *what) {
     Ctx *ctx = ctx_make(NULL);
     Arena a = arena_make(ctx);
-    Module *m = model(ctx, &a, name, I, H, false);
+    Module *m = model(ctx, &a, name, I, H, grad);
     LProgram *p = m ? lower_module(ctx, &a, m, &lo, NULL) : NULL;
-    check(p && (pairs(p) > 0) == want, what, name, H);
-    arena_free(&a);
-    ctx_destroy(ctx);
-}
-
-/* Whether a training step of one row has weight gradients behind its steps. */
-static void followed(const char *name, int I, int H, LowerOptions lo, bool want, const char *what) {
-    Ctx *ctx = ctx_make(NULL);
-    Arena a = arena_make(ctx);
-    Module *m = model(ctx, &a, name, I, H, true);
-    LProgram *p = m ? lower_module(ctx, &a, m, &lo, NULL) : NULL;
-    check(p && (behinds(p) > 0) == want, what, name, H);
+    check(p && (helpers(p, grad ? "behind_" : "beside_") > 0) == want, what, name, H);
     arena_free(&a);
     ctx_destroy(ctx);
 }
@@ -196,22 +184,22 @@ int main(void) {
     turning("two", 1, 64, true);
     turning("both", 3, 70, false);
     LowerOptions lo = options(16, 1, PLACE_AUTO);
-    followed("one", 64, 64, lo, true, "more than the first cache holds, a gradient");
-    followed("one", 32, 32, lo, false, "less than the first cache holds, a gradient");
-    followed("one", 1024, 64, lo, false, "gradients that are much larger than the steps' matrices");
-    placed("one", 64, 64, lo, true, "more than the first cache holds");
-    placed("one", 64, 128, lo, true, "a smaller input");
-    placed("one", 16, 32, lo, false, "little");
-    placed("one", 400, 64, lo, false, "an input that is too large");
+    holds("one", 64, 64, true, lo, true, "more than the first cache holds, a gradient");
+    holds("one", 32, 32, true, lo, false, "less than the first cache holds, a gradient");
+    holds("one", 1024, 64, true, lo, false, "gradients that are much larger than the steps' matrices");
+    holds("one", 64, 64, false, lo, true, "more than the first cache holds");
+    holds("one", 64, 128, false, lo, true, "a smaller input");
+    holds("one", 16, 32, false, lo, false, "little");
+    holds("one", 400, 64, false, lo, false, "an input that is too large");
     lo.registers = 16;
-    placed("one", 64, 64, lo, false, "too few registers");
+    holds("one", 64, 64, false, lo, false, "too few registers");
     lo = options(16, 1, PLACE_CHUNK);
-    placed("one", 64, 64, lo, false, "chunks asked for");
+    holds("one", 64, 64, false, lo, false, "chunks asked for");
     lo = options(16, 2, PLACE_AUTO);
-    placed("one", 256, 256, lo, true, "threads that share columns");
+    holds("one", 256, 256, false, lo, true, "threads that share columns");
     lo = options(16, 1, PLACE_AUTO);
     lo.one_row = false;
-    placed("one", 64, 64, lo, false, "any number of rows");
+    holds("one", 64, 64, false, lo, false, "any number of rows");
     prefetched("one", 16, 24);
     prefetched("one", 32, 128);
     printf("%d passed, %d failed\n", passed, failed);
