@@ -160,6 +160,16 @@ static const Val *param_again(Scope *s, Binding *b, uint32_t i, int rank, const 
     return &val_poison;
 }
 
+/* Whether theta has room for one more; past this its places overflow. */
+static bool has_room(const Module *m, int rank, const int32_t *dim)
+{
+    int64_t size = 1;
+
+    for (int d = 0; d < rank; d++)
+        if (!checked_mul(size, dim[d], &size)) return false;
+    return checked_add(size, m->theta_size, &size) && size <= INT64_MAX / 16;
+}
+
 const Val *leaf_param(Scope *s, Binding *b)
 {
     Elab *e = s->e;
@@ -187,6 +197,10 @@ const Val *leaf_param(Scope *s, Binding *b)
         return &val_poison;
     }
     if (st->value && !(init = param_init(s, b, path, st->type != NULL, &rank, dim, src))) return &val_poison;
+    if (!has_room(e->m, rank, dim)) {
+        sema_error(e, 701, b->span, "the parameters are too large (with `%s`)", name_str(e->ctx, path));
+        return &val_poison;
+    }
     i = module_add_param(e->m, path, rank, dim, b->kind == B_CONST);
     e->m->param.at[i].init = init;
     e->m->param.at[i].from_file = !st->value;
