@@ -89,13 +89,22 @@ static bool add_lengths(Batch *b, const Feed *f, const Field *x, int64_t B, cons
     return a != NULL;
 }
 
-static bool fill_text(Batch *b, const Feed *f, const Field *x, int64_t B, const int64_t *example, Array *a) {
+/* Tokens of each example from its window's first one on. */
+static bool read_text(Batch *b, const Feed *f, int64_t B, const int64_t *example, int64_t tokens) {
     int64_t *start = NEW_N(&b->arena, int64_t, B + 1);
-    for (int64_t i = 0, steps; i < B; i++) {
-        feed_window(f, example[i], &start[i], &steps);
-        start[i] += x->shift;
-    }
-    return text_windows(b->ctx, f->text, &b->arena, B, start, a->dim[1], a->data);
+    b->token = NEW_N(&b->arena, int32_t, B * tokens + 1);
+    for (int64_t i = 0, steps; i < B; i++) feed_window(f, example[i], &start[i], &steps);
+    return text_windows(b->ctx, f->text, &b->arena, B, start, tokens, b->token);
+}
+
+/* The input is the window and the target the same one step on: the text is read once for both. */
+static bool fill_text(Batch *b, const Feed *f, const Field *x, int64_t B, const int64_t *example, Array *a) {
+    int64_t steps = a->dim[1], ahead = 0;
+    for (uint32_t k = 0; k < f->field.n; k++)
+        if (f->field.at[k].kind == FIELD_TEXT && f->field.at[k].shift > ahead) ahead = f->field.at[k].shift;
+    if (!b->token && !read_text(b, f, B, example, steps + ahead)) return false;
+    for (int64_t i = 0; i < B; i++) memcpy((int32_t *)a->data + i * steps, b->token + i * (steps + ahead) + x->shift, (size_t)steps * sizeof *b->token);
+    return true;
 }
 
 static bool fill_field(Batch *b, const Feed *f, const Field *x, int64_t B, const int64_t *example) {
@@ -142,6 +151,7 @@ bool batch_fill(Batch *b, Ctx *ctx, const Dataset *d, int64_t B, const int64_t *
     if (!b->ctx) *b = (Batch){.ctx = ctx, .arena = arena_make(ctx)};
     b->real = b->padded = 0;
     b->row = NULL;
+    b->token = NULL;
     if (!d->feed) {
         b->array = d->array;
         b->row = example;

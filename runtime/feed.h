@@ -52,6 +52,7 @@ struct Batch {
     Arrays array;
     const int64_t *row;   /* example k of the batch is row row[k] of the arrays; NULL: k */
     int64_t real, padded; /* steps of the batch's longest field: those that are there, those of its array */
+    int32_t *token;       /* [examples, steps and those ahead] of a text, which all its fields are parts of; NULL: not read yet */
 };
 /* The arrays of these examples. What it held before is gone. */
 bool batch_fill(Batch *b, Ctx *ctx, const Dataset *d, int64_t B, const int64_t *example);

@@ -257,6 +257,31 @@ static void test_jsonl(void) {
 
 /* ---- plain text --------------------------------------------------------------------------------------------------------- */
 
+/* Bytes that this process has read so far; -1: the system does not tell. */
+static long long bytes_read(void) {
+    long long n = -1;
+    FILE *f = fopen("/proc/self/io", "r");
+    if (!f) return -1;
+    if (fscanf(f, "rchar: %lld", &n) != 1) n = -1;
+    fclose(f);
+    return n;
+}
+
+/* Input and target are the same tokens but for one: a batch reads its part of the text once. */
+static void test_text_once(void) {
+    enum { WINDOW = 100000 };
+    char *text = NEW_N(&arena, char, 2 * WINDOW + 10);
+    for (int k = 0; k < 2 * WINDOW + 5; k++) text[k] = (char)('a' + k % 7 + k / 11 % 5);
+    put_text("long.txt", text);
+    CHECK(good(LANGUAGE(256), "text = \"long.txt\", window = 100000, split = 1, unit = bytes") && set.n == 2);
+    long long before = bytes_read();
+    CHECK(batch_fill(&batch, ctx, &set, 2, first));
+    long long got = bytes_read() - before;
+    CHECK(before < 0 || (got >= 2 * WINDOW && got < 3 * WINDOW));
+    const Array *x = arrays_find(&batch.array, "input/x"), *y = arrays_find(&batch.array, "target/y");
+    CHECK(array_get(x, 2 * WINDOW - 1) == text[2 * WINDOW - 1] && array_get(y, 2 * WINDOW - 1) == text[2 * WINDOW] && array_get(y, 0) == text[1]);
+}
+
 static void test_text(void) {
     put_text("t.txt", "abcabcabcabcabcabcab\xc3\xa4"); /* 20 characters and an umlaut of two bytes */
     CHECK(load_with(LANGUAGE(4), "text = \"t.txt\", window = 3, split = 1", "stateful = true, batch = 2", NULL, false));
@@ -474,6 +499,7 @@ int main(void) {
     test_bucket();
     test_jsonl();
     test_text();
+    test_text_once();
     test_vocabulary();
     test_tables();
     test_arrays();
