@@ -195,7 +195,8 @@ CliExit cmd_predict(Cli *c) {
     if (cli_weights(c, m, true, &rc)) {
         Str s = str_make(ctx_arena(c->ctx));
         bool ok = false;
-        if (sound) ok = wav_through(m, data, cli_get(c, OPT_OUT));
+        if (!model_need_output(m)) ok = false;
+        else if (sound) ok = wav_through(m, data, cli_get(c, OPT_OUT));
         else if (arrays) ok = predict_arrays(c, m, data, &s);
         else if (data_is_series(m, data)) ok = predict_series(c, m, future, &s);
         else if (future) diag_error(c->ctx, 552, (Span){0, 0}, "--future goes on a series; these data are examples");

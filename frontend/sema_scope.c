@@ -172,8 +172,10 @@ const Val *scope_decl(Scope *s, Decl *d, Span span)
         break;
     case AST_INIT: v = val_new(s->e, V_INIT, span); break;
     case AST_MODEL: case AST_DEF_METRIC: case AST_OPTIMIZER: case AST_IMPORT: case AST_IMPORT_C: case AST_DEF_TRAIN: case AST_DEF_DATA:
-        if (sema_error(s->e, 204, span, "%s `%s` cannot be used in an expression", decl_kind_name(d->ast), name_str(s->e->ctx, d->name)))
+        if (sema_error(s->e, 204, span, "%s `%s` cannot be used in an expression", decl_kind_name(d->ast), name_str(s->e->ctx, d->name))) {
             diag_note(s->e->ctx, d->ast->name_span, "declared here");
+            if (d->ast->kind == AST_DEF_METRIC) diag_help(s->e->ctx, (Span){0, 0}, "it stands behind `metric`; a loss is a function of single examples, as `mse(p, y)` is");
+        }
         return &val_poison;
     }
     v->fn = d;
@@ -278,7 +280,12 @@ static const char *written_here(const char *name)
     static const char *const way[][2] = {
         {"concat", "[a, b]"}, {"concatenate", "[a, b]"}, {"cat", "[a, b]"}, {"matmul", "W @ x"}, {"dot", "a @ b"}, {"transpose", "W.T"},
         {"square", "x^2"}, {"pow", "x^y"}, {"power", "x^y"}, {"reduce_sum", "sum(x)"}, {"reduce_mean", "mean(x)"}, {"maximum", "max(a, b)"},
-        {"minimum", "min(a, b)"}, {"Dense", "dense[n](x)"}, {"Linear", "dense[n](x)"}, {"LSTM", "lstm[n](x)"}, {"GRU", "gru[n](x)"},
+        {"minimum", "min(a, b)"}, {"MSELoss", "mse(p, y)"}, {"mean_squared_error", "mse(p, y)"}, {"MSE", "mse(p, y)"}, {"mean_absolute_error", "mae(p, y)"},
+        {"crossentropy", "softmax_crossentropy(scores, y)"}, {"cross_entropy", "softmax_crossentropy(scores, y)"},
+        {"CrossEntropyLoss", "softmax_crossentropy(scores, y)"}, {"sparse_categorical_crossentropy", "sparse_crossentropy(p, y)"},
+        {"bce", "binary_crossentropy(p, y)"}, {"BCELoss", "binary_crossentropy(p, y)"}, {"BCEWithLogitsLoss", "sigmoid_crossentropy(z, y)"},
+        {"SimpleRNN", "simple_rnn[n](x)"}, {"RNN", "simple_rnn[n](x)"}, {"Embedding", "embedding[V, n](x)"}, {"Dropout", "dropout[p](x)"},
+        {"Bidirectional", "bidirectional[lstm[n]](x)"}, {"LayerNorm", "layer_norm(x)"}, {"Dense", "dense[n](x)"}, {"Linear", "dense[n](x)"}, {"LSTM", "lstm[n](x)"}, {"GRU", "gru[n](x)"},
     };
 
     for (size_t i = 0; i < sizeof way / sizeof *way; i++)

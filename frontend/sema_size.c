@@ -264,6 +264,11 @@ static const Val *mismatch(Scope *callee, Scope *caller, const AstFormal *f, con
     if (size && !e->generic) diag_note(e->ctx, size->span, "`%s` is %g here, not %d", name_str(e->ctx, size->name), size->val->num, (int)got);
     diag_note(e->ctx, f->span, "`%s` is declared here", name_str(e->ctx, f->name));
     note_sizes(e, v, NULL);
+    Node n = val_type(v);
+    bool input = v->level && v->level->g->node.at[v->ref].op == OP_INPUT && !val_seq(caller, v);
+    if (input && f->type && f->type->kind == AST_TYPE_TENSOR && !f->type->seq && n.rank == (int)f->type->dims.n + 1)
+        diag_help(e->ctx, (Span){0, 0}, "a sequence of %s is `seq %s`: its steps are none of its dims", n.rank == 2 && n.dim[1] == 1 ? "numbers" : "vectors",
+                  arena_printf(e->a, "[%d]", n.dim[n.rank - 1]));
     return &val_poison;
 }
 

@@ -167,6 +167,29 @@ static const char *type_words(const char *type)
 
 /* ---- checking --------------------------------------------------------------------------------------------------------- */
 
+/* Keys of other tools, and what says the same here; NULL: no such key. */
+static const char *key_here(KeyBlock b, const char *key)
+{
+    static const char *const train[][2] = {
+        {"lr", "`optimizer = adam(lr = 1e-3)` has it"}, {"learning_rate", "`optimizer = adam(lr = 1e-3)` has it"},
+        {"loss", "a statement of the model says it: `loss mse(p, y)`"}, {"metrics", "a statement of the model says them: `metric mae(p, y)`"},
+        {"metric", "a statement of the model says it: `metric mae(p, y)`"}, {"batch_size", "did you mean `batch`?"},
+        {"patience", "did you mean `early_stopping`?"}, {"dropout", "it is a layer of the model: `dropout[0.2](x)`"},
+        {"weight_decay", "did you mean `decay`, or `optimizer = adamw(decay = 0.01)`?"}, {"validation_split", "did you mean `validation`?"}};
+    static const char *const data[][2] = {
+        {"file", "did you mean `csv`, `text`, `jsonl`, `ts`, `npz`, `lines` or `wav`?"}, {"path", "did you mean `csv`, `text`, `jsonl`, `ts`, `npz`, `lines` or `wav`?"},
+        {"lookback", "did you mean `window`?"}, {"seq_len", "did you mean `window`?"}, {"sequence_length", "did you mean `window`?"}, {"window_size", "did you mean `window`?"},
+        {"sep", "did you mean `separator`?"}, {"delimiter", "did you mean `separator`?"}, {"missing", "did you mean `gaps`?"}, {"fill", "did you mean `gaps`?"},
+        {"normalize", "did you mean `scale`?"}, {"train_split", "did you mean `split`?"}, {"label", "did you mean `target_column`?"}, {"target", "did you mean `target_column`?"},
+        {"features", "did you mean `column`?"}, {"json", "did you mean `jsonl`, an object in each line?"}, {"tsv", "did you mean `csv`? It reads files of either kind"}};
+    const char *const (*way)[2] = b == KEYS_DATA ? data : train;
+    size_t n = b == KEYS_DATA ? sizeof data / sizeof *data : sizeof train / sizeof *train;
+
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(way[i][0], key)) return way[i][1];
+    return NULL;
+}
+
 static void unknown_key(Ctx *ctx, KeyBlock b, const char *key, Span at)
 {
     const char *names[64], *near;
@@ -177,7 +200,8 @@ static void unknown_key(Ctx *ctx, KeyBlock b, const char *key, Span at)
         if (!strcmp(key_rows[i].block, block_name(b))) names[n++] = key_rows[i].key;
     near = nearest_name(key, names, n);
     diag_error(ctx, 500, at, "`%s` has no key `%s`", block_name(b), key);
-    if (near) diag_help(ctx, (Span){0, 0}, "did you mean `%s`?", near);
+    if (key_here(b, key)) diag_help(ctx, (Span){0, 0}, "%s", key_here(b, key));
+    else if (near) diag_help(ctx, (Span){0, 0}, "did you mean `%s`?", near);
     else if (settings_row(other, key)) diag_help(ctx, (Span){0, 0}, "it belongs to the `%s` block", block_name(other));
 }
 

@@ -320,7 +320,8 @@ static bool forecast_raw(Model *m, const Series *s, int64_t from, int64_t to, in
 
 /* Features of one step of the first output; it must be what the target is. */
 static bool output_features(Model *m, const Series *s, int64_t *F) {
-    *F = m->desc->output.n ? features(&m->desc->output.at[0]) : 0;
+    if (!model_need_output(m)) return false;
+    *F = features(&m->desc->output.at[0]);
     if (*F >= 1 && (!m->desc->target.n || *F == s->target_features)) return true;
     diag_error(m->ctx, 552, m->desc->span, "to forecast, the model's first output must have the shape of its target");
     return false;

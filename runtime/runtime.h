@@ -302,6 +302,7 @@ bool data_reads(Model *m, const char *path);  /* is this file one that the data 
 bool names_data(const char *assignment); /* does KEY=value of a data block say where the data come from? */
 bool data_is_series(Model *m, const char *path); /* is it a series, that series_load reads? */
 int64_t series_row(const Series *s, int64_t k); /* the row that sample k forecasts: k * stride + window + horizon - 1 */
+bool model_need_output(Model *m); /* false with a diagnostic: it has none to predict with */
 /* Forecasts of the target columns for samples [from, to), unscaled: out[i * ny + c] is of column c at row series_row(s, from + i). */
 bool series_forecast(Model *m, const Series *s, int64_t from, int64_t to, double *out);
 /* n rows past the last; each forecast becomes the newest row of the window. */

@@ -42,6 +42,13 @@ bool data_bool(const Model *m, const char *key) {
     return has_row(KEYS_DATA, key) && settings_bool(m->ctx, &m->desc->data, KEYS_DATA, key);
 }
 
+bool model_need_output(Model *m) {
+    if (m->desc->output.n) return true;
+    diag_error(m->ctx, 552, m->desc->span, "'%s' has no output to predict with", name_str(m->ctx, m->desc->name));
+    diag_help(m->ctx, NOWHERE, "`output p` in the model says what it gives; trained weights stay as they are");
+    return false;
+}
+
 const Setting *data_setting(const Model *m, const char *key) {
     return settings_find(&m->desc->data, intern(m->ctx, key));
 }

@@ -164,3 +164,37 @@ expect 0 "$RONDO" train line.rondo -o w --checkpoint state
 refused train line.rondo -o state --resume state
 expect 0 "$RONDO" train line.rondo -o w --resume state --checkpoint state
 expect 0 "$RONDO" train line.rondo -w "line's.safetensors" -o "line's.safetensors"
+# what is called otherwise in other tools; a sequence with its steps as a dim; a metric as the loss
+cat >other.rondo <<'R'
+model other {
+    input x: [10, 1]
+    target y: [1]
+    h = lstm[4](x)
+    p = dense[1](h.last)
+    loss rmse(p, y)
+    loss MSE(p, y)
+    train { lr = 0.1, loss = mse, batch_size = 3 }
+    data { file = "a.csv", lookback = 4, delimiter = ";" }
+}
+R
+wrong 'E0301.*input `x` is declared \[I\], but this is \[10, 1\]' check other.rondo
+says err 'a sequence of numbers is `seq \[1\]`: its steps are none of its dims'
+says err 'E0204.*metric `rmse` cannot be used in an expression'
+says err 'it stands behind `metric`; a loss is a function of single examples, as `mse(p, y)` is'
+says err 'here that is written `mse(p, y)`'
+says err '`optimizer = adam(lr = 1e-3)` has it'
+says err 'a statement of the model says it: `loss mse(p, y)`'
+says err 'did you mean `batch`'
+says err 'did you mean `csv`, `text`, `jsonl`'
+says err 'did you mean `window`'
+says err 'did you mean `separator`'
+sed '/output p/d' line.rondo >mute.rondo
+expect 0 "$RONDO" train mute.rondo -q -o mute.safetensors
+expect 1 "$RONDO" predict mute.rondo -w mute.safetensors -o mute.csv
+says err "E0552.*'line' has no output to predict with"
+[ ! -e mute.csv ] || fail "predictions of nothing"
+expect 0 "$RONDO" train sunspots.rondo -q -o spots.safetensors --set epochs=1
+sed 's/^    output p$//' sunspots.rondo >silent.rondo
+expect 1 "$RONDO" plot forecast silent.rondo -w spots.safetensors -o spots.gp
+says err "E0552.*'sunspots' has no output to predict with"
+[ ! -e spots.gp ] || fail "a picture of nothing"
