@@ -36,6 +36,23 @@ static bool read_list(Model *m, Arena *a, const Csv *csv, bool target, Column **
     return true;
 }
 
+/* Windows of rows in another order, or of a sum below them, would be no part of the series. */
+static bool dates_in_order(Model *m, const Csv *csv, const Series *s) {
+    int64_t stray = dates_stray(s->date, csv->nrow), back = dates_back(s->date, csv->nrow);
+    if (stray >= 0) {
+        diag_error(m->ctx, 612, NOWHERE, "%s:%u: '%.40s' is no date, as the others of the column are", s->path, csv->line[stray], s->date[stray]);
+        diag_help(m->ctx, NOWHERE, "a sum or a remark below a table is no row of the series");
+        return false;
+    }
+    if (back < 0) return true;
+    bool turned = dates_fall(s->date, csv->nrow);
+    diag_error(m->ctx, 554, NOWHERE, "%s:%u: the dates go back: '%.40s' stands before '%.40s', and a series is read in the order of time", s->path, csv->line[back],
+               s->date[back - 1], s->date[back]);
+    if (turned) diag_help(m->ctx, NOWHERE, csv->header ? "(head -n 1 '%s'; tail -n +2 '%s' | tac) >NEW turns it round" : "tac '%s' >NEW turns it round", s->path, s->path);
+    else diag_help(m->ctx, NOWHERE, "rows of several series, or some of them twice, are no series: a file for each, sorted");
+    return false;
+}
+
 /* The column of dates, or those of their parts. */
 static bool read_dates(Model *m, Arena *a, const Csv *csv, Series *s) {
     const Setting *date = data_setting(m, "date");
@@ -53,11 +70,7 @@ static bool read_dates(Model *m, Arena *a, const Csv *csv, Series *s) {
         for (uint32_t k = 0; k < n; k++) part[k] = csv->cell[(size_t)i * csv->ncol + (size_t)column[k]];
         s->date[i] = n == 1 ? part[0] : dates_join(a, part, n);
     }
-    if (!dates_fall(s->date, csv->nrow)) return true;
-    diag_error(m->ctx, 554, NOWHERE, "%s:%u: the dates go back: '%.40s' stands before '%.40s', and a series is read in the order of time", s->path, csv->line[1],
-               s->date[0], s->date[1]);
-    diag_help(m->ctx, NOWHERE, csv->header ? "(head -n 1 '%s'; tail -n +2 '%s' | tac) >NEW turns it round" : "tac '%s' >NEW turns it round", s->path, s->path);
-    return false;
+    return dates_in_order(m, csv, s);
 }
 
 static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {

@@ -181,6 +181,7 @@ typedef struct {
     bool full;   /* March, not Mar */
     Moment at, before;
     int64_t shortest, longest; /* seconds between two rows */
+    int64_t back;              /* the first row that stands before the one above it, by more than a clock is put back; -1: none */
 } Dates;
 
 static bool same_form(const Form *a, const Form *b) {
@@ -190,7 +191,7 @@ static bool same_form(const Form *a, const Form *b) {
 
 /* All rows in one form; days or months first. */
 static bool read_dates(const char *const *date, int64_t n, bool day_first, Dates *d) {
-    *d = (Dates){.padded = true, .shortest = INT64_MAX, .longest = INT64_MIN};
+    *d = (Dates){.padded = true, .shortest = INT64_MAX, .longest = INT64_MIN, .back = -1};
     for (int64_t i = 0; i < n; i++) {
         Written w;
         Form f;
@@ -210,6 +211,7 @@ static bool read_dates(const char *const *date, int64_t n, bool day_first, Dates
         if (w.name && w.name_size > 4) d->full = true;
         if (w.name && w.name_size == 4 && w.number[w.named] != 9) d->full = true;
         int64_t step = i ? seconds_of(&d->at) - seconds_of(&d->before) : 0;
+        if (d->back < 0 && step < -3600) d->back = i;
         if (i && step < d->shortest) d->shortest = step;
         if (i && step > d->longest) d->longest = step;
     }
@@ -318,6 +320,21 @@ bool dates_fall(const char *const *date, int64_t n) {
     Dates d;
     bool unclear;
     return n > 1 && read_column(date, n, &d, &unclear) && !plain(&d.form) && d.longest < 0;
+}
+
+int64_t dates_back(const char *const *date, int64_t n) {
+    Dates d;
+    bool unclear;
+    return n > 1 && read_column(date, n, &d, &unclear) && !plain(&d.form) ? d.back : -1;
+}
+
+int64_t dates_stray(const char *const *date, int64_t n) {
+    int64_t without = 0, first = -1;
+    for (int64_t i = 0; i < n; i++) {
+        if (strpbrk(date[i], "0123456789")) continue;
+        if (!without++) first = i;
+    }
+    return without * 10 < n ? first : -1;
 }
 
 bool dates_rise(const char *const *date, int64_t n) {

@@ -29,7 +29,32 @@ static const char *wide_text(const char *text, size_t n) {
     return !half_empty(text, n) ? NULL : text[0] ? "UTF-16LE" : "UTF-16BE";
 }
 
+/* Files that are no text, by how they begin. */
+static bool other_file(Ctx *ctx, const char *path, const char *text, size_t n) {
+    static const struct {
+        const char *mark, *what, *help;
+        size_t size;
+    } kind[] = {{"\x1f\x8b", "compressed (gzip)", "`gunzip -c '%s' >NEW` unpacks it", 2},
+                {"BZh", "compressed (bzip2)", "`bunzip2 -c '%s' >NEW` unpacks it", 3},
+                {"\xfd" "7zXZ", "compressed (xz)", "`xz -dc '%s' >NEW` unpacks it", 5},
+                {"PK\3\4", "a zip archive, as workbooks (.xlsx, .ods) are", "a table is saved as CSV; `unzip '%s'` unpacks other archives", 4},
+                {"\xd0\xcf\x11\xe0", "an old workbook or document (.xls, .doc)", "save the table of '%s' as CSV", 4},
+                {"PAR1", "a Parquet file", "write '%s' as CSV, or its arrays as .npz", 4},
+                {"\x89HDF", "an HDF5 file", "write the arrays of '%s' as .npz", 4},
+                {"SQLite format 3", "a database", "`sqlite3 -csv -header '%s' 'select ..' >NEW.csv` writes a table of it", 15},
+                {"%PDF", "a PDF", "Rondo reads texts and tables; '%s' is neither", 4},
+                {"\x93NUMPY", "an array of NumPy", "arrays come together as .npz: numpy.savez('NEW.npz', x=.., y=..) of '%s'", 6}};
+    for (size_t k = 0; k < sizeof kind / sizeof *kind; k++) {
+        if (!starts(text, n, kind[k].mark, kind[k].size)) continue;
+        diag_error(ctx, 620, NOWHERE, "%s:1:1: this is %s, no text", path, kind[k].what);
+        diag_help(ctx, NOWHERE, kind[k].help, path);
+        return true;
+    }
+    return false;
+}
+
 bool encoding_wide(Ctx *ctx, const char *path, const char *text, size_t n) {
+    if (other_file(ctx, path, text, n)) return true;
     const char *wide = wide_text(text, n);
     if (!wide) return false;
     diag_error(ctx, 620, NOWHERE, "%s:1:1: this is %s; UTF-8 is needed", path, wide);

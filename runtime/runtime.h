@@ -324,6 +324,8 @@ bool token_baselines(Model *m, const Dataset *d, int64_t from, int64_t to, doubl
 bool series_next_dates(Ctx *ctx, Arena *a, const Series *s, int64_t n, const char ***out);
 bool dates_go_on(const char *const *date, int64_t n, bool of_calendar); /* can it? of_calendar: by dates, not by whole numbers */
 bool dates_fall(const char *const *date, int64_t n);                    /* is each row before the one above it? */
+int64_t dates_back(const char *const *date, int64_t n); /* the first row that goes back, by dates; -1: none */
+int64_t dates_stray(const char *const *date, int64_t n); /* the first row without a figure where nearly all have some, as "Total"; -1: none */
 bool dates_rise(const char *const *date, int64_t n);                    /* behind it, by dates? */
 /* A date whose parts stand in several columns, as one text: 2008-3-31, or 2008-03-31 14:30. */
 const char *dates_join(Arena *a, const char *const *cell, uint32_t n);

@@ -74,6 +74,7 @@ static bool prepare(Training *t) {
     t->n = t->d->train;
     if (t->n < 1) {
         diag_error(m->ctx, 554, NOWHERE, "there are no examples to train on");
+        if (t->d->n) diag_help(m->ctx, NOWHERE, "the data hold %lld, of which %lld validate and the others test: `split` and `validation` say so", (long long)t->d->n, (long long)t->d->valid);
         return false;
     }
     if (!m->desc->loss.n) {

@@ -198,3 +198,23 @@ sed 's/^    output p$//' sunspots.rondo >silent.rondo
 expect 1 "$RONDO" plot forecast silent.rondo -w spots.safetensors -o spots.gp
 says err "E0552.*'sunspots' has no output to predict with"
 [ ! -e spots.gp ] || fail "a picture of nothing"
+# a sum below the table, rows of two series, rows in no order; an hour twice, as clocks are put back, is no mistake
+(cat sunspots.csv; echo; echo Total,15373) >sum.csv
+wrong "E0612.*sum.csv:312: 'Total' is no date, as the others of the column are" $train --data sum.csv
+sed '2,$s/,/-01,/' sunspots.csv >months.csv
+(cat months.csv; tail -n +2 months.csv) >again.csv
+wrong "E0554.*again.csv:311: the dates go back: '2008-01' stands before '1700-01'" $train --data again.csv
+says err 'rows of several series'
+awk 'BEGIN { print "when,sunspots" } { h = NR < 20 ? NR - 1 : NR - 2; printf "2024-10-%02d %02d:00,%d\n", 20 + h / 24, h % 24, NR * 7 % 11 }' sunspots.csv | sed 260q >hours.csv
+expect 0 "$RONDO" train sunspots.rondo -q -o hours.safetensors --set epochs=1 --data hours.csv --set 'date="when"'
+# files that are no text
+gzip -c sunspots.csv >packed.csv
+wrong 'E0620.*packed.csv:1:1: this is compressed (gzip), no text' $train --data packed.csv
+says err "gunzip -c 'packed.csv'"
+printf 'PK\003\004\024' >book.csv
+wrong 'E0620.*book.csv:1:1: this is a zip archive, as workbooks' $train --data book.csv
+printf '\211HDF\r\n' >book.jsonl
+wrong 'E0620.*book.jsonl:1:1: this is an HDF5 file' train tagging.rondo -o x.safetensors --data book.jsonl
+wrong 'E0620.*packed.csv:1:1: this is compressed' new language-model packed --data packed.csv
+wrong 'E0554.*no examples to train on' $train --set split=0
+says err 'the data hold 299, of which 0 validate and the others test'
