@@ -54,16 +54,18 @@ static void start_targets(void) {
 
 /* ---- one compilation --------------------------------------------------------------------------------------------------- */
 
-/* What becomes one object. Everything that one thread needs is its own, so that two can work at the same time. */
+/* What becomes one object. Everything that one thread needs is its own, from the module on, so that two can work at the same time: what
+   one allocates and another frees has them wait for each other in malloc. */
 typedef struct {
     LlvmFunc C;
     LLVMTargetMachineRef tm;
+    const char *triple;
     LLVMMemoryBufferRef buffer;
     LlvmCounts counts;
     LLVMCodeGenFileType type;
     char *message; /* LLVM's */
     char text[256];
-    bool failed;
+    bool failed, no_memory; /* no_memory: ours */
 } Part;
 
 typedef struct {
@@ -106,6 +108,7 @@ static bool make_target(Compile *x) {
         x->part[k].tm = LLVMCreateTargetMachine(x->target, x->triple, x->cpu, x->features, LLVMCodeGenLevelDefault, LLVMRelocPIC,
                                                 LLVMCodeModelSmall);
         if (!x->part[k].tm) return fail(x, "no code generator for the target", NULL);
+        x->part[k].triple = x->triple;
     }
     return true;
 }
@@ -188,9 +191,25 @@ static bool run_passes(Part *x) {
     return false;
 }
 
-/* From a module to an object or to assembly, on any thread: nothing of ours is allocated. */
+static bool make_module(Part *x) {
+    x->C.ctx = LLVMContextCreate();
+    llvm_emit_module(&x->C);
+    LLVMSetTarget(x->C.mod, x->triple);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(x->tm);
+    LLVMSetModuleDataLayout(x->C.mod, layout);
+    LLVMDisposeTargetData(layout);
+    if (LLVMVerifyModule(x->C.mod, LLVMReturnStatusAction, &x->message)) {
+        snprintf(x->text, sizeof x->text, "the module is invalid");
+        return false;
+    }
+    LLVMDisposeMessage(x->message);
+    x->message = NULL;
+    return true;
+}
+
+/* From the program to an object or to assembly. */
 static void generate(Part *x, EmitKind kind) {
-    x->failed = !run_passes(x);
+    x->failed = !make_module(x) || !run_passes(x);
     if (x->failed) return;
     count_all(x);
     if (kind == EMIT_LLVM) return;
@@ -199,14 +218,38 @@ static void generate(Part *x, EmitKind kind) {
     x->failed = LLVMTargetMachineEmitToMemoryBuffer(x->tm, x->C.mod, x->type, &x->message, &x->buffer);
 }
 
-/* The second object, on a thread of its own, under LLVM's fatal errors there. */
+static void dispose(Part *x) {
+    if (x->C.mod) LLVMDisposeModule(x->C.mod);
+    if (x->C.ctx) LLVMContextDispose(x->C.ctx);
+    x->C.mod = NULL;
+    x->C.ctx = NULL;
+}
+
+/* The second object, in memory of its own: the caller's context is the first one's. */
+static void generate_second(Part *x) {
+    Ctx *ctx = ctx_make(NULL);
+    CtxFrame frame;
+    x->no_memory = true;
+    if (!ctx) return;
+    x->C.arena = ctx_arena(ctx);
+    if (CTX_TRY(ctx, &frame)) {
+        generate(x, EMIT_OBJ);
+        CTX_END(ctx);
+        x->no_memory = false;
+    }
+    dispose(x);
+    ctx_destroy(ctx);
+}
+
+/* The same on a thread of its own, under LLVM's fatal errors there. */
 static void *generate_apart(void *arg) {
     Part *x = arg;
     if (setjmp(fatal.at) == 0) {
         fatal.armed = true;
-        generate(x, EMIT_OBJ);
+        generate_second(x);
     } else {
         x->failed = true;
+        x->no_memory = false;
         snprintf(x->text, sizeof x->text, "%s", fatal.text);
     }
     fatal.armed = false;
@@ -216,19 +259,6 @@ static void *generate_apart(void *arg) {
 static void join(Compile *x) {
     if (x->working) pthread_join(x->worker, NULL);
     x->working = false;
-}
-
-static bool make_module(Compile *x, Part *p) {
-    char *message = NULL;
-    p->C.ctx = LLVMContextCreate();
-    llvm_emit_module(&p->C);
-    LLVMSetTarget(p->C.mod, x->triple);
-    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(p->tm);
-    LLVMSetModuleDataLayout(p->C.mod, layout);
-    LLVMDisposeTargetData(layout);
-    if (LLVMVerifyModule(p->C.mod, LLVMReturnStatusAction, &message)) return fail(x, "the module is invalid", message);
-    LLVMDisposeMessage(message);
-    return true;
 }
 
 static bool write_out(Compile *x, int k) {
@@ -254,13 +284,11 @@ static bool compile_steps(Compile *x) {
     if (!make_target(x)) return false;
     describe_target(x);
     memset(x->counts, 0, sizeof *x->counts);
-    for (int k = x->parts; k-- > 0;) {
-        if (!make_module(x, &x->part[k])) return false;
-        if (k > 0) x->working = pthread_create(&x->worker, NULL, generate_apart, &x->part[k]) == 0;
-    }
+    if (x->parts > 1) x->working = pthread_create(&x->worker, NULL, generate_apart, &x->part[1]) == 0;
     generate(&x->part[0], x->job->kind);
-    if (x->parts > 1 && !x->working) generate(&x->part[1], x->job->kind);
+    if (x->parts > 1 && !x->working) generate_second(&x->part[1]);
     join(x);
+    if (x->part[1].no_memory) ctx_out_of_memory(x->ctx);
     for (int k = 0; k < x->parts; k++)
         if (!write_out(x, k)) return false;
     return true;
@@ -272,8 +300,7 @@ static void release(Compile *x) {
         Part *p = &x->part[k];
         if (p->message) LLVMDisposeMessage(p->message);
         if (p->buffer) LLVMDisposeMemoryBuffer(p->buffer);
-        if (p->C.mod) LLVMDisposeModule(p->C.mod);
-        if (p->C.ctx) LLVMContextDispose(p->C.ctx);
+        dispose(p);
         if (p->tm) LLVMDisposeTargetMachine(p->tm);
     }
     if (x->triple) LLVMDisposeMessage(x->triple);
