@@ -1,6 +1,6 @@
 /* sema: private to the front end's checking and lowering. One elaborator does both: it evaluates the tree of a model (cells
    are instantiated at each call, with concrete sizes) and emits graph nodes; a type error is found where a node would be
-   emitted. frontend_load elaborates once to check; frontend_model elaborates again with the options of a build.
+   emitted. frontend_load elaborates once to check; frontend_model elaborates again where a build has other options.
 
    Three ideas carry it.
    - A Level is a graph being filled: the model's, the body of a scan, or the graph of initial values. A value belongs to a
