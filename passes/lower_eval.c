@@ -50,15 +50,17 @@ void low_prefetch(Low *L, LV rows, int way)
     L->ahead = true;
     L->ahead_rows = rows;
     L->ahead_way = way;
+    L->level = 0;
     L->prefetched.n = 0;
 }
 
 /* The hardware's own prefetching begins anew in each page, and follows neither steps that go down nor a part of each row: what a row
-   stage reads and writes of sequences is asked for a row of AHEAD floats ahead, or several rows. i: in the current row. */
+   stage reads and writes of sequences is asked for a row of AHEAD floats ahead, or several rows. i: in the current row. A chunk of LONG rows is
+   more than the second cache too: it comes while a later level has the current row near, since the first one waits for memory anyway. */
 static void prefetch_ahead(Low *L, const Loc *l, LIdx i)
 {
-    enum { AHEAD = 128 };
-    if (!L->ahead || l->chunk || l->elem == LE_I32 || !(l->axes & AX(L->bx)) || !(l->axes & ~AX(L->bx)) || l->ld < 16)
+    enum { AHEAD = 128, LONG = 1024 };
+    if (!L->ahead || (l->chunk && (l->ld < LONG || L->level != 1)) || l->elem == LE_I32 || !(l->axes & AX(L->bx)) || !(l->axes & ~AX(L->bx)) || l->ld < 16)
         return;
     for (uint32_t k = 0; k < L->prefetched.n; k++) {
         const Ahead *a = &L->prefetched.at[k];

@@ -22,6 +22,10 @@ done
 for tile in tile_r_5x5_t8 tile_c_5x5_add_t8; do grep -q "^helper.*\"$tile\"" x.lir || fail "200 columns: no $tile"; done
 ! grep '^helper.*"tile_[rc]_.x1' x.lir || fail "200 columns: tiles of one vector"
 
+# a chunk of rows of 10,000 columns is more than the second cache: the next row is fetched while this one is computed
+"$RONDO" ir "$SRC/examples/word_lm.rondo" --grad --stage loops --lanes 16 -o x.lir
+grep -q '^ *prefetch logits' x.lir || fail "rows of 10,000 columns: not prefetched"
+
 # the passes by hand are the pipeline
 "$RONDO" ir "$M" --after build -o built.ir
 passes=$("$RONDO" ir "$M" --print-after all 2>&1 >/dev/null | sed -n 's/^; after \([a-z_]*\).*/--pass \1/p')
