@@ -15,10 +15,16 @@ static struct sigaction old_int, old_term;
 
 static void on_signal(int sig) { stop_signal = sig; }
 
-void signals_catch(void) {
+/* What was to be ignored from the beginning stays so: Ctrl-C ends no job of a shell's background. */
+static void catch_signal(int sig, struct sigaction *old) {
     struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESETHAND};
-    sigaction(SIGINT, &act, &old_int);
-    sigaction(SIGTERM, &act, &old_term);
+    sigaction(sig, NULL, old);
+    if (old->sa_handler != SIG_IGN) sigaction(sig, &act, NULL);
+}
+
+void signals_catch(void) {
+    catch_signal(SIGINT, &old_int);
+    catch_signal(SIGTERM, &old_term);
 }
 
 void signals_leave(void) {

@@ -191,3 +191,12 @@ expect 0 "$RONDO" train $M --set epochs=1 -q --json -o w.safetensors
 ! grep -q test_loss out || fail "-q tests"
 expect 0 "$RONDO" train $M --set epochs=1 --json -o w.safetensors
 says out '"test_rmse": [0-9.]*, .*"unscaled_rmse": [0-9.]*, "persistence_rmse": 32.89'
+
+# a signal that was to be ignored when the process began is: a job in the background goes on
+(trap '' INT; exec "$RONDO" train $M $small --seeds 2 --set epochs=400 -o ignored.safetensors -q >said 2>err) &
+pid=$!
+sleep 0.4
+kill -INT $pid
+rc=0
+wait $pid || rc=$?
+[ $rc = 0 ] && [ "$(grep -c '^seed' said)" = 2 ] || { cat said err; fail "exit $rc of a job that was to ignore Ctrl-C"; }
