@@ -136,8 +136,6 @@ static const char *gnu_expr(LOp op, bool f64) {
         [LOP_VXOR] = "((a) ^ (b))",
         [LOP_VSHL] = "(($v)(($u)(a) << (imm)))",
         [LOP_VSHR] = "(($v)(($u)(a) >> (imm)))",
-        [LOP_BITS] = "(($v)(a))",
-        [LOP_FROMBITS] = "(($f)(a))",
         [LOP_VTOF] = "__builtin_convertvector((a), $f)",
         [LOP_UTOF] = "__builtin_convertvector(($u)(a), $f)",
         [LOP_FTOV] = "__builtin_convertvector((a), $v)",
@@ -150,12 +148,16 @@ static const char *gnu_expr(LOp op, bool f64) {
     /* where the lanes of floats and integers differ in size, masks are as wide as floats */
     static const char *const f64_text[LOP_COUNT] = {
         [LOP_ABS] = "(($f)(($m)(a) & INT64_C(0x7fffffffffffffff)))",
+        [LOP_BITS] = "(($v)__builtin_convertvector(($w)(a) >> 32, $u))",
+        [LOP_FROMBITS] = "(($f)(__builtin_convertvector(($u)(a), $w) << 32))",
         [LOP_VLT] = "__builtin_convertvector((a) < (b), $m)",
         [LOP_VEQ] = "__builtin_convertvector((a) == (b), $m)",
         [LOP_VSEL] = "((__builtin_convertvector((a), $v) & (b)) | (~__builtin_convertvector((a), $v) & (c)))",
     };
     static const char *const f32_text[LOP_COUNT] = {
         [LOP_ABS] = "(($f)(($m)(a) & 0x7fffffff))",
+        [LOP_BITS] = "(($v)(a))",
+        [LOP_FROMBITS] = "(($f)(a))",
         [LOP_VLT] = "(($m)((a) < (b)))",
         [LOP_VEQ] = "(($m)((a) == (b)))",
         [LOP_VSEL] = "(((a) & (b)) | (~(a) & (c)))",
@@ -511,10 +513,13 @@ static void plain_ops(Prelude *e) {
         if (e->u->op[LOP_FROMBITS])
             put(e, "static inline $F $P_frombits1(int32_t a)\n{\n    union {\n        int32_t i;\n        $F f;\n    } x;\n    x.i = a;\n    return x.f;\n}\n");
     }
+    bool f64 = e->p->f64;
     if (!e->o->freestanding && e->u->op[LOP_BITS])
-        put(e, "static inline int32_t $P_bits1($F a)\n{\n    int32_t r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
+        put(e, f64 ? "static inline int32_t $P_bits1($F a)\n{\n    uint64_t r;\n    memcpy(&r, &a, sizeof r);\n    return (int32_t)(uint32_t)(r >> 32);\n}\n"
+                   : "static inline int32_t $P_bits1($F a)\n{\n    int32_t r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
     if (!e->o->freestanding && e->u->op[LOP_FROMBITS])
-        put(e, "static inline $F $P_frombits1(int32_t a)\n{\n    $F r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
+        put(e, f64 ? "static inline $F $P_frombits1(int32_t a)\n{\n    uint64_t w = (uint64_t)(uint32_t)a << 32;\n    $F r;\n    memcpy(&r, &w, sizeof r);\n    return r;\n}\n"
+                   : "static inline $F $P_frombits1(int32_t a)\n{\n    $F r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
     for (int k = 0; k < LOP_COUNT; k++)
         if (e->u->op[k] && is_lane_op((LOp)k))
             plain_op(e, (LOp)k);

@@ -68,6 +68,20 @@ static LLVMValueRef llvm_mulhi(LlvmFunc *C, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildTrunc(C->B, x, C->v, "");
 }
 
+static LLVMValueRef llvm_bits(LlvmFunc *C, LLVMValueRef a) {
+    if (!C->p->f64) return LLVMBuildBitCast(C->B, a, C->v, "");
+    LLVMValueRef w = LLVMBuildBitCast(C->B, a, lanes_of(C, C->i64), "");
+    w = LLVMBuildLShr(C->B, w, const_lanes(C, LLVMConstInt(C->i64, 32, 0)), "");
+    return LLVMBuildTrunc(C->B, w, C->v, "");
+}
+
+static LLVMValueRef llvm_frombits(LlvmFunc *C, LLVMValueRef a) {
+    if (!C->p->f64) return LLVMBuildBitCast(C->B, a, C->f, "");
+    LLVMValueRef w = LLVMBuildZExt(C->B, a, lanes_of(C, C->i64), "");
+    w = LLVMBuildShl(C->B, w, const_lanes(C, LLVMConstInt(C->i64, 32, 0)), "");
+    return LLVMBuildBitCast(C->B, w, C->f, "");
+}
+
 /* x[i] and x[i + n/2] together, and so on; the result in every lane */
 static LLVMValueRef tree(LlvmFunc *C, LLVMValueRef x, bool max) {
     if (C->V == 1) return x;

@@ -95,6 +95,19 @@ static void float_op(const LInst *i, Slot *r, const Slot *x, const Slot *y, cons
 /* Truncated; what does not fit is the least int32, as on x86. */
 static int32_t to_int(double a) { return a > -2147483649.0 && a < 2147483648.0 ? (int32_t)a : INT32_MIN; }
 
+static uint32_t high_word(double d) {
+    uint64_t w;
+    memcpy(&w, &d, sizeof w);
+    return (uint32_t)(w >> 32);
+}
+
+static double with_high_word(uint32_t high) {
+    uint64_t w = (uint64_t)high << 32;
+    double d;
+    memcpy(&d, &w, sizeof d);
+    return d;
+}
+
 static void int_op(const LInst *i, Slot *r, const Slot *x, const Slot *y, const Slot *z, bool f64, int V) {
     switch (i->op) {
     case LOP_VCONST: EACH(r->v[l] = (int32_t)i->imm) break;
@@ -113,7 +126,13 @@ static void int_op(const LInst *i, Slot *r, const Slot *x, const Slot *y, const 
     case LOP_VEQ: INTS(r->m[l], a == b);
     case LOP_VSEL: EACH(r->v[l] = x->m[l] ? y->v[l] : z->v[l]) break;
     case LOP_BITS:
-    case LOP_FROMBITS: memcpy(r, x, sizeof *r); break;
+        if (!f64) memcpy(r, x, sizeof *r);
+        else EACH(r->v[l] = high_word(x->d[l]))
+        break;
+    case LOP_FROMBITS:
+        if (!f64) memcpy(r, x, sizeof *r);
+        else EACH(r->d[l] = with_high_word(x->v[l]))
+        break;
     case LOP_VTOF: EACH(if (f64) r->d[l] = x->v[l]; else r->f[l] = (float)x->v[l]) break;
     case LOP_UTOF: EACH(if (f64) r->d[l] = (uint32_t)x->v[l]; else r->f[l] = (float)(uint32_t)x->v[l]) break;
     case LOP_FTOV: EACH(r->v[l] = to_int(f64 ? x->d[l] : (double)x->f[l])) break;

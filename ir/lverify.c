@@ -167,7 +167,6 @@ static bool check_imm(Verifier *v, const LInst *i) {
     if (i->op == LOP_LIBM && (i->imm < 0 || i->imm >= LFN_COUNT)) return bad(v, "there is no such function");
     if ((i->op == LOP_VSHL || i->op == LOP_VSHR) && (i->imm < 0 || i->imm > 31)) return bad(v, "a shift is not in 0..31");
     if (i->op == LOP_LANE && (i->imm < 0 || i->imm >= v->p->V)) return bad(v, "there is no such lane");
-    if ((i->op == LOP_BITS || i->op == LOP_FROMBITS) && v->p->f64) return bad(v, "the bits of floats are for f32 only");
     if ((i->op == LOP_DIM || i->op == LOP_TID || i->op == LOP_NT) && v->f->kind == LFUNC_HELPER)
         return bad(v, "a helper sees only its parameters");
     return true;

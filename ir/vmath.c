@@ -1,7 +1,6 @@
 /* vmath: exp, expm1, tanh, sigmoid, log, erf, sin, cos, pow as operations of the loop program: one definition for interpreter, C and LLVM.
-   Formulas and measured errors of exp, tanh and sigmoid: docs/ir.md (tests/unit/test_vmath.c asserts the bounds). No call
-   has two arguments that build something: that would leave the order of instructions to the host's compiler. */
-#include "ir/loop.h"
+   Formulas and measured errors of exp, tanh and sigmoid: docs/ir.md (tests/unit/test_vmath.c asserts the bounds). Here f32. */
+#include "ir/vmath.h"
 
 #include <math.h>
 
@@ -16,25 +15,6 @@ enum {
 };
 static const uint32_t NEG_LN2_HI = 0xbf318000; /* -0.693359375: few bits, so that n * HI is exact */
 #define LN2_LO 2.12194440e-4
-
-static LV add(LBuilder *b, LV x, LV y) { return lb_op(b, LOP_ADD, x, y, 0, 0); }
-static LV sub(LBuilder *b, LV x, LV y) { return lb_op(b, LOP_SUB, x, y, 0, 0); }
-static LV mul(LBuilder *b, LV x, LV y) { return lb_op(b, LOP_MUL, x, y, 0, 0); }
-static LV div_(LBuilder *b, LV x, LV y) { return lb_op(b, LOP_DIV, x, y, 0, 0); }
-static LV fma_(LBuilder *b, LV x, LV y, LV z) { return lb_op(b, LOP_FMA, x, y, z, 0); }
-static LV neg(LBuilder *b, LV x) { return lb_op(b, LOP_NEG, x, 0, 0, 0); }
-static LV abs_(LBuilder *b, LV x) { return lb_op(b, LOP_ABS, x, 0, 0, 0); }
-static LV lt(LBuilder *b, LV x, LV y) { return lb_op(b, LOP_LT, x, y, 0, 0); }
-static LV sel(LBuilder *b, LV m, LV x, LV y) { return lb_op(b, LOP_SEL, m, x, y, 0); }
-static LV bits(LBuilder *b, LV x) { return lb_op(b, LOP_BITS, x, 0, 0, 0); }
-static LV frombits(LBuilder *b, LV x) { return lb_op(b, LOP_FROMBITS, x, 0, 0, 0); }
-static LV vconst(LBuilder *b, uint32_t w) { return lb_op(b, LOP_VCONST, 0, 0, 0, (int32_t)w); }
-static LV vop(LBuilder *b, LOp op, LV x, LV y) { return lb_op(b, op, x, y, 0, 0); }
-
-/* c < x ? c : x and c > x ? c : x: a NaN in x passes. */
-static LV at_most(LBuilder *b, LV x, double c) { return lb_op(b, LOP_MIN, lb_fconst(b, c), x, 0, 0); }
-static LV at_least(LBuilder *b, LV x, double c) { return lb_op(b, LOP_MAX, lb_fconst(b, c), x, 0, 0); }
-static LV clamp(LBuilder *b, LV x, double c) { return at_least(b, at_most(b, x, c), -c); }
 
 /* Horner with fma; coefficients by their bits, highest power first. */
 static LV horner(LBuilder *b, LV x, const uint32_t *coef, int n) {
@@ -108,6 +88,7 @@ static LV exp_f32(LBuilder *b, LV x0, LV more, bool precise) {
 }
 
 LV lb_exp(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 && t == MATH_FAST) return vmath_exp_f64(b, x);
     if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_EXP, x, 0);
     return exp_f32(b, x, 0, t == MATH_PRECISE);
 }
@@ -130,6 +111,7 @@ static LV expm1_f32(LBuilder *b, LV x0) {
 }
 
 LV lb_expm1(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 && t == MATH_FAST) return vmath_expm1_f64(b, x);
     if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_EXPM1, x, 0);
     return expm1_f32(b, x);
 }
@@ -202,6 +184,7 @@ static LV tanh_precise(LBuilder *b, LV x) {
 }
 
 LV lb_tanh(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 && t == MATH_FAST) return vmath_tanh_f64(b, x);
     if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_TANH, x, 0);
     return t == MATH_PRECISE ? tanh_precise(b, x) : tanh_fast(b, x);
 }
@@ -233,6 +216,7 @@ static LV sigmoid_f32(LBuilder *b, LV x0, bool precise) {
 }
 
 LV lb_sigmoid(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 && t == MATH_FAST) return vmath_sigmoid_f64(b, x);
     if (!b->p->f64 && t != MATH_SLEEF) return sigmoid_f32(b, x, t == MATH_PRECISE);
     LV e = lb_libm(b, LFN_EXP, neg(b, abs_(b, x)), 0); /* at most 1: nothing overflows */
     LV one = lb_fconst(b, 1);
@@ -285,13 +269,14 @@ static LV log_f32(LBuilder *b, LV x) {
 }
 
 LV lb_log(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 && t == MATH_FAST) return vmath_log_f64(b, x);
     if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_LOG, x, 0);
     return log_f32(b, x);
 }
 
 /* log(u) + c / u with u = 1 + x rounded and c what rounding took away. Both tiers. */
 LV lb_log1p(LBuilder *b, MathTier t, LV x) {
-    if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_LOG1P, x, 0);
+    if ((b->p->f64 && t != MATH_FAST) || t == MATH_SLEEF) return lb_libm(b, LFN_LOG1P, x, 0);
     LV one = lb_fconst(b, 1);
     LV u = add(b, one, x);
     LV big = lt(b, one, abs_(b, x));
@@ -299,7 +284,7 @@ LV lb_log1p(LBuilder *b, MathTier t, LV x) {
     LV less = sel(b, big, one, x);
     LV c = sub(b, less, sub(b, u, more));
     LV q = div_(b, c, u);
-    LV l = log_f32(b, u);
+    LV l = lb_log(b, t, u);
     LV ok = lt(b, abs_(b, q), lb_fconst(b, INFINITY)); /* not at -1 and infinity, where log u is all */
     LV r = sel(b, ok, add(b, l, q), l);
     LV none = lb_op(b, LOP_EQ, u, one, 0, 0);

@@ -58,7 +58,7 @@ static bool make_array(Check *x, const Module *m, const CPort *p, const char *pr
 static int64_t block_of(int64_t n) { return (n + SHOWN - 1) / SHOWN; }
 
 /* An array of expected numbers. A large one as weighted means of blocks, so that a test is no longer than it need be and each number
-   counts all the same. Weights are small: products with them are exact. */
+   counts all the same. Weights are small: products of floats with them are exact, fused or not. */
 static void put_want(CModel *c, const char *type, const char *name, const double *v, int64_t n, bool is_int) {
     int64_t block = block_of(n), blocks = block > 1 ? (n + block - 1) / block : 0;
     if (!blocks) {
@@ -68,7 +68,7 @@ static void put_want(CModel *c, const char *type, const char *name, const double
     str_printf(&c->t, "static const double %s[%lld] = { /* means of %lld numbers each */", name, (long long)blocks, (long long)block);
     for (int64_t k = 0; k < blocks; k++) {
         double sum = 0;
-        for (int64_t i = k * block; i < n && i < (k + 1) * block; i++) sum += (double)(1 + i % 7) * v[i];
+        for (int64_t i = k * block; i < n && i < (k + 1) * block; i++) sum += (double)(1 + i % 7) * (double)(float)v[i];
         str_printf(&c->t, "%s %s,", k % 5 ? "" : "\n   ", c_double(c, sum / (4.0 * (double)block)));
     }
     str_put(&c->t, "\n};\n");
@@ -83,7 +83,7 @@ static const char *differs(CModel *c, const char *what, const char *i, const cha
 static const char block_differs[] =
     "\n/* Of large arrays: weighted means of blocks. i goes from 0 to n - 1. */\n"
     "static int block_differs(const char *what, long i, double got, const double *want, long block, long n)\n{\n"
-    "    static double sum;\n    if (i % block == 0) sum = 0;\n    sum += (double)(1 + i % 7) * got;\n"
+    "    static double sum;\n    if (i % block == 0) sum = 0;\n    sum += (double)(1 + i % 7) * (double)(float)got;\n"
     "    if ((i + 1) % block != 0 && i + 1 < n) return 0;\n    if (!differs(what, i, sum / (4.0 * (double)block), want[i / block])) return 0;\n"
     "    printf(\"that is a mean of %ld up to it\\n\", block);\n    return 1;\n}\n";
 
@@ -115,7 +115,7 @@ static void put_head(CModel *c) {
                "   Written by Rondo %s. This file belongs to you: no licence of Rondo's is attached to it. */\n"
                "#include \"%s.h\"\n\n#include <math.h>\n#include <stdio.h>\n#include <stdlib.h>\n\n",
                c->id, c->id, RONDO_VERSION, c->id);
-    bool exact = !c->m->f64 && c->m->opt.exec.math != MATH_SLEEF && !c->calls;
+    bool exact = c->m->opt.exec.math != MATH_SLEEF && !c->calls;
     str_printf(&c->t,
                "/* Largest difference, relative to 1 + |expected|. */\n#ifndef TOLERANCE\n"
                "#if %s(defined(%s) || defined(__FMA__) || defined(__ARM_FEATURE_FMA))\n#define TOLERANCE 0.0\n"
@@ -191,7 +191,7 @@ static bool put_steps(Check *x, Str *body) {
             for (int64_t i = 0; i < p->in.at[k].n; i++) row[at++] = (float)array_get(a, (seq ? t * p->in.at[k].n : 0) + i);
         }
         if (at != nx) return true; /* an input over an axis of its own */
-        if (!stream_steps(c->live, 1, row, y)) return false;
+        if (!stream_steps(c->live, 1, row, y)) return false; /* of floats, in f64 too */
         for (size_t i = 0; i < ny; i++) want[(size_t)t * ny + i] = y[i];
     }
     put_want(c, "float", "want_steps", want, steps * (int64_t)ny, false);
@@ -210,7 +210,7 @@ static bool put_steps(Check *x, Str *body) {
     str_put(body, ");\n");
     for (uint32_t k = 0; k < p->out.n; k++)
         str_printf(body, "        for (k = 0; k < %lld; k++, at++)\n            if (%s) return 1;\n", (long long)p->out.at[k].n,
-                   differs(c, arena_printf(c->a, "step: %s", p->out.at[k].id), "at", arena_printf(c->a, "got_%s[k]", p->out.at[k].id), "want_steps", steps * (int64_t)ny));
+                   differs(c, arena_printf(c->a, "step: %s", p->out.at[k].id), "at", arena_printf(c->a, c->m->f64 ? "(float)got_%s[k]" : "got_%s[k]", p->out.at[k].id), "want_steps", steps * (int64_t)ny));
     str_put(body, "    }\n    return 0;\n}\n");
     return true;
 }

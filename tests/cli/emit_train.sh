@@ -110,6 +110,18 @@ else
     echo "skipped: to the bit, which needs a fused multiply-add"
 fi
 
+# ---- in double precision: its functions are written out too ----
+mkdir double # where no other header is
+sed 's/\bfloat\b/double/g' learn.c >double/learn.c
+expect 0 "$RONDO" emit c "$M" -o f64 --train --dtype f64
+expect 0 "$RONDO" train "$M" --set epochs=3 -q -o w64.safetensors --dtype f64
+expect 0 "$RONDO" emit c "$M" -w w64.safetensors -o trained64 --train --dtype f64
+expect 0 "$CC" $strict -O2 $fused -DEPOCHS=3 -DSEED=0 -If64 -o learn64 double/learn.c f64/sunspots.c -lm
+expect 0 ./learn64 years mine
+expect 0 "$CC" $strict -O2 $fused -DEPOCHS=0 -DSEED=0 -Itrained64 -o given64 double/learn.c trained64/sunspots.c -lm
+expect 0 ./given64 years rondo
+if cmp -s mine rondo; then :; elif [ -n "$fused" ]; then fail "training from C in f64 makes other weights than rondo train"; fi
+
 # ---- what the train block says of every update: clipping, schedules, decay, what is frozen ----
 rules() { # NAME SCHEDULE options..: as rondo train has it
     schedule=$2

@@ -61,7 +61,7 @@ static void lane_rows(Micro *m, LV i, Results *r) {
     for (int n = LOP_FCONST; n < LOP_COUNT; n++) {
         LOp op = (LOp)n;
         const char *args = lop_info[op].args;
-        if (op == LOP_LIBM || op == LOP_LANE || op == LOP_HSUM || op == LOP_HMAX || ((op == LOP_BITS || op == LOP_FROMBITS) && m->p->f64)) continue;
+        if (op == LOP_LIBM || op == LOP_LANE || op == LOP_HSUM || op == LOP_HMAX) continue;
         LV a[3] = {0, 0, 0};
         int nf = 0, nv = 0, nk = 0;
         for (int j = 0; args[j]; j++) a[j] = args[j] == 'f' ? f[nf++] : args[j] == 'v' ? v[nv++] : args[j] == 'm' ? k[nk++] : i;
@@ -279,10 +279,10 @@ static void entry_libm(Micro *m) {
         }
 }
 
-/* The f32 mathematics written out as operations: on all of a buffer, four results for an element. */
+/* The mathematics written out as operations: on all of a buffer, four results for an element. */
 static void entry_vmath(Micro *m) {
     begin(m, "vmath");
-    for (int t = MATH_FAST; t <= MATH_PRECISE && !m->p->f64; t++)
+    for (int t = MATH_FAST; t <= (m->p->f64 ? MATH_FAST : MATH_PRECISE); t++)
         for (uint32_t buf = MICRO_X; buf <= MICRO_Z; buf += MICRO_Z - MICRO_X) {
             LV i = lb_for(&m->b, lb_iconst(&m->b, 0), lb_iconst(&m->b, MICRO_N), m->V, false, 0, NULL, NULL);
             LV x = lb_load(&m->b, LOP_LD, buf, lidx_add(lidx(0), i, 1), 0);
