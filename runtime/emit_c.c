@@ -187,6 +187,7 @@ static bool emit_all(void *arg) {
     c->theta = c->o->train && model_theta_size(c->m) > 0;
     if (c->o->train && !weight_plan(c->m, c->a, c->o->data, &c->weigh)) return false;
     if (c->o->storage) {
+        if (!emit_storage_fits(c)) return false;
         measure(c, 0);
         emit_storage_round(c);
         measure(c, 1);

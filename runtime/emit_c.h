@@ -235,6 +235,7 @@ void emit_weights_values(CModel *c);      /* source: the constants */
 bool emit_prepare(CModel *c);             /* source, of a width */
 
 /* emit_storage.c */
+bool emit_storage_fits(CModel *c); /* all weights to be stored in fewer bits are finite */
 void emit_storage_round(CModel *c); /* rounds the model's weights to what is stored */
 double storage_code(EmitStorage s, double v, double *back); /* of bf16 and f16; *back: what it stands for */
 void emit_storage_type(CModel *c);

@@ -25,17 +25,16 @@ static float float_of(uint32_t u) {
     return v;
 }
 
-/* Nearest, ties to even; what is too large becomes the largest. */
+/* Of finite numbers: nearest, ties to even; what is too large becomes the largest. */
 static uint32_t to_bf16(float v) {
     uint32_t u = bits_of(v), r = (u + 0x7fff + (u >> 16 & 1)) >> 16;
-    return (r & 0x7fff) >= 0x7f80 && isfinite(v) ? r - 1 : r;
+    return (r & 0x7fff) >= 0x7f80 ? r - 1 : r;
 }
 
 static uint32_t to_f16(float v) {
     uint32_t u = bits_of(v), sign = u >> 16 & 0x8000;
     double x = fabs((double)v);
-    if (isnan(v)) return sign | 0x7e00;
-    if (x >= 65504) return sign | (isinf(v) ? 0x7c00 : 0x7bff);
+    if (x >= 65504) return sign | 0x7bff;
     int e = 0;
     (void)frexp(x, &e);
     if (!(x > 0) || e < -13) e = -13; /* zero and denormals count in 2^-24 */
@@ -76,7 +75,21 @@ static uint32_t stored_params(CModel *c, Stored **out) {
 static float row_scale(const CModel *c, const Stored *s, int64_t row) {
     double most = 0;
     for (int64_t k = 0; k < s->columns; k++) most = fmax(most, fabs(model_theta_get(c->m, s->at + row * s->columns + k)));
-    return isfinite(most) ? (float)(most / 127) : 0;
+    return (float)(most / 127);
+}
+
+bool emit_storage_fits(CModel *c) {
+    Stored *s;
+    uint32_t n = stored_params(c, &s);
+    for (uint32_t i = 0; i < n; i++)
+        for (int64_t k = 0; s[i].rows && k < s[i].q->count; k++) {
+            double v = model_theta_get(c->m, s[i].at + k);
+            if (isfinite(v)) continue;
+            diag_error(c->ctx, 851, NOWHERE, "the weight '%s' holds %s, which %s does not keep", name_str(c->ctx, s[i].q->name), isnan(v) ? "what is no number" : "an infinity",
+                       storage_name[c->o->storage]);
+            return false;
+        }
+    return true;
 }
 
 /* Rounds the model's weights to what the storage can hold and keeps the numbers to write: c->stored[i] and c->stored_scale[row]. */
@@ -105,7 +118,7 @@ void emit_storage_round(CModel *c) {
                 if (k % s[i].columns == 0) c->stored_scale[i][row] = (double)row_scale(c, &s[i], row);
                 float scale = (float)c->stored_scale[i][row];
                 double q = scale > 0 ? rint((double)v / (double)scale) : 0;
-                q = q > 127 ? 127 : q < -127 ? -127 : q == q ? q : 0;
+                q = q > 127 ? 127 : q < -127 ? -127 : q;
                 c->stored[at] = q;
                 r = (float)q * scale;
             } else {

@@ -343,4 +343,9 @@ says err 'flat, single, arduino or cmake'
 expect 2 "$RONDO" emit c m.rondo -o d --simd 3
 expect 1 "$RONDO" emit c m.rondo -o d --dtype f64 --weights int8
 says err E0851
+sed 's/param U:.*/param U: [H, H] = 1e39/' m.rondo >endless.rondo
+for bits in bf16 f16 int8; do
+    expect 1 "$RONDO" emit c endless.rondo -o d --weights $bits
+    says err "E0851.*'.*U' holds an infinity, which $bits does not keep"
+done
 [ ! -e d ] || fail "a refused emit left files"
