@@ -411,11 +411,13 @@ static void put_piece_name(CEmit *e, const CPiece *x) {
     str_printf(e->out, "%s_%s_%u(", e->o->prefix, e->at->symbol, (unsigned)(x - e->piece.at) + 1);
 }
 
+/* What a piece hands out has a value before it, for tools that do not look so far into a call. */
 static void put_piece_call(CEmit *e, const CPiece *x) {
     for (uint32_t k = 0; k < x->out.n; k++) {
+        bool lanes = e->f->type.at[x->out.at[k]] != 'i' && e->p->V > 1;
         line(e);
         put(e, type_of(e, x->out.at[k]));
-        str_printf(e->out, " %s;\n", val(e, x->out.at[k]));
+        str_printf(e->out, " %s = %s;\n", val(e, x->out.at[k]), lanes ? "{0}" : "0");
     }
     line(e);
     put_piece_name(e, x);
