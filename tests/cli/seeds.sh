@@ -193,7 +193,7 @@ expect 0 "$RONDO" train $M --set epochs=1 --json -o w.safetensors
 says out '"test_rmse": [0-9.]*, .*"unscaled_rmse": [0-9.]*, "persistence_rmse": 32.89'
 
 # a signal that was to be ignored when the process began is: a job in the background goes on
-(trap '' INT; exec "$RONDO" train $M $small --seeds 2 --set epochs=400 -o ignored.safetensors -q >said 2>err) &
+(trap '' INT; exec "$RONDO" train $M $small --seeds 2 --set epochs=12000 -o ignored.safetensors -q >said 2>err) &
 pid=$!
 sleep 0.4
 kill -INT $pid

@@ -84,7 +84,7 @@ sed 's/.*"valid_loss": \([0-9.e-]*\).*/\1/' log.jsonl | awk -v best="$best" 'NR 
 [ -z "$(ls | grep '\.state$' || true)" ] || fail "checkpoints are left"
 
 # killed at any time: the next call ends as if nothing had been
-"$RONDO" tune $M --set epochs=400 --set validation=0.2 --set H=5 --set 'optimizer=adam(lr = {1e-3, 1e-2, 2e-2, 3e-2})' -o k.jsonl -j 2 >out 2>err &
+"$RONDO" tune $M --set epochs=4000 --set validation=0.2 --set H=5 --set 'optimizer=adam(lr = {1e-3, 1e-2, 2e-2, 3e-2})' -o k.jsonl -j 2 >out 2>err &
 pid=$!
 for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     grep -q '^trial' err && break
@@ -92,7 +92,7 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 kill -KILL $pid
 wait $pid 2>/dev/null || true
-expect 0 "$RONDO" tune $M --set epochs=400 --set validation=0.2 --set H=5 --set 'optimizer=adam(lr = {1e-3, 1e-2, 2e-2, 3e-2})' -o k.jsonl -q
+expect 0 "$RONDO" tune $M --set epochs=4000 --set validation=0.2 --set H=5 --set 'optimizer=adam(lr = {1e-3, 1e-2, 2e-2, 3e-2})' -o k.jsonl -q
 [ "$(wc -l <k.jsonl)" = 5 ] || fail "not four runs after a kill"
 
 # a diverged trial ranks last
