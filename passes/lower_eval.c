@@ -51,6 +51,7 @@ void low_prefetch(Low *L, LV rows, int way)
     L->ahead_rows = rows;
     L->ahead_way = way;
     L->level = 0;
+    L->ahead_units = 0;
     L->prefetched.n = 0;
 }
 
@@ -68,7 +69,9 @@ static void prefetch_ahead(Low *L, const Loc *l, LIdx i)
             return;
     }
     VEC_PUSH(L->arena, L->prefetched) = (Ahead){ l->buf, L->level, l->foff };
-    if (L->ahead_rows)
+    if (L->ahead_units)
+        i.c0 += L->ahead_units;
+    else if (L->ahead_rows)
         i = lb_idx_term(&L->b, i, L->ahead_rows, L->ahead_way * l->ld);
     else
         i.c0 += L->ahead_way * (l->ld < AHEAD ? (AHEAD + l->ld - 1) / l->ld * l->ld : l->ld);

@@ -188,7 +188,7 @@ typedef struct Low {
     LV slo, shi; /* the current segment */
     bool ahead; /* what is read and written of sequences is prefetched, */
     LV ahead_rows; /* so many rows, times ahead_way, before it is needed; 0: a short distance */
-    int ahead_way;
+    int ahead_way, ahead_units; /* or so many units of its own row; 0: none */
     uint32_t level; /* of a row stage */
     VEC(Ahead) prefetched;
     uint32_t pos; /* counts items as they are emitted: lifetimes */
@@ -304,6 +304,18 @@ uint32_t group_axis(const LowG *lg, Ref group); /* the axis that is cut into chu
 void fuse_levels(LowG *lg); /* NodeInfo.phase and relatives, given NodeInfo.item */
 bool plan_graph(LowG *lg); /* takes Graph.stage of this rate; false with a diagnostic if it is no order */
 
+/* lower_columns.c: the loop over steps of one stage, a vector of units at a time. */
+typedef struct {
+    LowG *bg; /* the body */
+    const Loc *carry;
+    const bool *slotted; /* by carry: a slot a step */
+    LV lo, hi; /* its steps */
+    void (*bind)(void *scan); /* gives values their places at bg->t */
+    void *scan;
+} Columns;
+bool columns_fit(const Columns *c);
+void emit_columns(const Columns *c);
+
 /* lower_row.c, lower_eval.c */
 void emit_row_stage(LowG *lg, const Stage *s);
 #define LANES 16 /* of a reduction, whatever V is */
@@ -315,6 +327,8 @@ typedef struct {
     LV *held; /* the values of these at the current columns; NULL: in memory */
     LV acc[32 * LANES];
 } Fused;
+LV mask_tail(Low *L, const Node *reduce, LV v, int lanes);
+void row_scalars(LowG *lg, const Stage *it, uint32_t phase); /* NodeInfo.row */
 void fused_row(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, int64_t F, bool few); /* over the last dimension, F elements */
 /* One vector of it, `lanes` elements from at + offset on (at 0: from offset on); acc: of each reduction. */
 void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes, LV *acc);

@@ -62,7 +62,7 @@ void store_all(Eval *e, Ref r, LV v)
 }
 
 /* The first `lanes` lanes of v, the neutral element in the others. */
-static LV mask_tail(Low *L, const Node *reduce, LV v, int lanes)
+LV mask_tail(Low *L, const Node *reduce, LV v, int lanes)
 {
     LBuilder *b = &L->b;
     if (lanes == L->p->V)
@@ -663,7 +663,7 @@ static bool stored_at_once(const LowG *lg, Ref r)
     return true;
 }
 
-static void emit_scalars(LowG *lg, const Stage *it, uint32_t phase)
+void row_scalars(LowG *lg, const Stage *it, uint32_t phase)
 {
     for (uint32_t k = 0; k < it->node.n; k++) {
         Ref r = it->node.at[k].ref;
@@ -705,7 +705,7 @@ static void row_body(LowG *lg, void *arg)
         low_prefetch(lg->L, 0, lg->scan.reverse && low_single_row(lg->L) ? -1 : 1);
     for (uint32_t p = 0; p <= last; p++) {
         lg->L->level = p;
-        emit_scalars(lg, it, p);
+        row_scalars(lg, it, p);
         emit_phase(lg, it, p);
         store_reductions(lg, it, stored);
     }

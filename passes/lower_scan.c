@@ -622,42 +622,51 @@ static void leave_step(LBuilder *b, Held *h)
         h->after[i] = lb_load(b, LOP_LD, h->place[i].buf, h->place[i].at, b->p->V);
 }
 
-/* for (chunks) for (steps): the body's items. In the body of a scan over an axis that is cut, its values over that axis are
+static void bind_scan(void *scan)
+{
+    bind_places(scan);
+}
+
+/* Gives values their places before. */
+static bool by_columns(const Scan *c, const Columns *x)
+{
+    if (c->pending.n || !rows_apart(c))
+        return false;
+    give_places(c->bg);
+    for (uint32_t k = 0; k < c->s.ncarry; k++)
+        if (c->apart[k])
+            return false;
+    return columns_fit(x);
+}
+
+static void explain_loop(const Scan *c, int n, const char *what, bool chunks)
+{
+    Low *L = c->lg->L;
+    if (L->explain)
+        str_printf(L->explain, "loop over %s%s: %d %s at a time through %s\n", name_str(L->ctx, L->m->axis[c->s.axis].name),
+                   c->s.reverse ? ", backwards" : "", n, what, chunks ? "the steps of a chunk" : "all steps");
+}
+
+/* for (blocks of rows) for (steps): the body's items. In the body of a scan over an axis that is cut, its values over that axis are
    whole sequences again. */
-static void scan_loop(Scan *c)
+static void step_loop(Scan *c, Held *h, LV lo, LV hi, bool chunks)
 {
     Low *L = c->lg->L;
     LBuilder *b = &L->b;
     LowG *bg = c->bg;
-    uint32_t axis = c->s.axis, outer = L->seg, loop = loop_begin(L);
-    LV lo = axis_lo(L, axis), hi = axis_hi(L, axis);
-    bool chunks = has_group(c->lg, c->scan);
-    Held h = { 0 };
-    hold_states(c, &h);
-    if (chunks) {
-        begin_chunk(L, axis, c->s.reverse, single_chunks(c->lg, c->scan), h.n, h.v, h.inner);
-        memcpy(h.v, h.inner, sizeof h.v);
-        emit_stages(c->lg, c->scan);
-        bg->beside = beside_make(c->lg, c->scan, loop);
-        lo = L->clo;
-        hi = L->chi;
-        L->chunk = 0;
-    }
-    if (!chunks)
-        bg->behind = behind_make(c->lg, c->scan, loop);
+    uint32_t outer = L->seg;
     int64_t rows = rows_at_once(c);
     LV blo = L->blo, bhi = L->bhi;
     bg->by_row = rows > 0 || c->lg->by_row;
-    if (rows && L->explain)
-        str_printf(L->explain, "loop over %s%s: %d row%s at a time through %s\n", name_str(L->ctx, L->m->axis[axis].name),
-                   c->s.reverse ? ", backwards" : "", (int)rows, rows > 1 ? "s" : "", chunks ? "the steps of a chunk" : "all steps");
+    if (rows)
+        explain_loop(c, (int)rows, rows > 1 ? "rows" : "row", chunks);
     if (rows == 1)
         L->idx[L->bx] = lb_for(b, L->blo, L->bhi, 1, false, 0, NULL, NULL);
     else if (rows)
         begin_rows(L, rows);
-    bg->t = lb_for(b, lo, hi, 1, c->s.reverse, h.n, h.v, h.inner);
-    enter_step(b, &h);
-    L->seg = bg->segment ? bg->g->cut : outer == 1 + axis ? 0 : outer;
+    bg->t = lb_for(b, lo, hi, 1, c->s.reverse, h->n, h->v, h->inner);
+    enter_step(b, h);
+    L->seg = bg->segment ? bg->g->cut : outer == 1 + c->s.axis ? 0 : outer;
     if (bg->segment)
         begin_segment(bg);
     give_places(bg);
@@ -673,13 +682,43 @@ static void scan_loop(Scan *c)
     L->seg = outer;
     if (bg->segment && !L->serial)
         lb_barrier(b); /* memory changes hands between a segment and the next */
-    leave_step(b, &h);
-    lb_end_for(b, h.n, h.after, h.v);
+    leave_step(b, h);
+    lb_end_for(b, h->n, h->after, h->v);
     if (rows) {
         lb_end_for(b, 0, NULL, NULL);
         L->idx[L->bx] = 0;
         L->blo = blo;
         L->bhi = bhi;
+    }
+}
+
+/* for (chunks) the steps. */
+static void scan_loop(Scan *c)
+{
+    Low *L = c->lg->L;
+    LowG *bg = c->bg;
+    uint32_t axis = c->s.axis, loop = loop_begin(L);
+    LV lo = axis_lo(L, axis), hi = axis_hi(L, axis);
+    bool chunks = has_group(c->lg, c->scan);
+    Held h = { 0 };
+    hold_states(c, &h);
+    if (chunks) {
+        begin_chunk(L, axis, c->s.reverse, single_chunks(c->lg, c->scan), h.n, h.v, h.inner);
+        memcpy(h.v, h.inner, sizeof h.v);
+        emit_stages(c->lg, c->scan);
+        bg->beside = beside_make(c->lg, c->scan, loop);
+        lo = L->clo;
+        hi = L->chi;
+        L->chunk = 0;
+    }
+    if (!chunks)
+        bg->behind = behind_make(c->lg, c->scan, loop);
+    Columns x = { bg, c->carry, c->slotted, lo, hi, bind_scan, c };
+    if (!h.n && !bg->beside && !bg->behind && by_columns(c, &x)) {
+        explain_loop(c, 1, "vector of units of a row", chunks);
+        emit_columns(&x);
+    } else {
+        step_loop(c, &h, lo, hi, chunks);
     }
     if (chunks)
         end_chunk(L, h.n, h.v, h.after);
