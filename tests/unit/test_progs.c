@@ -48,7 +48,7 @@ static void run_group(Ctx *ctx, Prog *at, uint32_t n, bool f64, int V) {
     }
     for (int k = 0; k < 2 && any; k++) {
         if (only && strcmp(only, engine[k].name)) continue;
-        Engine *e = engine_make(ctx, all, &(EngineOptions){.kind = engine[k].kind, .cache_dir = "", .cc = cc, .longest = (uint32_t)(at[0].run.seed % 3 * 40)});
+        Engine *e = engine_make(ctx, all, &(EngineOptions){.kind = engine[k].kind, .cache_dir = "", .cc = cc, .longest = (uint32_t)(at[0].run.seed % 3 * 200)});
         for (uint32_t i = 0; i < n; i++)
             if (compiled(&at[i], f64, V)) (void)prog_check_engine(&at[i], e, true, engine[k].name);
         if (e) engine_destroy(e);
