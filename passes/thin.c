@@ -12,6 +12,14 @@
 
 enum { INPUTS = 8, LEAST = 16 }; /* inputs at most, units at least */
 
+/* A thin product of the same rows, or a vector that no step changes. What is the same at all steps of some rows is no step of a loop. */
+static bool is_addend(const Graph *g, const Node *n, int k, const uint32_t *thin)
+{
+    const Node *a = &g->node.at[n->in[k]];
+
+    return same_dims(a, n) && (!a->axes || (a->axes == n->axes && thin[n->in[k]]));
+}
+
 /* Of a product with a matrix, of its parts and its sums with such and with vectors that no step changes: its inputs. 0: something else. */
 static uint32_t inputs_of(const Graph *g, Ref r, const uint32_t *thin)
 {
@@ -20,8 +28,7 @@ static uint32_t inputs_of(const Graph *g, Ref r, const uint32_t *thin)
 
     if (n->dtype != DT_F || n->rank != 1 || !n->axes || n->dim[0] < LEAST) return 0;
     if (n->op == OP_SLICE) return thin[n->in[0]];
-    if (n->op == OP_ADD && same_dims(a, n) && same_dims(b, n) && (!a->axes || thin[n->in[0]]) && (!b->axes || thin[n->in[1]]))
-        return thin[n->in[0]] + thin[n->in[1]];
+    if (n->op == OP_ADD && is_addend(g, n, 0, thin) && is_addend(g, n, 1, thin)) return thin[n->in[0]] + thin[n->in[1]];
     if (n->op != OP_DOT || a->rank != 1 || b->rank != 2 || b->axes || a->axes != n->axes) return 0;
     return w[0] == w[3] || w[0] == w[4] ? (uint32_t)a->dim[0] : 0;
 }
