@@ -45,7 +45,7 @@ static const Command command[] = {
     {"plot", "learning LOG.. | tune LOG | forecast|confusion|roc|attention M.rondo -w W", "a picture, SVG or PNG, by gnuplot", cmd_plot, 2, 1 << 20,
      OPTIONS(O_MODEL, O_FILES, O_ENGINE, O(OUT), O(FUTURE), O(PROMPT), O(EXAMPLE))},
     {"generate", "M.rondo -w W", "text from a language model, as it comes", cmd_generate, 1, 1,
-     OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O_ENGINE, O(PROMPT), O(LENGTH), O(TEMPERATURE), O(TOP_K), O(TOP_P), O(BEAM))},
+     OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O_ENGINE, O(PROMPT), O(PROMPTS), O(LENGTH), O(TEMPERATURE), O(TOP_K), O(TOP_P), O(BEAM))},
     {"run", "M.rondo --in X.npz|--trace", "arrays in, arrays out; or one example, step by step", cmd_run, 1, 1,
      OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O_ENGINE, O(IN), O(OUT_ARRAYS), O(GRAD), O(GRADIENT), O(JVP), O(COMPARE), O(TRACE), O(DATA), O(EXAMPLE), O(UNROLL))},
     {"gradcheck", "M.rondo", "every gradient against central differences in f64; exit 1 past 1e-6", cmd_gradcheck, 1, 1,

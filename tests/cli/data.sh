@@ -210,6 +210,19 @@ for k in '--top-k 1' '--top-p 0.0001'; do
     $G --temperature 2 --seed 5 $k >b
     cmp -s greedy b || fail "$k is not the most likely text"
 done
+# a file of prompts: each line as if it came alone; a line that cannot be read is named
+printf 'one two\nthree\r\n\ntwo' >prompts.txt
+for p in 'one two' three '' two; do "$RONDO" generate $R -w r.safetensors --prompt "$p" --length 20 --seed 3; done >each.txt
+expect 0 "$RONDO" generate $R -w r.safetensors --prompts prompts.txt --length 20 --seed 3
+cmp out each.txt || fail "prompts of a file go on otherwise"
+printf 'one\noXe\ntwo\n' >prompts.txt
+expect 1 "$RONDO" generate $R -w r.safetensors --prompts prompts.txt --length 20
+says err "E0620.*byte 2: 'X' is not in the vocabulary"
+says err 'the prompt is line 2 of prompts.txt'
+expect 2 "$RONDO" generate $R -w r.safetensors --prompts prompts.txt --prompt one
+: >prompts.txt
+expect 1 "$RONDO" generate $R -w r.safetensors --prompts prompts.txt
+says err 'E0554.*prompts.txt is empty'
 # pieces come as they are made: the first ones are there long before a long text ends
 ( timeout 20 "$RONDO" generate $R -w r.safetensors --prompt one --length 100000000 || true ) | head -c 100 >part
 [ "$(wc -c <part)" = 100 ] || fail "nothing was written before the end"
