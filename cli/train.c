@@ -15,7 +15,7 @@ static CliExit train_once(Cli *c) {
     Model *m;
     take_seed(c);
     TrainTask t = {cli_get(c, OPT_OUT),    cli_get(c, OPT_LOG), cli_get(c, OPT_CHECKPOINT),
-                   cli_get(c, OPT_RESUME), .save = true,        .summary = !cli_has(c, OPT_QUIET),
+                   cli_get(c, OPT_RESUME), .save = true,        .summary = !cli_has(c, OPT_QUIET) || cli_has(c, OPT_JSON),
                    .progress = &g};
     CliExit rc = train_task(c, &t, &m, &out);
     if (rc == CLI_OK) print_outcome(c, m, &out, t.weights);

@@ -187,8 +187,6 @@ mean=$(awk '{ s += $1 } END { printf "%.4g", s / 2 }' values) sd=$(awk '{ x[NR] 
 says both "^mean of test_both: common $mean ($sd), rare "
 says both '^mean of test_binary_confusion$'
 says both.json "\"test_both\": \\[$(awk '{ s += $1 } END { print substr(sprintf("%.12f", s / 2), 1, 8) }' values)"
-expect 0 "$RONDO" train $M --set epochs=1 -q --json -o w.safetensors
-! grep -q test_loss out || fail "-q tests"
 expect 0 "$RONDO" train $M --set epochs=1 --json -o w.safetensors
 says out '"test_rmse": [0-9.]*, .*"unscaled_rmse": [0-9.]*, "persistence_rmse": 32.89'
 
