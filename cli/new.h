@@ -19,7 +19,8 @@ typedef struct {
 typedef struct {
     const char *source; /* the key of the data block */
     const char *input, *target;
-    bool text; /* words; else `dims` numbers a step */
+    bool text;           /* words; else `dims` numbers a step */
+    const char *letters; /* all of them, where the texts are single words, mostly others; else NULL */
     int64_t lines, dims;
     uint32_t classes;
 } NewNamed;

@@ -200,8 +200,8 @@ static When find_date(NewFile *f, const Csv *t, const Look *look, uint32_t first
     for (uint32_t count = 1; count < 5 && count < t->ncol; count++)
         for (uint32_t k = counts && count > 1 ? first + 1 : 0; k + count <= t->ncol; k++) /* years that rise need no months beside */
             if (dates_rise(joined_cells(f, t, (When){k, count}), t->nrow)) return (When){k, count};
-    for (uint32_t k = 0; k < t->ncol && t->ncol > 1; k++)
-        if (dates_go_on(column_cells(f, t, k), t->nrow, true)) return (When){k, 1};
+    for (uint32_t k = 0; k < t->ncol && t->ncol > 1; k++) /* years that fall are dates too, which the reader refuses */
+        if (dates_go_on(column_cells(f, t, k), t->nrow, true) || (k == first && dates_fall(column_cells(f, t, k), t->nrow))) return (When){k, 1};
     return (When){first, counts};
 }
 
@@ -256,17 +256,56 @@ static bool look_at_series(NewFile *f) {
     return true;
 }
 
+/* Names and the like: the texts are single words, mostly others, and what tells them apart is their letters. */
+typedef struct {
+    Str all;
+    uint32_t texts, several, distinct; /* several: of more than one word; distinct: one more than MOST_CLASSES where there are more */
+    const char *seen[MOST_CLASSES];
+} Letters;
+
+static void take_letters(NewFile *f, Letters *k, const char *text, size_t n) {
+    const char *s = arena_strndup(f->a, text, n);
+    uint32_t i = 0;
+    str_put(&k->all, s);
+    k->texts++;
+    k->several += strpbrk(s, " \t\n") != NULL;
+    if (k->distinct > MOST_CLASSES) return;
+    while (i < k->distinct && strcmp(k->seen[i], s)) i++;
+    if (i < k->distinct) return;
+    if (i < MOST_CLASSES) k->seen[i] = s;
+    k->distinct++;
+}
+
+static bool single_words(const Letters *k) { return k->distinct > MOST_CLASSES && k->several < k->texts / 10; }
+
+static const char by_letters[] = ", single words that are read by characters";
+
+static void read_characters(NewFile *f, const char *all, size_t n) {
+    uint32_t different;
+    characters_of(f, all, n, &different); /* tables and texts are UTF-8 */
+    change(f, "V = 2000", arena_printf(f->a, "V = %u", different < 300 ? different + 4 : 300));
+    change(f, "unit = words", "unit = characters\n        unknown = true");
+    change(f, "# V: most words that are told apart; E: numbers that stand for a word;", "# V: most characters that are told apart; E: numbers that stand for one;");
+    change(f, "Words become vectors", "Characters become vectors");
+    change(f, "the mean over the real words", "the mean over the real ones");
+    change(f, "so that no word is learnt", "so that no example is learnt");
+    change(f, "Beside it each word has", "Beside it each character has");
+}
+
 /* A file of texts for each class. */
 static bool look_at_files(NewFile *f) {
     Str lines = str_make(f->a), classes = str_make(f->a), said = str_make(f->a);
+    Letters letters = {.all = str_make(f->a)};
     uint32_t n = 0;
     for (; f->each[n]; n++) {
         const char *slash = strrchr(f->each[n], '/'), *base = slash ? slash + 1 : f->each[n];
         char *text;
-        size_t size, rows = 0;
+        size_t size, rows = 0, line;
         if (!text_whole(f->ctx, f->a, f->each[n], UNIT_WORDS, &text, &size)) return false;
-        for (size_t i = 0; i < size; i++) rows += text[i] == '\n';
-        rows += size && text[size - 1] != '\n';
+        for (const char *at = text, *end = text + size; at < end; at += line + 1, rows++) {
+            line = strcspn(at, "\n");
+            take_letters(f, &letters, at, line && at[line - 1] == '\r' ? line - 1 : line);
+        }
         str_printf(&lines, "%s\"%s\"", n ? ", " : "", f->each[n]);
         str_printf(&classes, "%s\"%s\"", n ? ", " : "", base);
         str_printf(&said, "%s%s: %zu texts", n ? ", " : "", base, rows);
@@ -276,8 +315,9 @@ static bool look_at_files(NewFile *f) {
     change(f, "target desk:", "target label:");
     change(f, ", desk)", ", label)");
     change(f, "K = 3", arena_printf(f->a, "K = %u", n));
+    if (single_words(&letters)) read_characters(f, letters.all.at, letters.all.n);
     change(f, "V = 2000", "V = 10000");
-    f->said = said.at;
+    f->said = single_words(&letters) ? arena_printf(f->a, "%s%s", said.at, by_letters) : said.at;
     return true;
 }
 
@@ -297,30 +337,10 @@ static bool look_at_json_texts(NewFile *f) {
     change(f, "target desk:", arena_printf(f->a, "target %s:", j.target));
     change(f, ", desk)", arena_printf(f->a, ", %s)", j.target));
     change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
+    if (j.letters) read_characters(f, j.letters, strlen(j.letters));
     choose_vocabulary(f);
-    f->said = arena_printf(f->a, "%s: %lld texts in \"%s\", %u classes in \"%s\"", f->path, (long long)j.lines, j.input, j.classes, j.target);
+    f->said = arena_printf(f->a, "%s: %lld texts in \"%s\"%s, %u classes in \"%s\"", f->path, (long long)j.lines, j.input, j.letters ? by_letters : "", j.classes, j.target);
     return true;
-}
-
-/* Names and the like: the texts are single words, mostly others, and what tells them apart is their letters. */
-static bool single_words(const Csv *t, uint32_t column, const Look *k) {
-    uint32_t several = 0;
-    for (uint32_t i = 0; i < t->nrow; i++) several += strpbrk(cell_of(t, i, column), " \t\n") != NULL;
-    return k->distinct > MOST_CLASSES && several < t->nrow / 10;
-}
-
-static void read_characters(NewFile *f, const Csv *t, uint32_t column) {
-    Str all = str_make(f->a);
-    uint32_t different;
-    for (uint32_t i = 0; i < t->nrow; i++) str_put(&all, cell_of(t, i, column));
-    characters_of(f, all.at, all.n, &different); /* a table is UTF-8 */
-    change(f, "V = 2000", arena_printf(f->a, "V = %u", different < 300 ? different + 4 : 300));
-    change(f, "unit = words", "unit = characters\n        unknown = true");
-    change(f, "# V: most words that are told apart; E: numbers that stand for a word;", "# V: most characters that are told apart; E: numbers that stand for one;");
-    change(f, "Words become vectors", "Characters become vectors");
-    change(f, "the mean over the real words", "the mean over the real ones");
-    change(f, "so that no word is learnt", "so that no example is learnt");
-    change(f, "Beside it each word has", "Beside it each character has");
 }
 
 /* The longest texts are read; of the other columns the one with the fewest different cells says the class. */
@@ -352,11 +372,12 @@ static bool look_at_texts(NewFile *f) {
     change(f, "target desk:", "target label:");
     change(f, ", desk)", ", label)");
     change(f, "K = 3", arena_printf(f->a, "K = %u", look[label].distinct));
-    bool letters = single_words(&t, text, &look[text]);
-    if (letters) read_characters(f, &t, text);
+    Letters letters = {.all = str_make(f->a)};
+    for (uint32_t i = 0; i < t.nrow; i++) take_letters(f, &letters, cell_of(&t, i, text), strlen(cell_of(&t, i, text)));
+    if (single_words(&letters)) read_characters(f, letters.all.at, letters.all.n);
     else choose_vocabulary(f);
     f->said = arena_printf(f->a, "%s: %u texts in %s%s, %u classes in %s", f->path, t.nrow, named(f, &t, text),
-                           letters ? ", single words that are read by characters" : "", look[label].distinct, named(f, &t, label));
+                           single_words(&letters) ? by_letters : "", look[label].distinct, named(f, &t, label));
     return true;
 }
 

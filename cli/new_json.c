@@ -15,6 +15,8 @@ typedef struct {
         vectors; /* a string; arrays of strings, of numbers, of arrays; several where lines differ */
     int64_t lines, items, steps,
         dims; /* items: of arrays, and words of strings; steps: of arrays; dims: of the arrays in them */
+    int64_t several; /* strings of more than one word */
+    Str all;         /* strings, one behind the other */
     double least, most;
     uint32_t distinct; /* strings or numbers; one more than MOST_CLASSES where there are more */
     const char *seen[MOST_CLASSES];
@@ -33,7 +35,7 @@ static Field *find_field(Look *k, const char *name) {
         if (!strcmp(k->field[i].name, name)) return &k->field[i];
     if (k->n == MOST_FIELDS) return NULL;
     Field *x = &k->field[k->n++];
-    *x = (Field){.name = arena_strdup(k->f->a, name), .least = INFINITY, .most = -INFINITY};
+    *x = (Field){.name = arena_strdup(k->f->a, name), .least = INFINITY, .most = -INFINITY, .all = str_make(k->f->a)};
     return x;
 }
 
@@ -52,6 +54,8 @@ static void look_at_value(Look *k, Field *x, const json_t *j, bool single) {
         *(single ? &x->word : &x->words) = true;
         see(k, x, s);
         x->items += !single;
+        if (single) str_put(&x->all, s);
+        x->several += single && strpbrk(s, " \t\n");
         for (size_t n; single && *(s += strspn(s, " \t\n\r")); s += n, x->items++) n = strcspn(s, " \t\n\r");
     } else if (json_is_number(j) || json_is_boolean(j)) {
         double v = json_is_number(j) ? json_number_value(j) : json_is_true(j);
@@ -119,6 +123,7 @@ static bool is_labels(const Field *x) {
     return forms(x) == 1 && (x->words || x->numbers) && x->distinct > 1 && x->distinct <= MOST_CLASSES;
 }
 static bool is_text(const Field *x) { return forms(x) == 1 && (x->word || x->words); }
+static bool single_words(const Field *x) { return x->word && x->distinct > MOST_CLASSES && x->several < x->lines / 10; }
 static bool is_series(const Field *x) { return forms(x) == 1 && (x->numbers || x->vectors); }
 
 static bool fewer(const Field *x, const Field *y) {
@@ -194,6 +199,7 @@ bool new_look_json(NewFile *f, const char *kind, NewNamed *out) {
                      .target = y->name,
                      .lines = k.lines,
                      .text = is_text(x),
+                     .letters = texts && single_words(x) ? x->all.at : NULL,
                      .dims = x->vectors ? x->dims : 1,
                      .classes = classes_of(y)};
     return true;

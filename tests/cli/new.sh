@@ -82,6 +82,22 @@ says letters.rondo 'V = 15, E'
 expect 0 "$RONDO" train letters.rondo -q -o letters.safetensors --seed 1
 expect 0 "$RONDO" eval letters.rondo -w letters.safetensors
 awk '/^sparse_accuracy/ { ok = $2 >= 0.9 } END { exit !ok }' out || fail "letters in their order: $(cat out)"
+# the same as JSON lines, and as a file for each class
+sed 1d letters.csv | sed 's/\(.*\);\(.*\)/{"word": "\1", "end": "\2"}/' >letters.jsonl
+expect 0 "$RONDO" new classify lines -d letters.jsonl
+says out '300 texts in "word", single words that are read by characters, 2 classes in "end"'
+says lines.rondo 'V = 15, E'
+says lines.rondo 'unit = characters'
+for k in open closed; do sed -n "s/;$k$//p" letters.csv >$k.txt; done
+expect 0 "$RONDO" new classify ends -d open.txt -d closed.txt
+says out 'closed.txt: [0-9]* texts, single words that are read by characters'
+says ends.rondo 'V = 15, E'
+for name in lines ends; do
+    expect 0 "$RONDO" fmt --check $name.rondo
+    expect 0 "$RONDO" train $name.rondo -q --seed 1
+    expect 0 "$RONDO" eval $name.rondo -w $name.safetensors
+    awk '/^sparse_accuracy/ { ok = $2 >= 0.9 } END { exit !ok }' out || fail "$name: letters in their order: $(cat out)"
+done
 sed '1,/@data/d; s/^\([^:]*\):.*:\([a-z]*\)$/\2,\1/; s/^circle/1/; s/^wave/2/; s/^point/3/' my_classify_sequences.ts >strokes.txt
 expect 0 "$RONDO" new classify-sequences strokes -d strokes.txt
 says out '1 number a step, 3 classes'
