@@ -21,6 +21,17 @@ bool can_write(Cli *c, const char *path) {
     return false;
 }
 
+/* A file of the model's name that nobody asked to be written may hold what another one learnt: a copy's model has the same name. */
+static bool is_own(Cli *c, Model *m, const char *path) {
+    const char *other, *weights = cli_get(c, OPT_WEIGHTS);
+    if (cli_has(c, OPT_OUT) || access(path, F_OK) != 0 || (weights && !strcmp(weights, path))) return true;
+    bool known = weights_of_other(m, path, &other);
+    if (known && !other) return true;
+    if (known) diag_error(c->ctx, 1, (Span){0, 0}, "'%s' is not written: it holds weights of %s", path, other);
+    diag_help(c->ctx, (Span){0, 0}, "weights go to a file of the model's name, '%s'; give it another name, or say where they go: -o FILE", rondo_name(m));
+    return false;
+}
+
 /* ---- data --------------------------------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -140,7 +151,7 @@ CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out) {
     model_set_log(*m, progress_note, t->progress);
     if (!cli_weights(c, *m, false, &rc)) return rc;
     if (t->save && !t->weights) t->weights = arena_printf(ctx_arena(c->ctx), "%s.safetensors", rondo_name(*m));
-    if (!can_write(c, t->weights) || !can_write(c, t->checkpoint)) return CLI_INPUT;
+    if (!can_write(c, t->weights) || !can_write(c, t->checkpoint) || (t->save && !is_own(c, *m, t->weights))) return CLI_INPUT;
     if (!progress_log(t->progress, t->log)) return *c->usage ? CLI_USAGE : CLI_INPUT;
     rc = train(c, t, *m, out);
     if (t->progress->log && fclose(t->progress->log) != 0)

@@ -108,6 +108,13 @@ static bool read_row(Reader *r, uint32_t *n) {
     return true;
 }
 
+double decimal_number(const char *s, char **end) {
+    double v = parse_double(s, end);
+    for (const char *p = s; p < *end; p++)
+        if ((*p | 32) == 'x') return *end = (char *)(uintptr_t)s, 0;
+    return v;
+}
+
 bool csv_value(const Csv *c, const char *cell, double *v) {
     char *end, other[64];
     const char *mark = c->decimal == ',' ? strchr(cell, ',') : NULL;
@@ -119,7 +126,7 @@ bool csv_value(const Csv *c, const char *cell, double *v) {
     }
     while (*cell == ' ' || *cell == '\t') cell++;
     if (!*cell) return false;
-    *v = parse_double(cell, &end);
+    *v = decimal_number(cell, &end);
     if (end == cell) return false;
     while (*end == ' ' || *end == '\t') end++;
     return *end == 0 && isfinite(*v);

@@ -182,6 +182,7 @@ typedef struct {
     Moment at, before;
     int64_t shortest, longest; /* seconds between two rows */
     int64_t back;              /* the first row that stands before the one above it, by more than a clock is put back; -1: none */
+    bool years;                /* plain numbers that all may be years: others, as hours of days, may begin anew */
 } Dates;
 
 static bool same_form(const Form *a, const Form *b) {
@@ -189,9 +190,18 @@ static bool same_form(const Form *a, const Form *b) {
            a->quarter == b->quarter;
 }
 
+static bool is_year(const Written *w) { return w->digits[0] == 4 && w->number[0] >= 1000 && w->number[0] < 3000; }
+
+static void take_step(Dates *d, int64_t i, int64_t step, int64_t allowed) {
+    if (!i) return;
+    if (d->back < 0 && step < -allowed) d->back = i;
+    if (step < d->shortest) d->shortest = step;
+    if (step > d->longest) d->longest = step;
+}
+
 /* All rows in one form; days or months first. */
 static bool read_dates(const char *const *date, int64_t n, bool day_first, Dates *d) {
-    *d = (Dates){.padded = true, .shortest = INT64_MAX, .longest = INT64_MIN, .back = -1};
+    *d = (Dates){.padded = true, .years = true, .shortest = INT64_MAX, .longest = INT64_MIN, .back = -1};
     for (int64_t i = 0; i < n; i++) {
         Written w;
         Form f;
@@ -201,6 +211,8 @@ static bool read_dates(const char *const *date, int64_t n, bool day_first, Dates
             f.compact = d->form.compact = false; /* eight digits that are not always a date */
         if (i && !same_form(&f, &d->form)) return false;
         if (i && (w.n != d->last.n || !w.name != !d->last.name || strcmp(w.behind[w.n - 1], d->last.behind[w.n - 1]))) return false;
+        if (plain(&f)) take_step(d, i, w.number[0] - d->last.number[0], 0);
+        d->years = d->years && plain(&f) && is_year(&w);
         d->form = f;
         d->last = w;
         d->before = d->at;
@@ -210,10 +222,7 @@ static bool read_dates(const char *const *date, int64_t n, bool day_first, Dates
             if ((k == f.month || k == f.day) && w.digits[k] == 1 && !f.quarter) d->padded = false;
         if (w.name && w.name_size > 4) d->full = true;
         if (w.name && w.name_size == 4 && w.number[w.named] != 9) d->full = true;
-        int64_t step = i ? seconds_of(&d->at) - seconds_of(&d->before) : 0;
-        if (d->back < 0 && step < -3600) d->back = i;
-        if (i && step < d->shortest) d->shortest = step;
-        if (i && step > d->longest) d->longest = step;
+        take_step(d, i, i ? seconds_of(&d->at) - seconds_of(&d->before) : 0, 3600);
     }
     return true;
 }
@@ -319,13 +328,13 @@ bool series_next_dates(Ctx *ctx, Arena *a, const Series *s, int64_t n, const cha
 bool dates_fall(const char *const *date, int64_t n) {
     Dates d;
     bool unclear;
-    return n > 1 && read_column(date, n, &d, &unclear) && !plain(&d.form) && d.longest < 0;
+    return n > 1 && read_column(date, n, &d, &unclear) && (!plain(&d.form) || d.years) && d.longest < 0;
 }
 
 int64_t dates_back(const char *const *date, int64_t n) {
     Dates d;
     bool unclear;
-    return n > 1 && read_column(date, n, &d, &unclear) && !plain(&d.form) ? d.back : -1;
+    return n > 1 && read_column(date, n, &d, &unclear) && (!plain(&d.form) || d.years) ? d.back : -1;
 }
 
 int64_t dates_stray(const char *const *date, int64_t n) {

@@ -346,6 +346,12 @@ static void take_values(Model *m, int64_t offset, const Array *x) {
 /* ---- weights in files --------------------------------------------------------------------------------------------------- */
 
 #define SETTINGS "rondo.set"
+#define MADE_BY "rondo.file"
+
+static const char *last_part(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
 
 /* A text whose state is carried on is laid out in as many rows as a batch has. */
 static bool lays_out(Model *m, const char *assignment) {
@@ -382,6 +388,22 @@ const char **weights_settings(Ctx *ctx, Arena *a, const char *path, uint32_t *n)
     return ok ? set.at + 1 : NULL;
 }
 
+bool weights_of_other(Model *m, const char *path, const char **other) {
+    Arena *tmp = scratch_begin(m);
+    Safetensors s;
+    bool ok = safetensors_read(m->ctx, tmp, path, &s);
+    *other = ok ? "another program" : NULL;
+    for (uint32_t i = 0; ok && i + 1 < s.meta.n; i += 2) {
+        const char *value = s.meta.at[i + 1];
+        bool model = !strcmp(s.meta.at[i], "rondo.model"), file = !strcmp(s.meta.at[i], MADE_BY);
+        if (!model && !file) continue;
+        *other = strcmp(value, file ? last_part(m->path) : name_str(m->ctx, m->desc->name)) ? arena_strdup(ctx_arena(m->ctx), value) : NULL;
+        if (file) break;
+    }
+    scratch_end(m);
+    return ok;
+}
+
 bool weights_save(Model *m, const char *path) {
     if (!model_need_weights(m)) return false;
     Arena *tmp = scratch_begin(m);
@@ -390,6 +412,8 @@ bool weights_save(Model *m, const char *path) {
     VEC_PUSH(tmp, s.meta) = name_str(m->ctx, m->desc->name);
     VEC_PUSH(tmp, s.meta) = "rondo.hash";
     VEC_PUSH(tmp, s.meta) = arena_printf(tmp, "%016llx", (unsigned long long)m->desc->hash);
+    VEC_PUSH(tmp, s.meta) = MADE_BY;
+    VEC_PUSH(tmp, s.meta) = last_part(m->path);
     const char *set = settings_given(m, tmp);
     if (set) {
         VEC_PUSH(tmp, s.meta) = SETTINGS;

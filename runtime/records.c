@@ -117,7 +117,7 @@ bool record_value(Records *r, Store *s, const char *text, size_t n, int64_t colu
     if (n < sizeof cell) {
         memcpy(cell, text, n);
         cell[n] = 0;
-        v = parse_double(cell, &end);
+        v = decimal_number(cell, &end);
         if (end == cell || *end) v = NAN;
     }
     if (!isfinite(v)) return records_bad(r, 612, column, "'%.40s' is not a number", escape_token(r->a, text, n < 40 ? n : 40));
@@ -145,7 +145,7 @@ static bool is_number(const char *text, size_t n, int64_t most) {
 static int by_name(const void *a, const void *b) {
     const char *x = *(const char *const *)a, *y = *(const char *const *)b;
     char *xend, *yend;
-    double v = parse_double(x, &xend), w = parse_double(y, &yend);
+    double v = decimal_number(x, &xend), w = decimal_number(y, &yend);
     bool xnum = xend != x && !*xend, ynum = yend != y && !*yend;
     if (xnum != ynum) return xnum ? -1 : 1;
     if (xnum && v != w) return v < w ? -1 : 1;

@@ -70,6 +70,7 @@ bool csv_numbers(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, double **out
    at an end by the nearest value. *filled: how many. */
 typedef enum { GAPS_REFUSE, GAPS_INTERPOLATE, GAPS_PREVIOUS } CsvGaps;
 bool csv_series(Ctx *ctx, Arena *a, const Csv *c, uint32_t column, CsvGaps gaps, double **out, int64_t *filled);
+double decimal_number(const char *s, char **end); /* as parse_double; but 0x1F is none: in data that is a name */
 bool csv_value(const Csv *c, const char *cell, double *v); /* a whole cell, with blanks around it allowed; finite */
 bool cell_gap(const char *s); /* one of the usual words for a missing value */
 
@@ -154,6 +155,7 @@ bool weights_init(Model *m, uint64_t seed);
 const char **weights_settings(Ctx *ctx, Arena *a, const char *path, uint32_t *n);
 bool weights_load(Model *m, const char *path, const char *const *rename, size_t nrename);
 bool weights_save(Model *m, const char *path);
+bool weights_of_other(Model *m, const char *path, const char **other); /* *other: the file or the program that wrote them, NULL where it is this model's; false: they cannot be read */
 /* Takes "param/N" and "const/N" of a set of arrays; `all`: each must be there. */
 bool weights_from_arrays(Model *m, const Arrays *s, bool all);
 

@@ -26,7 +26,7 @@ static void skip(Ts *t) {
 
 static bool number(Ts *t, double *v) {
     char *end;
-    *v = parse_double(t->at, &end); /* the text ends in NUL, and a number holds no line feed */
+    *v = decimal_number(t->at, &end); /* the text ends in NUL, and a number holds no line feed */
     if (end == t->at || end > t->end)
         return records_bad(t->r, 612, column(t),
                            *t->at == '?' ? "a missing value; fill it in before" : "a number is needed here");

@@ -207,6 +207,32 @@ wrong "E0554.*again.csv:311: the dates go back: '2008-01' stands before '1700-01
 says err 'rows of several series'
 awk 'BEGIN { print "when,sunspots" } { h = NR < 20 ? NR - 1 : NR - 2; printf "2024-10-%02d %02d:00,%d\n", 20 + h / 24, h % 24, NR * 7 % 11 }' sunspots.csv | sed 260q >hours.csv
 expect 0 "$RONDO" train sunspots.rondo -q -o hours.safetensors --set epochs=1 --data hours.csv --set 'date="when"'
+(cat sunspots.csv; tail -n +2 sunspots.csv) >again.csv
+wrong "E0554.*again.csv:311: the dates go back: '2008' stands before '1700'" $train --data again.csv
+(head -n 1 sunspots.csv; tail -n +2 sunspots.csv | tac) >falling.csv
+wrong "E0554.*falling.csv:3: the dates go back: '2008' stands before '2007'" $train --data falling.csv
+says err 'tac'
+wrong "E0554.*falling.csv:3: the dates go back" new forecast falling --data falling.csv
+awk -F, -v OFS=, 'NR == 1 { print "hour,sunspots" } NR > 1 { print NR % 24, $2 }' sunspots.csv >clock.csv # what begins anew is no year
+expect 0 "$RONDO" train sunspots.rondo -q -o hours.safetensors --set epochs=1 --data clock.csv --set 'date="hour"'
+# a number is decimal
+sed '5s/,.*/,0x1F/' sunspots.csv >hex.csv
+wrong "E0612.*hex.csv:5: column 'sunspots' holds '0x1F', which is not a number" $train --data hex.csv
+# a copied model has the name of the first one: what that learnt is not written over
+sed 's/H = 50/H = 5/' sunspots.rondo >second.rondo
+expect 0 "$RONDO" train sunspots.rondo -q --set epochs=1 --seed 1
+expect 0 "$RONDO" train sunspots.rondo -q --set epochs=1 --seed 2
+cp sunspots.safetensors first.safetensors
+wrong "E0001.*'sunspots.safetensors' is not written: it holds weights of sunspots.rondo" train second.rondo -q --set epochs=1
+says err "a file of the model's name, 'sunspots'; give it another name, or say where they go: -o FILE"
+expect 0 "$RONDO" train sunspots.rondo -q --set epochs=1 --seeds 2
+wrong "E0001.*'sunspots.seed1.safetensors' is not written" train second.rondo -q --set epochs=1 --seeds 2
+printf x >sunspots.safetensors
+wrong 'E0601.*sunspots.safetensors' train sunspots.rondo -q --set epochs=1
+says err 'say where they go'
+cp first.safetensors sunspots.safetensors
+expect 0 "$RONDO" train second.rondo -q --set epochs=1 -o sunspots.safetensors
+expect 0 "$RONDO" train second.rondo -q --set epochs=1
 # files that are no text
 gzip -c sunspots.csv >packed.csv
 wrong 'E0620.*packed.csv:1:1: this is compressed (gzip), no text' $train --data packed.csv
