@@ -70,7 +70,7 @@ void eval_noise(const Eval *e, const Node *n, const uint32_t *w, double *out) {
         int64_t b = idx[AXIS_B];
         uint32_t h = 0, example = 0;
         for (uint32_t a = 1; a < e->m->naxis; a++)
-            if (w[2] & AX(a)) h = noise_step(h, n->axes & AX(a) ? idx[a] : e->now[a]);
+            if (w[2] & AX(a)) h = noise_step(h, (n->axes & AX(a) ? idx[a] : e->now[a]) + (e->m->axis[a].kind == AXIS_TIME ? e->in->step : 0));
         if (n->axes & AX(AXIS_B)) example = (uint32_t)(e->in->example ? e->in->example[b] : b);
         noise_draw(w[0] == NOISE_NORMAL, e->in->seed, e->in->update, w[1], h, example, 0, features, out + i);
         i += features;

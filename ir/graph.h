@@ -363,6 +363,7 @@ typedef struct {
     int64_t axis[MAX_AXES]; /* number of steps; [0] = B. COUNT and JOIN are computed */
     const double **param, **input; /* by index in Module; NULL input of kind SCALAR: its default */
     uint64_t seed, update; /* noise */
+    int64_t step;          /* steps of a stream before these, from which noise goes on counting */
     const int64_t *example; /* [B] example ids for noise; NULL: 0..B-1 */
     /* 0: f64. Else a seed: every float result, and a sum after each of its terms, is rounded to f32, up or down by chance (tanh and
        sigmoid within the fast tier's 2.5 ulp), or moved to a neighbour in f64. What several draws differ by is what arithmetic may lose here, cancellation included (stochastic arithmetic:

@@ -112,7 +112,8 @@ typedef enum {
 extern const char *const lrole_text[LB_LOCAL + 1];
 
 /* dim[] of a kernel: 0..31 the axes' steps ([0] = B; COUNT and JOIN filled in too), then these */
-enum { LDIM_SEED_LO = 32, LDIM_SEED_HI, LDIM_UPDATE, LDIM_NT, LDIM_TURN /* 0, in every other step 1: no bit depends on it */, LDIM_COUNT };
+enum { LDIM_SEED_LO = 32, LDIM_SEED_HI, LDIM_UPDATE, LDIM_NT, LDIM_TURN /* 0, in every other step 1: no bit depends on it */,
+       LDIM_STEP /* of a stream: the steps before this call, from which noise goes on counting; else 0 */, LDIM_COUNT };
 
 /* size in elements: sum of coef * product of the dims in the mask */
 typedef struct {

@@ -278,6 +278,15 @@ static LV eval_gather(Eval *e, const Node *n, uint32_t rank, const Ix *ix)
     return load_place(e, &lt, t, t->rank, to);
 }
 
+/* 1, and in a stream the steps before. */
+static LV first_step(Low *L, uint32_t axis)
+{
+    LBuilder *b = &L->b;
+    if (L->m->axis[axis].kind != AXIS_TIME)
+        return lb_op(b, LOP_VCONST, 0, 0, 0, 1);
+    return splat(b, op2(b, LOP_IADD, lb_op(b, LOP_DIM, 0, 0, 0, LDIM_STEP), lb_iconst(b, 1)));
+}
+
 static LV eval_noise(Eval *e, Ref r, const Node *n, uint32_t rank, const Ix *ix)
 {
     Low *L = e->lg->L;
@@ -292,7 +301,7 @@ static LV eval_noise(Eval *e, Ref r, const Node *n, uint32_t rank, const Ix *ix)
     for (uint32_t a = 1; a < L->m->naxis; a++)
         if (w[2] & AX(a)) { /* the step hash of ir/graph.h */
             s.step = op2(b, LOP_VMUL, s.step, lb_op(b, LOP_VCONST, 0, 0, 0, (int32_t)0x9E3779B1u));
-            s.step = op2(b, LOP_VADD, s.step, op2(b, LOP_VADD, axis_index(e, a), lb_op(b, LOP_VCONST, 0, 0, 0, 1)));
+            s.step = op2(b, LOP_VADD, s.step, op2(b, LOP_VADD, axis_index(e, a), first_step(L, a)));
         }
     s.example = lb_op(b, LOP_VCONST, 0, 0, 0, 0);
     if (n->axes & AX(AXIS_B)) {

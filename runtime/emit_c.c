@@ -23,6 +23,7 @@ static void put_sizes(CModel *c) {
         str_printf(s, "#define %s_TARGET_%s %lld\n", c->upper, c->grad.target.at[k].upper, (long long)c->grad.target.at[k].n);
     int64_t state = 0;
     for (uint32_t k = 0; k < c->state.n; k++) state += c->state.at[k].n;
+    if (c->step.noise) state += 2; /* its count of steps */
     if (c->stream)
         str_printf(s, "#define %s_STATE %lld\n#define %s_SCRATCH %lld\n", c->upper, (long long)state, c->upper,
                    (long long)(c->scratch > 0 ? c->scratch : 1));

@@ -132,6 +132,14 @@ static void put_copy(CModel *c, const CPort *x, const char *to, const char *from
         str_printf(&c->c, "    %s_copy(%s, %s, %lld);\n", c->id, to, from, (long long)x->n);
 }
 
+/* What noise depends on: seed and update are 0, the step is the stream's own. */
+static void put_noise_dims(CModel *c, const int64_t *dim) {
+    str_printf(&c->c, "    ptrdiff_t dim[%d] = {0};\n", LDIM_COUNT);
+    for (int k = 0; k < LDIM_COUNT; k++)
+        if (dim[k]) str_printf(&c->c, "    dim[%d] = %lld;\n", k, (long long)dim[k]);
+    str_printf(&c->c, "    dim[%d] = (ptrdiff_t)s->noise_step++;\n", LDIM_STEP);
+}
+
 static void put_step(CModel *c) {
     CProgram *p = &c->step;
     int64_t dim[LDIM_COUNT];
@@ -157,6 +165,7 @@ static void put_step(CModel *c) {
     for (uint32_t k = 0; k < c->state.n; k++) counts = counts || (p->state_next[k] != NO_AREA && c->state.at[k].dtype == DT_I);
     str_printf(&c->c, "    const %s_weights *const weights = s->weights;\n%s", c->id, counts ? "    int k;\n" : "");
     str_put(&c->c, "    (void)weights;\n");
+    if (p->noise) put_noise_dims(c, dim);
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&c->c, "    (void)%s;\n", p->in.at[k].id);
     cprogram_call(c, p, &b);
     for (uint32_t k = 0; k < c->state.n; k++)

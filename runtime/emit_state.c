@@ -14,6 +14,7 @@ void emit_state_type(CModel *c) {
         for (int d = 0; d < x->rank && x->rank > 1; d++) str_printf(&c->h, "%s[%d]", d ? "" : " ", x->dim[d]);
         str_put(&c->h, " */\n");
     }
+    if (c->step.noise) str_put(&c->h, "    uint32_t noise_step; /* steps since the reset, on which their noise depends */\n");
     if (c->turns) str_put(&c->h, "    int32_t turn; /* 0 or 1: whether the next step reads its matrices backwards; nothing depends on it but time */\n");
     str_printf(&c->h, "    %s scratch[%s_SCRATCH]; /* of one step; not part of what is remembered */\n} %s_state;\n", c->real, c->upper,
                c->id);
@@ -52,6 +53,7 @@ static void put_reset(CModel *c) {
         else
             str_printf(&c->c, "%s%s[k];\n", c->learns ? "s->" : "", state_start(c, k));
     }
+    if (c->step.noise) str_put(&c->c, "    s->noise_step = 0;\n");
     str_put(&c->c, "}\n");
 }
 
@@ -85,6 +87,11 @@ static void put_saving(CModel *c) {
                        load ? other : mine, load ? "" : "[k]");
             at += x->n;
         }
+        if (c->step.noise && load)
+            str_printf(&c->c, "    s->noise_step = (uint32_t)from[%lld] << 16 | (uint32_t)from[%lld];\n", (long long)at + 1, (long long)at);
+        else if (c->step.noise)
+            str_printf(&c->c, "    to[%lld] = (%s)(s->noise_step & 0xffffu);\n    to[%lld] = (%s)(s->noise_step >> 16);\n", (long long)at, c->real,
+                       (long long)at + 1, c->real);
         str_put(&c->c, "}\n");
     }
 }

@@ -679,7 +679,7 @@ static bool run_eval(Exec *e, const double *theta, double *grad, uint64_t seed, 
     const Graph *g = e->m->graph.at[0];
     memcpy(e->theta64, theta, (size_t)e->m->theta_size * sizeof *theta);
     for (uint32_t i = 0; i < e->m->input.n; i++) e->in[i] = slot_data(&e->input[i]);
-    EvalIn in = {.param = e->param, .input = e->in, .seed = seed, .update = update, .example = e->example64};
+    EvalIn in = {.param = e->param, .input = e->in, .seed = seed, .update = update, .step = e->dim[LDIM_STEP], .example = e->example64};
     memcpy(in.axis, e->dim, sizeof in.axis);
     arena_free(&e->eval_arena);
     if (!module_eval(e->m, &e->eval_arena, &in, e->out)) return false;
@@ -735,6 +735,8 @@ bool exec_call(Exec *e, const Call *c) {
         if (e->m->axis[k].kind == AXIS_TIME) e->dim[LDIM_TURN] ^= e->dim[k] & 1;
     return ok;
 }
+
+void exec_count_from(Exec *e, int64_t step) { e->dim[LDIM_STEP] = step; }
 
 bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update,
               const int64_t *example) {

@@ -123,7 +123,7 @@ static const char *by_oracle(Exec *e, Arena *a, const void *theta, uint64_t seed
         input[i] = v;
     }
     EvalOrigin origin = {.most = e->f64 ? DBL_MAX : (double)FLT_MAX};
-    EvalIn in = {.param = param, .input = input, .seed = seed, .update = update, .example = e->example64, .origin = &origin};
+    EvalIn in = {.param = param, .input = input, .seed = seed, .update = update, .step = e->dim[LDIM_STEP], .example = e->example64, .origin = &origin};
     memcpy(in.axis, e->dim, sizeof in.axis);
     return module_eval(e->m, a, &in, out) && origin.graph ? origin_words(e, a, &origin) : NULL;
 }

@@ -254,7 +254,7 @@ RONDO_API size_t rondo_stream_outputs(const rondo_stream *s);
 RONDO_API rondo_status rondo_stream_step(rondo_stream *s, const float *x, float *y);
 /* `steps` steps at once, with the same bits and less of a call each: x [steps, as for one step], y likewise. Allocates nothing. */
 RONDO_API rondo_status rondo_stream_run(rondo_stream *s, int64_t steps, const float *x, float *y);
-RONDO_API rondo_status rondo_stream_reset(rondo_stream *s); /* back to the initial states */
+RONDO_API rondo_status rondo_stream_reset(rondo_stream *s); /* back to the initial states; noise counts its steps from here */
 /* One state by name, [batch, features]; n = number of floats, must match. A token or a bool is its number. */
 RONDO_API rondo_status rondo_stream_get(rondo_stream *s, const char *state, float *value, size_t n);
 RONDO_API rondo_status rondo_stream_set(rondo_stream *s, const char *state, const float *value, size_t n);

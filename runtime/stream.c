@@ -13,6 +13,7 @@ struct rondo_stream {
     int64_t B;
     size_t nx, ny; /* floats of one step */
     int64_t steps; /* of the Exec's present dims; 0: not set */
+    int64_t taken; /* since the last reset */
     uint32_t time; /* an axis along which every input and output goes; 0: there is none, or another beside it */
     float *block; /* x and y of BLOCK steps as the Exec has them; NULL: steps one by one */
     int64_t only_in, only_out; /* the one input and the one output, read and written where the caller has them; -1: copied */
@@ -350,6 +351,7 @@ void rondo_stream_close(rondo_stream *s) {
 
 static bool stream_reset(void *arg) {
     rondo_stream *s = arg;
+    s->taken = 0;
     if (!exec_set_starts(s->m, s->exec, NULL)) return false;
     for (uint32_t k = 0; k < s->state.n; k++)
         memcpy(s->state.now[k], exec_input_data(s->exec, s->state.in[k], NULL), state_bytes(s, k));
@@ -429,7 +431,9 @@ static bool run_steps(rondo_stream *s, const float *x, float *y, int64_t steps) 
         exec_bind_input(s->exec, c->in[k], c->now[k]);
         exec_bind_root(s->exec, c->root[k], c->next[k]);
     }
+    exec_count_from(s->exec, s->taken);
     if (!exec_run(s->exec, s->m->theta, s->m->theta_version, NULL, s->m->seed, 0, NULL)) return false;
+    s->taken += steps;
     cell_swap(c);
     if (!out) get_outputs(s, y, steps);
     return true;

@@ -64,6 +64,24 @@ model mixed[V = 7] {
 }
 END
 
+# noise that is not of training: another in each step
+cat >noisy.rondo <<'END'
+cell walk[H](x: [H]) {
+    noise e: [H] = normal(0, 1)
+    noise k: [H] = uniform(0, 1), per sequence
+    state h: [H] = 0
+    h' = 0.9 * h + x + e + k
+    return h'
+}
+model noisy {
+    input x: seq [3]
+    target y: [3]
+    h = walk[3](x)
+    output h
+    loss mse(h.last, y)
+}
+END
+
 # no matrix to widen; no weight at all, with something to learn and without
 cat >vectors.rondo <<'END'
 cell own[H](x: [H]) {
@@ -110,6 +128,32 @@ check mixed mixed
 check mixed64 mixed --dtype f64
 says mixed/mixed.h 'int32_t z_a\[1\];'
 says mixed/mixed.h 'void mixed_step('
+check noisy noisy --train
+check noisy64 noisy --dtype f64
+cat >noisy.c <<'END'
+#include "noisy/noisy.h"
+
+int main(void) {
+    static noisy_state s, u;
+    const float x[3] = {0};
+    float kept[NOISY_STATE], a[3], b[3], before[3];
+    int k;
+    noisy_init(&s);
+    noisy_init(&u);
+    noisy_step(&s, x, before);
+    for (k = 0; k < 70000; k++) noisy_step(&s, x, a);
+    noisy_save(&s, kept);
+    noisy_load(&u, kept);
+    noisy_step(&s, x, a);
+    noisy_step(&u, x, b);
+    if (a[0] < b[0] || a[0] > b[0] || a[2] < b[2] || a[2] > b[2]) return 1;
+    noisy_reset(&s);
+    noisy_step(&s, x, a);
+    return a[1] < before[1] || a[1] > before[1];
+}
+END
+expect 0 "$CC" $strict -O1 $fused -o t noisy.c noisy/noisy.c -lm
+expect 0 ./t
 check int8 m --weights int8
 check trained m --weights int8 --train
 check bf16 m --weights bf16 --weights blob

@@ -535,7 +535,7 @@ static void test_verify(void) {
     reject("entry 2 \"r\" values 1 { %1 = ldt #1[0] 9 }", "not in 1..V");
     reject("entry 2 \"r\" values 1 { %1 = viota st #2[0] %1 }", "wrong type");
     reject("entry 2 \"r\" values 2 { %1 = fconst 1 %2 = ld #1[%1] }", "wrong type");
-    reject("entry 2 \"r\" values 1 { %1 = dim 37 }", "no such dimension");
+    reject("entry 2 \"r\" values 1 { %1 = dim 38 }", "no such dimension");
     reject("entry 2 \"r\" values 2 { %1 = viota %2 = vshl %1 32 }", "0..31");
     reject("entry 2 \"r\" values 1 { %1 = iconst 1 call #0(#2[0], %1) }", "");
     reject("entry 2 \"r\" values 1 { %1 = iconst 1 call #0(#1[0], %1) }", "read only");

@@ -654,6 +654,35 @@ static void test_discrete(rondo_engine engine, int f64) {
     rondo_close(m);
 }
 
+/* The noise of a stream is that of a whole sequence, however its steps are cut: of each step, and one for all of them. */
+static void test_stream_noise(rondo_engine engine, int f64) {
+    static const char text[] = "cell g[H](x: []) { noise e: [H] = normal(0, 1) noise k: [H] = uniform(0, 1), per sequence state h: [H] = 0\n"
+                               "h' = 0.5 * h + x + e + k return h' }\nmodel m { input x: seq [] h = g[3](x) output h }";
+    static const int64_t cut[] = {1, 2, 1, 3};
+    rondo_options o = RONDO_OPTIONS_INIT;
+    rondo_model *m;
+    rondo_stream *s;
+    o.std_dir = "std";
+    o.engine = engine;
+    o.f64 = f64;
+    CHECK(rondo_open_text(&m, "m", text, strlen(text), &o) == RONDO_OK && rondo_init_weights(m, 2) == RONDO_OK);
+    float x[14] = {0.5f, -1}, want[42], y[42], steps[14];
+    rondo_array in = {.name = "x", .rank = 2, .dim = {2, 7}, .data = x}, out = {.name = "h", .rank = 3, .dim = {2, 7, 3}, .data = want};
+    CHECK(rondo_predict(m, &in, 1, &out, 1) == RONDO_OK && rondo_stream_open(m, 2, &s) == RONDO_OK);
+    CHECK(want[0] - x[0] != want[3] - 0.5f * want[0] - x[1]);
+    for (int again = 0; again < 2; again++) {
+        for (int t = 0, c = 0; t < 7; t += (int)cut[c++])
+            for (int k = 0; k < cut[c]; k++) {
+                for (int b = 0; b < 2; b++) steps[2 * (t + k) + b] = x[7 * b + t + k];
+                if (k + 1 == cut[c]) CHECK(rondo_stream_run(s, cut[c], steps + 2 * t, y + 6 * t) == RONDO_OK);
+            }
+        for (int t = 0; t < 7; t++) CHECK(memcmp(y + 6 * t, want + 3 * t, 12) == 0 && memcmp(y + 6 * t + 3, want + 21 + 3 * t, 12) == 0);
+        CHECK(rondo_stream_reset(s) == RONDO_OK);
+    }
+    rondo_stream_close(s);
+    rondo_close(m);
+}
+
 /* A call's first step goes through its weights from where the last step before ended: odd numbers of steps turn it round. How a
    stream's steps are spread over calls changes no bit. */
 static void test_turn(void) {
@@ -709,6 +738,8 @@ int main(void) {
     test_discrete(RONDO_ENGINE_EVAL, 1);
     test_discrete(RONDO_ENGINE_LOOPS, 0);
     test_discrete(RONDO_ENGINE_LOOPS, 1);
+    test_stream_noise(RONDO_ENGINE_EVAL, 1);
+    test_stream_noise(RONDO_ENGINE_LOOPS, 0);
     show();
     static const char *const files[] = {"a.safetensors", "a.npz", "cut.npz", "counts.npz", "checkpoint", "damaged", "w.safetensors", "lstm.rondo"};
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) unlink(path_of(files[i]));
