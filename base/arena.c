@@ -24,6 +24,13 @@ void arena_free(Arena *a) {
     a->used = 0;
 }
 
+bool arena_holds(const Arena *a, const void *p) {
+    uintptr_t at = (uintptr_t)p;
+    for (const ArenaChunk *c = a->head; c; c = c->next)
+        if (at >= (uintptr_t)c->at && at - (uintptr_t)c->at < c->used) return true;
+    return false;
+}
+
 static ArenaChunk *chunk_add(Arena *a, size_t n) {
     size_t cap = a->head ? a->head->cap * 2 : CHUNK_MIN;
     if (cap > CHUNK_MAX) cap = CHUNK_MAX;

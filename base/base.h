@@ -32,6 +32,7 @@ typedef struct Arena {
 
 Arena arena_make(Ctx *ctx);
 void arena_free(Arena *a); /* everything at once; the arena can be used again */
+bool arena_holds(const Arena *a, const void *p); /* of memory that it handed out */
 void *arena_alloc(Arena *a, size_t n); /* zeroed, aligned to 16; never NULL (see CTX_TRY) */
 void *arena_grow(Arena *a, void *p, size_t old, size_t n); /* copies; the old block stays until arena_free */
 char *arena_strdup(Arena *a, const char *s);

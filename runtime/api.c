@@ -68,16 +68,37 @@ typedef struct {
 } Call;
 
 rondo_status model_guard(Model *m, bool (*fn)(void *), void *arg) {
+    if (m->busy) return RONDO_BAD_USAGE;
     if (m->own_ctx && diag_count(m->ctx)) diag_clear(m->ctx);
-    return status_of(m, guard_call(m->ctx, fn, arg));
+    m->busy = true;
+    rondo_status s = status_of(m, guard_call(m->ctx, fn, arg));
+    m->busy = false;
+    return s;
+}
+
+/* Arrays that still say where the call before has put its results: what it is to read lives on until this call is over, what it is to
+   write is asked for anew. True: there is something to read. */
+static bool given_back(const Model *m, const Call *c) {
+    bool reads = false;
+    for (size_t i = 0; c->in && i < c->n; i++) reads |= arena_holds(&m->result, c->in[i].data);
+    for (size_t i = 0; c->out && i < c->n2; i++)
+        if (arena_holds(&m->result, c->out[i].data)) c->out[i].data = NULL;
+    return reads;
 }
 
 static rondo_status call(Model *m, bool (*fn)(void *), Call *c) {
-    if (!m || !m->desc || !m->desc->name) return RONDO_BAD_USAGE;
+    if (!m || !m->desc || !m->desc->name || m->busy) return RONDO_BAD_USAGE;
+    Arena before = arena_make(m->ctx);
+    if (given_back(m, c)) {
+        before = m->result;
+        m->result = arena_make(m->ctx);
+    }
     arena_free(&m->result);
     scratch_reset(m);
     c->m = m;
-    return model_guard(m, fn, c);
+    rondo_status s = model_guard(m, fn, c);
+    arena_free(&before);
+    return s;
 }
 
 static bool usage(Model *m, const char *text, const char *name) {
@@ -95,6 +116,7 @@ static bool render(void *arg) {
 
 const char *rondo_message(const rondo_model *m) {
     if (!m) return "there is no model: memory ran out when it was opened\n";
+    if (m->busy) return "error: a call on the model is under way: what it calls back may not call the model, nor its streams\n";
     Model *w = (Model *)m;
     arena_free(&w->text);
     return guard_call(w->ctx, render, w) > 0 ? w->message : "error: out of memory\n";
@@ -160,7 +182,10 @@ static rondo_status open_with(rondo_model **out, const char *path, const char *t
     if (!options_usage(m, given ? &given->size : NULL) || !opening_usage(m, path, has_text, &o)) return RONDO_BAD_USAGE;
     ModelOptions mo = {.model = o.model, .set = o.set, .nset = o.nset, .std_dir = o.std_dir};
     mo.exec = (ExecOptions){.engine = (ExecEngine)o.engine, .f64 = o.f64 != 0, .threads = o.threads, .memory_limit = o.memory_limit};
-    return status_of(m, model_load(&(Opening){m, path, &mo, text, n}));
+    m->busy = true;
+    rondo_status s = status_of(m, model_load(&(Opening){m, path, &mo, text, n}));
+    m->busy = false;
+    return s;
 }
 
 rondo_status rondo_open(rondo_model **m, const char *path, const rondo_options *o) {
@@ -170,6 +195,7 @@ rondo_status rondo_open_text(rondo_model **m, const char *name, const char *text
     return open_with(m, name, text, text != NULL, n, o);
 }
 void rondo_close(rondo_model *m) {
+    if (m && m->busy) return;
     model_close(m);
 }
 
@@ -495,6 +521,7 @@ rondo_status rondo_forecast(rondo_model *m, const char *data_file, size_t n, dou
 static bool do_future(void *arg) {
     Call *c = arg;
     Series s;
+    if (!c->loss && c->n) return usage(c->m, "there is no room for forecasts where some are asked for", NULL);
     if (!series_load(c->m, c->path, &c->m->result, false, &s)) return false;
     double *all = NEW_N(&c->m->result, double, (int64_t)c->n * s.ny + 1);
     bool ok = series_future(c->m, &s, (int64_t)c->n, all);

@@ -81,6 +81,7 @@ enum { RAGGED = 2, ROWS = 2, SCRATCH_MAX = 8 };
 struct rondo_model {
     Ctx *ctx;
     bool own_ctx;
+    bool busy; /* a call of rondo.h is under way: what it calls back may not call the model */
     Arena arena; /* as long as the model */
     Arena result; /* arrays handed to the caller of rondo.h, until the next call */
     Program *program;

@@ -11,7 +11,8 @@
        rondo_close(m);
 
    Handles. A handle is opaque. Different handles may be used by different threads at the same time; one handle by one thread
-   at a time. There is no global state. A stream belongs to its model and must be closed before it.
+   at a time; what a call calls back (progress, write, log_fn) cannot call its handle again, nor a stream of it (RONDO_BAD_USAGE).
+   There is no global state. A stream belongs to its model and must be closed before it.
    A process that is forked between calls has handles of its own.
 
    Errors. Every function that can fail returns a status; rondo_message gives the text of the last failed call on the handle:
@@ -91,7 +92,7 @@ typedef struct {
 RONDO_API rondo_status rondo_open(rondo_model **m, const char *path, const rondo_options *o);
 /* The same from memory; `name` stands in for the path in messages, imports are found beside it. n = length of text. */
 RONDO_API rondo_status rondo_open_text(rondo_model **m, const char *name, const char *text, size_t n, const rondo_options *o);
-RONDO_API void rondo_close(rondo_model *m); /* NULL is allowed */
+RONDO_API void rondo_close(rondo_model *m); /* NULL is allowed; from a callback of the model's own nothing is done */
 
 /* The last failed call's message: UTF-8, lines end in '\n'; "" if none. Valid until the next call on the handle. m == NULL:
    a message that says so. */
@@ -168,7 +169,8 @@ typedef struct {
 /* Runs the model forward. `in`: its inputs by name; optionally "length/T" [B] int and "init/h.c" (initial states,
    [B, features] or [features]). `out`: outputs by name, or "final/h.c". For each of `out` either
    - data == NULL: the library sets rank, dim, type (if the caller left RONDO_F32, that is F32) and data, which belongs to the
-     model and lives until the next call on the handle; or
+     model and lives until the next call on the handle (until that is over, where it is an input of it; an array that still has such
+     data is one without); or
    - data != NULL: rank and dim must be exactly those of the result, which is converted to `type`.
    Memory of a result may be that of an input; then there is a copy. */
 RONDO_API rondo_status rondo_predict(rondo_model *m, const rondo_array *in, size_t nin, rondo_array *out, size_t nout);

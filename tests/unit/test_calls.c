@@ -1,7 +1,7 @@
 /* test_calls: what rondo.h promises of calls that keep something: steps at once are steps one by one, to the bit, with several
    inputs, outputs and examples; gradients of weights by kept kernels are those of a call that makes its own, before and after the
    weights change and for batches of one and of three; memory with time first gives the bits of memory with the batch first; a failed
-   call says what failed; a process that is forked goes on. Run from the source root. */
+   call says what failed; results go round; callbacks cannot call; a process that is forked goes on. Run from the source root. */
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -217,6 +217,70 @@ static void refusals(void) {
     rondo_close(m);
 }
 
+/* Results go into the next call as they are, and an array that had one is filled again. */
+static void results_again(void) {
+    rondo_model *m = open_model(model, false);
+    float x[18], whole[16], parts[16];
+    for (int k = 0; k < 18; k++) x[k] = wave(k);
+    rondo_array in[] = {{.name = "x", .rank = 3, .dim = {1, 4, 3}, .data = x}, {.name = "z", .rank = 3, .dim = {1, 4, 2}, .data = x}, {.name = "init/h.h"}, {.name = "init/h.c"}};
+    rondo_array out[] = {{.name = "final/h.h"}, {.name = "final/h.c"}};
+    for (int k = 0; k < 2; k++) { /* the second time with data of the first in `out` */
+        check(rondo_predict(m, in, 2, out, 2) == RONDO_OK, "final states");
+        memcpy(whole, out[0].data, 8 * sizeof *whole);
+        memcpy(whole + 8, out[1].data, 8 * sizeof *whole);
+    }
+    for (int t = 0; t < 4; t++) {
+        in[0].dim[1] = in[1].dim[1] = 1;
+        in[0].data = x + 3 * t;
+        in[1].data = x + 2 * t;
+        check(rondo_predict(m, in, t ? 4 : 2, out, 2) == RONDO_OK, "a step from states that the last one gave");
+        for (int k = 0; k < 2; k++) {
+            const char *name = in[2 + k].name;
+            in[2 + k] = out[k];
+            in[2 + k].name = name;
+        }
+    }
+    memcpy(parts, out[0].data, 8 * sizeof *parts);
+    memcpy(parts + 8, out[1].data, 8 * sizeof *parts);
+    check(memcmp(whole, parts, sizeof whole) == 0, "states that go round");
+    rondo_close(m);
+}
+
+typedef struct {
+    rondo_model *m;
+    rondo_stream *s;
+    int calls;
+    bool refused;
+} Inside;
+
+static int from_inside(void *arg, const rondo_progress *p) {
+    Inside *i = arg;
+    float x[5] = {0}, y[11];
+    rondo_array in = {.name = "x", .rank = 3, .dim = {1, 1, 3}, .data = x}, out = {.name = "h"};
+    (void)p;
+    i->calls++;
+    i->refused = rondo_predict(i->m, &in, 1, &out, 1) == RONDO_BAD_USAGE && strstr(rondo_message(i->m), "under way") && rondo_train(i->m, NULL, NULL) == RONDO_BAD_USAGE &&
+                 rondo_save_weights(i->m, "none") == RONDO_BAD_USAGE && rondo_stream_step(i->s, x, y) == RONDO_BAD_USAGE;
+    rondo_close(i->m);
+    return 0;
+}
+
+/* What a call calls back finds the model busy. */
+static void inside(void) {
+    Inside i = {.m = open_model(model, false)};
+    float x[5] = {0}, y[11], all[2 * 2 * 3] = {0};
+    rondo_array data[] = {{.name = "x", .rank = 3, .dim = {2, 2, 3}, .data = all}, {.name = "z", .rank = 3, .dim = {2, 2, 2}, .data = all}, {.name = "y", .rank = 3, .dim = {2, 2, 3}, .data = all}};
+    rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
+    o.arrays = data;
+    o.narrays = 3;
+    o.progress = from_inside;
+    o.progress_arg = &i;
+    check(rondo_stream_open(i.m, 1, &i.s) == RONDO_OK && rondo_train(i.m, &o, NULL) == RONDO_OK && i.calls > 0 && i.refused, "calls from inside of a call");
+    check(rondo_stream_step(i.s, x, y) == RONDO_OK && !*rondo_message(i.m), "and after it");
+    rondo_stream_close(i.s);
+    rondo_close(i.m);
+}
+
 #if defined __SANITIZE_THREAD__
 enum { CHILD_HAS_THREADS = 0 }; /* that sanitizer dies of threads started after a fork of several */
 #else
@@ -291,6 +355,8 @@ int main(void) {
     streams("model last[H = 4] {\n    input x: seq [5]\n    h = lstm[H](x)\n    output y = h.last\n}\n", B, 5, 4, "steps at once: an output without time");
     gradients();
     refusals();
+    results_again();
+    inside();
     forked();
     deep();
     orders(true);
