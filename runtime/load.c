@@ -68,7 +68,7 @@ static bool find_kind(Model *m, const char *path, Kind *out) {
         size_t e = strlen(ending[k].end);
         if (n > e && strcmp(path + n - e, ending[k].end) == 0 && named != KIND_TEXT) *out = ending[k].kind;
     }
-    if (path && *out == KIND_NONE) *out = KIND_CSV;
+    if (path && (*out == KIND_NONE || *out == KIND_MADE)) *out = KIND_CSV;
     if (*out != KIND_NONE) return true;
     diag_error(m->ctx, 554, m->desc->data.span, "'%s' has no data: neither a file was given nor a data block that names one",
                name_str(m->ctx, m->desc->name));

@@ -260,6 +260,8 @@ done
 expect 0 "$RONDO" train "$E/random_series.rondo" -o n.safetensors --seed 1 -q
 expect 0 "$RONDO" eval "$E/random_series.rondo" -w n.safetensors
 awk '/^loss/ { exit !($2 > 0.07 && $2 <= 0.0886) }' out || { cat out; fail "the loss of random data"; }
+expect 1 "$RONDO" eval "$E/random_series.rondo" -w n.safetensors --data none.txt # a file that is given stands for them, whatever its ending
+says err "cannot read 'none.txt'"
 
 # ---- totals: a metric over a million rows is exact, whatever the model's numbers ----
 cat >totals.rondo <<'END'
