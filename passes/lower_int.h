@@ -412,6 +412,7 @@ bool behind_panel(LowG *bg, Ref r, TileRows *t, LV j);
 /* lower_matrix.c: in a row stage */
 void matrix_copies(LowG *lg, const Stage *s); /* before its rows */
 void matrix_nest(LowG *lg, Ref r);
+void emit_nest(LowG *lg, Ref r); /* lower_nest.c: a node with loops of its own */
 
 /* lower_tiles.c */
 int tile_registers(const Low *L); /* accumulators of a tile */
