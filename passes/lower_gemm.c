@@ -171,6 +171,7 @@ typedef struct {
     Loc A;
     uint32_t pack;
     int64_t K;
+    bool late; /* the first step leaves it out: its rows are 0 there */
 } Segment;
 
 typedef struct {
@@ -182,7 +183,14 @@ typedef struct {
     Loc C0, C;
     Panels p;
     Ref end;
+    bool early; /* the last step leaves all of it out: nobody reads what it would give */
 } Product;
+
+/* Whether products of this body may leave out a step: not where single rows are multiplied in ways of their own, whose K is known. */
+static bool leaves_out(const LowG *lg)
+{
+    return lg->body && !lg->segment && !lg->L->seg && !lg->L->o.one_row && !lg->L->o.one_step;
+}
 
 static void add_segment(LowG *lg, Ref dot, Product *q)
 {
@@ -199,6 +207,7 @@ static void add_segment(LowG *lg, Ref dot, Product *q)
     s->A = low_loc(lg, n->in[d.swapped ? 1 : 0]);
     s->K = g->node.at[n->in[d.swapped ? 1 : 0]].dim[0];
     s->pack = low_pack(lg, dot);
+    s->late = leaves_out(lg) && zero_at_first(lg, n->in[d.swapped ? 1 : 0]);
     if (!s->A.ok)
         low_fail(lg->L, "a row operand that is not in memory");
 }
@@ -222,6 +231,27 @@ LIdx at_column(LBuilder *b, LIdx i, LV j, int64_t step, int64_t n0)
     return j ? lb_idx_term(b, i, j, step) : i;
 }
 
+/* 0 in the first step that the scan makes (last: in its last one), else 1. */
+static LV but_one_step(const LowG *bg, bool last)
+{
+    Low *L = bg->L;
+    LBuilder *b = &L->b;
+    LV one = lb_iconst(b, 1), t = bg->t;
+    if (last != (bool)bg->scan.reverse)
+        t = lb_op(b, LOP_ISUB, lb_op(b, LOP_ISUB, lb_op(b, LOP_DIM, 0, 0, 0, bg->axis), one, 0, 0), t, 0, 0);
+    return lb_op(b, LOP_IMIN, t, one, 0, 0);
+}
+
+/* How much of K a segment has in this step. */
+static LV segment_k(const Product *q, const Segment *s)
+{
+    LBuilder *b = &q->lg->L->b;
+    LV k = lb_iconst(b, s->K);
+    if (q->early)
+        k = lb_op(b, LOP_IMUL, but_one_step(q->lg, true), k, 0, 0);
+    return s->late ? lb_op(b, LOP_IMUL, but_one_step(q->lg, false), k, 0, 0) : k;
+}
+
 /* One panel: nv vectors that start at column n0 + j * W, in a pack of `width` columns at pack0. */
 static TileRows *panel_rows(Product *q, LV j, int64_t n0, int64_t width, int nv, int tail)
 {
@@ -239,7 +269,7 @@ static TileRows *panel_rows(Product *q, LV j, int64_t n0, int64_t width, int nv,
         t->A[s] = (TileOperand){ g->A.buf, low_row_at(L, &g->A, 0), stride };
         t->a_stride[s] = stride;
         t->P[s] = (TileOperand){ g->pack, at_column(b, lidx(0), j, g->K * W, n0 * g->K), 0 };
-        t->K[s] = lb_iconst(b, g->K);
+        t->K[s] = segment_k(q, g);
     }
     return t;
 }
@@ -434,6 +464,19 @@ static void first_rows(Product *q)
     last_panel(q, L->clo, L->chi);
 }
 
+/* Which steps compute a product of the body. */
+static const char *in_steps(const Product *q)
+{
+    bool some = false, all = true;
+    for (uint32_t s = 0; s < q->nseg; s++) {
+        some |= q->seg[s].late;
+        all &= q->seg[s].late;
+    }
+    if (q->early)
+        return some ? "each step but the last, which nobody reads, and what is 0 in the first" : "each step but the last, which nobody reads";
+    return all ? "each step but the first, where its rows are 0" : some ? "each step, but for the rows that are 0 in the first" : "each step";
+}
+
 static void explain_gemm(const Product *q, Ref end, bool flat)
 {
     Low *L = q->lg->L;
@@ -445,7 +488,7 @@ static void explain_gemm(const Product *q, Ref end, bool flat)
     for (uint32_t s = 0; s < q->nseg; s++)
         str_printf(L->explain, "%s%lld", s ? " + " : " ", (long long)q->seg[s].K);
     str_printf(L->explain, ", N %lld, %s\n", (long long)q->N,
-               q->lg->body ? "each step" : q->lg->ni[end].beside ? "beside the products of the steps" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
+               q->lg->body ? in_steps(q) : q->lg->ni[end].beside ? "beside the products of the steps" : L->chunk ? "in chunks of steps" : flat ? "all steps at once" : "step by step");
 }
 
 static Product *make_product(LowG *lg, const Stage *s)
@@ -460,6 +503,7 @@ static Product *make_product(LowG *lg, const Stage *s)
     q->C = lg->ni[end].loc;
     q->p = panels_of(lg, end);
     q->end = end;
+    q->early = leaves_out(lg) && !lg->read_at_last[end];
     gemm_operands(lg, s, q);
     return q;
 }

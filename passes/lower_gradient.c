@@ -10,6 +10,8 @@ typedef struct {
     int64_t M, N;
     Panels p;
     bool down; /* from the last row of a block to its first */
+    uint32_t axis; /* of which rows */
+    int32_t zeros[2]; /* of so many first, and last, steps are 0 */
     LV k0, K; /* this block of rows */
 } Gradient;
 
@@ -108,7 +110,7 @@ static Loc flat_copy(LowG *lg, Ref r, Loc at, uint32_t axes)
 }
 
 /* Names of the parameters whose gradients are (parts of) value r. */
-static void explain_gradient(LowG *lg, Ref r, int64_t M, int64_t N)
+static void explain_gradient(LowG *lg, Ref r, const Gradient *gr)
 {
     Str *s = lg->L->explain;
     const Graph *g = lg->g;
@@ -122,8 +124,9 @@ static void explain_gradient(LowG *lg, Ref r, int64_t M, int64_t N)
         if (o == r && g->root.at[i].name)
             str_printf(s, " %s", name_str(lg->L->ctx, g->root.at[i].name));
     }
-    str_printf(s, ": [%lld, %lld], %s\n", (long long)M, (long long)N,
-               lg->ni[r].chain.ok ? "beside the products of the steps, some steps behind them" : lg->L->chunk ? "in chunks of steps" : "one product over all rows after the loop");
+    str_printf(s, ": [%lld, %lld], %s%s\n", (long long)gr->M, (long long)gr->N,
+               lg->ni[r].chain.ok ? "beside the products of the steps, some steps behind them" : lg->L->chunk ? "in chunks of steps" : "one product over all rows after the loop",
+               lg->ni[r].chain.ok || !(gr->zeros[0] | gr->zeros[1]) ? "" : ", but for the steps whose rows are 0");
 }
 
 /* Rows lo..hi over some axes, as they follow each other in memory, and blocks of G = ceil(256 / B) steps of them. */
@@ -167,6 +170,34 @@ static void gradient_rest(LowG *lg, Gradient *g, Ref r, uint32_t axes)
     gradient_block(g);
 }
 
+/* Rows over one time axis of which some steps are 0 in either operand, as those of a state before the first step. */
+static void find_zeros(LowG *lg, Gradient *g, Ref A, Ref P, uint32_t axes)
+{
+    for (uint32_t a = 1; a < lg->L->m->naxis; a++)
+        if ((axes & ~AX(lg->L->bx)) == AX(a) && a != lg->L->bx) {
+            g->axis = a;
+            for (int last = 0; last < 2; last++) {
+                int32_t x = zero_rows(lg, A, a, last), y = zero_rows(lg, P, a, last);
+                g->zeros[last] = x > y ? x : y;
+            }
+        }
+}
+
+/* Leaves these out of a block of rows. */
+static void leave_zeros(Low *L, Gradient *g, uint32_t axes)
+{
+    LBuilder *b = &L->b;
+    LV step = axes & AX(L->bx) ? lb_op(b, LOP_DIM, 0, 0, 0, L->bx) : lb_iconst(b, 1), end = lb_op(b, LOP_IADD, g->k0, g->K, 0, 0);
+    if (g->zeros[0])
+        g->k0 = lb_op(b, LOP_IMAX, g->k0, lb_op(b, LOP_IMUL, step, lb_iconst(b, g->zeros[0]), 0, 0), 0, 0);
+    if (g->zeros[1]) {
+        LV steps = lb_op(b, LOP_ISUB, lb_op(b, LOP_DIM, 0, 0, 0, g->axis), lb_iconst(b, g->zeros[1]), 0, 0);
+        end = lb_op(b, LOP_IMIN, end, lb_op(b, LOP_IMUL, steps, step, 0, 0), 0, 0);
+    }
+    if (g->zeros[0] || g->zeros[1])
+        g->K = lb_op(b, LOP_IMAX, lb_op(b, LOP_ISUB, end, g->k0, 0, 0), lb_iconst(b, 0), 0, 0);
+}
+
 /* One chain from zero inside a block; blocks are added in order, to a place that starts from -0, which leaves the first as
    it is; where the node says `down`, rows and blocks go from the last to the first. */
 static void gradient_blocks(LowG *lg, Gradient *g, Ref r, uint32_t axes)
@@ -181,6 +212,7 @@ static void gradient_blocks(LowG *lg, Gradient *g, Ref r, uint32_t axes)
     }
     LV k = lb_for(b, lb_iconst(b, 0), x.count, 1, lg->ni[r].down, 0, NULL, NULL);
     row_block(L, &x, k, &g->k0, &g->K);
+    leave_zeros(L, g, axes);
     gradient_block(g);
     lb_end_for(b, 0, NULL, NULL);
 }
@@ -229,9 +261,10 @@ void emit_gradient(LowG *lg, Ref r)
     low_touch(L, g->C.buf);
     if (n->rank == 1)
         g->C.fs[0] = 0;
+    find_zeros(lg, g, ar, pr, axes);
     if (lg->ni[r].chain.ok)
         gradient_rest(lg, g, r, axes);
     else
         gradient_blocks(lg, g, r, axes);
-    explain_gradient(lg, r, g->M, g->N);
+    explain_gradient(lg, r, g);
 }

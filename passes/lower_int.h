@@ -215,6 +215,7 @@ struct LowG {
     bool load_phase; /* planning and emitting the nodes of rate load (entry "prepare") */
     uint32_t axis; /* of the scan whose body this is */
     ScanInfo scan;
+    const bool *read_at_last; /* by node, of a body: as in zeros.c */
     Beside *beside; /* the product that those of this body take along; NULL: none */
     Behind *behind; /* the weight gradients that its products take along; NULL: none */
     LV t; /* its step; a value of the body may have the axis all the same, as a whole captured sequence */
@@ -303,6 +304,11 @@ uint32_t group_axis(const LowG *lg, Ref group); /* the axis that is cut into chu
 /* fuse.c, lower_stages.c */
 void fuse_levels(LowG *lg); /* NodeInfo.phase and relatives, given NodeInfo.item */
 bool plan_graph(LowG *lg); /* takes Graph.stage of this rate; false with a diagnostic if it is no order */
+
+/* zeros.c */
+bool zero_at_first(const LowG *bg, Ref r); /* in the first step that the loop makes */
+int32_t zero_rows(const LowG *lg, Ref r, uint32_t axis, bool last); /* in so many first, or last, steps of an axis */
+bool *read_at_last(const LowG *bg); /* by node: whether somebody reads its value of the last step that the loop makes */
 
 /* lower_columns.c: the loop over steps of one stage, a vector of units at a time. */
 typedef struct {

@@ -733,6 +733,7 @@ void emit_scan(LowG *lg, Ref r)
     LowG *bg = c.bg = low_body(lg, r);
     if (!plan_graph(bg))
         return;
+    bg->read_at_last = read_at_last(bg);
     c.carry = NEW_N(L->arena, Loc, c.s.ncarry + 1);
     c.next = NEW_N(L->arena, Loc, c.s.ncarry + 1);
     c.slotted = NEW_N(L->arena, bool, c.s.ncarry + 1);
