@@ -29,7 +29,7 @@ enum { LONG_BASE = 1000 };
 #define O_FILES O(DATA), O(WEIGHTS), O(RENAME)
 
 static const Command command[] = {
-    {"new", "forecast|classify|classify-sequences|tagging|language-model|sound|cell NAME", "write a commented model that trains at once, with data or on the file of --data; -o takes the folder", cmd_new,
+    {"new", "forecast|classify|classify-sequences|regress|tagging|language-model|sound|cell NAME", "write a commented model that trains at once, with data or on the file of --data; -o takes the folder", cmd_new,
      2, 2, OPTIONS(O(OUT), O(DATA))},
     {"list", "", "what the standard library holds", cmd_list, 0, 0, NO_OPTIONS},
     {"doc", "NAME", "a declaration of the standard library: its text, where it is from, what it learns", cmd_doc, 1, 1, NO_OPTIONS},

@@ -32,6 +32,7 @@ static double get_persistence(const Outcome *o, uint32_t k) { return k < o->colu
 static double get_autoregression(const Outcome *o, uint32_t k) { return k < o->columns ? o->column[k].autoregression : NAN; }
 static double get_majority(const Outcome *o, uint32_t k) { return (void)k, o->majority; }
 static double get_shares(const Outcome *o, uint32_t k) { return (void)k, o->entropy; }
+static double get_mean(const Outcome *o, uint32_t k) { return (void)k, o->mean; }
 static double get_examples(const Outcome *o, uint32_t k) { return (void)k, o->examples ? (double)o->examples : NAN; }
 
 typedef VEC(Quantity) Quantities;
@@ -52,6 +53,7 @@ static void list_columns(const Many *m, Quantities *out) {
     }
     VEC_PUSH(a, all) = (Quantity){"majority_share", get_majority, 0};
     VEC_PUSH(a, all) = (Quantity){"shares_loss", get_shares, 0};
+    VEC_PUSH(a, all) = (Quantity){"mean_rmse", get_mean, 0};
     for (uint32_t i = 0; i < all.n; i++) {
         bool any = false;
         for (uint32_t k = 0; k < m->n; k++) any = any || !isnan(all.at[i].get(&m->out[k], all.at[i].k));

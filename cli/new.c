@@ -9,14 +9,16 @@
 
 typedef struct {
     const char *name, *data, *what; /* data: the file of std/new/ that becomes NAME with its ending; NULL: a pair of sounds */
+    const char *shifted;            /* as in NewFile */
 } Kind;
-static const Kind kinds[] = {{"forecast", "forecast.csv", "a made-up series of months"},
-                             {"classify", "classify.csv", "made-up texts with their classes"},
-                             {"classify-sequences", "classify-sequences.ts", "made-up movements of a hand"},
-                             {"tagging", "tagging.jsonl", "made-up orders with a label for each word"},
-                             {"language-model", "language-model.txt", "a nursery rhyme"},
-                             {"sound", NULL, "plucked strings, before and behind an overdrive"},
-                             {"cell", "forecast.csv", "a made-up series of months"}};
+static const Kind kinds[] = {{"forecast", "forecast.csv", "a made-up series of months", NULL},
+                             {"classify", "classify.csv", "made-up texts with their classes", NULL},
+                             {"classify-sequences", "classify-sequences.ts", "made-up movements of a hand", "- 0.4) / 1.4"},
+                             {"regress", "regress.csv", "made-up weights on a spring", "- 30.2) / 2.1"},
+                             {"tagging", "tagging.jsonl", "made-up orders with a label for each word", NULL},
+                             {"language-model", "language-model.txt", "a nursery rhyme", NULL},
+                             {"sound", NULL, "plucked strings, before and behind an overdrive", NULL},
+                             {"cell", "forecast.csv", "a made-up series of months", NULL}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static const Kind *find_kind(Cli *c) {
@@ -65,14 +67,16 @@ static const char *from_model(Arena *a, const char *path, const char *folder) {
     return kept;
 }
 
-/* Is it a model (its name could be a word of the language), and does it read the file, where there is one? Complaints have their line. */
-static bool works(Cli *c, const char *model, const Str *text, bool with_file) {
-    Model *m = model_open_text(c->ctx, model, text->at, text->n, &(ModelOptions){.std_dir = std_folder(ctx_arena(c->ctx))});
+/* Is it a model (its name could be a word of the language), and does it read the file, where there is one? Complaints have their line. What
+   its numbers are like is put into f. */
+static bool works(Cli *c, const char *model, const char *text, NewFile *f) {
+    Model *m = model_open_text(c->ctx, model, text, strlen(text), &(ModelOptions){.std_dir = std_folder(ctx_arena(c->ctx))});
     Dataset d;
     Series series;
     bool ok = m != NULL;
-    if (ok && with_file)
+    if (ok && f)
         ok = data_is_series(m, NULL) ? series_load(m, NULL, ctx_arena(c->ctx), false, &series) : dataset_load(m, NULL, ctx_arena(c->ctx), false, &d);
+    if (ok && f && f->shifted) ok = new_scale(f, m, &d);
     if (m) model_close(m);
     return ok;
 }
@@ -84,7 +88,7 @@ static CliExit new_from(Cli *c, const Kind *k, const char *model, const char *te
         VEC_PUSH(a, file) = from_model(a, path, cli_get(c, OPT_OUT));
         if (strpbrk(file.at[file.n - 1], "\"\\\n")) return cli_usage(c, "a model cannot name a file with quotes, backslashes or line feeds in its name");
     }
-    NewFile f = {.ctx = c->ctx, .a = a, .name = c->arg[1], .path = cli_nth(c, OPT_DATA, 0), .written = file.at[0]};
+    NewFile f = {.ctx = c->ctx, .a = a, .name = c->arg[1], .path = cli_nth(c, OPT_DATA, 0), .written = file.at[0], .shifted = k->shifted};
     bool texts = !strcmp(k->name, "classify"), sound = !k->data;
     if (sound && file.n != 2) return cli_usage(c, "sound takes two files: --data IN.wav --data OUT.wav, what goes in and what comes out");
     if (file.n > 1 && !texts && !sound) return cli_usage(c, "only classify takes several files, one a class; %s takes one", k->name);
@@ -92,13 +96,12 @@ static CliExit new_from(Cli *c, const Kind *k, const char *model, const char *te
     if (file.n > 2 && texts) f.each = file.at;
     if (sound) f.second = cli_nth(c, OPT_DATA, 1), f.second_written = file.at[1];
     if (!new_look(&f, k->name)) return CLI_INPUT;
-    Str s = str_make(a);
-    str_put(&s, new_text(&f, template));
-    if (!works(c, model, &s, true)) {
+    if (!works(c, model, new_text(&f, template), &f)) {
         if (f.keys) diag_help(c->ctx, (Span){0, 0}, "the model takes its names from the keys of %s: %s", f.path, f.keys);
         return CLI_INPUT;
     }
-    if (!file_write(c->ctx, model, s.at, s.n)) return CLI_INPUT;
+    const char *text = new_text(&f, template);
+    if (!file_write(c->ctx, model, text, strlen(text))) return CLI_INPUT;
     printf("%s\n%s: a model to change as you like\nnext: rondo train %s\n", f.said, model, model);
     return CLI_OK;
 }
@@ -152,7 +155,7 @@ CliExit cmd_new(Cli *c) {
     if (!is_free(c, model) || !file_read(c->ctx, a, arena_printf(a, "%s/new/%s.rondo", folder, k->name), &text, &n)) return CLI_INPUT;
     put_named(&s, text, name);
     if (cli_has(c, OPT_DATA)) return new_from(c, k, model, s.at);
-    if (!is_free(c, data[0]) || (data[1] && !is_free(c, data[1])) || !works(c, model, &s, false) || !write_data(c, k, data)) return CLI_INPUT;
+    if (!is_free(c, data[0]) || (data[1] && !is_free(c, data[1])) || !works(c, model, s.at, NULL) || !write_data(c, k, data)) return CLI_INPUT;
     if (!file_write(c->ctx, model, s.at, s.n)) {
         for (int i = 0; i < 2 && data[i]; i++) unlink(data[i]);
         return CLI_INPUT;

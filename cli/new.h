@@ -11,6 +11,7 @@ typedef struct {
     const char *second, *second_written; /* of a pair of sounds what comes out */
     const char **each;                 /* all files as they stand there, where each holds a class; NULL behind the last */
     VEC(const char *) from, to;        /* what is changed in the model's text, in this order */
+    const char *shifted;               /* what mean and deviation stand in, in the text of std/new/; NULL: in nothing */
     const char *said;                  /* what the file is, in a line */
     const char *keys;                  /* of JSON lines and arrays: those that the model has as names; else NULL */
 } NewFile;
@@ -26,6 +27,20 @@ typedef struct {
 } NewNamed;
 bool new_look_json(NewFile *f, const char *kind, NewNamed *out);
 bool new_look_arrays(NewFile *f, const char *kind, NewNamed *out);
+
+/* Sequences in a table: a column names them, others hold their steps, and one what is the same in all rows of a sequence. */
+bool new_look_runs(NewFile *f, bool classes);
+
+/* Mean and deviation of what trains take the place of those of the made-up data. */
+bool new_scale(NewFile *f, Model *m, const Dataset *d);
+
+/* `from` is in the model's text, once or several times. */
+void new_change(NewFile *f, const char *from, const char *to);
+/* Reads the table, and changes `entry` (NULL: csv = "NAME.csv") of the data block to it and to how it is written. numbers: it may have blanks
+   between its cells, and decimal commas. */
+bool new_table(NewFile *f, bool numbers, const char *entry, Csv *t);
+/* As a string of the language; the column's number where its name cannot be one, or is another's too. */
+const char *new_named(NewFile *f, const Csv *t, uint32_t column);
 
 /* Fills in `from`, `to` and `said`; false with a diagnostic. */
 bool new_look(NewFile *f, const char *kind);

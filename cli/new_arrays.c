@@ -29,8 +29,14 @@ static const char *shapes(NewFile *f, const Arrays *s) {
     return have.n ? have.at : "no arrays";
 }
 
+static bool varies(const Array *x) {
+    for (int64_t i = 1; i < array_count(x); i++)
+        if (array_get(x, i) != array_get(x, 0)) return true;
+    return false;
+}
+
 bool new_look_arrays(NewFile *f, const char *kind, NewNamed *out) {
-    bool each_step = !strcmp(kind, "tagging");
+    bool each_step = !strcmp(kind, "tagging"), values = !strcmp(kind, "regress");
     Arrays s = {0};
     const Array *x = NULL, *y = NULL;
     if (!npz_read(f->ctx, f->a, f->path, &s)) return false;
@@ -41,16 +47,19 @@ bool new_look_arrays(NewFile *f, const char *kind, NewNamed *out) {
     }
     for (uint32_t i = 0; x && i < s.array.n; i++) {
         const Array *v = &s.array.at[i];
-        bool fits = each_step ? v->rank == 2 && v->dim[1] == x->dim[1] : v->rank == 1;
+        bool fits = each_step ? v->rank == 2 && v->dim[1] == x->dim[1] : v->rank == 1 || (values && v->rank == 2 && v->dim[1] == 1);
+        if (values && !y && v != x && fits && is_example(v, x->dim[0]) && varies(v)) y = v;
+        if (values) continue;
         if (v != x && fits && is_example(v, x->dim[0]) && classes_of(v) > 1 && (!y || classes_of(v) < classes_of(y))) y = v;
     }
     if (y) {
         f->keys = arena_printf(f->a, "\"%s\", \"%s\"", x->name, y->name);
-        *out = (NewNamed){.source = "npz", .input = x->name, .target = y->name, .lines = x->dim[0], .dims = x->rank == 3 ? x->dim[2] : 1, .classes = classes_of(y)};
+        *out = (NewNamed){.source = "npz", .input = x->name, .target = y->name, .lines = x->dim[0], .dims = x->rank == 3 ? x->dim[2] : 1, .classes = values ? 0 : classes_of(y)};
         return true;
     }
-    diag_error(f->ctx, 605, (Span){0, 0}, "%s needs sequences, an array [examples, steps, numbers] or [examples, steps], and their classes, whole numbers from 0 to %d, an array %s",
-               f->path, MOST_CLASSES - 1, each_step ? "[examples, steps]" : "[examples]");
+    const char *wants = values ? "a number for each, an array [examples]"
+                        : arena_printf(f->a, "their classes, whole numbers from 0 to %d, an array %s", MOST_CLASSES - 1, each_step ? "[examples, steps]" : "[examples]");
+    diag_error(f->ctx, 605, (Span){0, 0}, "%s needs sequences, an array [examples, steps, numbers] or [examples, steps], and %s", f->path, wants);
     diag_help(f->ctx, (Span){0, 0}, "it has %s", shapes(f, &s));
     return false;
 }

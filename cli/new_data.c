@@ -14,15 +14,14 @@ static bool ends_in(const char *path, const char *end) {
     return n > m && !strcmp(path + n - m, end);
 }
 
-/* `from` is in the model's text, once or several times. */
-static void change(NewFile *f, const char *from, const char *to) {
+void new_change(NewFile *f, const char *from, const char *to) {
     VEC_PUSH(f->a, f->from) = from;
     VEC_PUSH(f->a, f->to) = to;
 }
 
 /* The same of an entry of the data block, with others ("" for none) behind it: in its line, or in lines of their own where the first has
    that. */
-static void change_entry(NewFile *f, const char *from, const char *to, const char *more, const char *most) {
+static void new_change_entry(NewFile *f, const char *from, const char *to, const char *more, const char *most) {
     const char *entry[] = {more, most};
     Str lines = str_make(f->a), line = str_make(f->a);
     str_put(&lines, to);
@@ -32,11 +31,12 @@ static void change_entry(NewFile *f, const char *from, const char *to, const cha
         str_printf(&lines, "\n        %s", entry[k]);
         str_printf(&line, ", %s", entry[k]);
     }
-    change(f, arena_printf(f->a, "%s\n", from), arena_printf(f->a, "%s\n", lines.at));
-    change(f, arena_printf(f->a, "%s,", from), arena_printf(f->a, "%s,", line.at));
+    new_change(f, arena_printf(f->a, "%s\n", from), arena_printf(f->a, "%s\n", lines.at));
+    new_change(f, arena_printf(f->a, "%s,", from), arena_printf(f->a, "%s,", line.at));
 }
 
 static bool is_json(const NewFile *f) { return ends_in(f->path, ".jsonl") || ends_in(f->path, ".ndjson"); }
+static bool is_table(const NewFile *f) { return ends_in(f->path, ".csv") || ends_in(f->path, ".tsv"); }
 static bool is_arrays(const NewFile *f) { return ends_in(f->path, ".npz"); }
 
 static bool look_at_named(NewFile *f, const char *kind, NewNamed *out) { return is_arrays(f) ? new_look_arrays(f, kind, out) : new_look_json(f, kind, out); }
@@ -114,8 +114,7 @@ static Look *look_at_all(NewFile *f, const Csv *t) {
 
 static bool is_number(const Csv *t, const Look *k) { return k->numbers > 1 && k->numbers + k->gaps == t->nrow; }
 
-/* As a string of the language; the column's number where its name cannot be one, or is another's too. */
-static const char *named(NewFile *f, const Csv *t, uint32_t column) {
+const char *new_named(NewFile *f, const Csv *t, uint32_t column) {
     const char *s = t->header ? t->header[column] : "";
     uint32_t same = 0;
     for (uint32_t k = 0; t->header && k < t->ncol; k++) same += !strcmp(t->header[k], s);
@@ -160,7 +159,7 @@ static char find_decimal(const Csv *t) {
     return count[1] > count[0] ? ',' : '.';
 }
 
-static bool table(NewFile *f, bool numbers, Csv *t) {
+bool new_table(NewFile *f, bool numbers, const char *entry, Csv *t) {
     char *text;
     size_t n;
     if (!text_whole(f->ctx, f->a, f->path, UNIT_WORDS, &text, &n)) return false;
@@ -172,7 +171,7 @@ static bool table(NewFile *f, bool numbers, Csv *t) {
     if (form.separator == '\t' && !ends_in(f->path, ".tsv")) said = "separator = \"tab\"";
     if (form.separator == ' ') said = "separator = \"blanks\"";
     if (strchr(";|", form.separator)) said = arena_printf(f->a, "separator = \"%c\"", form.separator);
-    change_entry(f, arena_printf(f->a, "csv = \"%s.csv\"", f->name), arena_printf(f->a, "csv = \"%s\"", f->written), said, comma);
+    new_change_entry(f, entry ? entry : arena_printf(f->a, "csv = \"%s.csv\"", f->name), arena_printf(f->a, "csv = \"%s\"", f->written), said, comma);
     return true;
 }
 
@@ -209,7 +208,7 @@ static bool says_when(When w, uint32_t column) { return column >= w.first && col
 
 static const char *named_all(NewFile *f, const Csv *t, When w) {
     Str s = str_make(f->a);
-    for (uint32_t k = 0; k < w.count; k++) str_printf(&s, "%s%s", k ? ", " : w.count > 1 ? "[" : "", named(f, t, w.first + k));
+    for (uint32_t k = 0; k < w.count; k++) str_printf(&s, "%s%s", k ? ", " : w.count > 1 ? "[" : "", new_named(f, t, w.first + k));
     str_put(&s, w.count > 1 ? "]" : "");
     return s.at;
 }
@@ -229,29 +228,29 @@ static bool no_numbers(NewFile *f, const Csv *t, const Look *look, When date) {
 /* The first column of numbers that says neither when nor which row it is (as an index without a name does) is forecast. */
 static bool look_at_series(NewFile *f) {
     Csv t;
-    if (!table(f, true, &t)) return false;
+    if (!new_table(f, true, NULL, &t)) return false;
     Look *look = look_at_all(f, &t);
     bool index = t.ncol > 1 && look[0].rising && t.header && !*t.header[0];
     When date = find_date(f, &t, look, index);
     uint32_t value = index, others = 0;
     while (value < t.ncol && (says_when(date, value) || !is_number(&t, &look[value]))) value++;
     if (value == t.ncol) return no_numbers(f, &t, look, date);
-    change_entry(f, "column = \"value\"", arena_printf(f->a, "column = %s", named(f, &t, value)),
+    new_change_entry(f, "column = \"value\"", arena_printf(f->a, "column = %s", new_named(f, &t, value)),
                  look[value].gaps ? "gaps = interpolate" : "", "");
     if (!date.count) {
-        change(f, "        date = \"month\"\n", "");
-        change(f, ", date = \"month\"", "");
+        new_change(f, "        date = \"month\"\n", "");
+        new_change(f, ", date = \"month\"", "");
     } else
-        change(f, "date = \"month\"", arena_printf(f->a, "date = %s", named_all(f, &t, date)));
+        new_change(f, "date = \"month\"", arena_printf(f->a, "date = %s", named_all(f, &t, date)));
     uint32_t window = t.nrow / 6 < 24 ? t.nrow / 6 : 24;
-    if (window < 24) change(f, "window = 24", arena_printf(f->a, "window = %u", window ? window : 1));
-    if (window < 24) change(f, "[1, 24]", arena_printf(f->a, "[1, %u]", window ? window : 1));
-    if (window < 24) change(f, "# 24 rows go in", arena_printf(f->a, "# %u rows go in", window ? window : 1));
+    if (window < 24) new_change(f, "window = 24", arena_printf(f->a, "window = %u", window ? window : 1));
+    if (window < 24) new_change(f, "[1, 24]", arena_printf(f->a, "[1, %u]", window ? window : 1));
+    if (window < 24) new_change(f, "# 24 rows go in", arena_printf(f->a, "# %u rows go in", window ? window : 1));
     Str said = str_make(f->a);
-    str_printf(&said, "%s: %u rows of %s", f->path, t.nrow, named(f, &t, value));
+    str_printf(&said, "%s: %u rows of %s", f->path, t.nrow, new_named(f, &t, value));
     if (look[value].gaps) str_printf(&said, ", %u of them gaps that are interpolated", look[value].gaps);
     for (uint32_t k = value + 1; k < t.ncol; k++)
-        if (!says_when(date, k) && is_number(&t, &look[k])) str_printf(&said, "%s%s", others++ ? ", " : "; other numbers: ", named(f, &t, k));
+        if (!says_when(date, k) && is_number(&t, &look[k])) str_printf(&said, "%s%s", others++ ? ", " : "; other numbers: ", new_named(f, &t, k));
     f->said = said.at;
     return true;
 }
@@ -283,13 +282,13 @@ static const char by_letters[] = ", single words that are read by characters";
 static void read_characters(NewFile *f, const char *all, size_t n) {
     uint32_t different;
     characters_of(f, all, n, &different); /* tables and texts are UTF-8 */
-    change(f, "V = 2000", arena_printf(f->a, "V = %u", different < 300 ? different + 4 : 300));
-    change(f, "unit = words", "unit = characters\n        unknown = true");
-    change(f, "# V: most words that are told apart; E: numbers that stand for a word;", "# V: most characters that are told apart; E: numbers that stand for one;");
-    change(f, "Words become vectors", "Characters become vectors");
-    change(f, "the mean over the real words", "the mean over the real ones");
-    change(f, "so that no word is learnt", "so that no example is learnt");
-    change(f, "Beside it each word has", "Beside it each character has");
+    new_change(f, "V = 2000", arena_printf(f->a, "V = %u", different < 300 ? different + 4 : 300));
+    new_change(f, "unit = words", "unit = characters\n        unknown = true");
+    new_change(f, "# V: most words that are told apart; E: numbers that stand for a word;", "# V: most characters that are told apart; E: numbers that stand for one;");
+    new_change(f, "Words become vectors", "Characters become vectors");
+    new_change(f, "the mean over the real words", "the mean over the real ones");
+    new_change(f, "so that no word is learnt", "so that no example is learnt");
+    new_change(f, "Beside it each word has", "Beside it each character has");
 }
 
 /* A file of texts for each class. */
@@ -310,13 +309,13 @@ static bool look_at_files(NewFile *f) {
         str_printf(&classes, "%s\"%s\"", n ? ", " : "", base);
         str_printf(&said, "%s%s: %zu texts", n ? ", " : "", base, rows);
     }
-    change(f, table_of_texts(f),
+    new_change(f, table_of_texts(f),
            arena_printf(f->a, "# A file for each class, a text in each line.\n        lines = [%s]\n        classes = [%s]", lines.at, classes.at));
-    change(f, "target desk:", "target label:");
-    change(f, ", desk)", ", label)");
-    change(f, "K = 3", arena_printf(f->a, "K = %u", n));
+    new_change(f, "target desk:", "target label:");
+    new_change(f, ", desk)", ", label)");
+    new_change(f, "K = 3", arena_printf(f->a, "K = %u", n));
     if (single_words(&letters)) read_characters(f, letters.all.at, letters.all.n);
-    change(f, "V = 2000", "V = 10000");
+    new_change(f, "V = 2000", "V = 10000");
     f->said = single_words(&letters) ? arena_printf(f->a, "%s%s", said.at, by_letters) : said.at;
     return true;
 }
@@ -324,19 +323,19 @@ static bool look_at_files(NewFile *f) {
 /* Texts of some length have more words than the 2000 that a model of few begins with. */
 static void choose_vocabulary(NewFile *f) {
     struct stat st;
-    if (stat(f->path, &st) == 0 && st.st_size > 100000) change(f, "V = 2000", "V = 10000");
+    if (stat(f->path, &st) == 0 && st.st_size > 100000) new_change(f, "V = 2000", "V = 10000");
 }
 
 /* JSON lines with a text and its class. */
 static bool look_at_json_texts(NewFile *f) {
     NewNamed j;
     if (!new_look_json(f, "classify", &j)) return false;
-    change(f, table_of_texts(f), arena_printf(f->a, "jsonl = \"%s\"", f->written));
-    change(f, "input text:", arena_printf(f->a, "input %s:", j.input));
-    change(f, "](text)", arena_printf(f->a, "](%s)", j.input));
-    change(f, "target desk:", arena_printf(f->a, "target %s:", j.target));
-    change(f, ", desk)", arena_printf(f->a, ", %s)", j.target));
-    change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
+    new_change(f, table_of_texts(f), arena_printf(f->a, "jsonl = \"%s\"", f->written));
+    new_change(f, "input text:", arena_printf(f->a, "input %s:", j.input));
+    new_change(f, "](text)", arena_printf(f->a, "](%s)", j.input));
+    new_change(f, "target desk:", arena_printf(f->a, "target %s:", j.target));
+    new_change(f, ", desk)", arena_printf(f->a, ", %s)", j.target));
+    new_change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
     if (j.letters) read_characters(f, j.letters, strlen(j.letters));
     choose_vocabulary(f);
     f->said = arena_printf(f->a, "%s: %lld texts in \"%s\"%s, %u classes in \"%s\"", f->path, (long long)j.lines, j.input, j.letters ? by_letters : "", j.classes, j.target);
@@ -349,7 +348,7 @@ static bool look_at_texts(NewFile *f) {
     Csv t;
     if (f->each) return look_at_files(f);
     if (is_json(f)) return look_at_json_texts(f);
-    if (!table(f, false, &t)) {
+    if (!new_table(f, false, NULL, &t)) {
         diag_help(f->ctx, NOWHERE, "%s", each);
         return false;
     }
@@ -367,17 +366,17 @@ static bool look_at_texts(NewFile *f) {
         diag_help(f->ctx, NOWHERE, "%s", each);
         return false;
     }
-    change(f, "column = \"text\"", arena_printf(f->a, "column = %s", named(f, &t, text)));
-    change(f, "target_column = \"desk\"", arena_printf(f->a, "target_column = %s", named(f, &t, label)));
-    change(f, "target desk:", "target label:");
-    change(f, ", desk)", ", label)");
-    change(f, "K = 3", arena_printf(f->a, "K = %u", look[label].distinct));
+    new_change(f, "column = \"text\"", arena_printf(f->a, "column = %s", new_named(f, &t, text)));
+    new_change(f, "target_column = \"desk\"", arena_printf(f->a, "target_column = %s", new_named(f, &t, label)));
+    new_change(f, "target desk:", "target label:");
+    new_change(f, ", desk)", ", label)");
+    new_change(f, "K = 3", arena_printf(f->a, "K = %u", look[label].distinct));
     Letters letters = {.all = str_make(f->a)};
     for (uint32_t i = 0; i < t.nrow; i++) take_letters(f, &letters, cell_of(&t, i, text), strlen(cell_of(&t, i, text)));
     if (single_words(&letters)) read_characters(f, letters.all.at, letters.all.n);
     else choose_vocabulary(f);
-    f->said = arena_printf(f->a, "%s: %u texts in %s%s, %u classes in %s", f->path, t.nrow, named(f, &t, text),
-                           single_words(&letters) ? by_letters : "", look[label].distinct, named(f, &t, label));
+    f->said = arena_printf(f->a, "%s: %u texts in %s%s, %u classes in %s", f->path, t.nrow, new_named(f, &t, text),
+                           single_words(&letters) ? by_letters : "", look[label].distinct, new_named(f, &t, label));
     return true;
 }
 
@@ -404,20 +403,20 @@ static const char *class_of(NewFile *f, const char *line, size_t n, bool ts, int
 
 /* `dims` numbers a step, where the model of std/new/ has two. */
 static void change_steps(NewFile *f, int64_t dims) {
-    change(f, "holds two numbers", dims == 1 ? "holds one number" : arena_printf(f->a, "holds %lld numbers", (long long)dims));
-    change(f, "seq [2]", arena_printf(f->a, "seq [%lld]", (long long)dims));
+    new_change(f, "holds two numbers", dims == 1 ? "holds one number" : arena_printf(f->a, "holds %lld numbers", (long long)dims));
+    new_change(f, "seq [2]", arena_printf(f->a, "seq [%lld]", (long long)dims));
 }
 
 static bool look_at_named_sequences(NewFile *f) {
     NewNamed j;
     if (!look_at_named(f, "classify-sequences", &j)) return false;
-    change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "%s = \"%s\"", j.source, f->written));
-    change(f, "input x:", arena_printf(f->a, "input %s:", j.input));
-    change(f, "[H]](x)", arena_printf(f->a, "[H]](%s)", j.input));
+    new_change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "%s = \"%s\"", j.source, f->written));
+    new_change(f, "input x:", arena_printf(f->a, "input %s:", j.input));
+    new_change(f, "z = (x -", arena_printf(f->a, "z = (%s -", j.input));
     change_steps(f, j.dims);
-    change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
-    change(f, "target gesture:", arena_printf(f->a, "target %s:", j.target));
-    change(f, ", gesture)", arena_printf(f->a, ", %s)", j.target));
+    new_change(f, "K = 3", arena_printf(f->a, "K = %u", j.classes));
+    new_change(f, "target gesture:", arena_printf(f->a, "target %s:", j.target));
+    new_change(f, ", gesture)", arena_printf(f->a, ", %s)", j.target));
     f->said = arena_printf(f->a, "%s: %lld sequences in \"%s\", %lld number%s a step, %u classes in \"%s\"", f->path, (long long)j.lines, j.input, (long long)j.dims,
                            j.dims == 1 ? "" : "s", j.classes, j.target);
     return true;
@@ -427,69 +426,122 @@ static bool look_at_named_sequences(NewFile *f) {
 static bool look_at_tags(NewFile *f) {
     NewNamed j;
     if (!look_at_named(f, "tagging", &j)) return false;
-    change(f, arena_printf(f->a, "jsonl = \"%s.jsonl\"", f->name), arena_printf(f->a, "%s = \"%s\"", j.source, f->written));
+    new_change(f, arena_printf(f->a, "jsonl = \"%s.jsonl\"", f->name), arena_printf(f->a, "%s = \"%s\"", j.source, f->written));
     if (!j.text) {
-        change(f, "V = 2000, E = 24, ", "");
-        change(f, "# V: most words that are told apart; E: numbers that stand for a word; H", "# H");
-        change(f, "words: seq token[V]", arena_printf(f->a, "words: seq [%lld]", (long long)j.dims));
-        change(f, "Words become vectors, an LSTM reads them", "An LSTM reads the sequence");
-        change(f, "    # The vectors begin as far from one another as normal(0, 1) draws them: of small ones it would learn the order late.\n", "");
-        change(f, "    # dropout[0.5] leaves out half of their numbers while training, so that no word is learnt by heart.\n", "");
-        change(f, "    e = dropout[0.5](embedding[V, E, table = normal(0, 1)](words))\n", "");
-        change(f, "    # Beside it each word has a score of its own for each label: what it mostly is, wherever it stands.\n", "");
-        change(f, "    own = embedding[V, K, table = zeros](words)\n", "");
-        change(f, "(h)) + own", "(h))");
-        change(f, "[H]](e)", "[H]](words)");
-        change(f, "        unit = words\n        lower_case = true\n", "");
-        change(f, "Labels each word of a text", "Labels each step of a sequence");
-        change(f, "Drawn from all sentences", "Drawn from all sequences");
+        new_change(f, "V = 2000, E = 24, ", "");
+        new_change(f, "# V: most words that are told apart; E: numbers that stand for a word; H", "# H");
+        new_change(f, "words: seq token[V]", arena_printf(f->a, "words: seq [%lld]", (long long)j.dims));
+        new_change(f, "Words become vectors, an LSTM reads them", "An LSTM reads the sequence");
+        new_change(f, "    # The vectors begin as far from one another as normal(0, 1) draws them: of small ones it would learn the order late.\n", "");
+        new_change(f, "    # dropout[0.5] leaves out half of their numbers while training, so that no word is learnt by heart.\n", "");
+        new_change(f, "    e = dropout[0.5](embedding[V, E, table = normal(0, 1)](words))\n", "");
+        new_change(f, "    # Beside it each word has a score of its own for each label: what it mostly is, wherever it stands.\n", "");
+        new_change(f, "    own = embedding[V, K, table = zeros](words)\n", "");
+        new_change(f, "(h)) + own", "(h))");
+        new_change(f, "[H]](e)", "[H]](words)");
+        new_change(f, "        unit = words\n        lower_case = true\n", "");
+        new_change(f, "Labels each word of a text", "Labels each step of a sequence");
+        new_change(f, "Drawn from all sentences", "Drawn from all sequences");
     }
-    change(f, "input words:", arena_printf(f->a, "input %s:", j.input));
-    change(f, "](words)", arena_printf(f->a, "](%s)", j.input));
-    change(f, "target label:", arena_printf(f->a, "target %s:", j.target));
-    change(f, "(scores, label)", arena_printf(f->a, "(scores, %s)", j.target));
-    change(f, "K = 6", arena_printf(f->a, "K = %u", j.classes));
+    new_change(f, "input words:", arena_printf(f->a, "input %s:", j.input));
+    new_change(f, "](words)", arena_printf(f->a, "](%s)", j.input));
+    new_change(f, "target label:", arena_printf(f->a, "target %s:", j.target));
+    new_change(f, "(scores, label)", arena_printf(f->a, "(scores, %s)", j.target));
+    new_change(f, "K = 6", arena_printf(f->a, "K = %u", j.classes));
     choose_vocabulary(f);
     f->said = arena_printf(f->a, "%s: %lld sequences, %u labels in \"%s\" for the %s in \"%s\"", f->path, (long long)j.lines, j.classes, j.target,
                            j.text ? "words" : "steps", j.input);
     return true;
 }
 
-static bool look_at_sequences(NewFile *f) {
-    if (is_json(f) || is_arrays(f)) return look_at_named_sequences(f);
+/* Lines of a .ts file, or of a class and its values. */
+typedef struct {
+    size_t rows;
+    int dims;
+    uint32_t classes; /* one more than MOST_CLASSES where there are more */
+    bool numbers;     /* all of them are some */
+} Lines;
+
+static bool look_at_lines(NewFile *f, Lines *k) {
     char *text;
-    size_t n, rows = 0;
+    size_t n;
     VEC(const char *) class = {0};
     if (!text_whole(f->ctx, f->a, f->path, UNIT_WORDS, &text, &n)) return false;
     bool ts = ends_in(f->path, ".ts"), head = ts;
-    int dims = 1;
+    *k = (Lines){.dims = 1, .numbers = true};
     for (const char *at = text, *end = text + n; at < end;) {
         size_t line = strcspn(at, "\n");
         if (head)
             head = line < 5 || (strncmp(at, "@data", 5) && strncmp(at, "@DATA", 5));
         else if (line && *at != '#' && *at != '\r') {
-            uint32_t k = 0;
-            const char *name = class_of(f, at, line, ts, &dims);
-            while (k < class.n && strcmp(class.at[k], name)) k++;
-            if (k == class.n && k <= MOST_CLASSES) VEC_PUSH(f->a, class) = name;
-            rows++;
+            uint32_t i = 0;
+            const char *name = class_of(f, at, line, ts, &k->dims);
+            double v;
+            while (i < class.n && strcmp(class.at[i], name)) i++;
+            if (i == class.n && i <= MOST_CLASSES) VEC_PUSH(f->a, class) = name;
+            k->numbers = k->numbers && csv_value(&(Csv){.decimal = '.'}, name, &v);
+            k->rows++;
         }
         at += line + (at + line < end);
     }
-    if (class.n < 2 || class.n > MOST_CLASSES) {
+    k->classes = class.n;
+    return true;
+}
+
+static bool look_at_sequences(NewFile *f) {
+    Lines k;
+    if (is_json(f) || is_arrays(f)) return look_at_named_sequences(f);
+    if (is_table(f)) return new_look_runs(f, true);
+    if (!look_at_lines(f, &k)) return false;
+    if (k.classes < 2 || k.classes > MOST_CLASSES) {
         diag_error(
             f->ctx, 611, NOWHERE,
             "%s needs sequences of 2 to %d classes: a .ts file of the UCR and UEA archives, or lines of a class and its values",
             f->path, MOST_CLASSES);
+        if (k.numbers && k.classes > MOST_CLASSES) diag_help(f->ctx, NOWHERE, "`rondo new regress` makes a model that finds a number for each");
         return false;
     }
-    change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "ts = \"%s\"", f->written));
-    change_steps(f, dims);
-    change(f, "K = 3", arena_printf(f->a, "K = %u", class.n));
-    change(f, "target gesture:", "target label:");
-    change(f, ", gesture)", ", label)");
-    f->said = arena_printf(f->a, "%s: %zu sequences, %d number%s a step, %u classes", f->path, rows, dims, dims == 1 ? "" : "s",
-                           class.n);
+    new_change(f, arena_printf(f->a, "ts = \"%s.ts\"", f->name), arena_printf(f->a, "ts = \"%s\"", f->written));
+    change_steps(f, k.dims);
+    new_change(f, "K = 3", arena_printf(f->a, "K = %u", k.classes));
+    new_change(f, "target gesture:", "target label:");
+    new_change(f, ", gesture)", ", label)");
+    f->said = arena_printf(f->a, "%s: %zu sequences, %d number%s a step, %u classes", f->path, k.rows, k.dims, k.dims == 1 ? "" : "s", k.classes);
+    return true;
+}
+
+/* Of a model that finds a number: the file takes the place of the table of std/new/regress.rondo. */
+static void change_regress(NewFile *f, const char *source, const char *input, int64_t dims, const char *target) {
+    new_change(f, "        # The rows of a pull are the steps of a sequence.\n        run = \"pull\"\n        column = \"height\"\n        target_column = \"weight\"\n", "");
+    new_change(f, arena_printf(f->a, "csv = \"%s.csv\"", f->name), arena_printf(f->a, "%s = \"%s\"", source, f->written));
+    new_change(f, "one number here; with `column = [\"height\", \"speed\"]` it is seq [2].", dims == 1 ? "one number." : arena_printf(f->a, "%lld numbers.", (long long)dims));
+    new_change(f, "input x: seq [1]", arena_printf(f->a, "input %s: seq [%lld]", input, (long long)dims));
+    new_change(f, "z = (x -", arena_printf(f->a, "z = (%s -", input));
+    new_change(f, "target y:", arena_printf(f->a, "target %s:", target));
+    new_change(f, "mse(p / 58, y /", arena_printf(f->a, "mse(p / 58, %s /", target));
+    new_change(f, "(p, y)", arena_printf(f->a, "(p, %s)", target));
+}
+
+static bool look_at_numbers(NewFile *f) {
+    NewNamed j;
+    Lines k;
+    if (is_table(f)) return new_look_runs(f, false);
+    if (is_json(f) || is_arrays(f)) {
+        if (!look_at_named(f, "regress", &j)) return false;
+        change_regress(f, j.source, j.input, j.dims, j.target);
+        f->said = arena_printf(f->a, "%s: %lld sequences in \"%s\", %lld number%s a step, their numbers in \"%s\"", f->path, (long long)j.lines, j.input, (long long)j.dims,
+                               j.dims == 1 ? "" : "s", j.target);
+        return true;
+    }
+    if (!look_at_lines(f, &k)) return false;
+    if (k.classes < 2 || !k.numbers) {
+        diag_error(f->ctx, 611, NOWHERE, "%s needs sequences and a number for each: a .ts file of the UCR and UEA archives, lines of a number and its values, JSON lines, "
+                   "or a table in which a column names the sequences", f->path);
+        if (!k.numbers && k.classes > 1) diag_help(f->ctx, NOWHERE, "`rondo new classify-sequences` makes a model of classes");
+        return false;
+    }
+    change_regress(f, "ts", "x", k.dims, "y");
+    f->said = arena_printf(f->a, "%s: %zu sequences, %d number%s a step, and a number for each", f->path, k.rows, k.dims, k.dims == 1 ? "" : "s");
     return true;
 }
 
@@ -513,18 +565,18 @@ static bool look_at_text(NewFile *f) {
     if (!first_part(f, &text, &n) || encoding_wide(f->ctx, f->path, text, n)) return false;
     uint32_t different;
     bool utf8 = characters_of(f, text, n, &different);
-    change(f, arena_printf(f->a, "text = \"%s.txt\"", f->name), arena_printf(f->a, "text = \"%s\"", f->written));
+    new_change(f, arena_printf(f->a, "text = \"%s.txt\"", f->name), arena_printf(f->a, "text = \"%s\"", f->written));
     if (!utf8)
-        change(f, "unit = characters", "unit = bytes");
+        new_change(f, "unit = characters", "unit = bytes");
     else if (different > 100)
-        change(f, "unit = characters", "unit = characters, unknown = true"); /* rare ones may first come in the test */
+        new_change(f, "unit = characters", "unit = characters, unknown = true"); /* rare ones may first come in the test */
     uint32_t V = !utf8 ? 256 : different < 4 ? 8 : different < 300 ? different + 4 : 300; /* a few that come later in it */
-    change(f, "V = 100", arena_printf(f->a, "V = %u", V));
+    new_change(f, "V = 100", arena_printf(f->a, "V = %u", V));
     if (n > 100000) {
-        change(f, "H = 96", "H = 128");
-        change(f, "batch = 4", "batch = 32");
-        change(f, "window = 48", "window = 64");
-        change(f, "epochs = 30", n > 500000 ? "epochs = 4" : "epochs = 15");
+        new_change(f, "H = 96", "H = 128");
+        new_change(f, "batch = 4", "batch = 32");
+        new_change(f, "window = 48", "window = 64");
+        new_change(f, "epochs = 30", n > 500000 ? "epochs = 4" : "epochs = 15");
     }
     f->said = utf8 ? arena_printf(f->a, "%s: a text in UTF-8, %u different characters", f->path, different)
                    : arena_printf(f->a, "%s: a text of bytes, since they are no UTF-8; `iconv` makes that of other encodings", f->path);
@@ -541,14 +593,14 @@ static bool look_at_sounds(NewFile *f) {
         size_t n;
         if (!file_read(f->ctx, f->a, path[k], &text, &n) || !wav_parse(f->ctx, f->a, path[k], text, n, &w[k])) return false;
     }
-    change(f, arena_printf(f->a, "wav = [\"%s-in.wav\", \"%s-out.wav\"]", f->name, f->name), arena_printf(f->a, "wav = [\"%s\", \"%s\"]", f->written, f->second_written));
-    if (w[0].channels > 1) change(f, "input x: seq [1]", arena_printf(f->a, "input x: seq [%d]", w[0].channels));
-    if (w[1].channels > 1) change(f, "target y: seq [1]", arena_printf(f->a, "target y: seq [%d]", w[1].channels));
-    if (w[1].channels != w[0].channels) change(f, "p = x + dense[1](h)", arena_printf(f->a, "p = dense[%d]([h, x])", w[1].channels));
-    else if (w[0].channels > 1) change(f, "dense[1](h)", arena_printf(f->a, "dense[%d](h)", w[0].channels));
+    new_change(f, arena_printf(f->a, "wav = [\"%s-in.wav\", \"%s-out.wav\"]", f->name, f->name), arena_printf(f->a, "wav = [\"%s\", \"%s\"]", f->written, f->second_written));
+    if (w[0].channels > 1) new_change(f, "input x: seq [1]", arena_printf(f->a, "input x: seq [%d]", w[0].channels));
+    if (w[1].channels > 1) new_change(f, "target y: seq [1]", arena_printf(f->a, "target y: seq [%d]", w[1].channels));
+    if (w[1].channels != w[0].channels) new_change(f, "p = x + dense[1](h)", arena_printf(f->a, "p = dense[%d]([h, x])", w[1].channels));
+    else if (w[0].channels > 1) new_change(f, "dense[1](h)", arena_printf(f->a, "dense[%d](h)", w[0].channels));
     if (w[0].frames > 200000) { /* more than some seconds of music */
-        change(f, "window = 400", "window = 1000");
-        change(f, "batch = 8", "batch = 24");
+        new_change(f, "window = 400", "window = 1000");
+        new_change(f, "batch = 8", "batch = 24");
     }
     f->said = arena_printf(f->a, "%s and %s: %.1f s at %d Hz, %d channel%s in, %d out", f->path, f->second, (double)w[0].frames / w[0].rate, w[0].rate, w[0].channels,
                            w[0].channels == 1 ? "" : "s", w[1].channels);
@@ -558,13 +610,14 @@ static bool look_at_sounds(NewFile *f) {
 /* ---- the model's text --------------------------------------------------------------------------------------------------- */
 
 bool new_look(NewFile *f, const char *kind) {
-    if (is_arrays(f) && strcmp(kind, "classify-sequences") && strcmp(kind, "tagging")) {
-        diag_error(f->ctx, 605, NOWHERE, "%s does not take arrays (.npz): classify-sequences takes them, and tagging", kind);
+    if (is_arrays(f) && strcmp(kind, "classify-sequences") && strcmp(kind, "regress") && strcmp(kind, "tagging")) {
+        diag_error(f->ctx, 605, NOWHERE, "%s does not take arrays (.npz): classify-sequences takes them, regress and tagging", kind);
         diag_help(f->ctx, NOWHERE, "docs/language.md says how a model of your own reads them: npz");
         return false;
     }
     if (!strcmp(kind, "classify")) return look_at_texts(f);
     if (!strcmp(kind, "classify-sequences")) return look_at_sequences(f);
+    if (!strcmp(kind, "regress")) return look_at_numbers(f);
     if (!strcmp(kind, "tagging")) return look_at_tags(f);
     if (!strcmp(kind, "sound")) return look_at_sounds(f);
     return !strcmp(kind, "language-model") ? look_at_text(f) : look_at_series(f);

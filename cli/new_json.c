@@ -122,6 +122,7 @@ static bool is_class(const Field *x) {
 static bool is_labels(const Field *x) {
     return forms(x) == 1 && (x->words || x->numbers) && x->distinct > 1 && x->distinct <= MOST_CLASSES;
 }
+static bool is_value(const Field *x) { return forms(x) == 1 && x->number && x->distinct > 1; }
 static bool is_text(const Field *x) { return forms(x) == 1 && (x->word || x->words); }
 static bool single_words(const Field *x) { return x->word && x->distinct > MOST_CLASSES && x->several < x->lines / 10; }
 static bool is_series(const Field *x) { return forms(x) == 1 && (x->numbers || x->vectors); }
@@ -130,11 +131,13 @@ static bool fewer(const Field *x, const Field *y) {
     return x->distinct < y->distinct || (x->distinct == y->distinct && x->items < y->items);
 }
 
-/* The target: of those that can be one, the one with the fewest different values. */
+/* The target: of those that can be one, the one with the fewest different values; of numbers the first one with the most. */
 static Field *find_target(Look *k, bool (*can)(const Field *)) {
     Field *best = NULL;
-    for (uint32_t i = 0; i < k->n; i++)
-        if (can(&k->field[i]) && (!best || fewer(&k->field[i], best))) best = &k->field[i];
+    for (uint32_t i = 0; i < k->n; i++) {
+        Field *x = &k->field[i];
+        if (can(x) && (!best || (can == is_value ? x->distinct > best->distinct : fewer(x, best)))) best = x;
+    }
     return best;
 }
 
@@ -177,9 +180,9 @@ static uint32_t classes_of(const Field *x) {
 
 bool new_look_json(NewFile *f, const char *kind, NewNamed *out) {
     Look k = {.f = f, .field = NEW_N(f->a, Field, MOST_FIELDS)};
-    bool tags = !strcmp(kind, "tagging"), texts = !strcmp(kind, "classify");
+    bool tags = !strcmp(kind, "tagging"), texts = !strcmp(kind, "classify"), values = !strcmp(kind, "regress");
     if (!look_at_lines(&k)) return false;
-    Field *y = find_target(&k, tags ? is_labels : is_class), *x = find_input(&k, y,
+    Field *y = find_target(&k, tags ? is_labels : values ? is_value : is_class), *x = find_input(&k, y,
                                                                              tags    ? is_sequence
                                                                              : texts ? is_text
                                                                                      : is_series);
@@ -190,6 +193,7 @@ bool new_look_json(NewFile *f, const char *kind, NewNamed *out) {
         return none(
             &k,
             "in each line a text and its class, 2 to 100 different ones: {\"text\": \"tea for two\", \"label\": \"order\"}");
+    if (!x && values) return none(&k, "in each line steps of numbers and a number: {\"x\": [[1, 2], [3, 4]], \"y\": 5.6}");
     if (!x)
         return none(&k, "in each line steps of numbers and a class, 2 to 100 different ones: {\"x\": [[1, 2], [3, 4]], "
                         "\"label\": \"wave\"}");
@@ -201,6 +205,6 @@ bool new_look_json(NewFile *f, const char *kind, NewNamed *out) {
                      .text = is_text(x),
                      .letters = texts && single_words(x) ? x->all.at : NULL,
                      .dims = x->vectors ? x->dims : 1,
-                     .classes = classes_of(y)};
+                     .classes = values ? 0 : classes_of(y)};
     return true;
 }

@@ -99,6 +99,7 @@ static bool evaluate(Cli *c, Model *m, Data *data, Outcome *out) {
     for (uint32_t i = 0; i < out->nmetric; i++) out->metric[i] = metric[i];
     name_classes(m, out);
     if (!per_step) majority_share(m, d, from, to, &out->majority);
+    if (!data->is_series) out->mean = mean_rmse(m, d, from, to);
     return !data->is_series || !model_desc(m)->output.n ? diag_error_count(c->ctx) == 0 : judge_series(c, m, &data->series, from, to, out);
 }
 
@@ -144,6 +145,7 @@ CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out) {
     *out = (Outcome){.test_loss = NAN,
                      .majority = NAN,
                      .entropy = NAN,
+                     .mean = NAN,
                      .loss = NAN,
                      .valid_loss = NAN};
     *m = cli_model(c, c->arg[0], &rc);
@@ -223,6 +225,7 @@ static void put_json(Str *s, Model *m, const Outcome *r, const char *path) {
     }
     put_json_value(s, "majority_share", r->majority);
     put_json_value(s, "shares_loss", r->entropy);
+    put_json_value(s, "mean_rmse", r->mean);
     str_printf(s, ", \"stopped\": %s, \"weights\": ", r->stopped ? "true" : "false");
     put_json_string(s, path);
     str_put(s, "}\n");
@@ -277,6 +280,7 @@ static void put_summary(Cli *c, Str *s, Model *m, const Outcome *r, const char *
     if (r->columns && r->columns < columns) str_printf(s, "and %u more columns, which rondo eval lists\n", columns - r->columns);
     if (!isnan(r->majority)) str_printf(s, "always the most frequent class would be right in %.4g of them\n", r->majority);
     if (!isnan(r->entropy)) str_printf(s, "always the shares that they have in training: cross entropy %.4g\n", r->entropy);
+    if (!isnan(r->mean)) str_printf(s, "always the mean that it has in training: RMSE %.4g\n", r->mean);
     put_next(c, s, m, r, path);
 }
 

@@ -50,6 +50,7 @@ typedef struct {
     uint32_t columns;                             /* 0: outputs are no forecasts; those that do not fit are eval's */
     int64_t order;                                /* of the autoregression: numbers it sees */
     double majority;                          /* share of the most frequent class; NaN: none */
+    double mean;                              /* error of always the mean of training; NaN: none */
     double entropy;                           /* loss of the tokens' shares in training; NaN: none */
     double best, sign;                        /* of what is watched; 1: less is better, -1: more */
     bool diverged;

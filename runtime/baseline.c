@@ -156,3 +156,68 @@ bool token_baselines(Model *m, const Dataset *d, int64_t from, int64_t to, doubl
     if (ok) *majority = sum[4] / sum[2];
     return ok;
 }
+
+/* ---- numbers ------------------------------------------------------------------------------------------------------------ */
+
+static const Array *port_array(Model *m, const Arrays *in, const PortDesc *p, bool target) {
+    Arena *tmp = scratch_begin(m);
+    const char *name = name_str(m->ctx, p->name);
+    const Array *x = arrays_find(in, arena_printf(tmp, "%s%s", target ? "target/" : "input/", name));
+    scratch_end(m);
+    return x ? x : arrays_find(in, name);
+}
+
+/* Adds the values of one example's steps, each to the sum of its place in a step. */
+static void add_example(const Batch *b, const PortDesc *p, const Array *x, const Array *length, int64_t k, double *sum, double *square, double *count) {
+    int64_t row = b->row ? b->row[k] : k, per = 1, most = p->seq ? x->dim[1] : 1;
+    for (int i = p->seq ? 2 : 1; i < x->rank; i++) per *= x->dim[i];
+    int64_t steps = p->seq && length ? (int64_t)array_get(length, row) : most;
+    for (int64_t t = 0; t < steps; t++)
+        for (int64_t i = 0; i < per; i++) {
+            double v = array_get(x, (row * most + t) * per + i);
+            sum[i] += v;
+            square[i] += v * v;
+        }
+    *count += (double)steps;
+}
+
+bool data_spread(Model *m, const Dataset *d, const PortDesc *p, bool target, double *mean, double *deviation) {
+    enum { BATCH = 64 };
+    Batch b = {0};
+    int64_t per = 1, example[BATCH];
+    double count = 0;
+    for (int i = 0; i < p->rank; i++) per *= p->dim[i];
+    memset(mean, 0, (size_t)per * sizeof *mean);
+    memset(deviation, 0, (size_t)per * sizeof *deviation);
+    for (int64_t at = 0; at < d->train; at += BATCH) {
+        int64_t B = d->train - at < BATCH ? d->train - at : BATCH;
+        for (int64_t k = 0; k < B; k++) example[k] = at + k;
+        if (!batch_fill(&b, m->ctx, d, B, example)) break;
+        const Array *x = port_array(m, &b.array, p, target), *length = arrays_find(&b.array, arena_printf(scratch_begin(m), "length/%s", name_str(m->ctx, p->name)));
+        scratch_end(m);
+        if (!x || x->rank < 1 + p->seq || array_count(x) != x->dim[0] * (p->seq ? x->dim[1] : 1) * per) break; /* [n] of numbers is [n, 1] */
+        for (int64_t k = 0; k < B; k++) add_example(&b, p, x, length, k, mean, deviation, &count);
+    }
+    batch_free(&b);
+    for (int64_t i = 0; count > 0 && i < per; i++) {
+        mean[i] /= count;
+        deviation[i] = sqrt(fmax(deviation[i] / count - mean[i] * mean[i], 0));
+    }
+    return count > 0;
+}
+
+double mean_rmse(Model *m, const Dataset *d, int64_t from, int64_t to) {
+    const PortDesc *y = m->desc->target.n == 1 ? &m->desc->target.at[0] : NULL;
+    if (!y || y->seq || y->vocab || y->dtype != DT_F || from >= to) return NAN;
+    Arena *tmp = scratch_begin(m);
+    const Array *x = first_target(m, &d->array);
+    int64_t per = x && d->n ? array_count(x) / d->n : 0;
+    double *mean = NEW_N(tmp, double, per + 1), *deviation = NEW_N(tmp, double, per + 1), sum = 0;
+    bool ok = per && data_spread(m, d, y, true, mean, deviation);
+    for (int64_t i = from * per; ok && i < to * per; i++) {
+        double v = array_get(x, i) - mean[i % per];
+        sum += v * v;
+    }
+    scratch_end(m);
+    return ok ? sqrt(sum / (double)((to - from) * per)) : NAN;
+}

@@ -1,4 +1,5 @@
-/* lines: labelled text, a file for each class, an example in each line; and rows of a table, an example in each row. */
+/* lines: labelled text, a file for each class, an example in each line; and rows of a table, an example in each row, or the rows of a run. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "runtime/records.h"
@@ -136,19 +137,16 @@ static bool find_columns(Records *r, const Csv *csv, VEC_U32 *column) {
         }
         if (!records_given(r, s)) continue;
         if (s->weight ? !columns_of(r, csv, s, NULL, &own, &column[k]) : !columns_of(r, csv, s, key[target], &from[target], &column[k])) return false;
-        if (s->port->seq && !s->port->vocab) {
+        if (s->port->seq && !s->port->vocab && !data_setting(r->m, "run")) {
             diag_error(r->m->ctx, 552, s->port->span, "rows of a table hold texts or numbers of one example, no sequences of numbers");
+            diag_help(r->m->ctx, NOWHERE, "where a column says which rows are one sequence, `run = \"COLUMN\"` names it");
             return false;
         }
     }
     return all_taken(r, key[0], from[0]) && all_taken(r, key[1], from[1]);
 }
 
-bool read_rows(Records *r, const Csv *csv) {
-    VEC_U32 *column = NEW_N(r->a, VEC_U32, r->nstore + 1);
-    if (!find_columns(r, csv, column)) return false;
-    r->path = csv->path;
-    r->within = 0;
+static bool read_examples(Records *r, const Csv *csv, const VEC_U32 *column) {
     for (uint32_t i = 0; i < csv->nrow; i++) {
         r->line = csv->line[i];
         records_add(r);
@@ -156,4 +154,107 @@ bool read_rows(Records *r, const Csv *csv) {
             if (records_given(r, &r->store[k]) && !add_cells(r, csv, i, &r->store[k], &column[k])) return false;
     }
     return true;
+}
+
+/* ---- runs: the rows of a name are the steps of an example ----------------------------------------------------------------- */
+
+static const char *cell_at(const Csv *csv, uint32_t row, uint32_t column) { return csv->cell[(size_t)row * csv->ncol + column]; }
+
+/* What an example has once stands in each of its rows. */
+static bool same_in_run(Records *r, const Csv *csv, uint32_t from, uint32_t to, const Store *s, const VEC_U32 *column) {
+    for (uint32_t c = 0; c < column->n; c++)
+        for (uint32_t i = from + 1; i < to; i++) {
+            const char *first = cell_at(csv, from, column->at[c]), *own = cell_at(csv, i, column->at[c]);
+            if (!strcmp(first, own)) continue;
+            r->line = csv->line[i];
+            records_bad(r, 613, 0, "column '%s' holds '%.40s', and '%.40s' in the first row of the run: '%s' has one value for all of it",
+                        csv_name(csv, r->a, column->at[c]), own, first, name_str(r->m->ctx, s->port->name));
+            diag_help(r->m->ctx, s->port->span, "as `seq ..` it has one for each step");
+            return false;
+        }
+    return true;
+}
+
+/* A word in each row, as one text. */
+static bool add_words(Records *r, const Csv *csv, uint32_t from, uint32_t to, Store *s, uint32_t column) {
+    Str words = str_make(r->a);
+    for (uint32_t i = from; i < to; i++) {
+        const char *word = cell_at(csv, i, column);
+        r->line = csv->line[i];
+        if (!*word || strpbrk(word, " \t\n"))
+            return records_bad(r, 612, 0, "column '%s' holds '%.40s', which is not one word", csv_name(csv, r->a, column), word);
+        str_printf(&words, "%s%s", i > from ? " " : "", word);
+    }
+    record_text(r, s, words.at, words.n);
+    return true;
+}
+
+static bool add_run(Records *r, const Csv *csv, uint32_t from, uint32_t to, Store *s, const VEC_U32 *column) {
+    bool target = (uint32_t)(s - r->store) >= r->m->desc->input.n;
+    if (!s->port->seq) return same_in_run(r, csv, from, to, s, column) && add_cells(r, csv, from, s, column);
+    if (s->port->vocab && !target) return add_words(r, csv, from, to, s, column->at[0]);
+    for (uint32_t i = from; i < to; i++)
+        for (uint32_t c = 0; c < column->n; c++) {
+            const char *cell = cell_at(csv, i, column->at[c]);
+            double v = 0;
+            r->line = csv->line[i];
+            if (s->port->vocab ? !*cell && !r->whole : !csv_value(csv, cell, &v))
+                return records_bad(r, 612, 0, "column '%s' holds '%.40s', which is not a %s", csv_name(csv, r->a, column->at[c]), cell, s->port->vocab ? "class" : "number");
+            if (!s->port->vocab) record_number(r, s, v);
+            else {
+                VEC_PUSH(r->a, s->string) = cell;
+                VEC_PUSH(r->a, s->size) = strlen(cell);
+            }
+        }
+    if (!s->port->vocab) return record_steps(r, s, to - from);
+    VEC_PUSH(r->a, s->labels) = to - from;
+    return true;
+}
+
+typedef struct {
+    const char *name;
+    uint32_t row;
+} Run;
+
+static int by_name(const void *a, const void *b) {
+    const Run *x = a, *y = b;
+    int d = strcmp(x->name, y->name);
+    return d ? d : (x->row > y->row) - (x->row < y->row);
+}
+
+/* A name that comes again further down would be two runs. */
+static bool together(Records *r, const Csv *csv, Run *run, uint32_t n) {
+    qsort(run, n, sizeof *run, by_name);
+    for (uint32_t k = 1; k < n; k++) {
+        if (strcmp(run[k].name, run[k - 1].name)) continue;
+        r->line = csv->line[run[k].row];
+        records_bad(r, 613, 0, "rows of run '%.40s' stand further up already, with others between; those of a run stand together, in the order of time", run[k].name);
+        return false;
+    }
+    return true;
+}
+
+static bool read_runs(Records *r, const Csv *csv, const VEC_U32 *column, uint32_t by) {
+    VEC(Run) run = {0};
+    for (uint32_t from = 0, to; from < csv->nrow; from = to) {
+        const char *name = cell_at(csv, from, by);
+        for (to = from + 1; to < csv->nrow && !strcmp(name, cell_at(csv, to, by));) to++;
+        VEC_PUSH(r->a, run) = (Run){name, from};
+        r->line = csv->line[from];
+        records_add(r);
+        for (uint32_t k = 0; k < r->nstore; k++)
+            if (records_given(r, &r->store[k]) && !add_run(r, csv, from, to, &r->store[k], &column[k])) return false;
+    }
+    return together(r, csv, run.at, run.n);
+}
+
+bool read_rows(Records *r, const Csv *csv) {
+    VEC_U32 *column = NEW_N(r->a, VEC_U32, r->nstore + 1);
+    const Setting *run = data_setting(r->m, "run");
+    r->path = csv->path;
+    r->within = 0;
+    if (!find_columns(r, csv, column)) return false;
+    if (!run) return read_examples(r, csv, column);
+    int64_t by = csv_column(r->m->ctx, csv, name_str(r->m->ctx, run->name), run->span);
+    return by >= 0 && read_runs(r, csv, column, (uint32_t)by);
 }

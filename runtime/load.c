@@ -257,8 +257,9 @@ bool dataset_count(Model *m, const char *path, Dataset *d) {
 
 /* ---- all --------------------------------------------------------------------------------------------------------------- */
 
-/* A table is a series unless the model takes texts or single examples. */
+/* A table is a series unless the model takes texts or single examples, or a column says which rows are one. */
 static bool is_series(Model *m) {
+    if (data_setting(m, "run")) return false;
     for (uint32_t i = 0; i < m->desc->input.n; i++)
         if (!m->desc->input.at[i].seq || m->desc->input.at[i].vocab) return false;
     return true;

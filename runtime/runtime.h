@@ -323,6 +323,10 @@ bool majority_share(Model *m, const Dataset *d, int64_t from, int64_t to, double
 /* Of a target of tokens at each step, steps of examples [from, to): the cross entropy of always answering with the shares that the tokens
    have in what trains (one of each added), and how often the most frequent one is right. False: no such target, or one of no data. */
 bool token_baselines(Model *m, const Dataset *d, int64_t from, int64_t to, double *entropy, double *majority);
+/* Mean and deviation, over the steps of the examples that train, of each number of a step of an input or target. False: there are none. */
+bool data_spread(Model *m, const Dataset *d, const PortDesc *p, bool target, double *mean, double *deviation);
+/* The error of always answering with the mean that numbers have in what trains, on examples [from, to). NaN: the target is none such. */
+double mean_rmse(Model *m, const Dataset *d, int64_t from, int64_t to);
 /* Dates of n rows past the end, as the column goes on; *out NULL: it has none. False with a diagnostic: it cannot go on. */
 bool series_next_dates(Ctx *ctx, Arena *a, const Series *s, int64_t n, const char ***out);
 bool dates_go_on(const char *const *date, int64_t n, bool of_calendar); /* can it? of_calendar: by dates, not by whole numbers */

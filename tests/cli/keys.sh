@@ -44,7 +44,12 @@ awk 'BEGIN { print "a,b,y,w"; for (i = 0; i < 11; i++) print i % 3 "," i % 5 ","
 awk -F, 'NR > 1 { print "{\"x\": [" $1 ", " $2 "], \"y\": " $3 ", \"w\": " $4 "}" }' rows.csv >rows.jsonl
 sed 's/csv = .*"b"\]/jsonl = "rows.jsonl"/' rows.rondo >lines.rondo
 sed 's/, sample_weights = "w"//; s/0\.02/0.04/' rows.rondo >twice.rondo
-for m in rows lines twice; do expect 0 "$RONDO" train $m.rondo -o $m.safetensors -q; done
+mkdir same # weights say which file they are from
+for m in rows lines twice; do
+    cp $m.rondo rows.csv rows.jsonl same
+    mv same/$m.rondo same/model.rondo
+    expect 0 "$RONDO" train same/model.rondo -o $m.safetensors -q
+done
 cmp -s rows.safetensors lines.safetensors || fail "another file gave other weights"
 "$RONDO" predict rows.rondo -w rows.safetensors >a && "$RONDO" predict rows.rondo -w twice.safetensors >b
 awk -F, 'NR == FNR { v[FNR] = $NF; next } FNR > 1 { d = $NF - v[FNR]; if (!(d < 1e-6 && d > -1e-6)) bad = 1 } END { exit bad || FNR != 12 }' a b || fail "a factor of 2 is not twice the gradient"

@@ -218,6 +218,51 @@ expect 0 "$RONDO" train sunspots.rondo -q -o hours.safetensors --set epochs=1 --
 # a number is decimal
 sed '5s/,.*/,0x1F/' sunspots.csv >hex.csv
 wrong "E0612.*hex.csv:5: column 'sunspots' holds '0x1F', which is not a number" $train --data hex.csv
+# the rows of a run: one value for all of it, all in one place; words and their labels, a row each
+cat >runs.rondo <<'R'
+model runs {
+    input x: seq [2]
+    target y: [1]
+    p = dense[1](gru[3](x).last)
+    output p
+    loss mse(p, y)
+    train { epochs = 1 }
+    data { csv = "runs.csv", run = "who", column = ["a", "b"], target_column = "y" }
+}
+R
+awk 'BEGIN { print "who,a,b,y"; for (k = 0; k < 12; k++) for (t = 0; t < 3 + k % 2; t++) print "m" k "," t "," k ".5," k }' >runs.csv
+expect 0 "$RONDO" train runs.rondo -q
+expect 0 "$RONDO" predict runs.rondo -w runs.safetensors
+[ "$(grep -c '^p,' out)" = 12 ] || fail "not an example for each run: $(cat out)"
+cut -d, -f1-3 runs.csv >unknown.csv
+expect 0 "$RONDO" predict runs.rondo -w runs.safetensors --data unknown.csv
+cp runs.csv good.csv
+sed '4s/,0$/,7/' good.csv >runs.csv
+wrong "E0613.*runs.csv:4: column 'y' holds '7', and '0' in the first row of the run" train runs.rondo -o x
+(cat good.csv; echo m3,1,2,3) >runs.csv
+wrong "E0613.*runs.csv:44: rows of run 'm3' stand further up already" train runs.rondo -o x
+sed '5s/m1,0/m1,much/' good.csv >runs.csv
+wrong "E0612.*runs.csv:5: column 'a' holds 'much', which is not a number" train runs.rondo -o x
+cp good.csv runs.csv
+wrong "E0611.*runs.csv has no column 'whom'" train runs.rondo -o x --set run=whom
+says err "did you mean 'who'"
+cat >said.rondo <<'R'
+model said {
+    input word: seq token[20]
+    target kind: seq token[3]
+    z = dense[3](embedding[20, 4](word))
+    output z
+    loss softmax_crossentropy(z, kind)
+    train { epochs = 30, optimizer = adam(lr = 0.1) }
+    data { csv = "said.csv", run = "sentence", split = 1, unknown = true }
+}
+R
+awk 'BEGIN { print "sentence,word,kind"; for (k = 0; k < 20; k++) for (t = 0; t < 2 + k % 3; t++) { w = (k + t) % 3; print k "," (w == 0 ? "tea" : w == 1 ? "two" : "please") "," (w == 0 ? "dish" : w == 1 ? "amount" : "other") } }' >said.csv
+expect 0 "$RONDO" train said.rondo -q --seed 1
+expect 0 "$RONDO" predict said.rondo -w said.safetensors
+awk -F, '$1 == "z" { n++; if ($4 != $5) bad = 1 } END { exit bad || n < 40 }' out || fail "labels of rows: $(head out)"
+sed '3s/two/two more/' said.csv >spaced.csv
+wrong "E0612.*spaced.csv:3: column 'word' holds 'two more', which is not one word" train said.rondo -o x --data spaced.csv
 # a copied model has the name of the first one: what that learnt is not written over
 sed 's/H = 50/H = 5/' sunspots.rondo >second.rondo
 expect 0 "$RONDO" train sunspots.rondo -q --set epochs=1 --seed 1

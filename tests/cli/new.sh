@@ -4,7 +4,7 @@
 PATH=$(dirname "$RONDO"):$PATH
 export PATH
 
-for kind in forecast classify classify-sequences tagging language-model sound cell; do
+for kind in forecast classify classify-sequences regress tagging language-model sound cell; do
     name=my_$(echo $kind | tr - _)
     expect 0 "$RONDO" new $kind $name
     says out "^next: rondo train $name.rondo"
@@ -22,13 +22,15 @@ expect 0 "$RONDO" eval my_classify.rondo -w my_classify.safetensors
 awk '/^sparse_accuracy/ { ok = $2 >= 0.8 } END { exit !ok }' out || fail "classify: $(cat out)"
 expect 0 "$RONDO" eval my_classify_sequences.rondo -w my_classify_sequences.safetensors
 awk '/^sparse_accuracy/ { ok = $2 >= 0.85 } END { exit !ok }' out || fail "classify-sequences: $(cat out)"
+expect 0 "$RONDO" eval my_regress.rondo -w my_regress.safetensors
+awk '/^r2/ { ok = $2 >= 0.95 } END { exit !ok }' out || fail "regress: $(cat out)"
 expect 0 "$RONDO" eval my_tagging.rondo -w my_tagging.safetensors
 awk '/^sparse_accuracy/ { ok = $2 >= 0.97 } END { exit !ok }' out || fail "tagging: $(cat out)"
 awk -F, '$4 == "test" && $2 != "" { e += ($3 - $2) ^ 2; p += ($2 - last) ^ 2 } { last = $2 } END { exit !(e < p / 4) }' my_forecast-forecast.csv ||
     fail "the forecast is no better than half of persistence"
 
 # as C they give what they gave here
-for name in my_forecast my_tagging; do
+for name in my_forecast my_regress my_tagging; do
     expect 0 "$RONDO" emit c $name.rondo -w $name.safetensors -o c --test
     "${CC:-cc}" -std=c99 -O1 -march=native c/${name}*.c -o $name.out -lm
     expect 0 ./$name.out
@@ -163,6 +165,47 @@ says err "broken.csv:40: column 'sold' holds"
 expect 1 "$RONDO" new forecast seq
 says err 'reserved word'
 [ ! -e seq.csv ] && [ ! -e seq.rondo ] && [ ! -e words.rondo ] && [ ! -e numbers.rondo ] && [ ! -e broken.rondo ] || fail "a model of a file that it cannot read"
+
+# a number for each sequence: of a table of runs, JSON lines and .ts the same numbers, and mean and deviation of what trains in the model;
+# a class of each, of such a table
+awk 'BEGIN { print "when;who;way;speed;load;kind" > "runs.csv"; print "@targetLabel true\n@data" > "runs.ts"
+    for (k = 0; k < 60; k++) { a = b = j = ""; n = 5 + k % 4; load = 300 + 10 * (k * 7 % 11)
+        for (t = 0; t < n; t++) { u = 1000 + t * load / 50 + k % 3; v = -5 + (load > 350) / 2 + (t + k) % 4 / 8
+            print t ";m" k ";" u ";" v ";" load ";" (load > 350 ? "high" : "low") > "runs.csv"
+            s = t ? "," : ""; a = a s u; b = b s v; j = j (t ? ", " : "") "[" u ", " v "]" }
+        print a ":" b ":" load > "runs.ts"; print "{\"path\": [" j "], \"load\": " load "}" > "runs.jsonl" } }'
+expect 0 "$RONDO" new regress runs -d runs.csv
+says out '^runs.csv: 60 sequences, by "who", 2 numbers a step ("way", "speed"), their numbers in "load"$'
+says runs.rondo 'column = \["way", "speed"\]'
+says runs.rondo 'separator = ";"'
+says runs.rondo '^    z = (x - \[10.., -[45]\.[0-9]*\]) / \['
+expect 0 "$RONDO" new regress paths -d runs.jsonl
+says out '^runs.jsonl: 60 sequences in "path", 2 numbers a step, their numbers in "load"$'
+expect 0 "$RONDO" new regress loads -d runs.ts
+says out '^runs.ts: 60 sequences, 2 numbers a step, and a number for each$'
+for name in runs paths loads; do
+    expect 0 "$RONDO" fmt --check $name.rondo
+    expect 0 "$RONDO" train $name.rondo --seed 1 --set epochs=20
+    says out '^always the mean that it has in training: RMSE [23]'
+    expect 0 "$RONDO" eval $name.rondo -w $name.safetensors
+    cp out $name.eval
+done
+cmp runs.eval paths.eval && cmp runs.eval loads.eval || fail "other numbers by another file"
+expect 0 "$RONDO" new classify-sequences kinds2 -d runs.csv
+says out '60 sequences, by "who", 2 numbers a step ("way", "speed"), 2 classes in "kind"'
+expect 0 "$RONDO" fmt --check kinds2.rondo
+expect 0 "$RONDO" train kinds2.rondo -q --seed 1
+expect 0 "$RONDO" eval kinds2.rondo -w kinds2.safetensors
+awk '/^sparse_accuracy/ { ok = $2 >= 0.9 } END { exit !ok }' out || fail "classes of runs: $(cat out)"
+expect 1 "$RONDO" new regress no -d my_classify_sequences.ts
+says err 'E0611.*needs sequences and a number for each'
+says err 'rondo new classify-sequences'
+expect 1 "$RONDO" new regress no -d my_classify.csv
+says err 'E0611.*a column that names the sequences, whose rows stand together, and one with a number'
+sed 's/"load": [0-9]*/"load": 300/' runs.jsonl >same.jsonl
+expect 1 "$RONDO" new regress no -d same.jsonl
+says err 'E0622'
+[ ! -e no.rondo ] || fail "a model of a file that it cannot read"
 
 # arrays: which are the sequences and which their classes; a pair of sounds
 cp "$SRC/tests/fuzz/files/classes.npz" .

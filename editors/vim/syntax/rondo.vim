@@ -37,7 +37,7 @@ syntax keyword rondoStd xavier_uniform zeros zoneout zoneout_lstm
 syntax keyword rondoConstant col fan_in fan_out pi row training
 syntax keyword rondoKey contained accumulate batch bptt bucket class_weights classes clip_norm clip_value column csv date decay decimal
 syntax keyword rondoKey contained early_stopping epochs freeze gaps gradient horizon jsonl lines lower_case lr_scale made max_length min_delta
-syntax keyword rondoKey contained monitor no_decay npz optimizer padding restore_best sample_weights scale schedule seed separator shuffle
+syntax keyword rondoKey contained monitor no_decay npz optimizer padding restore_best run sample_weights scale schedule seed separator shuffle
 syntax keyword rondoKey contained split stateful stride target_column teacher test text ts unit unknown validation wav window
 syntax match rondoMember "\.\(T\|first\|last\|max\|mean\|softmax\|sum\)\>"hs=s+1
 syntax match rondoPrimed "\<[A-Za-z_][A-Za-z0-9_]*'"
