@@ -193,6 +193,23 @@ Ex pg_bool(Scope *c, Shape s, uint32_t axis, int depth) {
     return (Ex){arena_printf(g->a, "(%s %s %s + 0.137)", a.t, relation[pg_below(g, 4)], b.t), a.axis | b.axis};
 }
 
+static const Var *pick_token(Scope *c, const char *vocab, uint32_t axis) {
+    const Var *v = pg_pick(c, 't', pg_below(c->g, 2) ? axis : 0);
+    return v && !strcmp(v->vocab, vocab) ? v : NULL;
+}
+
+Ex pg_token(Scope *c, const char *vocab, uint32_t axis, int depth) {
+    Gen *g = c->g;
+    const Var *v = pick_token(c, vocab, axis), *w = pick_token(c, vocab, axis);
+    if (v && pg_below(g, 3) == 0) {
+        Ex q = pg_bool(c, scalar, axis, depth - 1);
+        return (Ex){arena_printf(g->a, "where(%s, %s, %s)", q.t, v->name, w && pg_below(g, 2) ? w->name : "1"), v->axis | q.axis | (w ? w->axis : 0)};
+    }
+    if (v && (g->gentle || pg_below(g, 2))) return (Ex){v->name, v->axis};
+    Ex x = pg_want(c, vec(vocab), axis, depth - 1);
+    return (Ex){arena_printf(g->a, "argmax(%s)", x.t), x.axis};
+}
+
 static Ex binary(Scope *c, Shape s, uint32_t axis, int depth) {
     static const char *const form[] = {"(%s + %s)", "(%s - %s)", "(tanh(%s) * %s)", "(%s * sigmoid(%s))", "(%s / (1.5 + %s^2))",
                                        "((1 + sigmoid(%s))^tanh(%s))", "(%s + 0.5 * %s)", "(%s - sin(%s))"};

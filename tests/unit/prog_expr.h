@@ -69,6 +69,7 @@ const Var *pg_pick(Scope *c, char kind, uint32_t axis); /* a recent one with exa
 Ex pg_want(Scope *c, Shape s, uint32_t axis, int depth);
 Ex pg_need(Scope *c, Shape s, uint32_t axis, int depth); /* certainly over the axis */
 Ex pg_bool(Scope *c, Shape s, uint32_t axis, int depth);
+Ex pg_token(Scope *c, const char *vocab, uint32_t axis, int depth);
 const char *pg_coerce(Scope *c, const Var *v, Shape s); /* any value as shape s */
 const char *pg_param(Scope *c, Shape s);
 

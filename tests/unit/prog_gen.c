@@ -69,7 +69,10 @@ static Ex arguments(Scope *c, const Cell *f, Sizes *z, uint32_t axis, uint32_t w
     str_put(&s, "");
     for (int i = 0; i < f->nin; i++) {
         Shape want = bind(c, z, f->in[i].s);
-        Ex x = f->in[i].axis ? pg_need(c, want, whole, 1) : !over ? pg_need(c, want, axis, depth) : pg_want(c, want, axis, depth - 1);
+        Ex x = f->in[i].kind == 't' ? pg_token(c, f->in[i].vocab, axis, 1)
+               : f->in[i].axis      ? pg_need(c, want, whole, 1)
+               : !over              ? pg_need(c, want, axis, depth)
+                                    : pg_want(c, want, axis, depth - 1);
         if (!f->in[i].axis) over |= x.axis;
         str_printf(&s, "%s%s", i ? ", " : "", x.t);
     }
@@ -198,6 +201,33 @@ static void statement_time(Scope *c) {
     pg_add(c, name, 'f', s, over);
 }
 
+/* Tokens and bools: named, moved in time. */
+static void statement_discrete(Scope *c, uint32_t axis) {
+    Gen *g = c->g;
+    bool token = pg_below(g, 2);
+    const Var *v = pg_pick(c, token ? 't' : 'b', axis);
+    const char *name = pg_name(g, token ? "k" : "q"), *vocab = token ? "3" : NULL;
+    Ex x = token ? pg_token(c, vocab, axis, 2) : pg_bool(c, scalar, axis, 2);
+    if (v && axis && !c->in_cell && pg_below(g, 2)) {
+        static const char *const form[] = {"reverse(%s)", "shift(%s, 1)", "shift(%s, -1)", "%s.last", "%s.first"};
+        uint32_t k = pg_below(g, 5);
+        x = (Ex){arena_printf(g->a, form[k], v->name), k < 3 ? axis : 0};
+    }
+    str_printf(&c->body, "%s%s = %s\n", c->indent, name, x.t);
+    ((Var *)pg_add(c, name, token ? 't' : 'b', scalar, x.axis))->vocab = vocab;
+}
+
+/* An instance whose weights are read beside its calls. */
+static void statement_tied(Scope *c, uint32_t axis) {
+    Gen *g = c->g;
+    const char *d = c->dim[pg_below(g, (uint32_t)c->ndim)], *e = c->dim[pg_below(g, (uint32_t)c->ndim)];
+    const char *maker = pg_name(g, "e"), *y = pg_name(g, "y"), *back = pg_name(g, "v");
+    Ex x = pg_want(c, vec(e), axis, 1);
+    str_printf(&c->body, "%s%s = dense[%s, act = tanh]\n%s%s = %s(%s)\n%s%s = %s @ %s.W\n", c->indent, maker, d, c->indent, y, maker, x.t, c->indent, back, y, maker);
+    pg_add(c, y, 'f', vec(d), x.axis);
+    pg_add(c, back, 'f', vec(e), x.axis);
+}
+
 static void statement_split(Scope *c, uint32_t axis) {
     Gen *g = c->g;
     const char *d = c->dim[pg_below(g, (uint32_t)c->ndim)], *a = pg_name(g, "p"), *b = pg_name(g, "p");
@@ -245,12 +275,13 @@ static void statements(Scope *c, uint32_t n, uint32_t axis) {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t over = axis == UINT32_MAX ? (c->naxis ? pg_below(g, c->naxis + 1) : 0) : axis;
         if (over && !pg_pick(c, 'f', over)) over = 0;
-        switch (pg_below(g, 12)) {
+        switch (pg_below(g, 13)) {
         case 0: case 1: case 2: case 3: statement_value(c, over); break;
         case 4: case 5: if (c->in_cell) statement_value(c, over); else statement_call(c, over); break;
         case 6: if (!c->in_cell || pg_below(g, 2)) statement_call(c, over); break;
         case 7: statement_split(c, over); break;
         case 8: if (pg_below(g, 2)) statement_repeat(c, over); break;
+        case 9: if (pg_below(g, 2)) statement_discrete(c, over); else statement_tied(c, over); break;
         default: if (c->naxis) statement_time(c); else statement_value(c, over); break;
         }
     }
@@ -271,15 +302,35 @@ static void add_std(Gen *g) {
         bool own; /* its output has its input's size */
     } at[] = {{"gru", {"h"}, "", false}, {"lstm", {"h", "c"}, "", false}, {"simple_rnn", {"h"}, ", act = sin", false},
               {"gru_v1", {"h"}, "", false}, {"dense", {0}, ", act = tanh", false}, {"dense", {0}, "", false},
-              {"layer_norm", {0}, "", true}, {"dropout", {0}, ", rate = 0.3", true}, {"rms_norm", {0}, "", true}};
+              {"layer_norm", {0}, "", true}, {"dropout", {0}, ", rate = 0.3", true}, {"rms_norm", {0}, "", true},
+              {"mingru", {"h"}, "", false}, {"indrnn", {"h"}, ", act = tanh", false}, {"minlstm", {"h"}, "", false}, {"sru", {"c"}, "", true}, {"qrnn", {"c"}, "", false}};
     for (size_t i = 0; i < sizeof at / sizeof *at; i++) {
-        if (pg_below(g, 2)) continue;
-        Cell *f = add_cell(g, at[i].name, at[i].own ? 0 : 1, vec(at[i].own ? "I" : "H"));
+        const char *size = at[i].own ? "I" : "H";
+        if (pg_below(g, i < 9 ? 2 : 4)) continue;
+        Cell *f = add_cell(g, at[i].name, !at[i].own, vec(size));
         f->more = at[i].more;
         f->nin = 1;
         f->in[0] = (Var){"x", 'f', vec("I"), NULL, 0};
-        for (; f->nstate < 2 && at[i].state[f->nstate]; f->nstate++) f->state[f->nstate] = (Var){at[i].state[f->nstate], 'f', vec("H"), NULL, 0};
+        for (; f->nstate < 2 && at[i].state[f->nstate]; f->nstate++) f->state[f->nstate] = (Var){at[i].state[f->nstate], 'f', vec(size), NULL, 0};
     }
+    if (pg_below(g, 6)) return;
+    Cell *f = add_cell(g, "additive_attention", 1, vec("D"));
+    f->size[0] = "A";
+    f->nin = 2;
+    f->in[0] = (Var){"q", 'f', vec("Q"), NULL, 0};
+    f->in[1] = (Var){"m", 'f', vec("D"), NULL, 1};
+}
+
+/* A cell that takes another one as an argument. */
+static void add_wrapper(Gen *g, Str *out) {
+    static const char *const inner[] = {"", ", C = gru[4]", ", C = mingru[4]", ", C = dense[4, act = tanh]", ", C = lstm[4]"};
+    if (pg_below(g, 5)) return;
+    Cell *f = add_cell(g, pg_name(g, "w"), 1, vec("H"));
+    f->more = inner[pg_below(g, 5)];
+    f->nin = 1;
+    f->in[0] = (Var){"a", 'f', vec("I"), NULL, 0};
+    str_printf(out, "cell %s[H, C: cell = simple_rnn[4]](a: [I]) {\n    param W: [H, 4] = normal(0, 0.5)\n    y = C(a)\n    return tanh(W @ y%s)\n}\n", f->name,
+               pg_below(g, 2) ? "" : " + sum(C(0.5 * a))");
 }
 
 static void add_noise(Scope *c) {
@@ -295,8 +346,11 @@ static void add_noise(Scope *c) {
 static void next_state(Scope *c, const Var *h) {
     Gen *g = c->g;
     Ex x = pg_want(c, h->s, 0, g->depth + 1), z;
-    switch (pg_below(g, 8)) {
+    switch (pg_below(g, 9)) {
     case 0: case 1: case 2: str_printf(&c->body, "%s%s' = tanh(%s)\n", c->indent, h->name, x.t); break;
+    case 7: /* the last of some rounds */
+        str_printf(&c->body, "%srepeat %u { %s' = tanh(0.7 * %s + %s) }\n", c->indent, 1 + pg_below(g, 3), h->name, h->name, x.t);
+        break;
     case 3:
         z = pg_want(c, h->s, 0, g->depth);
         str_printf(&c->body, "%s%s' = %s + sigmoid(%s) * (tanh(%s) - %s)\n", c->indent, h->name, h->name, z.t, x.t, h->name);
@@ -352,10 +406,33 @@ static void declare_states(Scope *c, Cell *f) {
     for (int i = 0; i < n && f->nstate < 3; i++) {
         Shape s = pg_shape(c);
         const char *name = pg_name(g, "s"), *from = start[pg_below(g, 3)];
-        if (pg_below(g, 4) == 0) from = pg_param(c, s);
+        if (pg_below(g, 4) == 0) from = arena_printf(g->a, pg_below(g, 2) ? "%s" : "0.3 * tanh(%s) + 0.1", pg_param(c, s));
         str_printf(&c->decl, "%sstate %s: %s = %s\n", c->indent, name, pg_type(g, s), from);
         pg_add(c, name, 'f', s, 0);
         f->state[f->nstate++] = (Var){name, 'f', s, NULL, 0};
+    }
+}
+
+/* States that are a class or a bool; what they become. */
+static void discrete_states(Scope *c, bool next) {
+    Gen *g = c->g;
+    const char *token = NULL, *on = NULL;
+    for (uint32_t i = 0; next && i < c->pool.n; i++) {
+        const Var *v = &c->pool.at[i];
+        if (v->name[0] == 'z') *(v->kind == 't' ? &token : &on) = v->name;
+    }
+    if (token) str_printf(&c->body, "%s%s' = %s\n", c->indent, token, pg_token(c, "3", 0, 2).t);
+    if (on) str_printf(&c->body, "%s%s' = %s\n", c->indent, on, pg_bool(c, scalar, 0, 2).t);
+    if (next) return;
+    if (pg_below(g, 6) == 0) {
+        token = pg_name(g, "z");
+        str_printf(&c->decl, "%sstate %s: token[3] = %u\n", c->indent, token, pg_below(g, 3));
+        ((Var *)pg_add(c, token, 't', scalar, 0))->vocab = "3";
+    }
+    if (pg_below(g, 8) == 0) {
+        on = pg_name(g, "z");
+        str_printf(&c->decl, "%sstate %s: bool = %s\n", c->indent, on, pg_below(g, 2) ? "true" : "false");
+        pg_add(c, on, 'b', scalar, 0);
     }
 }
 
@@ -376,6 +453,11 @@ static void declare_inputs(Scope *c, Cell *f, Str *head) {
             for (int d = 0; d < c->ndim; d++) known |= !strcmp(c->dim[d], s.d[r]);
             if (!known) c->dim[c->ndim++] = s.d[r];
         }
+    }
+    if (f->nin && f->nin < 3 && !g->gentle && pg_below(g, 6) == 0) {
+        f->in[f->nin++] = (Var){"d", 't', scalar, "3", 0};
+        str_put(head, ", d: token[3]");
+        ((Var *)pg_add(c, "d", 't', scalar, 0))->vocab = "3";
     }
 }
 
@@ -399,12 +481,14 @@ static void make_cell(Gen *g, Str *out) {
     str_put(&head, "");
     declare_inputs(&c, &f, &head);
     declare_states(&c, &f);
+    discrete_states(&c, false);
     if (pg_below(g, 4) == 0) add_noise(&c);
     int own = f.nstate;
     uint32_t mark = c.pool.n;
     statements(&c, 1 + pg_below(g, (uint32_t)g->depth * 2), UINT32_MAX);
     if (g->cell.n && pg_below(g, 3) == 0) borrowed_state(&c, &f);
     if (pg_below(g, 5) == 0) matrix_memory(&c);
+    discrete_states(&c, true);
     for (int i = 0; i < own; i++) next_state(&c, &f.state[i]);
     f.ret = pg_below(g, 5) == 0 ? scalar : f.nsize == 2 && pg_below(g, 3) == 0 ? (Shape){2, {"H", "J"}} : vec("H");
     Ex y = pg_want(&c, f.ret, 0, 2);
@@ -415,12 +499,14 @@ static void make_cell(Gen *g, Str *out) {
 }
 
 static void make_functions(Gen *g, Str *out) {
-    static const char *const one[] = {"x * sigmoid(1.3 * x)", "sin(x) + 0.3 * x", "where(x > 0.1, x, 0.4 * tanh(x))", "1 / (1 + exp(-x))"};
-    static const char *const two[] = {"a * tanh(b)", "a + sin(b) * b / (1 + b^2)", "where(a < b, a, 0.5 * (a + b))"};
+    static const char *const one[] = {"x * sigmoid(1.3 * x)", "sin(x) + 0.3 * x", "where(x > 0.1, x, 0.4 * tanh(x))", "1 / (1 + exp(-x))",
+                                      "x * tanh(x) grad x = tanh(x) + x * (1 - tanh(x)^2)"};
+    static const char *const two[] = {"a * tanh(b)", "a + sin(b) * b / (1 + b^2)", "where(a < b, a, 0.5 * (a + b))",
+                                      "a * sin(b) grad a = sin(b), b = a * cos(b)"};
     g->nfn1 = (int)pg_below(g, 3);
     g->nfn2 = (int)pg_below(g, 2);
-    for (int i = 0; i < g->nfn1; i++) str_printf(out, "fn one%d(x) = %s\n", i, one[pg_below(g, 4)]);
-    for (int i = 0; i < g->nfn2; i++) str_printf(out, "fn two%d(a, b) = %s\n", i, two[pg_below(g, 3)]);
+    for (int i = 0; i < g->nfn1; i++) str_printf(out, "fn one%d(x) = %s\n", i, one[pg_below(g, 5)]);
+    for (int i = 0; i < g->nfn2; i++) str_printf(out, "fn two%d(a, b) = %s\n", i, two[pg_below(g, 4)]);
 }
 
 /* ---- models --------------------------------------------------------------------------------------------------------------------------- */
@@ -560,7 +646,7 @@ static void make_model(Gen *g, Str *out, const int sizes[3]) {
 }
 
 char *prog_generate(Arena *a, uint64_t seed) {
-    static const int size[] = {1, 2, 3, 3, 5, 4, 8, 9, 17}, wide[] = {1, 4, 8, 16};
+    static const int size[] = {1, 2, 3, 3, 5, 4, 8, 9, 17, 7, 16, 33}, wide[] = {1, 4, 8, 16};
     Gen g = {.a = a, .rng = seed};
     g.rng = gen_next(&g.rng);
     Str s = str_make(a);
@@ -584,7 +670,7 @@ char *prog_generate(Arena *a, uint64_t seed) {
     }
     g.depth = pg_below(&g, 4) ? 1 : 2;
     int sizes[3];
-    for (int i = 0; i < 3; i++) sizes[i] = size[pg_below(&g, g.gentle ? 5 : 9)];
+    for (int i = 0; i < 3; i++) sizes[i] = size[pg_below(&g, g.gentle ? 5 : i ? 10 : 12)];
     r.one = r.B == 1 && (beside || seed % 3);
     if (beside) sizes[0] = 9 + (int)(seed / 8 % 24);
     prog_run_print(&s, &r);
@@ -592,6 +678,7 @@ char *prog_generate(Arena *a, uint64_t seed) {
     add_std(&g);
     if (!g.cell.n) add_std(&g);
     uint32_t n = (uint32_t)g.depth + pg_below(&g, 2);
+    add_wrapper(&g, &s);
     for (uint32_t i = 0; i < n; i++) make_cell(&g, &s);
     make_model(&g, &s, sizes);
     return s.at;
