@@ -63,20 +63,26 @@ static void local_buffer(LlvmFunc *C, uint32_t k) {
     LLVMSetAlignment(C->buf[k], 64);
 }
 
+static bool is_local(const LlvmFunc *C, uint32_t k) { return !(k & LBUF_PARAM) && C->p->buf.at[k].role == LB_LOCAL; }
+
 static void need_buffer(LlvmFunc *C, uint32_t k) {
     if (k & LBUF_PARAM || C->buf[k]) return;
-    if (C->p->buf.at[k].role == LB_LOCAL)
+    if (is_local(C, k))
         local_buffer(C, k);
     else
         C->buf[k] = load_at(C, C->ptr, LLVMGetParam(C->self, 0), k);
 }
 
-/* Buffers' addresses, dims and the thread's number are loaded once, before anything is stored. */
+/* Buffers' addresses, dims and the thread's number are loaded once, before anything is stored. Not addresses that only calls outside of
+   all loops want: a long entry has hundreds, more than any register allocator likes. */
 static void load_environment(LlvmFunc *C, const bool *here) {
     const LFunc *f = C->func;
+    uint32_t loops = 0, depth = 0, *loop = NEW_N(C->arena, uint32_t, f->inst.n + 1);
     for (uint32_t k = 0; k < f->inst.n; k++) {
         const LInst *i = &f->inst.at[k];
         LOp op = (LOp)i->op;
+        if (op == LOP_FOR || op == LOP_IF) loops += loop[depth++] = op == LOP_FOR;
+        if (op == LOP_END) loops -= loop[--depth];
         if (!here[k]) continue;
         if (op >= LOP_LD && op <= LOP_STV1) need_buffer(C, i->buf);
         if (op == LOP_DIM && !C->dim[i->imm]) C->dim[i->imm] = load_at(C, C->i64, LLVMGetParam(C->self, 1), (uint32_t)i->imm);
@@ -84,8 +90,10 @@ static void load_environment(LlvmFunc *C, const bool *here) {
         if (op == LOP_NT && !C->nt) C->nt = env_field(C, 1);
         if (op != LOP_CALL) continue;
         const LFunc *g = C->p->fn.at[i->imm];
-        for (uint32_t j = 0; j < g->param.n; j++)
-            if (g->param.at[j].pointer) need_buffer(C, f->ext.at[i->ext + 1 + 2 * j]);
+        for (uint32_t j = 0; j < g->param.n; j++) {
+            uint32_t buf = f->ext.at[i->ext + 1 + 2 * j];
+            if (g->param.at[j].pointer && (loops || is_local(C, buf))) need_buffer(C, buf);
+        }
     }
 }
 
@@ -190,12 +198,21 @@ static void yield(LlvmFunc *C, const LInst *i) {
     for (uint32_t k = 0; k < y[0]; k++) b->next[k] = carried(C, y[1 + k], C->func->ext.at[b->inst->ext + 2 + 3 * k]);
 }
 
+/* An argument; of a buffer whose address nobody else here wants, loaded for this call. */
+static LLVMValueRef pointer_argument(LlvmFunc *C, uint32_t buf, uint32_t idx) {
+    bool once = !(buf & LBUF_PARAM) && !C->buf[buf];
+    need_buffer(C, buf);
+    LLVMValueRef at = llvm_address(C, buf, idx);
+    if (once) C->buf[buf] = NULL;
+    return at;
+}
+
 static void call(LlvmFunc *C, const LInst *i) {
     const LFunc *g = C->p->fn.at[i->imm];
     LLVMValueRef *arg = NEW_N(C->arena, LLVMValueRef, g->param.n + 1);
     for (uint32_t k = 0; k < g->param.n; k++) {
         const uint32_t *x = &C->func->ext.at[i->ext + 1 + 2 * k];
-        arg[k] = g->param.at[k].pointer ? llvm_address(C, x[0], x[1]) : C->val[x[0]];
+        arg[k] = g->param.at[k].pointer ? pointer_argument(C, x[0], x[1]) : C->val[x[0]];
     }
     LLVMBuildCall2(C->B, C->fn_type[i->imm], C->fn[i->imm], arg, g->param.n, "");
 }
@@ -364,13 +381,31 @@ static uint32_t nearest_cut(const uint32_t *open, uint32_t from, uint32_t to, ui
     return best;
 }
 
+/* A tile's instructions compile in three quarters of the time of an entry's. */
+static uint32_t weight_of(const LFunc *f) { return f->inst.n - (f->kind == LFUNC_HELPER ? f->inst.n / 4 : 0); }
+
+static uint32_t weight_of_all(const LProgram *p) {
+    uint32_t all = 0;
+    for (uint32_t k = 0; k < p->fn.n; k++) all += weight_of(p->fn.at[k]);
+    return all;
+}
+
+/* By function: whether it is made beside the longest entry: that, and, where it is less than half of all, others that fill the half. */
+static const bool *made_beside(LlvmFunc *C, uint32_t longest) {
+    const LProgram *p = C->p;
+    bool *beside = NEW_N(C->arena, bool, p->fn.n + 1);
+    uint32_t half = weight_of_all(p) / 2, sum = longest == UINT32_MAX ? half : weight_of(p->fn.at[longest]);
+    for (uint32_t k = p->fn.n; k-- > 0;) {
+        uint32_t weight = weight_of(p->fn.at[k]);
+        beside[k] = k == longest || (sum + weight <= half && !p->fn.at[k]->inline_hint);
+        sum += beside[k] && k != longest ? weight : 0;
+    }
+    return beside;
+}
+
 /* Where the longest entry can be cut in two, so that two threads have the same to do. 0: nowhere worth it. */
 static uint32_t find_cut(LlvmFunc *C, const LFunc *f, const uint32_t *open) {
-    const LProgram *p = C->p;
-    uint32_t all = 0;
-    for (uint32_t k = 0; k < p->fn.n; k++) /* a tile's instructions compile in three quarters of the time of an entry's */
-        all += p->fn.at[k]->inst.n - (p->fn.at[k]->kind == LFUNC_HELPER ? p->fn.at[k]->inst.n / 4 : 0);
-    uint32_t best = nearest_cut(open, 0, f->inst.n, all / 2);
+    uint32_t best = nearest_cut(open, 0, f->inst.n, weight_of_all(C->p) / 2);
     return f->inst.n - best > f->inst.n / 16 && best > f->inst.n / 4 ? best : 0;
 }
 
@@ -418,8 +453,9 @@ LLVMModuleRef llvm_emit_module(LlvmFunc *C) {
     llvm_types(C);
     for (uint32_t k = 0; k < n; k++) declare(C, k);
     if (longest != UINT32_MAX) plan_pieces(C, longest);
+    const bool *beside = made_beside(C, longest);
     for (uint32_t k = 0; k < n; k++)
-        if (k != longest && (C->others || C->p->fn.at[k]->inline_hint)) /* what is inlined: everywhere */
+        if (k != longest && ((beside[k] ? C->longest : C->others) || C->p->fn.at[k]->inline_hint)) /* what is inlined: everywhere */
             define(C, k, C->fn[k], &(LlvmPiece){.to = C->p->fn.at[k]->inst.n}, NULL);
     for (uint32_t k = 0; k < C->piece.n; k++)
         if (C->piece.at[k].here) define(C, longest, C->piece.at[k].fn, &C->piece.at[k], k + 1 < C->piece.n ? C->piece.at[k + 1].fn : NULL);

@@ -1,5 +1,5 @@
-/* lower: a module after the graph passes becomes a loop program, by the passes legalize, place, fuse, lower_loops and
-   plan_memory of the table (passes.h). The program has the entries "prepare" (theta -> packs; absent when nothing is packed)
+/* lower: a module after the graph passes becomes a loop program, by the passes legalize, place, fuse, lower_loops,
+   plan_memory and share of the table (passes.h). The program has the entries "prepare" (theta -> packs; absent when nothing is packed)
    and "run". */
 #ifndef RONDO_LOWER_H
 #define RONDO_LOWER_H

@@ -1,6 +1,6 @@
 /* passes: all that happens to a module between the front end and code generation. Each pass is one function and one row of the
    table below, the only list of them; docs/ir.md, sections 5, 8 to 12, is the reference. Graph passes rewrite the tensor graph
-   or, from place on, add decisions to it; lower_loops makes a loop program of both; plan_memory works on that. What any of them
+   or, from place on, add decisions to it; lower_loops makes a loop program of both; plan_memory and share work on that. What any of them
    leaves is verified, can be printed, and parses back to the same. "Applied twice changes nothing more" holds for all but
    autodiff (and lower_loops, which cannot be). */
 #ifndef RONDO_PASSES_H
@@ -56,7 +56,7 @@ extern const uint32_t pass_count;
    merge_gemm simplify sink.
    False if a verification failed, an unknown name was given or out of autodiff's reach (diagnostics say which). */
 bool passes_run(Module *m, const PassOptions *o);
-/* The rest, with o->lower: legalize flush remat place fuse lower_loops plan_memory. m changes; *p: the program, NULL if o->stop_after comes
+/* The rest, with o->lower: legalize flush remat place fuse lower_loops plan_memory share. m changes; *p: the program, NULL if o->stop_after comes
    before lower_loops. lower_module (lower.h) does this to a copy. */
 bool passes_lower(Module *m, const PassOptions *o, LProgram **p);
 bool pass_is_lowering(const char *name); /* whether it is one of these */
@@ -85,5 +85,6 @@ bool pass_place(Module *m, const PassOptions *o); /* writes Graph.placed of grap
 bool pass_fuse(Module *m, const PassOptions *o); /* writes Graph.stage of every graph */
 LProgram *pass_lower_loops(Module *m, const PassOptions *o); /* in m's arena */
 bool pass_plan_memory(LProgram *p, const PassOptions *o); /* LBuf.slot */
+bool pass_share(LProgram *p, const PassOptions *o); /* loops that do the same at other places: one function */
 
 #endif

@@ -28,6 +28,7 @@ const Pass pass_table[] = {
     {"fuse", "group the nodes of every graph into stages, their levels into loops", .graph = pass_fuse},
     {"lower_loops", "make a loop program of the stages", .lower = pass_lower_loops},
     {"plan_memory", "let buffers that do not live at the same time share memory", .loops = pass_plan_memory},
+    {"share", "make one function of loops that differ in their places only", .loops = pass_share, .optional = true},
 };
 const uint32_t pass_count = sizeof pass_table / sizeof *pass_table;
 
@@ -149,7 +150,7 @@ bool passes_run(Module *m, const PassOptions *o)
     return true;
 }
 
-static const char *const lowering[] = {"thin", "legalize", "flush", "remat", "place", "fuse", "lower_loops", "plan_memory", NULL};
+static const char *const lowering[] = {"thin", "legalize", "flush", "remat", "place", "fuse", "lower_loops", "plan_memory", "share", NULL};
 
 bool pass_is_lowering(const char *name)
 {

@@ -103,7 +103,7 @@ static bool same_program(Ctx *ctx, Arena *a, const Module *m, const LowerOptions
     return ok && text[0].n == text[1].n && !memcmp(text[0].at, text[1].at, text[0].n);
 }
 
-/* FILE is PASS.ir or PASS-what.ir: a graph, or for plan_memory a loop program. */
+/* FILE is PASS.ir or PASS-what.ir: a graph, or for plan_memory and share a loop program. */
 static void one_text(const char *file)
 {
     Ctx *ctx = ctx_make(NULL);
@@ -112,7 +112,7 @@ static void one_text(const char *file)
     char *in = arena_printf(&a, "tests/passes/%s", file), *out = arena_printf(&a, "tests/passes/%.*s.out", (int)stem, file);
     char *pass = arena_strndup(&a, file, strcspn(file, "-."));
     const Source *source = source_read(ctx, in), *want;
-    bool loops = !strcmp(pass, "plan_memory"), cuts = !strcmp(pass, "remat"), changed = true;
+    bool loops = !strcmp(pass, "plan_memory") || !strcmp(pass, "share"), cuts = !strcmp(pass, "remat"), changed = true;
     LowerOptions lower = {.V = 4, .registers = 16, .segments = cuts ? ~1u : 0};
     PassOptions o = {.grad = true, .lower = cuts ? &lower : NULL};
     LProgram *p = source && loops ? lprogram_parse(ctx, &a, source) : NULL;

@@ -267,7 +267,7 @@ static bool check_print(Prog *p, const Module *m, const char *which) {
 static bool check_twice(Prog *p, const Module *m, const char *which) {
     for (uint32_t k = 0; k < pass_count; k++) {
         bool changed = false;
-        if (!pass_table[k].optional) continue;
+        if (!pass_table[k].optional || !pass_table[k].graph) continue;
         Module *c = module_copy(m, p->a);
         if (!passes_run_named(c, pass_table[k].name, &(PassOptions){0}, NULL)) return wrong(p, "twice", "%s %s fails", pass_table[k].name, which);
         const char *once = print(p, c);

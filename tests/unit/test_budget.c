@@ -2,6 +2,7 @@
    tests/models/cells.rondo). Run from the source root.
    Time stays a loop: a program for 10 steps is the program for 10,000, letter by letter, forward and training; and it has at most
    so many operations. The training step of a layer-norm LSTM has at most 4000 LLVM instructions besides the shared tiles.
+   Of equal layers one is compiled: a further one costs less than a twentieth of four.
    Structure: in the body of a scan stands no product that could stand before or after the loop, and nothing adds up a
    product over the steps. No time is measured. */
 #include <dirent.h>
@@ -184,6 +185,29 @@ static void cells(void) {
     if (f) fclose(f);
 }
 
+static uint32_t all_operations(const LProgram *p) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; p && i < p->fn.n; i++) n += p->fn.at[i]->inst.n;
+    return n;
+}
+
+/* Layers that are equal are compiled once: each further one is calls, and sizes that these want. */
+static void layers(bool grad) {
+    static const char *const set[] = {"N=4", "N=12"};
+    uint32_t n[2] = {0, 0};
+    Arena a = arena_make(ctx);
+    for (int k = 0; k < 2; k++) {
+        ModelOptions mo = {.std_dir = "std", .set = &set[k], .nset = 1};
+        Model *m = model_open(ctx, "tests/models/equal_layers.rondo", &mo);
+        Module *mod = m ? compiled(&a, m, grad) : NULL;
+        n[k] = all_operations(mod ? lowered(&a, mod, BATCH, 10) : NULL);
+        if (m) model_close(m);
+    }
+    printf("4 layers, %s: %u operations; each further one %u\n", grad ? "training" : "forward", (unsigned)n[0], (unsigned)(n[1] - n[0]) / 8);
+    verdict(n[0] && n[1] > n[0] && (n[1] - n[0]) / 8 <= n[0] / 20, "equal_layers.rondo", grad, "code is made for each layer");
+    arena_free(&a);
+}
+
 int main(void) {
     DIR *d = opendir("bench");
     ctx = ctx_make(NULL);
@@ -201,6 +225,8 @@ int main(void) {
     }
     closedir(d);
     cells();
+    layers(false);
+    layers(true);
     printf("at most %u operations; %d passed, %d failed\n", most, passed, failed);
     ctx_destroy(ctx);
     return failed || passed < 400;
