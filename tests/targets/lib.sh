@@ -7,6 +7,7 @@ have() { command -v "$1" >/dev/null; }
 target() {
     GCC= TRIPLE= FLAGS= CLANG_FLAGS= LINK= RUN=
     case $1 in
+    host) GCC=gcc FLAGS=-march=native ;;
     sse2) GCC=gcc ;;
     avx2) GCC=gcc FLAGS="-mavx2 -mfma" ;;
     avx512) GCC=gcc FLAGS=-march=x86-64-v4 ;;

@@ -1,8 +1,8 @@
 # Emitted C on the target TARGET of lib.sh: each model's own test, NAME_test.c, which holds whole sequences, single steps, the
 # gradient, online learning and two updates against the numbers of the runtime, to the bit where the target fuses multiply and add.
-# Every two of compiler, standard and optimization meet on every target (8 rows of a covering array, one for each model in turn);
-# one model (examples/online) is compiled in all 16 ways.
-# MODELS: how many models; the first few are chosen, one way each. Without it: every cell of std, every example. ONLY: these models.
+# Every two of compiler, standard and optimization meet on every target (8 rows of a covering array, one for each model in turn).
+# MODELS: how many models; the first few are chosen. Without it: every cell of std, every example. ONLY: these models. SWEEP: each model in
+# all 16 ways in place of one.
 . "$SRC/tests/lib.sh"
 . "$SRC/tests/targets/lib.sh"
 target "$TARGET"
@@ -71,20 +71,23 @@ one() {
 }
 
 k=$(echo "$TARGET" | cksum | cut -d ' ' -f 1) # so that the rows differ from target to target
-for m in $names; do
-    # shellcheck disable=SC2046
-    set -- $(row $k)
-    k=$((k + 1))
-    if [ -z "$GCC" ]; then set -- clang "$2" "$3"; fi
-    one "$m" "$@"
-done
-if [ -z "${MODELS-}${ONLY-}" ]; then
-    for by in ${GCC:+gcc} clang; do
+ways() { # of the next model: one, or all
+    if [ -z "${SWEEP-}" ]; then
+        row $k
+        return
+    fi
+    for by in gcc clang; do
         for std in -std=c99 -std=gnu11; do
-            for level in -O0 -Os -O2 -O3; do one online $by $std $level; done
+            for level in -O0 -Os -O2 -O3; do echo $by $std $level; done
         done
     done
-fi
+}
+for m in $names; do
+    ways >rows
+    if [ -z "$GCC" ]; then sed 's/^gcc/clang/' rows | sort -u >turned && mv turned rows; fi
+    while read -r by std level; do one "$m" $by $std $level; done <rows
+    k=$((k + 1))
+done
 # Products of vectors are vectors for gcc too, without optimization and for size: no lane alone is multiplied and added.
 case $TARGET in
 aarch64) alone='	fmadd	s' ;;
