@@ -257,8 +257,8 @@ typedef struct {
 } LArg;
 void lb_call(LBuilder *b, uint32_t fn, const LArg *arg, uint32_t n);
 
-/* Mathematics written out as operations (ir/vmath.c, ir/vmath_f64.c, docs/ir.md): tiers fast and precise; of f64 exp, expm1, tanh,
-   sigmoid, log and log1p in tier fast. The others are LIBM calls, and all of tier sleef; SIGMOID then 1 / (1 + exp(-x)) by way of a stable form. */
+/* Mathematics written out as operations (ir/vmath.c, ir/vmath_f64.c, docs/ir.md): tiers fast and precise, of f64 fast. The others are
+   LIBM calls; SIGMOID then 1 / (1 + exp(-x)) by way of a stable form. */
 typedef enum { MATH_FAST, MATH_PRECISE, MATH_SLEEF } MathTier;
 LV lb_exp(LBuilder *b, MathTier t, LV x);
 LV lb_expm1(LBuilder *b, MathTier t, LV x);

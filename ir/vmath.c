@@ -106,7 +106,8 @@ static LV expm1_f32(LBuilder *b, LV x0) {
     LV rest = sub(b, half, lb_fconst(b, 0.5));
     LV y = fma_(b, half, p, rest);
     y = add(b, y, y);
-    LV small = lt(b, abs_(b, x0), lb_fconst(b, 0x1p-26)); /* and -0 */
+    LV tiny = lb_fconst(b, 0x1p-26);
+    LV small = lt(b, abs_(b, x0), tiny); /* and -0 */
     return sel(b, small, x0, y);
 }
 
@@ -285,7 +286,8 @@ LV lb_log1p(LBuilder *b, MathTier t, LV x) {
     LV c = sub(b, less, sub(b, u, more));
     LV q = div_(b, c, u);
     LV l = lb_log(b, t, u);
-    LV ok = lt(b, abs_(b, q), lb_fconst(b, INFINITY)); /* not at -1 and infinity, where log u is all */
+    LV inf = lb_fconst(b, INFINITY);
+    LV ok = lt(b, abs_(b, q), inf); /* not at -1 and infinity, where log u is all */
     LV r = sel(b, ok, add(b, l, q), l);
     LV none = lb_op(b, LOP_EQ, u, one, 0, 0);
     return sel(b, none, x, r); /* small, and -0 */
@@ -311,41 +313,14 @@ static LV erf_f32(LBuilder *b, LV x) {
 }
 
 LV lb_erf(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 && t == MATH_FAST) return vmath_erf_f64(b, x);
     if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_ERF, x, 0);
     return erf_f32(b, x);
 }
 
-/* ---- sums of two floats ------------------------------------------------------------------------------------------------- */
+/* ---- sin, cos ----------------------------------------------------------------------------------------------------------- */
 
-/* A number as hi + lo: twice the bits of a float. */
-typedef struct {
-    LV hi, lo;
-} Pair;
-
-/* x + y, exact (Knuth 1969) */
-static Pair two_sum(LBuilder *b, LV x, LV y) {
-    LV s = add(b, x, y);
-    LV v = sub(b, s, x);
-    LV rest = sub(b, s, v);
-    LV dx = sub(b, x, rest);
-    LV dy = sub(b, y, v);
-    return (Pair){s, add(b, dx, dy)};
-}
-
-/* The same where |x| >= |y| (Dekker 1971). */
-static Pair fast_sum(LBuilder *b, LV x, LV y) {
-    LV s = add(b, x, y);
-    return (Pair){s, sub(b, y, sub(b, s, x))};
-}
-
-/* x y, exact */
-static Pair two_prod(LBuilder *b, LV x, LV y) {
-    LV p = mul(b, x, y);
-    return (Pair){p, fma_(b, x, y, neg(b, p))};
-}
-
-/* The largest of n's lanes, |n| < 2^24, as a scalar, by way of a word of the function's own. */
-static LV largest(LBuilder *b, LV n) {
+LV vmath_largest(LBuilder *b, LV n) {
     static const char name[] = "rounds";
     LProgram *p = b->p;
     uint32_t k = 0;
@@ -373,16 +348,14 @@ static Pair exact_prod(LBuilder *b, LV x, LV y) {
     return (Pair){p, add(b, e, mul(b, xl, yl))};
 }
 
-/* ---- sin, cos ----------------------------------------------------------------------------------------------------------- */
-
-/* x less a multiple of 4, in [-2, 2], exact; from 2^25 on a float is such a multiple. */
-static LV mod4(LBuilder *b, LV x) {
+/* From 2^25 on a float, from 2^54 on a double is such a multiple. */
+LV vmath_mod4(LBuilder *b, LV x) {
     LV half = lb_fconst(b, 0.5);
     LV q = fma_(b, x, lb_fconst(b, 0.25), half);
     q = lb_op(b, LOP_FLOOR, q, 0, 0, 0);
     LV r = fma_(b, q, lb_fconst(b, -4), x);
     LV ax = abs_(b, x);
-    LV below = lt(b, ax, lb_fconst(b, 0x1p25));
+    LV below = lt(b, ax, lb_fconst(b, b->p->f64 ? 0x1p54 : 0x1p25));
     return sel(b, below, r, lb_fconst(b, 0));
 }
 
@@ -403,11 +376,11 @@ static Pair reduce_large(LBuilder *b, LV x, LV *t) {
     Pair p[4];
     for (int j = 0; j < 4; j++) p[j] = exact_prod(b, u, c[j]);
     LV last = mul(b, u, c[4]);
-    LV whole = mod4(b, p[0].hi);
-    Pair s0 = two_sum(b, whole, mod4(b, p[0].lo));
-    whole = mod4(b, s0.hi);
-    Pair s1 = two_sum(b, whole, mod4(b, p[1].hi));
-    Pair s2 = two_sum(b, mod4(b, s1.hi), p[1].lo);
+    LV whole = vmath_mod4(b, p[0].hi);
+    Pair s0 = two_sum(b, whole, vmath_mod4(b, p[0].lo));
+    whole = vmath_mod4(b, s0.hi);
+    Pair s1 = two_sum(b, whole, vmath_mod4(b, p[1].hi));
+    Pair s2 = two_sum(b, vmath_mod4(b, s1.hi), p[1].lo);
     Pair s3 = two_sum(b, s2.hi, p[2].hi);
     LV low[] = {s1.lo, s2.lo, s3.lo, p[2].lo, p[3].hi, p[3].lo, last};
     Pair sum = {s0.lo, lb_fconst(b, 0)};
@@ -444,7 +417,7 @@ static Pair reduce(LBuilder *b, LV x, LV *t) {
     LV some = lb_op(b, LOP_FTOV, sel(b, large, one, lb_fconst(b, 0)), 0, 0, 0);
     LV init[3] = {r.hi, r.lo, *t}, in[3], next[3], out[3], there;
     LV lo = lb_iconst(b, 0);
-    lb_for(b, lo, largest(b, some), 1, false, 3, init, in);
+    lb_for(b, lo, vmath_largest(b, some), 1, false, 3, init, in);
     Pair far = reduce_large(b, x, &there);
     next[0] = sel(b, large, far.hi, in[0]);
     next[1] = sel(b, large, far.lo, in[1]);
@@ -483,11 +456,13 @@ static LV sin_f32(LBuilder *b, LV x, uint32_t turn) {
 }
 
 LV lb_sin(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 && t == MATH_FAST) return vmath_sin_f64(b, x, 0);
     if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_SIN, x, 0);
     return sin_f32(b, x, 0);
 }
 
 LV lb_cos(LBuilder *b, MathTier t, LV x) {
+    if (b->p->f64 && t == MATH_FAST) return vmath_sin_f64(b, x, 1);
     if (b->p->f64 || t == MATH_SLEEF) return lb_libm(b, LFN_COS, x, 0);
     return sin_f32(b, x, 1);
 }
@@ -531,7 +506,7 @@ static Pair pow_loop(LBuilder *b, LV x, LV n) {
     LV zero = lb_fconst(b, 0);
     LV init[5] = {lb_fconst(b, 1), zero, x, zero, n}, in[5], next[5], out[5];
     LV lo = lb_iconst(b, 0);
-    LV hi = largest(b, n);
+    LV hi = vmath_largest(b, n);
     hi = lb_op(b, LOP_IMIN, hi, lb_iconst(b, 24), 0, 0);
     lb_for(b, lo, hi, 1, false, 5, init, in);
     LV one = vconst(b, 1);
@@ -599,11 +574,25 @@ static Pair log_pair(LBuilder *b, LV a0) {
     return fast_sum(b, sum.hi, add(b, sum.lo, lo));
 }
 
+/* -r where x is negative, -0 too, and y an odd number: from 2^24 on only a double is. */
+static LV odd_sign(LBuilder *b, LV r, LV x, LV y) {
+    LV whole = lb_op(b, LOP_EQ, lb_op(b, LOP_FLOOR, y, 0, 0, 0), y, 0, 0);
+    LV half = mul(b, y, lb_fconst(b, 0.5));
+    LV even = lb_op(b, LOP_EQ, lb_op(b, LOP_FLOOR, half, 0, 0, 0), half, 0, 0);
+    LV none = vconst(b, 0);
+    LV minus = vop(b, LOP_VLT, bits(b, x), none);
+    LV odd = lb_op(b, LOP_MAND, whole, lb_op(b, LOP_MNOT, even, 0, 0, 0), 0, 0);
+    LV both = lb_op(b, LOP_MAND, odd, minus, 0, 0);
+    return sel(b, both, neg(b, r), r);
+}
+
 /* e^(y log |x|), and the cases of C's annex F for a y that is not an integer below 2^24. At most 0.8 ulp. */
-static LV pow_real(LBuilder *b, LV x, LV y) {
+static LV pow_real(LBuilder *b, MathTier t, LV x, LV y) {
+    bool f64 = b->p->f64;
+    if (f64 && t != MATH_FAST) return lb_libm(b, LFN_POW, x, y);
     LV inf = lb_fconst(b, INFINITY), zero = lb_fconst(b, 0), one = lb_fconst(b, 1);
     LV a = abs_(b, x);
-    Pair l = log_pair(b, a);
+    Pair l = f64 ? vmath_log_pair_f64(b, a) : log_pair(b, a);
     LV none = lb_op(b, LOP_EQ, a, zero, 0, 0);
     LV finite = lt(b, a, inf);
     l.hi = sel(b, finite, l.hi, a);
@@ -611,8 +600,8 @@ static LV pow_real(LBuilder *b, LV x, LV y) {
     Pair p = two_prod(b, y, l.hi);
     LV low = fma_(b, y, l.lo, p.lo);
     LV ap = abs_(b, p.hi);
-    low = sel(b, lt(b, ap, lb_fconst(b, 103.9)), low, zero); /* past the ends p alone counts */
-    LV r = exp_f32(b, p.hi, low, true);
+    low = sel(b, lt(b, ap, lb_fconst(b, f64 ? 745.2 : 103.9)), low, zero); /* past the ends p alone counts */
+    LV r = f64 ? vmath_exp_pair_f64(b, (Pair){p.hi, low}) : exp_f32(b, p.hi, low, true);
     LV is1 = lb_op(b, LOP_EQ, a, one, 0, 0);
     LV is0 = lb_op(b, LOP_EQ, y, zero, 0, 0);
     LV minus = lb_op(b, LOP_MAND, lt(b, x, zero), finite, 0, 0);
@@ -622,6 +611,7 @@ static LV pow_real(LBuilder *b, LV x, LV y) {
     LV unit = lb_op(b, LOP_MAND, is1, is_y, 0, 0);
     unit = lb_op(b, LOP_MOR, unit, lb_op(b, LOP_MOR, plus1, is0, 0, 0), 0, 0);
     r = sel(b, unit, one, r);
+    if (f64) r = odd_sign(b, r, x, y);
     LV none_real = lb_op(b, LOP_MAND, minus, part, 0, 0);
     return sel(b, none_real, lb_fconst(b, NAN), r);
 }
@@ -630,7 +620,7 @@ LV lb_pow(LBuilder *b, MathTier t, LV x, LV y) {
     double k;
     if (t == MATH_SLEEF) return lb_libm(b, LFN_POW, x, y);
     if (lb_known_float(b, y, &k)) {
-        if (!(k > -16777216.0 && k < 16777216.0) || (double)(int32_t)k != k) return b->p->f64 ? lb_libm(b, LFN_POW, x, y) : pow_real(b, x, y);
+        if (!(k > -16777216.0 && k < 16777216.0) || (double)(int32_t)k != k) return pow_real(b, t, x, y);
         Pair p = pow_const(b, x, (uint32_t)(k < 0 ? -k : k));
         return k < 0 ? pair_inverse(b, p) : p.hi;
     }
@@ -642,6 +632,6 @@ LV lb_pow(LBuilder *b, MathTier t, LV x, LV y) {
     Pair p = pow_loop(b, x, n);
     LV inv = pair_inverse(b, p);
     LV byint = sel(b, lt(b, y, zero), inv, p.hi);
-    LV other = b->p->f64 ? lb_libm(b, LFN_POW, x, y) : pow_real(b, x, y);
+    LV other = pow_real(b, t, x, y);
     return sel(b, isint, byint, other);
 }

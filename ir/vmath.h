@@ -24,10 +24,46 @@ static inline LV at_most(LBuilder *b, LV x, double c) { return lb_op(b, LOP_MIN,
 static inline LV at_least(LBuilder *b, LV x, double c) { return lb_op(b, LOP_MAX, lb_fconst(b, c), x, 0, 0); }
 static inline LV clamp(LBuilder *b, LV x, double c) { return at_least(b, at_most(b, x, c), -c); }
 
+/* A number as hi + lo: twice the bits. */
+typedef struct {
+    LV hi, lo;
+} Pair;
+
+/* x + y, exact (Knuth 1969) */
+static inline Pair two_sum(LBuilder *b, LV x, LV y) {
+    LV s = add(b, x, y);
+    LV v = sub(b, s, x);
+    LV rest = sub(b, s, v);
+    LV dx = sub(b, x, rest);
+    LV dy = sub(b, y, v);
+    return (Pair){s, add(b, dx, dy)};
+}
+
+/* The same where |x| >= |y| (Dekker 1971). */
+static inline Pair fast_sum(LBuilder *b, LV x, LV y) {
+    LV s = add(b, x, y);
+    return (Pair){s, sub(b, y, sub(b, s, x))};
+}
+
+/* x y, exact */
+static inline Pair two_prod(LBuilder *b, LV x, LV y) {
+    LV p = mul(b, x, y);
+    return (Pair){p, fma_(b, x, y, neg(b, p))};
+}
+
+/* x less a multiple of 4, in [-2, 2], exact. */
+LV vmath_mod4(LBuilder *b, LV x);
+/* The largest of n's lanes, |n| < 2^24, as a scalar, by way of a word of the function's own. */
+LV vmath_largest(LBuilder *b, LV n);
+
 LV vmath_exp_f64(LBuilder *b, LV x);
 LV vmath_expm1_f64(LBuilder *b, LV x);
 LV vmath_tanh_f64(LBuilder *b, LV x);
 LV vmath_sigmoid_f64(LBuilder *b, LV x);
 LV vmath_log_f64(LBuilder *b, LV x);
+LV vmath_erf_f64(LBuilder *b, LV x);
+LV vmath_sin_f64(LBuilder *b, LV x, uint32_t turn); /* sin(x + turn pi/2) */
+Pair vmath_log_pair_f64(LBuilder *b, LV x);         /* of a positive x */
+LV vmath_exp_pair_f64(LBuilder *b, Pair x);
 
 #endif

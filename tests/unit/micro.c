@@ -279,18 +279,21 @@ static void entry_libm(Micro *m) {
         }
 }
 
-/* The mathematics written out as operations: on all of a buffer, four results for an element. */
+/* The mathematics written out as operations: on all of a buffer. */
 static void entry_vmath(Micro *m) {
     begin(m, "vmath");
     for (int t = MATH_FAST; t <= (m->p->f64 ? MATH_FAST : MATH_PRECISE); t++)
         for (uint32_t buf = MICRO_X; buf <= MICRO_Z; buf += MICRO_Z - MICRO_X) {
             LV i = lb_for(&m->b, lb_iconst(&m->b, 0), lb_iconst(&m->b, MICRO_N), m->V, false, 0, NULL, NULL);
             LV x = lb_load(&m->b, LOP_LD, buf, lidx_add(lidx(0), i, 1), 0);
-            LV r[4] = {lb_exp(&m->b, (MathTier)t, x), lb_tanh(&m->b, (MathTier)t, x), lb_sigmoid(&m->b, (MathTier)t, x),
-                       lb_log(&m->b, (MathTier)t, x)};
-            for (int k = 0; k < 4; k++) lb_store(&m->b, LOP_ST, MICRO_F, lidx_add(lidx(m->out + k * m->V), i, 4), r[k], 0);
+            static LV (*const fun[])(LBuilder *, MathTier, LV) = {lb_exp, lb_tanh, lb_sigmoid, lb_log, lb_expm1, lb_log1p, lb_sin, lb_cos, lb_erf};
+            enum { N = sizeof fun / sizeof *fun };
+            LV r[N + 1], half = lb_fconst(&m->b, 0.5);
+            for (int k = 0; k < N; k++) r[k] = fun[k](&m->b, (MathTier)t, x);
+            r[N] = lb_pow(&m->b, (MathTier)t, lb_op(&m->b, LOP_ABS, x, 0, 0, 0), half);
+            for (int k = 0; k <= N; k++) lb_store(&m->b, LOP_ST, MICRO_F, lidx_add(lidx(m->out + k * m->V), i, N + 1), r[k], 0);
             lb_end_for(&m->b, 0, NULL, NULL);
-            m->out += 4 * MICRO_N;
+            m->out += (N + 1) * MICRO_N;
         }
 }
 

@@ -170,7 +170,16 @@ static long double reference_f64(Fun fun, long double x) {
     if (fun == F_SIGMOID) return x < 0 ? expl(x) / (1 + expl(x)) : 1 / (1 + expl(-x));
     if (fun == F_LOG) return logl(x);
     if (fun == F_LOG1P) return log1pl(x);
+    if (fun == F_SIN) return sinl(x);
+    if (fun == F_COS) return cosl(x);
+    if (fun == F_ERF) return erfl(x);
     return expm1l(x);
+}
+
+static long double ulps_f64(double y, long double exact) {
+    int e;
+    (void)frexpl(exact, &e);
+    return fabsl((long double)y - exact) / ldexpl(1, (e < -1021 ? -1021 : e) - 53);
 }
 
 /* The largest error over n doubles of |x| in [lo, hi], spread over their bits, both signs where `minus`. */
@@ -190,10 +199,7 @@ static double worst_f64(Fun fun, double lo, double hi, bool minus, int n) {
         }
         run(p);
         for (int i = 0; i < BLOCK; i++) {
-            int e;
-            long double exact = reference_f64(fun, (long double)XD[i]);
-            (void)frexpl(exact, &e);
-            long double u = fabsl((long double)YD[i] - exact) / ldexpl(1, (e < -1021 ? -1021 : e) - 53);
+            long double u = ulps_f64(YD[i], reference_f64(fun, (long double)XD[i]));
             if (!(u <= max)) max = u;
         }
     }
@@ -214,7 +220,11 @@ static void test_accuracy_f64(bool print) {
         {"sigmoid f64", F_SIGMOID, 0x1p-60, 707, true, 2.5}, {"sigmoid f64, near 1", F_SIGMOID, 0x1p-4, 8, true, 2.5},
         {"log f64", F_LOG, 0x1p-1074, 1.7e308, false, 1},  {"log f64, near 1", F_LOG, 0.5, 2, false, 1},
         {"log1p f64", F_LOG1P, 0x1p-80, 0.9999, true, 1.5}, {"expm1 f64", F_EXPM1, 0x1p-60, 709, true, 2},
-        {"expm1 f64, near 1", F_EXPM1, 0x1p-4, 8, true, 2},
+        {"expm1 f64, near 1", F_EXPM1, 0x1p-4, 8, true, 2}, {"erf f64", F_ERF, 0x1p-1000, 6.5, true, 1.3},
+        {"erf f64, near 1", F_ERF, 0x1p-4, 6, true, 1.3},   {"sin f64", F_SIN, 0x1p-1000, 0x1p19, true, 0.85},
+        {"sin f64, near 1", F_SIN, 0x1p-4, 128, true, 0.85},   {"sin f64, large", F_SIN, 0x1p19, 1.7e308, true, 0.85},
+        {"cos f64", F_COS, 0x1p-1000, 0x1p19, true, 0.85},     {"cos f64, near 1", F_COS, 0x1p-4, 128, true, 0.85},
+        {"cos f64, large", F_COS, 0x1p19, 1.7e308, true, 0.85},
     };
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         double e = worst_f64(rows[k].fun, rows[k].lo, rows[k].hi, rows[k].minus, print ? 4000000 : 40000);
@@ -361,9 +371,45 @@ static void test_pow_real(void) {
     arena_free(&a);
 }
 
+/* The same in double precision, where numbers from 2^24 on may be odd. */
+static void test_pow_f64(bool print) {
+    Arena a = arena_make(ctx);
+    LProgram *p = program(&a, F_POW, MATH_FAST, true, NULL);
+    long double max = 0, tiny = 0;
+    for (int block = 0; block < (print ? 2000 : 50); block++) {
+        for (int k = 0; k < BLOCK; k++) {
+            double e = ldexp((double)next(), -31) - 1 + ldexp((double)next(), -53), y = ldexp((double)next(), -31) - 1;
+            XD[k] = block % 3 == 0 ? exp2(1000 * e) : block % 3 == 1 ? 1 + e * 0.4 : 1 + ldexp(e, -(int)(next() % 52));
+            XD2[k] = y * (block % 2 ? 1070 / fabs(log2(XD[k]) + 1e-12) : 4);
+        }
+        run(p);
+        for (int k = 0; k < BLOCK; k++) {
+            long double want = powl((long double)XD[k], (long double)XD2[k]), *m = want < 0x1p-1022L ? &tiny : &max;
+            if (XD2[k] == floor(XD2[k]) || want > 0x1.fp1023L || want < 0x1p-1070L) continue;
+            long double u = ulps_f64(YD[k], want);
+            if (!(u <= *m)) *m = u;
+        }
+    }
+    check(max <= 0.8L, "pow f64 of real exponents", (double)max, __LINE__);
+    check(tiny <= 0.9L, "pow f64 of real exponents, denormal", (double)tiny, __LINE__);
+    if (print) printf("%-26s %.4Lf ulp, denormal %.4Lf\n", "pow f64", max, tiny);
+    static const double x[] = {0, -0.0, 1, -1, 2, -2, 0.5, -0.5, INFINITY, -INFINITY, NAN, 1e-310, -3, 1.7e308, -1.0000001, -0.9999999};
+    static const double y[] = {0.5,       -0.5,  1.5,   -1.5, INFINITY, -INFINITY, NAN,        16777216,        16777217,
+                               -16777217, 1e300, 1e-310, 0,   0.25,     33554433,  -33554434, 9007199254740991, 9007199254740992};
+    enum { NX = sizeof x / sizeof *x, NY = sizeof y / sizeof *y };
+    for (int k = 0; k < NX * NY; k++) XD[k] = x[k / NY], XD2[k] = y[k % NY];
+    run(p);
+    for (int k = 0; k < NX * NY; k++) {
+        double want = pow(XD[k], XD2[k]);
+        bool ok = fabs(want) < INFINITY && want != 0 ? fabs(YD[k] - want) <= 1e-15 * fabs(want) : alike(YD[k], want);
+        check(ok, "pow f64, case", k, __LINE__);
+    }
+    arena_free(&a);
+}
+
 /* A constant exponent gives the bits of the loop. */
 static void test_pow_const(void) {
-    static const double powers[] = {-3, 0, 1, 2, 3, 7, 20, 1000, 0.5, 16777215};
+    static const double powers[] = {-3, 0, 1, 2, 3, 7, 20, 1000, 0.5, 16777215, 16777217};
     for (size_t q = 0; q < sizeof powers / sizeof *powers; q++)
         for (int f64 = 0; f64 < 2; f64++) {
             Arena a = arena_make(ctx);
@@ -539,6 +585,7 @@ int main(int argc, char **argv) {
     test_special();
     test_pow_f32();
     test_pow_real();
+    if (LDBL_MANT_DIG > 53) test_pow_f64(step != 0);
     test_pow_const();
     test_noise(false, MATH_FAST);
     test_noise(false, MATH_SLEEF);
