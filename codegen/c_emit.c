@@ -679,8 +679,7 @@ void c_text_prelude(CText *t, Str *out) { c_prelude(out, t->p, t->o, &t->uses, &
 
 const char *c_text_library(const CText *t) {
     for (int k = 0; k < LFN_COUNT; k++)
-        if (t->uses.fn[k] && (k != LFN_POW || t->p->f64 || !t->o->freestanding)) return lfn_info[k].cname;
-    if (t->p->f64 && t->uses.op[LOP_SQRT]) return "sqrt"; /* written out in f32 only */
+        if (t->uses.fn[k]) return lfn_info[k].cname;
     return NULL;
 }
 

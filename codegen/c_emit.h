@@ -1,4 +1,5 @@
-/* c_emit: private to the C emitter: c_emit.c prints functions, c_prelude.c the types and operations they are written in. */
+/* c_emit: private to the C emitter: c_emit.c prints functions, c_prelude.c the types and operations they are written in, c_bare.c what
+   stands in place of a library. */
 #ifndef RONDO_C_EMIT_H
 #define RONDO_C_EMIT_H
 
@@ -16,6 +17,8 @@ typedef struct {
 
 /* Types, and every operation of `uses` that is not in `seen` (which then has it) three times over: GNU vectors, plain structs of
    lanes, or (V = 1) scalars. */
+/* Roots and the like without a library. */
+void c_bare_functions(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *u);
 void c_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *uses, CUses *seen);
 
 #define C_GNU_VECTORS "\n#if !defined(RONDO_PLAIN_C) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 9))\n"

@@ -502,24 +502,29 @@ static void plain_op(Prelude *e, LOp op) {
     str_put(e->out, ";\n    }\n    return r_;\n}\n");
 }
 
-static void plain_ops(Prelude *e) {
-    if (e->o->freestanding) { /* a union does in C what memcpy does */
-        if (e->u->op[LOP_ABS])
-            put(e, e->p->f64 ? "static inline $F $P_fabs1($F a)\n{\n    return a > 0 ? a : 0 - a;\n}\n"
-                             : "static inline $F $P_fabs1($F a)\n{\n    union {\n        $F f;\n        uint32_t i;\n    } x;\n    x.f = a;\n"
-                               "    x.i &= 0x7fffffffu;\n    return x.f;\n}\n");
-        if (e->u->op[LOP_BITS])
-            put(e, "static inline int32_t $P_bits1($F a)\n{\n    union {\n        $F f;\n        int32_t i;\n    } x;\n    x.f = a;\n    return x.i;\n}\n");
-        if (e->u->op[LOP_FROMBITS])
-            put(e, "static inline $F $P_frombits1(int32_t a)\n{\n    union {\n        int32_t i;\n        $F f;\n    } x;\n    x.i = a;\n    return x.f;\n}\n");
+/* The word of a number that operations of bits are of, of a double the high one. Without a library a union does in C what memcpy does. */
+static void put_words(Prelude *e) {
+    bool f64 = e->p->f64, own = e->o->freestanding;
+    const char *word = f64 ? "uint64_t" : "uint32_t", *x = own ? "x." : "", *copy = own ? "" : "    memcpy(&i, &f, sizeof i);\n";
+    const char *both = arena_printf(e->out->arena, own ? "    union {\n        %s f;\n        %s i;\n    } x;\n" : "    %s f;\n    %s i;\n",
+                                    f64 ? "double" : "float", word);
+    if (own && e->u->op[LOP_ABS]) {
+        put(e, "static inline $F $P_fabs1($F a)\n{\n");
+        str_printf(e->out, "%s    x.f = a;\n    x.i &= (%s)-1 >> 1;\n    return x.f;\n}\n", both, word);
     }
-    bool f64 = e->p->f64;
-    if (!e->o->freestanding && e->u->op[LOP_BITS])
-        put(e, f64 ? "static inline int32_t $P_bits1($F a)\n{\n    uint64_t r;\n    memcpy(&r, &a, sizeof r);\n    return (int32_t)(uint32_t)(r >> 32);\n}\n"
-                   : "static inline int32_t $P_bits1($F a)\n{\n    int32_t r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
-    if (!e->o->freestanding && e->u->op[LOP_FROMBITS])
-        put(e, f64 ? "static inline $F $P_frombits1(int32_t a)\n{\n    uint64_t w = (uint64_t)(uint32_t)a << 32;\n    $F r;\n    memcpy(&r, &w, sizeof r);\n    return r;\n}\n"
-                   : "static inline $F $P_frombits1(int32_t a)\n{\n    $F r;\n    memcpy(&r, &a, sizeof r);\n    return r;\n}\n");
+    if (e->u->op[LOP_BITS]) {
+        put(e, "static inline int32_t $P_bits1($F a)\n{\n");
+        str_printf(e->out, "%s    %sf = a;\n%s    return (int32_t)(%si%s);\n}\n", both, x, copy, x, f64 ? " >> 32" : "");
+    }
+    if (e->u->op[LOP_FROMBITS]) {
+        put(e, "static inline $F $P_frombits1(int32_t a)\n{\n");
+        str_printf(e->out, "%s    %si = %s;\n%s    return %sf;\n}\n", both, x, f64 ? "(uint64_t)(uint32_t)a << 32" : "(uint32_t)a",
+                   own ? "" : "    memcpy(&f, &i, sizeof f);\n", x);
+    }
+}
+
+static void plain_ops(Prelude *e) {
+    put_words(e);
     for (int k = 0; k < LOP_COUNT; k++)
         if (e->u->op[k] && is_lane_op((LOp)k))
             plain_op(e, (LOp)k);
@@ -631,21 +636,8 @@ static void put_tree(Prelude *e, const char *name, bool max) {
     str_printf(e->out, "t%d);\n}\n", base);
 }
 
-/* Powers with whole exponents are written out (lb_pow); this is for the others: exp(b log a) in double. */
-static const char own_pow[] =
-    "static float $P_pow1(float a, float b)\n{\n    union {\n        double f;\n        uint64_t i;\n    } u;\n    double s, z, t, sum = 0;\n"
-    "    int e, k;\n    if (!(b < 0 || b > 0)) return b + 1;\n    if (!(a > 0)) return a < 0 ? NAN : !(a < 1) ? a : b > 0 ? 0 : INFINITY;\n"
-    "    if (a > 3.4028234663852886e38f) return b > 0 ? INFINITY : 0;\n    u.f = (double)a;\n    e = (int)(u.i >> 52) - 1023;\n"
-    "    u.i = (u.i & UINT64_C(0xfffffffffffff)) | UINT64_C(1023) << 52;\n    if (u.f > 1.4142135623730951) {\n        u.f /= 2;\n        e++;\n    }\n"
-    "    s = (u.f - 1) / (u.f + 1);\n    z = s * s;\n    for (k = 21; k > 0; k -= 2) sum = sum * z + 1.0 / k;\n"
-    "    t = (double)b * (2 * s * sum + e * 0.69314718055994531);\n    if (t >= 89) return INFINITY;\n    if (!(t < 89)) return NAN;\n    if (t < -104) return 0;\n"
-    "    e = (int)(t * 1.4426950408889634 + (t < 0 ? -0.5 : 0.5));\n    t -= e * 0.69314718055994531;\n    sum = 1;\n"
-    "    for (k = 13; k > 0; k--) sum = 1 + sum * t / k;\n    u.i = (uint64_t)(1023 + e) << 52;\n    return (float)(sum * u.f);\n}\n";
-
 static void put_libm(Prelude *e, LFn fn) {
-    bool two = lfn_info[fn].args == 2, own = e->o->freestanding;
-    if (own)
-        put(e, own_pow);
+    bool two = lfn_info[fn].args == 2;
     char sleef[SLEEF_NAME] = "";
     if (e->o->sleef) { /* the other engines' functions, so that the bits are theirs */
         const char *f = e->p->f64 ? "double" : "float";
@@ -659,35 +651,12 @@ static void put_libm(Prelude *e, LFn fn) {
     if (e->V > 1)
         str_printf(e->out, "    for (k = 0; k < %d; k++)\n        ", e->V);
     put(e, "$P_lane(*r, k) = ");
-    if (own)
-        put(e, "$P_pow1");
-    else
-        str_put(e->out, *sleef ? sleef : lfn_info[fn].cname);
-    if (!*sleef && !own) put(e, "$E");
+    str_put(e->out, *sleef ? sleef : lfn_info[fn].cname);
+    if (!*sleef) put(e, "$E");
     put(e, two ? "($P_lane(*a, k), $P_lane(*b, k));\n}\n" : "($P_lane(*a, k));\n}\n");
 }
 
 /* ---- all of it ------------------------------------------------------------------------------------------------------ */
-
-/* In place of <math.h>, to the bit. */
-static void put_own(Prelude *e) {
-    if (e->u->op[LOP_FLOOR]) /* beyond the mantissa every number is whole */
-        put(e, "static inline $F $P_floor1($F a)\n{\n    $F t;\n    if (!(a > -9007199254740992.0f && a < 9007199254740992.0f)) return a;\n"
-               "    t = ($F)(int64_t)a;\n    return t < a || t > a ? (t > a ? t - 1 : t) : a;\n}\n");
-    if (e->u->op[LOP_SQRT]) /* two digits of an integer's root a round, then rounded to nearest */
-        put(e, "#if defined(__SSE2__)\n#define $P_ROOT(r, a) __asm__(\"sqrtss %1, %0\" : \"=x\"(r) : \"x\"(a))\n"
-               "#elif defined(__aarch64__)\n#define $P_ROOT(r, a) __asm__(\"fsqrt %s0, %s1\" : \"=w\"(r) : \"w\"(a))\n"
-               "#elif defined(__ARM_FP) && (__ARM_FP & 4)\n#define $P_ROOT(r, a) __asm__(\"vsqrt.f32 %0, %1\" : \"=t\"(r) : \"t\"(a))\n"
-               "#elif defined(__riscv_flen)\n#define $P_ROOT(r, a) __asm__(\"fsqrt.s %0, %1\" : \"=f\"(r) : \"f\"(a))\n#endif\n"
-               "#if defined($P_ROOT)\nstatic inline $F $P_sqrt1($F a)\n{\n    $F r;\n    $P_ROOT(r, a);\n    return r;\n}\n#else\n"
-               "static $F $P_sqrt1($F a)\n{\n    union {\n        $F f;\n        uint32_t i;\n    } x;\n    uint32_t m, r = 0, bit, rest = 0;\n"
-               "    int e, k;\n    x.f = a;\n    if (!(a > 0) || x.i >= 0x7f800000u) return a < 0 ? (a - a) / 0.0f : a;\n"
-               "    e = (int)(x.i >> 23);\n    m = x.i & 0x7fffffu;\n    if (e)\n        m |= 0x800000u;\n    else\n        for (e = 1; !(m & 0x800000u); e--) m <<= 1;\n"
-               "    e -= 127;\n    m <<= e & 1 ? 8 : 7;\n    e = (e - (e & 1)) / 2;\n"
-               "    for (k = 0; k < 25; k++) {\n        rest = rest << 2 | m >> 30;\n        m <<= 2;\n        bit = r << 2 | 1;\n        r <<= 1;\n"
-               "        if (rest >= bit) {\n            rest -= bit;\n            r |= 1;\n        }\n    }\n"
-               "    r = (r + 1) >> 1;\n    x.i = ((uint32_t)(e + 126) << 23) + r;\n    return x.f;\n}\n#endif\n");
-}
 
 static void put_head(Prelude *e) {
     if (e->o->freestanding)
@@ -716,7 +685,7 @@ static void put_shared(Prelude *e) {
         put(e, "#else\n#define $P_fma1(a, b, c) ((a) * (b) + (c))\n#endif\n");
     }
     if (e->o->freestanding) {
-        put_own(e);
+        c_bare_functions(e->out, e->p, e->o, e->u);
     } else {
         if (op[LOP_ABS]) put(e, "#define $P_fabs1(a) fabs$E(a)\n");
         if (op[LOP_SQRT]) put(e, "#define $P_sqrt1(a) sqrt$E(a)\n");

@@ -7,7 +7,7 @@ if grep -qw fma /proc/cpuinfo 2>/dev/null; then fused="-mavx2 -mfma"; fi
 compilers=$(for c in "$CC" gcc clang-19; do if command -v "$c" >/dev/null; then readlink -f "$(command -v "$c")"; fi; done | sort -u)
 
 # layer norm (a root), a mod (floor), a softmax, an absolute value, exp, tanh; a state that starts at a weight
-cat >bare.rondo <<'END'
+cat >float.rondo <<'END'
 model bare {
     input  x: seq [3]
     target y: seq [2]
@@ -16,6 +16,17 @@ model bare {
     output p
     loss   mse(p, y)
     train  { optimizer = adam(lr = 1e-2) }
+}
+END
+# in double precision: sin, erf, a power, a root
+cat >double.rondo <<'END'
+model bare {
+    input  x: seq [1]
+    target y: seq [2]
+    h = indrnn[2](x)
+    p = sin(h) * erf(h) + (1 + sqrt(1 + abs(h)))^1.3 + floor(3 * h)
+    output p
+    loss   mse(p, y)
 }
 END
 cat >lstm20.rondo <<'END'
@@ -33,43 +44,49 @@ model fast16 {
     output h
 }
 END
-expect 0 "$RONDO" emit c bare.rondo -o . --test --train --freestanding
-if grep -q '<math.h>\|string.h\|mem[a-z]*(' bare.c; then fail "bare.c asks for a library"; fi
-for cc in $compilers; do
-    for how in "-O0 $fused" "-Os $fused -DBARE_SIMD=1" "-O0 $fused -DRONDO_PLAIN_C -DBARE_SIMD=4"; do
-        expect 0 "$cc" $strict $how -ffreestanding -fno-stack-protector -c -o bare.o bare.c
-        if nm -u bare.o | grep -v _GLOBAL_OFFSET_TABLE_ | grep .; then fail "bare.o, $cc $how, needs a library"; fi
+for float in float double; do
+    if [ $float = float ]; then dtype=f32 word=uint32_t lanes=4; else dtype=f64 word=uint64_t lanes=1; fi
+    mkdir $float
+    cd $float
+    expect 0 "$RONDO" emit c ../$float.rondo -o . --test --train --freestanding --dtype $dtype
+    if grep -q '<math.h>\|string.h\|mem[a-z]*(' bare.c; then fail "bare.c of $float asks for a library"; fi
+    for cc in $compilers; do
+        for how in "-O0 $fused" "-Os $fused -DBARE_SIMD=1" "-O0 $fused -DRONDO_PLAIN_C -DBARE_SIMD=$lanes"; do
+            expect 0 "$cc" $strict $how -ffreestanding -fno-stack-protector -c -o bare.o bare.c
+            if nm -u bare.o | grep -v _GLOBAL_OFFSET_TABLE_ | grep .; then fail "bare.o of $float, $cc $how, needs a library"; fi
+            expect 0 "$cc" $strict -O1 $fused -o t bare.o bare_test.c -lm
+            expect 0 ./t
+            says out '^PASS$'
+        done
     done
-    expect 0 "$cc" $strict -O1 $fused -o t bare.c bare_test.c -lm
-    expect 0 ./t
-    says out '^PASS$'
-done
-# the root by integers is the machine's, to the bit
-sed -n '/^static float bare_sqrt1/,/^}/p' bare.c | sed '/^}/q' >root.h
-grep -q 'r |= 1' root.h || fail "no root found"
-cat >root.c <<'END'
+    # the root by integers is the machine's, to the bit
+    sed -n "/^static $float bare_sqrt1/,/^}/p" bare.c | sed '/^}/q' >root.h
+    grep -q 'r |= 1' root.h || fail "no root found"
+    cat >root.c <<'END'
 #include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include "root.h"
 int main(void) {
-    uint32_t i = 0;
-    for (long k = 0; k < 2000000; k++, i += 2003) {
-        float a, want, got;
+    WORD i = 0;
+    for (long k = 0; k < 2000000; k++, i += (WORD)-1 / 2000000 - 141) {
+        FLOAT a, want, got;
         memcpy(&a, &i, sizeof a);
-        want = sqrtf(a);
+        want = (FLOAT)sqrt((double)a);
         got = bare_sqrt1(a);
         if (memcmp(&want, &got, sizeof got) && !(want != want && got != got)) return printf("%a: %a, not %a\n", (double)a, (double)got, (double)want), 1;
     }
     return 0;
 }
 END
-expect 0 "$CC" -O2 -ffp-contract=off -o t root.c -lm
-expect 0 ./t
+    expect 0 "$CC" -O2 -ffp-contract=off -DFLOAT=$float -DWORD=$word -o t root.c -lm
+    expect 0 ./t
+    cd ..
+done
 
 # ---- what it cannot do without a library ----
-expect 1 "$RONDO" emit c bare.rondo -o none --freestanding --dtype f64
+expect 1 "$RONDO" emit c float.rondo -o none --freestanding --math sleef
 says err E0852
 [ ! -e none ] || fail "a refused emit left files"
 
