@@ -383,6 +383,7 @@ Name path_join(Elab *e, Name path, Name name, Name round);
 Scope *scope_make(Elab *e, ScopeKind k, Unit *u);
 Binding *scope_bind(Scope *s, Name name, const Val *v, Span span);
 Binding *scope_find(Scope *s, Name name, bool primed); /* this scope only */
+Binding *scope_member(Scope *call, Name name, bool primed); /* of the body of a call, as its caller reads it */
 const Val *scope_value(Scope *s, Binding *b);
 const Val *scope_name(Scope *s, const AstExpr *e); /* a NAME anywhere */
 const Val *scope_decl(Scope *s, Decl *d, Span span);

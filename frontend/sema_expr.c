@@ -39,12 +39,12 @@ static const Val *member_of_call(Scope *s, const AstExpr *x, Scope *call)
     VEC(const char *) c = {0};
     const char *near;
 
-    b = scope_find(call, x->name, x->primed);
+    b = scope_member(call, x->name, x->primed);
     if (!b && x->primed && (b = scope_find(call, x->name, false)) != NULL && b->kind == B_STATE) {
         sema_error(e, 210, x->at, "state `%s` has no next value", name_str(e->ctx, x->name));
         return &val_poison;
     }
-    if (!b || (x->primed && !b->primed)) {
+    if (!b || (x->primed && !b->primed && b->kind != B_REPEAT)) {
         for (uint32_t i = 0; i < call->name.n; i++)
             if (call->name.at[i]->primed == x->primed) VEC_PUSH(e->a, c) = name_str(e->ctx, call->name.at[i]->name);
         near = nearest_name(name_str(e->ctx, x->name), c.at, c.n);
@@ -60,7 +60,7 @@ static const Val *member_of_call(Scope *s, const AstExpr *x, Scope *call)
     w->span = x->span;
     w->outer = call->over;
     v = val_bring(s, w);
-    if (b->kind != B_BIND) return v;
+    if (b->kind != B_BIND && b->kind != B_REPEAT) return v;
     v = val_at_steps(s, v, call->steps);
     return s->over ? v : val_at_steps(s, v, call->over);
 }

@@ -227,19 +227,35 @@ static const Val *primed_error(Scope *s, const AstExpr *x)
     return &val_poison;
 }
 
-/* h' where no statement binds it but a `repeat` carries the state h: what the last round left. */
+/* h' where no statement binds it but a `repeat` carries h: what the last round left. */
+static Binding *repeated(Scope *s, Name name, uint32_t pos)
+{
+    Binding *b = NULL;
+
+    for (uint32_t i = 0; s->lazy && i < s->name.n; i++)
+        if (s->name.at[i]->name == name && s->name.at[i]->kind == B_REPEAT && s->name.at[i]->pos < pos) b = s->name.at[i];
+    return b;
+}
+
 static const Val *repeated_next(Scope *s, const AstExpr *x)
 {
-    uint32_t pos = s->pos;
-    Binding *b;
-    const Val *v;
+    for (Scope *o = s; o; o = o->up) {
+        Binding *b = repeated(o, x->name, o->pos);
+        if (!b) b = repeated(o, x->name, UINT32_MAX); /* statements stand in any order */
+        if (b) return scope_value(o->origin ? o->origin : o, b);
+    }
+    return primed_error(s, x);
+}
 
-    s->pos = UINT32_MAX;
-    b = s->lazy ? scope_find(s, x->name, false) : NULL;
-    if (b && b->kind == B_REPEAT && b->pos < pos) v = scope_value(s, b);
-    else v = primed_error(s, x);
-    s->pos = pos;
-    return v;
+/* What a name of a call's body is outside: of a state that a `repeat` carries the bare name is the value before the step. */
+Binding *scope_member(Scope *call, Name name, bool primed)
+{
+    Binding *b = scope_find(call, name, primed), *state = NULL;
+
+    for (uint32_t i = 0; i < call->name.n; i++)
+        if (call->name.at[i]->name == name && call->name.at[i]->kind == B_STATE) state = call->name.at[i];
+    if (primed) return b ? b : repeated(call, name, UINT32_MAX);
+    return state ? state : b;
 }
 
 static const Val *special_name(Scope *s, const AstExpr *x)
