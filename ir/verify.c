@@ -133,9 +133,11 @@ static const char *check_elementwise(const Verify *v, const Node *n) {
 
 static const char *check_reduce(const Verify *v, const Node *n, const uint32_t *w) {
     const Node *a = in(v, n, 0);
-    uint32_t axes = n->op == OP_ARGMAX ? 0 : w[0], dims = n->op == OP_ARGMAX ? 1u << (w[0] & 31) : w[1];
+    bool arg = n->op == OP_ARGMAX;
+    uint32_t axes = arg ? 0 : w[0], dims = arg ? 1u << (w[0] & 31) : w[1];
     int k = 0;
 
+    RULE(!arg || w[0] < a->rank, "argmax over a dim that is not there");
     RULE(!(axes & ~a->axes), "reduces an axis that its operand has not");
     RULE(dims < 1u << a->rank, "reduces a dim that its operand has not");
     RULE(axes || dims, "reduces nothing");

@@ -334,6 +334,11 @@ static void test_verify_nodes(void) {
     BREAK("concat size", bnode(bg, OP_CONCAT)->dim[0] = 5);
     BREAK("expand map", bword(bg, OP_EXPAND)[0] = 0);
     BREAK("expand axes", bword(bg, OP_EXPAND)[3] = 0);
+    broken = parse("module m theta 0 axis 0 B batch input 0 x data f<B>[4] graph model { %1 = input x : f<B>[4] %2 = argmax %1 {0} : i<B>[] output \"y\" %2 } init { }");
+    check(broken && module_verify(broken, "parse"), "argmax");
+    bnode(broken->graph.at[0], OP_ARGMAX)->attr = 32;
+    check(!module_verify(broken, "a test"), "argmax over a dim past 31");
+    diag_clear(ctx);
 }
 
 static void test_verify_scans(void) {
