@@ -4,15 +4,15 @@
    after:   call shared_0#7(h_3#9[0], h_4#10[0], %6, %7, ..)                           call shared_0#7(h_4#10[0], h_5#12[0], %6, %7, ..)
    A block (a loop or a condition, with all that is in it) is taken whole where its text is another's but for buffers, for where in
    them it begins, and for integers from outside; constants are part of it. Those inside of a loop stay where they are, as a step is too
-   short for calls, unless the loop is longer than what compilers like, or has barriers (chunks with sums in them), which no function
-   may. Not a block that leaves a value behind, or that reads what the caller gives and writes what the caller gets, which may be the
-   same memory.
+   short for calls, unless the loop is longer than what compilers like and they are long, or it has barriers (chunks with sums in them),
+   which no function may. Not a block that leaves a value behind, or that reads what the caller gives and writes what the caller gets,
+   which may be the same memory.
    relies on: helpers before entries. No bit depends on it. Not for programs of one step, whose loops are gone. */
 #include <string.h>
 
 #include "passes/passes.h"
 
-enum { LEAST = 3, MOST = 1500, MOST_ARGUMENTS = 96 }; /* instructions of a block; of a larger one those in it are looked at */
+enum { LEAST = 3, LEAST_INSIDE = 64, MOST = 1500, MOST_ARGUMENTS = 96 }; /* instructions of a block; of one inside of the steps of a longer one */
 #define LOCAL UINT32_C(0x40000000) /* | which of the block's own buffers on the stack */
 
 /* An argument of the function that a block becomes. */
@@ -381,13 +381,13 @@ static void find_same(Share *s, uint32_t k)
 }
 
 /* All blocks of from..to that can be functions; and, of those that hold others, also these. */
-static void find_blocks(Share *s, uint32_t from, uint32_t to)
+static void find_blocks(Share *s, uint32_t from, uint32_t to, uint32_t least)
 {
     for (uint32_t k = from; k < to; k++) {
         if (!s->end[k])
             continue;
         uint32_t end = s->end[k], size = end - k;
-        if (size >= LEAST) {
+        if (size >= least) {
             Block x = { .entry = s->entry, .from = k, .to = end };
             bool barrier = has_barrier(s->f, k, end);
             if (size <= MOST && !barrier && make_function(s, &x)) {
@@ -395,7 +395,7 @@ static void find_blocks(Share *s, uint32_t from, uint32_t to)
                 find_same(s, s->block.n - 1);
             }
             if (s->f->inst.at[k].op == LOP_IF || size > MOST || barrier)
-                find_blocks(s, k + 1, end - 1);
+                find_blocks(s, k + 1, end - 1, s->f->inst.at[k].op == LOP_FOR && !barrier ? LEAST_INSIDE : least);
         }
         k = end - 1;
     }
@@ -538,7 +538,7 @@ static uint32_t share(LProgram *p, uint32_t *added)
     s.first = NEW_N(s.a, uint32_t, s.buckets);
     for (uint32_t k = first; k < p->fn.n; k++) {
         read_entry(&s, k);
-        find_blocks(&s, 0, s.f->inst.n);
+        find_blocks(&s, 0, s.f->inst.n, LEAST);
     }
     drop_inner(&s);
     *added = add_functions(&s, first);
