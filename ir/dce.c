@@ -123,30 +123,62 @@ void graph_dce(Graph *g, Ref *map) {
 typedef struct {
     bool *carry, *step, *capture, *out; /* needed */
     uint32_t ncarry, nstep, ncapture, nout, uses;
+    bool differ; /* scans of the body have other numbers of operands */
 } Need;
 
-/* Which outs somebody reads, over all scans of the body. False if no scan has it. */
-static bool outs_read(const Module *m, uint32_t body, Need *d) {
-    for (uint32_t i = 0; i < m->graph.n; i++) {
-        const Graph *g = m->graph.at[i];
-        for (Ref r = 1; r < g->node.n; r++) {
-            const Node *n = &g->node.at[r];
-            ScanInfo s;
-            if (n->op != OP_SCAN && n->op != OP_OUT) continue;
-            s = scan_info(g, n->op == OP_OUT ? n->in[0] : r);
-            if (s.body != body) continue;
-            if (n->op == OP_OUT) {
-                d->out[n->attr] = true;
-                continue;
-            }
-            if (d->uses && (d->ncarry != s.ncarry || d->nstep != s.nstep || d->ncapture != s.ncapture)) return false;
-            d->uses++;
-            d->ncarry = s.ncarry;
-            d->nstep = s.nstep;
-            d->ncapture = s.ncapture;
+typedef struct {
+    uint32_t graph, next; /* next: 1 + the next one of the same body */
+    Ref ref;
+} ScanUse;
+/* The scans of each body and their outs, so that one body does not cost a look at all nodes. */
+typedef struct {
+    const Module *m;
+    uint32_t *first;   /* by body, 1 + index */
+    VEC(ScanUse) use;
+    bool *renumbered;  /* by graph: its nodes have other numbers since */
+} ScanUses;
+
+static uint32_t body_of(const Graph *g, Ref r) {
+    const Node *n = &g->node.at[r];
+    return n->op == OP_SCAN || n->op == OP_OUT ? scan_info(g, n->op == OP_OUT ? n->in[0] : r).body : UINT32_MAX;
+}
+
+static ScanUses find_scans(const Module *m) {
+    ScanUses u = {.m = m, .first = NEW_N(m->arena, uint32_t, m->graph.n), .renumbered = NEW_N(m->arena, bool, m->graph.n)};
+    for (uint32_t i = 0; i < m->graph.n; i++)
+        for (Ref r = 1; r < m->graph.at[i]->node.n; r++) {
+            uint32_t body = body_of(m->graph.at[i], r);
+            if (body == UINT32_MAX) continue;
+            VEC_PUSH(m->arena, u.use) = (ScanUse){i, u.first[body], r};
+            u.first[body] = u.use.n;
         }
+    return u;
+}
+
+/* Calls f for each scan of a body and each out of one. */
+static void each_use(const ScanUses *u, uint32_t body, void (*f)(Graph *g, Ref r, Need *d), Need *d) {
+    for (uint32_t k = u->first[body]; k; k = u->use.at[k - 1].next)
+        if (!u->renumbered[u->use.at[k - 1].graph]) f(u->m->graph.at[u->use.at[k - 1].graph], u->use.at[k - 1].ref, d);
+    for (uint32_t i = 0; i < u->m->graph.n; i++) {
+        Graph *g = u->m->graph.at[i];
+        for (Ref r = g->node.n; u->renumbered[i] && r-- > 1;) /* outs while their scan still tells the body */
+            if (body_of(g, r) == body) f(g, r, d);
     }
-    return d->uses > 0;
+}
+
+/* Which outs somebody reads, over all scans of the body. */
+static void read_out(Graph *g, Ref r, Need *d) {
+    const Node *n = &g->node.at[r];
+    if (n->op == OP_OUT) {
+        d->out[n->attr] = true;
+        return;
+    }
+    ScanInfo s = scan_info(g, r);
+    d->differ |= d->uses && (d->ncarry != s.ncarry || d->nstep != s.nstep || d->ncapture != s.ncapture);
+    d->uses++;
+    d->ncarry = s.ncarry;
+    d->nstep = s.nstep;
+    d->ncapture = s.ncapture;
 }
 
 /* A carry is needed if a needed value of the body reads it or its last value is read. */
@@ -204,28 +236,26 @@ static void prune_body(Graph *b, const Need *d) {
     graph_rehash(b);
 }
 
-static void prune_scans(Graph *g, uint32_t body, const Need *d) {
-    for (Ref r = 1; r < g->node.n; r++) {
-        Node *n = &g->node.at[r];
-        uint32_t w[6], count[3] = {0, 0, 0}, off, total = d->ncarry + d->nstep + d->ncapture;
-        if (n->op == OP_OUT && scan_info(g, n->in[0]).body == body) n->attr = rank_of(d->out, n->attr);
-        if (n->op != OP_SCAN || scan_info(g, r).body != body) continue;
-        off = g->ext.n;
-        for (uint32_t i = 0; i < total; i++) {
-            int cls = i < d->ncarry ? 0 : i < d->ncarry + d->nstep ? 1 : 2;
-            Ref x = g->ext.at[n->in[0] + i];
-            bool keep = cls == 0 ? d->carry[i] : cls == 1 ? d->step[i - d->ncarry] : d->capture[i - d->ncarry - d->nstep];
-            if (!keep) continue;
-            count[cls]++;
-            VEC_PUSH(g->module->arena, g->ext) = x;
-        }
-        memcpy(w, node_attr(g, r), sizeof w);
-        memcpy(w + 3, count, sizeof count);
-        n->attr = graph_attr(g, w, 6);
-        n->in[0] = off;
-        n->in[1] = count[0] + count[1] + count[2];
+static void prune_scan(Graph *g, Ref r, Need *d) {
+    Node *n = &g->node.at[r];
+    uint32_t w[6], count[3] = {0, 0, 0}, off = g->ext.n, total = d->ncarry + d->nstep + d->ncapture;
+    if (n->op == OP_OUT) {
+        n->attr = rank_of(d->out, n->attr);
+        return;
     }
-    graph_rehash(g);
+    for (uint32_t i = 0; i < total; i++) {
+        int cls = i < d->ncarry ? 0 : i < d->ncarry + d->nstep ? 1 : 2;
+        Ref x = g->ext.at[n->in[0] + i];
+        bool keep = cls == 0 ? d->carry[i] : cls == 1 ? d->step[i - d->ncarry] : d->capture[i - d->ncarry - d->nstep];
+        if (!keep) continue;
+        count[cls]++;
+        VEC_PUSH(g->module->arena, g->ext) = x;
+    }
+    memcpy(w, node_attr(g, r), sizeof w);
+    memcpy(w + 3, count, sizeof count);
+    n->attr = graph_attr(g, w, 6);
+    n->in[0] = off;
+    n->in[1] = count[0] + count[1] + count[2];
 }
 
 static bool all_true(const bool *b, uint32_t n) {
@@ -234,11 +264,13 @@ static bool all_true(const bool *b, uint32_t n) {
     return true;
 }
 
-static bool prune(Module *m, uint32_t body) {
+/* What it changes is hashed again by the sweep that follows a change. */
+static bool prune(Module *m, ScanUses *u, uint32_t body) {
     Graph *b = m->graph.at[body];
     Need d = {.out = NEW_N(m->arena, bool, b->root.n + 1)};
 
-    if (!outs_read(m, body, &d) || b->root.n < d.ncarry) return false;
+    each_use(u, body, read_out, &d);
+    if (!d.uses || d.differ || b->root.n < d.ncarry) return false;
     d.nout = b->root.n - d.ncarry;
     d.carry = NEW_N(m->arena, bool, d.ncarry + 1);
     d.step = NEW_N(m->arena, bool, d.nstep + 1);
@@ -246,9 +278,9 @@ static bool prune(Module *m, uint32_t body) {
     body_needs(b, &d, m->arena);
     if (all_true(d.carry, d.ncarry) && all_true(d.step, d.nstep) && all_true(d.capture, d.ncapture) && all_true(d.out, d.nout))
         return false;
-    /* outs are renumbered while scan_info still tells the body */
-    for (uint32_t i = 0; i < m->graph.n; i++) prune_scans(m->graph.at[i], body, &d);
+    each_use(u, body, prune_scan, &d);
     prune_body(b, &d);
+    u->renumbered[body] = true;
     return true;
 }
 
@@ -298,7 +330,8 @@ void module_dce(Module *m) {
         changed = false;
         for (uint32_t i = 0; i < m->graph.n; i++) graph_dce(m->graph.at[i], NULL);
         module_drop_bodies(m);
-        for (uint32_t i = 1; i < m->graph.n; i++) changed |= prune(m, i);
+        ScanUses u = find_scans(m);
+        for (uint32_t i = 1; i < m->graph.n; i++) changed |= prune(m, &u, i);
     }
 }
 

@@ -207,7 +207,7 @@ static void load_carries(Work *w, Eval *e, LV *v, int of)
         v[k * (uint32_t)of] = load_value(e, &l, &w->bg->g->node.at[w->leaf[k]]);
     }
     for (uint32_t k = 0; k < w->invariant.n; k++)
-        e->memo[w->invariant.at[k]] = eval_at(e, w->invariant.at[k], 1, e->ix);
+        eval_keep(e, w->invariant.at[k], eval_at(e, w->invariant.at[k], 1, e->ix));
 }
 
 /* Adds to the sums over units of step t. */
@@ -242,18 +242,18 @@ static void pass_steps(Work *w, LV at, int64_t offset, int lanes, int count)
     L->ahead_units = count * L->p->V;
     for (int j = 0; j < count; j++) {
         e[j] = eval_units(w, at, offset + j * L->p->V, lanes);
-        memcpy(e[j].memo, pre[j].memo, (w->bg->g->node.n + 1) * sizeof(LV));
+        eval_copy(&e[j], &pre[j]);
         for (uint32_t k = 0; k < w->n; k++)
-            e[j].memo[w->leaf[k]] = in[k * (uint32_t)count + (uint32_t)j];
+            eval_keep(&e[j], w->leaf[k], in[k * (uint32_t)count + (uint32_t)j]);
         for (uint32_t k = 0; k < w->node.n; k++)
             eval_node(&e[j], w->node.at[k]);
     }
     for (int j = 0; j < count; j++) {
         add_sums(w, &e[j], t, offset + j * L->p->V);
         for (uint32_t k = 0; k < w->node.n; k++)
-            store_all(&e[j], w->node.at[k], e[j].memo[w->node.at[k]]);
+            store_all(&e[j], w->node.at[k], eval_known(&e[j], w->node.at[k]));
         for (uint32_t k = 0; k < w->n; k++)
-            out[k * (uint32_t)count + (uint32_t)j] = e[j].memo[w->next[k]];
+            out[k * (uint32_t)count + (uint32_t)j] = eval_known(&e[j], w->next[k]);
     }
     L->ahead = false;
     lb_end_for(b, n, out, v);

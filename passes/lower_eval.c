@@ -505,10 +505,41 @@ static LV compute(Eval *e, Ref r, uint32_t rank, const Ix *ix)
     return v;
 }
 
+LV eval_known(const Eval *e, Ref r)
+{
+    const LV *page = e->memo ? e->memo[r / MEMO_PAGE] : NULL;
+    return page ? page[r % MEMO_PAGE] : 0;
+}
+
+void eval_keep(Eval *e, Ref r, LV v)
+{
+    if (!e->memo)
+        return;
+    LV **page = &e->memo[r / MEMO_PAGE];
+    if (!*page)
+        *page = NEW_N(e->lg->L->arena, LV, MEMO_PAGE);
+    (*page)[r % MEMO_PAGE] = v;
+}
+
+void eval_forget(Eval *e)
+{
+    e->memo = NEW_N(e->lg->L->arena, LV *, e->lg->g->node.n / MEMO_PAGE + 1);
+}
+
+void eval_copy(Eval *e, const Eval *from)
+{
+    eval_forget(e);
+    for (uint32_t k = 0; k <= e->lg->g->node.n / MEMO_PAGE; k++)
+        if (from->memo[k]) {
+            e->memo[k] = NEW_N(e->lg->L->arena, LV, MEMO_PAGE);
+            memcpy(e->memo[k], from->memo[k], MEMO_PAGE * sizeof(LV));
+        }
+}
+
 Eval eval_make(LowG *lg, int lanes, uint32_t rank)
 {
     Eval e = { .lg = lg, .lanes = lanes, .rank = rank };
-    e.memo = NEW_N(lg->L->arena, LV, lg->g->node.n + 1);
+    eval_forget(&e);
     for (uint32_t d = 0; d < rank; d++)
         e.ix[d] = (Ix){ lidx(0), false };
     return e;
@@ -546,8 +577,8 @@ LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix)
     if (ni->at_row && !lane) /* at the row that a sweep is at */
         return ni->at_row;
     bool own = is_scalar(n) || (rank == n->rank && ix == e->ix); /* one value is the same at any index */
-    if (own && e->memo && e->memo[r])
-        return e->memo[r];
+    if (own && eval_known(e, r))
+        return eval_known(e, r);
     if (ni->row && is_scalar(n))
         return ni->row;
     LV v;
@@ -557,16 +588,15 @@ LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix)
         v = eval_access(e, r, n, rank, ix);
     else
         v = eval_leaf(e, r, n, rank, ix);
-    if (own && e->memo)
-        e->memo[r] = v;
+    if (own)
+        eval_keep(e, r, v);
     return v;
 }
 
 LV eval_node(Eval *e, Ref r)
 {
     LV v = compute(e, r, e->lg->g->node.at[r].rank, e->ix);
-    if (e->memo)
-        e->memo[r] = v;
+    eval_keep(e, r, v);
     return v;
 }
 

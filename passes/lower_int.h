@@ -227,6 +227,7 @@ typedef struct {
     bool lane;
 } Ix;
 
+#define MEMO_PAGE 64
 /* A loop being emitted: dims, current indices, lanes, values computed in it. */
 typedef struct {
     LowG *lg;
@@ -234,7 +235,7 @@ typedef struct {
     bool lane_rows; /* the lanes are rows (features are scalars) */
     uint32_t rank;
     Ix ix[MAX_RANK];
-    LV *memo; /* [node.n], values at the loop's own index */
+    LV **memo; /* values at the loop's own index, of MEMO_PAGE nodes each: a graph has thousands, a loop reads few. NULL: none are kept */
 } Eval;
 
 /* lower_place.c */
@@ -344,6 +345,10 @@ void copy_loops(LowG *lg, Ref r, const Loc *to); /* a value of the current row *
 void store_all(Eval *e, Ref r, LV v); /* to all places of r */
 LV axis_at(const LowG *lg, uint32_t axis); /* where the loop over an axis stands */
 Eval eval_make(LowG *lg, int lanes, uint32_t rank); /* at index 0 */
+LV eval_known(const Eval *e, Ref r); /* its value at e's own index, if that is known; else 0 */
+void eval_keep(Eval *e, Ref r, LV v);
+void eval_forget(Eval *e); /* all that is known */
+void eval_copy(Eval *e, const Eval *from); /* what is known there, and nothing else */
 LV reduce_neutral(LBuilder *b, const Node *n); /* n: a sum or amax */
 LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y);
 LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n); /* n accumulators of V lanes to one value */

@@ -317,7 +317,7 @@ static void scatter_vectors(Eval *e, Scatter *s, const Loc *to, LIdx dst)
         return;
     if (s->split)
         begin_one_thread(L);
-    e->memo = NEW_N(L->arena, LV, e->lg->g->node.n + 1);
+    eval_forget(e);
     e->ix[last] = (Ix){ lidx(full * V), true };
     dst.c0 += full * V;
     scatter_add(e, s, to, dst, (int)(F % V));

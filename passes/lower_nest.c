@@ -154,7 +154,7 @@ static void search_value(LowG *lg, Search *s, LV i, int lanes, bool along, const
 {
     LBuilder *b = &lg->L->b;
     s->e.lanes = lanes;
-    s->e.memo = NEW_N(lg->L->arena, LV, lg->g->node.n + 1);
+    eval_forget(&s->e);
     LV v = eval_at(&s->e, s->n->in[0], s->o->rank, s->e.ix), at = lb_op(b, LOP_VSPLAT, i, 0, 0, 0);
     if (along) {
         v = mask_tail(lg->L, s->n, v, lanes);

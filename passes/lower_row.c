@@ -108,7 +108,7 @@ void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int6
     for (uint32_t k = 0; k < f->column.n; k++)
         add_column(&e, f->column.at[k], f->held ? &f->held[k] : NULL);
     for (uint32_t k = 0; k < f->node.n; k++)
-        store_all(&e, f->node.at[k], e.memo[f->node.at[k]]);
+        store_all(&e, f->node.at[k], eval_known(&e, f->node.at[k]));
 }
 
 static void finish_reductions(LowG *lg, Fused *f)
@@ -498,7 +498,7 @@ static void lane_block(LowG *lg, const Stage *it, int lanes)
     for (uint32_t k = 0; k < it->node.n; k++)
         eval_node(&e, it->node.at[k].ref);
     for (uint32_t k = 0; k < it->node.n; k++)
-        store_all(&e, it->node.at[k].ref, e.memo[it->node.at[k].ref]);
+        store_all(&e, it->node.at[k].ref, eval_known(&e, it->node.at[k].ref));
 }
 
 static void lane_body(LowG *lg, void *arg)
