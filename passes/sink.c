@@ -3,10 +3,14 @@
    after:   %7 = scan T rev @1 carry(..) step(%4, %1, %2) capture(%3)                            in @1: mul (sub step 1 step 2) capture 0
    before:  %8 = out %7 0 : f<T,B>[64]       %9 = sum %8 <T,B>            in @1: stack %3
    after:   %8 = out %7 1 : f<B>[64]         %9 = sum %8 <B>              in @1: stack %3, sum %3
+   before:  %9 = mul %2 %8                   %10 = sum %9 <T,B>              %8 as above, %2 another sequence, in memory anyhow
+   after:   %7 = scan .. step(.., %2)    %8 = out %7 1 : f<B>[64]    %10 = sum %8 <B>      in @1: stack %3, sum (mul step 2 %3)
    Such as the adjoint of a loss: a sequence less to write and to read. Elementwise trees of up to NODES cheap nodes over values of
    the same size: at most two that the loop does not read already, in place of a sequence that must be written first, which costs as
    much as reading it twice; one, where others read the sequence too, who then compute it for themselves. No products (they begin
    accumulators), nothing of ragged examples alone. After distribute, which moves the other way what is not cheap. */
+#include <string.h>
+
 #include "ir/build.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
@@ -53,23 +57,6 @@ static bool is_in(const Ref *list, uint32_t n, Ref r)
     return false;
 }
 
-static void grow(const Graph *g, Ref r, uint32_t axis, const Node *like, Tree *t)
-{
-    const Node *n = &g->node.at[r];
-    double v;
-
-    if ((n->dtype == DT_F && const_value(g, r, &v)) || is_in(t->leaf, t->nleaf, r) || is_in(t->node, t->nnode, r)) return;
-    if (is_open(g, r, axis)) {
-        t->ok = t->ok && t->nnode < NODES;
-        if (t->ok) t->node[t->nnode++] = r;
-        for (int i = 0; i < op_info[n->op].arity && t->ok; i++) grow(g, n->in[i], axis, like, t);
-        return;
-    }
-    t->ok = t->ok && t->nleaf < LEAVES && n->op != OP_DOT && n->dtype == DT_F &&
-            ((n->axes & AX(axis)) ? n->axes == like->axes && node_features(n) == node_features(like) : n->rank == 0);
-    if (t->ok) t->leaf[t->nleaf++] = r;
-}
-
 /* Whether the scan has r among its steps, or the step before or after. */
 static bool reads(const Graph *g, const ScanInfo *s, Ref r)
 {
@@ -78,6 +65,25 @@ static bool reads(const Graph *g, const ScanInfo *s, Ref r)
         if (s->step[i] == r || (n->op == OP_SHIFT && n->in[0] == r)) return true;
     }
     return false;
+}
+
+/* The tree above r, up to what the steps have anyhow. */
+static void grow(const Graph *g, Ref r, const ScanInfo *s, const Node *like, Tree *t)
+{
+    const uint32_t axis = s->axis;
+    const Node *n = &g->node.at[r];
+    double v;
+
+    if ((n->dtype == DT_F && const_value(g, r, &v)) || is_in(t->leaf, t->nleaf, r) || is_in(t->node, t->nnode, r)) return;
+    if (is_open(g, r, axis) && (!t->nnode || !reads(g, s, r))) {
+        t->ok = t->ok && t->nnode < NODES;
+        if (t->ok) t->node[t->nnode++] = r;
+        for (int i = 0; i < op_info[n->op].arity && t->ok; i++) grow(g, n->in[i], s, like, t);
+        return;
+    }
+    t->ok = t->ok && t->nleaf < LEAVES && n->op != OP_DOT && n->dtype == DT_F &&
+            ((n->axes & AX(axis)) ? n->axes == like->axes && (!n->rank || node_features(n) == node_features(like)) : n->rank == 0);
+    if (t->ok) t->leaf[t->nleaf++] = r;
 }
 
 static bool is_root(const Graph *g, Ref r)
@@ -94,9 +100,17 @@ static bool worth(const Graph *g, const ScanInfo *s, Ref r, const uint32_t *user
 
     *t = (Tree){.ok = true};
     if (!is_open(g, r, s->axis) || is_root(g, r)) return false;
-    grow(g, r, s->axis, &g->node.at[r], t);
-    for (uint32_t i = 0; i < t->nleaf; i++) more += (g->node.at[t->leaf[i]].axes & AX(s->axis)) && !reads(g, s, t->leaf[i]);
+    grow(g, r, s, &g->node.at[r], t);
+    for (uint32_t i = 0; i < t->nleaf; i++) more += (g->node.at[t->leaf[i]].axes & AX(s->axis)) && g->node.at[t->leaf[i]].rank && !reads(g, s, t->leaf[i]);
     return t->ok && more <= (users[r] == 1 ? 2 : 1);
+}
+
+/* Whether the new scan's steps have r as those of the old one had it. */
+static bool still_read(const Sink *x, Ref r)
+{
+    for (uint32_t i = 0; i < x->s.nstep; i++)
+        if (x->s.step[i] == r) return !x->sunk[i];
+    return false;
 }
 
 /* The value of the host in the body: a tree down to leaves. */
@@ -106,7 +120,7 @@ static Ref make(Sink *x, Graph *body, Ref r)
     double v;
 
     if (x->made[r]) return x->made[r];
-    if (is_open(x->host, r, x->s.axis)) {
+    if (is_open(x->host, r, x->s.axis) && !still_read(x, r)) {
         for (int i = 0; i < op_info[n.op].arity; i++) make(x, body, n.in[i]);
         x->made[r] = graph_copy_node(body, x->host, r, x->made);
     } else if (const_value(x->host, r, &v)) {
@@ -157,6 +171,41 @@ Ref sink_steps(Module *m, Sink *x, Ref (*value)(Sink *x, Graph *body, Ref r))
     return g_scan(x->dst, x->s.axis, x->s.reverse, body, init, x->s.ncarry, x->step.at, x->step.n, x->capture.at, x->capture.n);
 }
 
+/* Of r, a sum over examples and steps of a vector that a scan stacks, or of one times another sequence: the out, and the other (0: none). */
+typedef struct {
+    Ref out, by;
+} Summed;
+
+static Summed summed(const Graph *g, Ref r, const uint32_t *users)
+{
+    const Node *n = &g->node.at[r], *v = &g->node.at[n->in[0]];
+    const uint32_t *w = n->op == OP_SUM ? node_attr(g, r) : NULL;
+    Summed x = {0};
+
+    if (!w || w[1] || n->axes || n->dtype != DT_F || !v->rank || node_features(v) > WIDE || w[0] != v->axes) return x;
+    if (v->op == OP_OUT) return (Summed){n->in[0], 0};
+    if (v->op != OP_MUL || v->rank != 1 || users[n->in[0]] != 1) return x;
+    for (int k = 0; k < 2; k++) {
+        Ref out = v->in[k], by = v->in[1 - k];
+        const Node *a = &g->node.at[out], *b = &g->node.at[by];
+        bool before = a->op == OP_OUT && by < a->in[0] && a->axes == v->axes && b->axes == v->axes && same_dims(a, b);
+        if (before && b->op != OP_DOT && (users[by] > 1 || !is_open(g, by, scan_info(g, a->in[0]).axis))) x = (Summed){out, by};
+    }
+    return x;
+}
+
+/* The sequences that such sums need of scan r's steps. */
+static bool take_factors(Module *m, Sink *x, Ref r, const uint32_t *users)
+{
+    const uint32_t before = x->step.n;
+
+    for (Ref u = r + 1; u < x->host->node.n; u++) {
+        Summed s = summed(x->host, u, users);
+        if (s.by && x->host->node.at[s.out].in[0] == r && !is_in(x->s.step, x->s.nstep, s.by)) index_of(m->arena, &x->step, s.by);
+    }
+    return x->step.n > before;
+}
+
 static Ref sink_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *map, const uint32_t *users)
 {
     Sink x = {.host = src, .dst = dst, .map = map, .s = scan_info(src, r), .sunk = NEW_N(m->arena, bool, src->node.n)};
@@ -164,6 +213,7 @@ static Ref sink_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *
     Tree t;
 
     for (uint32_t i = 0; i < x.s.nstep; i++) any |= x.sunk[i] = worth(src, &x.s, x.s.step[i], users, &t);
+    any |= take_factors(m, &x, r, users);
     return any ? sink_steps(m, &x, make) : graph_copy_node(dst, src, r, map);
 }
 
@@ -182,21 +232,46 @@ static Ref sum_of(Graph *dst, Ref scan, Graph *body, Ref v)
     return g_concat(dst, sum, n, 0);
 }
 
-/* r, a sum over examples and steps of what scan makes: added up in the steps, an example at a time; 0: it is something else. */
-static Ref sum_in_steps(const Graph *src, Graph *dst, Ref r, const Ref *map)
+/* v times the values of `by` from feature `at` on; of parts put together, each for itself. */
+static Ref times(Graph *body, Ref v, Ref by, int32_t at)
 {
-    const Node *n = &src->node.at[r], *out = &src->node.at[n->in[0]];
-    const uint32_t *w = n->op == OP_SUM ? node_attr(src, r) : NULL;
+    const Node *n = &body->node.at[v];
+    const int32_t dim = n->dim[0];
+    const Ref *in;
+    uint32_t count;
+    Ref part[CONCAT_MOST], old[CONCAT_MOST];
+
+    count = n->op == OP_CONCAT ? node_inputs(body, v, &in) : 0;
+    if (!count || count > CONCAT_MOST) return g_bin(body, OP_MUL, g_slice(body, by, 0, at, at + dim), v);
+    memcpy(old, in, sizeof *old * count);
+    for (uint32_t i = 0; i < count; i++) {
+        part[i] = times(body, old[i], by, at);
+        at += body->node.at[old[i]].dim[0];
+    }
+    return g_concat(body, part, count, 0);
+}
+
+/* r, a sum over examples and steps of what a scan makes: added up in the steps, an example at a time; 0: it is something else. */
+static Ref sum_in_steps(const Graph *src, Graph *dst, Ref r, const Ref *map, const uint32_t *users)
+{
+    const Summed x = summed(src, r, users);
+    const Node *out = &src->node.at[x.out];
+    uint32_t step = 0;
     const Root *root;
     Graph *body;
     ScanInfo s;
+    Ref v;
 
-    if (!w || w[1] || out->op != OP_OUT || n->axes || n->dtype != DT_F || !out->rank || node_features(out) > WIDE) return 0;
+    if (!x.out) return 0;
     s = scan_info(dst, map[out->in[0]]);
     body = dst->module->graph.at[s.body];
     root = &body->root.at[s.ncarry + out->attr];
-    if (root->kind != ROOT_STACK || w[0] != (AX(s.axis) | AX(AXIS_B)) || body->node.at[root->ref].axes != AX(AXIS_B)) return 0;
-    return sum_of(dst, map[out->in[0]], body, root->ref);
+    v = root->ref;
+    if (root->kind != ROOT_STACK || out->axes != (AX(s.axis) | AX(AXIS_B)) || body->node.at[v].axes != AX(AXIS_B)) return 0;
+    while (x.by && step < s.nstep && s.step[step] != map[x.by]) step++;
+    if (x.by && step == s.nstep) return 0;
+    if (x.by) v = times(body, v, leaf_like(body, OP_STEP, step, &dst->node.at[map[x.by]], AX(s.axis)), 0);
+    return sum_of(dst, map[out->in[0]], body, v);
 }
 
 static void sink_once(Module *m)
@@ -215,7 +290,7 @@ static void sink_once(Module *m)
         dst->span = src->node.at[r].span;
         dst->name = src->node.at[r].name;
         if (src->node.at[r].op == OP_SCAN) map[r] = sink_scan(m, src, dst, r, map, users);
-        else if (!(map[r] = sum_in_steps(src, dst, r, map))) map[r] = graph_copy_node(dst, src, r, map);
+        else if (!(map[r] = sum_in_steps(src, dst, r, map, users))) map[r] = graph_copy_node(dst, src, r, map);
     }
     dst->span = dst->name = 0;
     replace_model(m, dst, map);
