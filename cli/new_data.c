@@ -615,6 +615,13 @@ bool new_look(NewFile *f, const char *kind) {
         diag_help(f->ctx, NOWHERE, "docs/language.md says how a model of your own reads them: npz");
         return false;
     }
+    bool series = !strcmp(kind, "forecast") || !strcmp(kind, "cell"), tags = !strcmp(kind, "tagging");
+    if (series && is_json(f)) diag_error(f->ctx, 610, NOWHERE, "%s takes a table (CSV, TSV), and %s is JSON lines", kind, f->path);
+    if (tags && is_table(f)) {
+        diag_error(f->ctx, 622, NOWHERE, "tagging takes JSON lines or arrays (.npz), and %s is a table", f->path);
+        diag_help(f->ctx, NOWHERE, "a table of words and their labels, in which a column names the sentences, is read by the data key `run`: csv = \"%s\", run = \"sentence\"", f->written);
+    }
+    if (diag_error_count(f->ctx)) return false;
     if (!strcmp(kind, "classify")) return look_at_texts(f);
     if (!strcmp(kind, "classify-sequences")) return look_at_sequences(f);
     if (!strcmp(kind, "regress")) return look_at_numbers(f);

@@ -270,11 +270,25 @@ bool data_is_series(Model *m, const char *path) {
     return find_kind(m, path, &k) && k == KIND_CSV && is_series(m);
 }
 
+/* Keys of a series are not for examples, which are taken as they stand: who wrote one thinks that it counts. */
+static bool no_series_keys(Model *m, Kind kind) {
+    static const char *const key[] = {"scale", "gaps", "date", "horizon", "window", "stride"};
+    bool cut = kind == KIND_TEXT || kind == KIND_WAV; /* into windows */
+    for (size_t k = 0; k < (cut ? 4 : sizeof key / sizeof *key); k++) {
+        const Setting *s = data_setting(m, key[k]);
+        if (!s) continue;
+        diag_error(m->ctx, 552, s->span, "data: `%s` is for a series in a table; these data are examples, and are taken as they stand", key[k]);
+        if (!k) diag_help(m->ctx, NOWHERE, "numbers are scaled in the model: z = (x - 12.5) / 3.1; `rondo new regress --data FILE` and `classify-sequences` find mean and deviation");
+        return false;
+    }
+    return true;
+}
+
 static bool load(Model *m, const char *path, Arena *a, bool whole, Dataset *out) {
     Kind kind;
     Series s;
     *out = (Dataset){0};
-    if (!find_kind(m, path, &kind)) return false;
+    if (!find_kind(m, path, &kind) || (!(kind == KIND_CSV && is_series(m)) && !no_series_keys(m, kind))) return false;
     switch (kind) {
     case KIND_NPZ: return load_arrays(m, path, a, whole, out);
     case KIND_TEXT: return text_load(m, data_file(m, a, path, "text"), a, whole, out);

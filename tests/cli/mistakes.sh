@@ -263,6 +263,11 @@ expect 0 "$RONDO" predict said.rondo -w said.safetensors
 awk -F, '$1 == "z" { n++; if ($4 != $5) bad = 1 } END { exit bad || n < 40 }' out || fail "labels of rows: $(head out)"
 sed '3s/two/two more/' said.csv >spaced.csv
 wrong "E0612.*spaced.csv:3: column 'word' holds 'two more', which is not one word" train said.rondo -o x --data spaced.csv
+# keys of a series do nothing for examples: they are not taken in silence
+for set in scale=standard gaps=interpolate 'date="a"' horizon=2 window=3; do
+    wrong "E0552.*\`${set%%=*}\` is for a series in a table; these data are examples" train runs.rondo -o x --set "$set"
+done
+wrong 'E0552.*`scale` is for a series' train tagging.rondo -o x --set scale=minmax
 # a copied model has the name of the first one: what that learnt is not written over
 sed 's/H = 50/H = 5/' sunspots.rondo >second.rondo
 expect 0 "$RONDO" train sunspots.rondo -q --set epochs=1 --seed 1

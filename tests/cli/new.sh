@@ -205,6 +205,11 @@ says err 'E0611.*a column that names the sequences, whose rows stand together, a
 sed 's/"load": [0-9]*/"load": 300/' runs.jsonl >same.jsonl
 expect 1 "$RONDO" new regress no -d same.jsonl
 says err 'E0622'
+expect 1 "$RONDO" new forecast no -d runs.jsonl
+says err 'E0610.*forecast takes a table (CSV, TSV), and runs.jsonl is JSON lines'
+expect 1 "$RONDO" new tagging no -d many.csv
+says err 'E0622.*tagging takes JSON lines or arrays'
+says err 'the data key `run`'
 [ ! -e no.rondo ] || fail "a model of a file that it cannot read"
 
 # arrays: which are the sequences and which their classes; a pair of sounds
