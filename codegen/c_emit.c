@@ -101,20 +101,32 @@ static void begin_value(CEmit *e, LV v) {
 
 static const char *val_of(void *arg, LV v) { return val(arg, v); }
 
-/* A loop's variable from 0 on stays below this; -1: it is none, or nobody knows. */
-static int64_t below_of(void *arg, LV v) {
-    const LFunc *f = ((CEmit *)arg)->f;
+/* Constant bounds of a loop's variable, and its step; false: it is none, or nobody knows. */
+static bool bounds_of(const CEmit *e, LV v, int64_t *from, int64_t *to, int64_t *step) {
+    const LFunc *f = e->f;
     int64_t lo = -1, hi = -1;
     for (uint32_t k = 0; k < f->inst.n; k++) {
         const LInst *loop = &f->inst.at[k];
         if (loop->op != LOP_FOR || loop->dst != v) continue;
+        *step = loop->imm;
         for (uint32_t q = 0; q < k; q++) {
             const LInst *i = &f->inst.at[q];
             if (i->op == LOP_ICONST && i->dst == loop->a[0]) lo = i->imm;
             if (i->op == LOP_ICONST && i->dst == loop->a[1]) hi = i->imm;
         }
     }
-    return lo >= 0 ? hi : -1;
+    *from = lo, *to = hi;
+    return lo >= 0 && hi >= 0;
+}
+
+static int64_t below_of(void *arg, LV v) {
+    int64_t from, to, step;
+    return bounds_of(arg, v, &from, &to, &step) ? to : -1;
+}
+
+static int64_t last_of(void *arg, LV v) {
+    int64_t from, to, step;
+    return bounds_of(arg, v, &from, &to, &step) && from < to ? from + (to - 1 - from) / step * step : -1;
 }
 
 /* Where the scales (q..) of what is read at `idx` are: those of a helper's pointer go along with its columns. */
@@ -123,7 +135,7 @@ static void put_scale(CEmit *e, const CNarrow *n, uint32_t buf, uint32_t idx) {
     if (buf & LBUF_PARAM) {
         str_printf(e->out, "q%u", buf & ~LBUF_PARAM);
         if (x->c0) str_printf(e->out, " + %s", int_text(e, x->c0));
-    } else if (!c_narrow_address(e->out, n, arena_printf(e->t->arena, "q%u", buf), x, &(CNames){val_of, below_of, e})) {
+    } else if (!c_narrow_address(e->out, n, arena_printf(e->t->arena, "q%u", buf), x, &(CNames){val_of, below_of, last_of, e})) {
         e->refused[buf] = true;
     }
 }
@@ -153,6 +165,8 @@ static void put_narrow_load(CEmit *e, const LInst *i, const CNarrow *n) {
         put_narrow_splat(e, i, n);
         return;
     }
+    int lanes = i->op == LOP_LDT ? (int)i->imm : e->p->V;
+    if (int8 && !columns && !c_narrow_shared(n, &e->f->idx.at[i->idx], lanes, &(CNames){val_of, below_of, last_of, e})) e->refused[i->buf] = true;
     put(e, type_of(e, i->dst));
     str_printf(e->out, " %s; %s_op_%s(&%s, ", val(e, i->dst), e->o->prefix, !int8 ? "ldh" : columns ? "ldq" : "ldr", val(e, i->dst));
     put_address(e, i->buf, i->idx);
@@ -160,7 +174,7 @@ static void put_narrow_load(CEmit *e, const LInst *i, const CNarrow *n) {
         str_put(e->out, ", ");
         put_scale(e, n, i->buf, i->idx);
     }
-    str_printf(e->out, ", %d);\n", i->op == LOP_LDT ? (int)i->imm : e->p->V);
+    str_printf(e->out, ", %d);\n", lanes);
 }
 
 static void put_load(CEmit *e, const LInst *i) {

@@ -46,9 +46,12 @@ const char *c_narrow_type(CStorage s); /* of an element */
 typedef struct {
     const char *(*val)(void *arg, LV v); /* the name of a value */
     int64_t (*below)(void *arg, LV v);   /* from 0 on it stays below this; -1: unknown */
+    int64_t (*last)(void *arg, LV v);    /* and this is its last value; -1: unknown */
     void *arg;
 } CNames;
 /* The scale of what an entry reads at index x of a buffer, as an expression over `scales`. False: there is no such one. */
+/* Do `lanes` neighbours at index x have one scale, where a scale is that of elements on end? */
+bool c_narrow_shared(const CNarrow *n, const LIdx *x, int64_t lanes, const CNames *names);
 bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx *x, const CNames *names);
 
 /* Copies text with $name replaced: $f $v $m $u $w the lane types, $F $I the C types of a float lane and of a mask lane, $N that of

@@ -22,6 +22,17 @@ static bool counts_rows(const CNarrow *n, const LIdx *x, uint32_t k, const CName
     return x->c[k] == width && below >= 0 && x->c0 % block / width + below <= n->rows;
 }
 
+bool c_narrow_shared(const CNarrow *n, const LIdx *x, int64_t lanes, const CNames *names) {
+    int64_t last = x->c0 % n->rows;
+    for (uint32_t k = 0; k < x->n; k++) {
+        if (x->c[k] % n->rows == 0) continue;
+        int64_t most = names->last(names->arg, x->v[k]);
+        if (x->c[k] < 0 || most < 0 || most > n->rows) return false;
+        last += x->c[k] * most;
+    }
+    return x->c0 >= 0 && last + lanes <= n->rows;
+}
+
 bool c_narrow_address(Str *out, const CNarrow *n, const char *scales, const LIdx *x, const CNames *names) {
     const char *sep = " + (";
     str_put(out, scales);

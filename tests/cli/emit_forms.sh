@@ -82,6 +82,23 @@ model noisy {
 }
 END
 
+# few inputs: elementwise loops read the weights down their columns
+cat >thin.rondo <<'END'
+model thin {
+    input x: seq [3]
+    output h = mingru[17](x)
+}
+END
+# a loss that has nothing to learn from
+cat >unlearnt.rondo <<'END'
+model unlearnt {
+    input x: seq [3]
+    target y: [3]
+    output p = dense[2](x)
+    loss mse(x.mean, y)
+}
+END
+
 # no matrix to widen; no weight at all, with something to learn and without
 cat >vectors.rondo <<'END'
 cell own[H](x: [H]) {
@@ -128,6 +145,9 @@ check mixed mixed
 check mixed64 mixed --dtype f64
 says mixed/mixed.h 'int32_t z_a\[1\];'
 says mixed/mixed.h 'void mixed_step('
+check thin thin --weights int8
+check thin16 thin --weights f16 --weights blob
+check unlearnt unlearnt --train --ragged
 check noisy noisy --train
 check noisy64 noisy --dtype f64
 cat >noisy.c <<'END'
