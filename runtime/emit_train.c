@@ -61,6 +61,7 @@ static void put_grad(CModel *c) {
                             emit_noise_params(c, p, "const int32_t *example"), c->real));
     str_printf(&c->c, "    %s loss = 0;\n", c->real);
     emit_enter(c, p, p->example != NO_AREA);
+    str_put(&c->c, "    (void)theta;\n");
     emit_noise_dims(c, p);
     str_printf(&c->c, "    {\n        ptrdiff_t i;\n        for (i = 0; i < %lld; i++) grad[i] = 0;\n    }\n", (long long)model_theta_size(c->m));
     emit_scalars(c, p, &b);
