@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -279,6 +280,7 @@ static void hold_places(void) {
 /* What was printed has to arrive: a full disk is no success. */
 int main(int argc, char **argv) {
     hold_places();
+    signal(SIGXFSZ, SIG_IGN); /* a file past the limit of the shell is an error of the write, as on a full disk */
     int rc = run(argc, argv);
     bool lost = fflush(stdout) != 0;
     lost = ferror(stdout) || lost;

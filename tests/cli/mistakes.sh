@@ -268,6 +268,14 @@ for set in scale=standard gaps=interpolate 'date="a"' horizon=2 window=3; do
     wrong "E0552.*\`${set%%=*}\` is for a series in a table; these data are examples" train runs.rondo -o x --set "$set"
 done
 wrong 'E0552.*`scale` is for a series' train tagging.rondo -o x --set scale=minmax
+# a limit on the size of files is an error of the write: the old file stays, and nothing is left beside it
+cp sunspots.rondo limit.rondo
+expect 0 "$RONDO" train limit.rondo -q --set epochs=1 -o limit.safetensors
+cp limit.safetensors kept
+(ulimit -f 8 && expect 1 "$RONDO" train limit.rondo -q --set epochs=1 --seed 2 -o limit.safetensors)
+says err "E0001.*cannot write 'limit.safetensors.*': File too large"
+cmp limit.safetensors kept
+ls limit.safetensors.* 2>/dev/null && fail "something was left"
 # a copied model has the name of the first one: what that learnt is not written over
 sed 's/H = 50/H = 5/' sunspots.rondo >second.rondo
 expect 0 "$RONDO" train sunspots.rondo -q --set epochs=1 --seed 1
