@@ -302,6 +302,8 @@ static bool make_function(Share *s, Block *x)
     uint32_t n = x->f->inst.n, head = s->head.n;
     for (uint32_t k = 0; k < head; k++)
         VEC_PUSH(s->p->arena, x->f->inst) = (LInst){ 0 };
+    if (!head) /* no place in memory to copy from */
+        return true;
     memmove(x->f->inst.at + head, x->f->inst.at, n * sizeof(LInst));
     memcpy(x->f->inst.at, s->head.at, head * sizeof(LInst));
     return true;
@@ -324,6 +326,11 @@ static uint64_t hash_function(const LFunc *f)
     for (uint32_t k = 0; k < f->idx.n; k++)
         h = mix(mix(h, (uint64_t)f->idx.at[k].c0), (uint64_t)f->idx.at[k].c[0]);
     return h;
+}
+
+static bool same_bytes(const void *a, const void *b, size_t n)
+{
+    return !n || !memcmp(a, b, n);
 }
 
 static bool same_inst(const LInst *a, const LInst *b)
@@ -357,8 +364,8 @@ static bool same_function(const LFunc *a, const LFunc *b)
     for (uint32_t k = 0; k < a->inst.n; k++)
         if (!same_inst(&a->inst.at[k], &b->inst.at[k]))
             return false;
-    return !memcmp(a->idx.at, b->idx.at, a->idx.n * sizeof *a->idx.at) && !memcmp(a->ext.at, b->ext.at, a->ext.n * sizeof *a->ext.at) &&
-           !memcmp(a->type.at, b->type.at, a->type.n);
+    return same_bytes(a->idx.at, b->idx.at, a->idx.n * sizeof *a->idx.at) && same_bytes(a->ext.at, b->ext.at, a->ext.n * sizeof *a->ext.at) &&
+           same_bytes(a->type.at, b->type.at, a->type.n);
 }
 
 static void find_same(Share *s, uint32_t k)
