@@ -15,6 +15,7 @@ typedef struct LowerOptions {
     MathTier math;
     Place place;
     bool no_reuse; /* every buffer its own memory (a debugging aid: same bits) */
+    bool no_share; /* no loops become one function: their buffers are not all stored alike (same) */
     bool share_columns; /* threads share the columns of products, as for few rows and large matrices (same) */
     uint32_t segments; /* set of time axes to work through in segments, recomputing (remat.c; LProgram.cut). Same bits */
     int panel; /* columns of a packed matrix's panels, so that programs of different V share packs; 0: what suits V */

@@ -7,7 +7,8 @@
    short for calls, unless the loop is longer than what compilers like and they are long, or it has barriers (chunks with sums in them),
    which no function may. Not a block that leaves a value behind, or that reads what the caller gives and writes what the caller gets,
    which may be the same memory.
-   relies on: helpers before entries. No bit depends on it. Not for programs of one step, whose loops are gone. */
+   relies on: helpers before entries. No bit depends on it. Not for programs of one step, whose loops are gone, nor where the
+   weights of emitted C have 8 bits: the scales of what a function reads follow from its buffer. */
 #include <string.h>
 
 #include "passes/passes.h"
@@ -557,7 +558,7 @@ static uint32_t share(LProgram *p, uint32_t *added)
 bool pass_share(LProgram *p, const PassOptions *o)
 {
     uint32_t calls = 0, functions = 0, added = 1;
-    if (o->lower && o->lower->one_step)
+    if (o->lower && (o->lower->one_step || o->lower->no_share))
         return false;
     while (added) { /* what stood inside of a block that turned out to have no equal is found in the next round */
         calls += share(p, &added);

@@ -78,6 +78,7 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
                        .panel = !c->V ? 0 : c->turns ? C_TURNED_PANEL : C_PANEL,
                        .turns = c->turns,
                        .registers = 16,
+                       .no_share = c->o->storage == EMIT_INT8 && !unpacks(c),
                        .math = o->math,
                        .place = o->place,
                        .watch = kind == C_ONE_STEP || window ? NULL : o->passes,

@@ -115,6 +115,18 @@ model vectors {
     loss mse(h.last, y)
 }
 END
+# equal layers are one function; the scales of 8 bits belong to a buffer
+cat >layers.rondo <<'END'
+model layers {
+    input x: seq [8]
+    target y: [1]
+    h = layernorm_lstm[16](x)
+    repeat 3 { h' = layernorm_lstm[16](h) }
+    p = dense[1](h.last)
+    output p
+    loss mse(p, y)
+}
+END
 cat >still.rondo <<'END'
 model still {
     input x: seq [3]
@@ -176,6 +188,10 @@ expect 0 "$CC" $strict -O1 $fused -o t noisy.c noisy/noisy.c -lm
 expect 0 ./t
 check int8 m --weights int8
 check trained m --weights int8 --train
+check shared layers --train
+says shared/layers.c 'layers_shared_'
+check shared16 layers --weights bf16
+check shared8 layers --weights int8
 check bf16 m --weights bf16 --weights blob
 check f16 m --weights f16 --simd 1
 check plain m --dtype f64 --weights blob
