@@ -22,6 +22,7 @@ typedef struct LowerOptions {
     bool turns; /* with panel: none is wider than that, and vectors of TURNING_LANES walk a step's panels back and forth (dim[LDIM_TURN]) */
     bool one_row; /* every call is about one example: no loops over rows and, on one thread, no shares of them */
     bool one_step; /* for one step of one example on one thread, and nothing else: loops over rows and steps vanish */
+    int frame; /* numbers that an entry has on the stack for values of rows, the others are in its workspace; 0: any. Same bits */
     int64_t batch, steps; /* what place and the schedule are costed for; 0: 32 and 100. No bit depends on it */
     int threads; /* likewise; 0: 1 */
     const struct PassOptions *watch; /* print_after and its relatives; may be NULL */

@@ -243,6 +243,7 @@ uint32_t low_buf(Low *L, const char *name, LBufRole role, LElem e, uint32_t inde
 Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what);
 Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis); /* memory for one chunk of that axis */
 Loc low_row_slab(LowG *lg, Ref r); /* memory for one row of each thread */
+bool low_frame_full(const Low *L, int64_t numbers);
 Loc low_local(LowG *lg, Ref r); /* the same on the stack, of the entry being built */
 Loc low_matrix_row(LowG *lg, Ref r); /* for SWEEP_BLOCK rows of a matrix; Loc.foff says which */
 Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */

@@ -621,7 +621,7 @@ static void give_place(LowG *lg, const Ref *lenders, Ref r)
     const Node *n = &lg->g->node.at[r];
     if (ni->load != lg->load_phase || ni->loc.ok || ni->kind < NK_ROW || ni->kind == NK_SCAN || ni->sunk)
         return;
-    bool large = ni->mem || (ni->scratch && node_features(n) > LARGE);
+    bool large = ni->mem || (ni->scratch && (node_features(n) > LARGE || low_frame_full(lg->L, node_features(n))));
     if (lenders && large && take_place(lg, lenders, r))
         return;
     ni->lends = lenders && ni->mem;

@@ -99,6 +99,19 @@ Loc low_local(LowG *lg, Ref r)
     return l;
 }
 
+/* Whether the frame of the entry being built has no room for so many numbers more. */
+bool low_frame_full(const Low *L, int64_t numbers)
+{
+    if (!L->o.frame || L->prepare)
+        return false;
+    for (uint32_t k = 0; k < L->p->buf.n; k++) {
+        const LBuf *b = &L->p->buf.at[k];
+        if (b->role == LB_LOCAL && b->index == L->b.fn)
+            numbers += b->extent.term[0].coef;
+    }
+    return numbers > L->o.frame;
+}
+
 /* Memory for the rows of a matrix that a sweep is at. */
 Loc low_matrix_row(LowG *lg, Ref r)
 {
@@ -106,8 +119,9 @@ Loc low_matrix_row(LowG *lg, Ref r)
     Low *L = lg->L;
     const Node *n = &lg->g->node.at[r];
     int32_t F = n->dim[n->rank - 1];
-    Loc l = F <= LARGE ? low_local(lg, r) : low_row_slab(lg, r);
-    l.ld = padded(F) * SWEEP_BLOCK;
+    int64_t ld = padded(F) * SWEEP_BLOCK;
+    Loc l = F <= LARGE && !low_frame_full(L, ld) ? low_local(lg, r) : low_row_slab(lg, r);
+    l.ld = ld;
     L->p->buf.at[l.buf].extent.term[0].coef = l.ld;
     for (uint32_t d = 0; d + 1 < n->rank; d++)
         l.fs[d] = 0;

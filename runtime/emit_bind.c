@@ -81,6 +81,7 @@ bool cprogram_make(CModel *c, CProgram *p, const char *what, const Module *m, CP
                        .no_share = c->o->storage == EMIT_INT8 && !unpacks(c),
                        .math = o->math,
                        .place = o->place,
+                       .frame = 1024, /* for microcontrollers */
                        .watch = kind == C_ONE_STEP || window ? NULL : o->passes,
                        .one_step = kind == C_ONE_STEP || (window && c->window == 1),
                        .batch = kind == C_GRADIENT ? 0 : 1}; /* a forward pass is mostly a stream: one example */

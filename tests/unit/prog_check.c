@@ -380,7 +380,7 @@ static LProgram *lower(Prog *p, const LowerOptions *o) { return lower_module(p->
 static bool check_loops(Prog *p, const double **y) {
     LowerOptions plain = {.f64 = p->run.f64, .V = 1, .registers = 16, .no_reuse = true};
     LowerOptions as = {.f64 = p->run.f64, .V = (int)p->run.V, .registers = p->run.seed % 2 ? 16 : 32, .place = (Place)p->run.place,
-                       .no_reuse = !p->run.reuse, .segments = p->run.cut ? (UINT32_C(1) << p->m->naxis) - 2 : 0};
+                       .frame = p->run.seed % 3 ? 0 : 24, .no_reuse = !p->run.reuse, .segments = p->run.cut ? (UINT32_C(1) << p->m->naxis) - 2 : 0};
     if (p->run.one && p->run.B == 1) { /* several threads share columns then: there is no other row to have */
         as.one_row = true;
         as.batch = 1;
