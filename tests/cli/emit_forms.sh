@@ -118,10 +118,10 @@ END
 # equal layers are one function; the scales of 8 bits belong to a buffer
 cat >layers.rondo <<'END'
 model layers {
-    input x: seq [8]
+    input x: seq [32]
     target y: [1]
-    h = layernorm_lstm[16](x)
-    repeat 3 { h' = layernorm_lstm[16](h) }
+    h = layernorm_lstm[64](x)
+    repeat 3 { h' = layernorm_lstm[64](h) }
     p = dense[1](h.last)
     output p
     loss mse(p, y)
