@@ -416,6 +416,13 @@ static Ref one_hot(Graph *g, Ref i, Ref v, int32_t size, uint32_t kept)
     return g_select(g, g_bin(g, OP_EQ, g_iota(g, size), i), v, g_const(g, 0));
 }
 
+/* Of few rows, in which a loop may go through them at each column (lower_columns.c): its sum is one of the sums of columns. */
+static bool is_low_matrix(const Node *n)
+{
+    enum { LOW = 16, WIDE = 64 };
+    return n->rank == 2 && n->axes && n->dim[0] <= LOW && n->dim[1] >= WIDE;
+}
+
 static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map)
 {
     const Node *n = &src->node.at[r];
@@ -439,7 +446,9 @@ static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
         w = node_attr(src, r);
         axes = w[0];
         x = map[n->in[0]];
-        if (w[1])
+        if (n->op == OP_SUM && is_low_matrix(&g->node.at[x]) && w[1] == 3)
+            x = g_sum(g, g_sum(g, x, 0, 1), 0, 1);
+        else if (w[1])
             x = n->op == OP_SUM ? g_sum(g, x, 0, w[1]) : g_amax(g, x, 0, w[1]);
         if (axes) {
             Ref low = n->op == OP_SUM ? 0 : g_const(g, -HUGE_VAL);

@@ -55,6 +55,14 @@ void low_prefetch(Low *L, LV rows, int way)
     L->prefetched.n = 0;
 }
 
+static bool same_index(const LIdx *a, const LIdx *b)
+{
+    bool same = a->c0 == b->c0 && a->n == b->n;
+    for (uint32_t k = 0; k < a->n && same; k++)
+        same = a->v[k] == b->v[k] && a->c[k] == b->c[k];
+    return same;
+}
+
 /* The hardware's own prefetching begins anew in each page, and follows neither steps that go down nor a part of each row: what a row
    stage reads and writes of sequences is asked for a row of AHEAD floats ahead, or several rows. i: in the current row. A chunk of LONG rows is
    more than the second cache too: it comes while a later level has the current row near, since the first one waits for memory anyway. */
@@ -65,10 +73,10 @@ static void prefetch_ahead(Low *L, const Loc *l, LIdx i)
         return;
     for (uint32_t k = 0; k < L->prefetched.n; k++) {
         const Ahead *a = &L->prefetched.at[k];
-        if (a->buf == l->buf && a->foff == l->foff && a->level != L->level)
+        if (a->buf == l->buf && a->foff == l->foff && (a->level != L->level || same_index(&a->at, &i)))
             return;
     }
-    VEC_PUSH(L->arena, L->prefetched) = (Ahead){ l->buf, L->level, l->foff };
+    VEC_PUSH(L->arena, L->prefetched) = (Ahead){ l->buf, L->level, l->foff, i };
     if (L->ahead_units)
         i.c0 += L->ahead_units;
     else if (L->ahead_rows)
@@ -579,6 +587,9 @@ LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix)
     bool own = is_scalar(n) || (rank == n->rank && ix == e->ix); /* one value is the same at any index */
     if (own && eval_known(e, r))
         return eval_known(e, r);
+    LV *known = rank == 1 ? lane ? e->unit : e->row : NULL;
+    if (known && known[r])
+        return known[r];
     if (ni->row && is_scalar(n))
         return ni->row;
     LV v;
@@ -590,6 +601,8 @@ LV eval_at(Eval *e, Ref r, uint32_t rank, const Ix *ix)
         v = eval_leaf(e, r, n, rank, ix);
     if (own)
         eval_keep(e, r, v);
+    if (known && lane && ni->kind == NK_INLINE)
+        known[r] = v;
     return v;
 }
 

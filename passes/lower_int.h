@@ -164,6 +164,7 @@ typedef struct {
 typedef struct {
     uint32_t buf, level;
     int64_t foff;
+    LIdx at;
 } Ahead;
 
 typedef struct Low {
@@ -236,6 +237,7 @@ typedef struct {
     uint32_t rank;
     Ix ix[MAX_RANK];
     LV **memo; /* values at the loop's own index, of MEMO_PAGE nodes each: a graph has thousands, a loop reads few. NULL: none are kept */
+    LV *unit, *row; /* [node.n], of vectors at the lanes' own place, or at the row of these, in lower_columns.c; NULL: none */
 } Eval;
 
 /* lower_place.c */
