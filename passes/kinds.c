@@ -152,7 +152,18 @@ static void find_chains(LowG *lg)
     }
 }
 
-/* Multiplications that only additions read are never rounded: they are part of their users' fma, wherever these stand. */
+/* Whether the operand of a sum over features can be part of it, lanes and all. */
+static bool takes_product(LowG *lg, Ref sum)
+{
+    const Node *m = &lg->g->node.at[lg->g->node.at[sum].in[0]];
+    bool lanes = m->op == OP_MUL && m->dtype == DT_F;
+    for (int k = 0; k < 2 && lanes && full_reduce(lg->g, sum); k++)
+        lanes = contiguous(lg, m->in[k], lg->g->node.at[m->in[k]].rank, 0);
+    return lanes;
+}
+
+/* Multiplications that only additions, and sums over features, read are never rounded: they are part of their users' fma, wherever these
+   stand. */
 static void find_fused(LowG *lg)
 {
     const Graph *g = lg->g;
@@ -164,6 +175,8 @@ static void find_fused(LowG *lg)
         if ((n->op == OP_ADD || n->op == OP_SUB) && n->dtype == DT_F && ni[r].kind == NK_ROW && !itself)
             for (int k = 0; k < 2; k++)
                 adds[n->in[k]]++;
+        if (n->op == OP_SUM && ni[r].kind == NK_ROW && takes_product(lg, r))
+            adds[n->in[0]]++;
     }
     for (Ref r = 1; r < g->node.n; r++) {
         const Node *n = &g->node.at[r];

@@ -419,7 +419,7 @@ static void unit_node(Work *w, Unit *u, Ref r)
     if (is_sum(n)) { /* over the rows of a matrix */
         LV v = reduce_neutral(&w->bg->L->b, n);
         for (uint32_t k = 0; k < rows_of(w, n->in[0]); k++)
-            v = reduce_combine(&w->bg->L->b, n, v, eval_at(&u->row[k], n->in[0], 2, u->row[k].ix));
+            v = reduce_next(&u->row[k], n, v, 2, u->row[k].ix, false);
         unit_set(w, u, r, 0, v);
         return;
     }
@@ -453,14 +453,13 @@ static void add_sums(Work *w, Unit *u, LV t, int64_t offset)
         const Node *n = node_of(w, w->reduce.at[k]);
         for (uint32_t i = 0; i < rows_of(w, w->reduce.at[k]); i++, at++) {
             Eval *e = unit_row(w, u, n->in[0], i);
-            LV v = mask_tail(L, n, eval_at(e, n->in[0], e->rank, e->ix), e->lanes);
             if (w->by_step) {
                 LV *acc = &w->acc[at * LANES + offset % LANES / V];
-                *acc = reduce_combine(&L->b, n, *acc, v);
+                *acc = reduce_next(e, n, *acc, e->rank, e->ix, true);
                 continue;
             }
             LIdx to = sum_at(w, at, t, offset % LANES);
-            v = reduce_combine(&L->b, n, lb_load(&L->b, LOP_LD, w->sums, to, V), v);
+            LV v = reduce_next(e, n, lb_load(&L->b, LOP_LD, w->sums, to, V), e->rank, e->ix, true);
             lb_store(&L->b, LOP_ST, w->sums, to, v, V);
         }
     }

@@ -565,6 +565,30 @@ LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y)
     return op2(b, LOP_MAX, y, x);
 }
 
+/* The first `lanes` lanes of v, those of `other` behind them. */
+LV first_lanes(LBuilder *b, LV v, LV other, int lanes)
+{
+    if (lanes == b->p->V)
+        return v;
+    LV in = lb_op(b, LOP_VLT, lb_op(b, LOP_VIOTA, 0, 0, 0, 0), lb_op(b, LOP_VCONST, 0, 0, 0, lanes), 0, 0);
+    return lb_op(b, LOP_SEL, in, v, other, 0);
+}
+
+LV reduce_next(Eval *e, const Node *n, LV acc, uint32_t rank, const Ix *ix, bool in_lanes)
+{
+    LBuilder *b = &e->lg->L->b;
+    const Node *m = &e->lg->g->node.at[n->in[0]];
+    int lanes = in_lanes ? e->lanes : b->p->V;
+    LV v;
+    if (n->op == OP_SUM && m->op == OP_MUL && e->lg->ni[n->in[0]].fused) {
+        v = operand(e, m, 0, rank, ix);
+        v = lb_op(b, LOP_FMA, v, operand(e, m, 1, rank, ix), acc, 0);
+        return first_lanes(b, v, acc, lanes);
+    }
+    v = eval_at(e, n->in[0], rank, ix);
+    return reduce_combine(b, n, acc, first_lanes(b, v, reduce_neutral(b, n), lanes));
+}
+
 /* Accumulators of neighbouring lanes, n of them, by halves, then the lanes of the last one: one tree whatever V is. */
 LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n)
 {

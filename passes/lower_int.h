@@ -337,7 +337,6 @@ typedef struct {
     LV *held; /* the values of these at the current columns; NULL: in memory */
     LV acc[32 * LANES];
 } Fused;
-LV mask_tail(Low *L, const Node *reduce, LV v, int lanes);
 void row_scalars(LowG *lg, const Stage *it, uint32_t phase); /* NodeInfo.row */
 void fused_row(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, int64_t F, bool few); /* over the last dimension, F elements */
 /* One vector of it, `lanes` elements from at + offset on (at 0: from offset on); acc: of each reduction. */
@@ -354,6 +353,8 @@ void eval_forget(Eval *e); /* all that is known */
 void eval_copy(Eval *e, const Eval *from); /* what is known there, and nothing else */
 LV reduce_neutral(LBuilder *b, const Node *n); /* n: a sum or amax */
 LV reduce_combine(LBuilder *b, const Node *n, LV x, LV y);
+LV first_lanes(LBuilder *b, LV v, LV other, int lanes);
+LV reduce_next(Eval *e, const Node *n, LV acc, uint32_t rank, const Ix *ix, bool in_lanes); /* with the operand there; in_lanes: the lanes are what is summed */
 LV reduce_lanes(LBuilder *b, const Node *node, LV *acc, int n); /* n accumulators of V lanes to one value */
 LV eval_node(Eval *e, Ref r);
 RefVec hold_scalars(LowG *lg, const Fused *f);

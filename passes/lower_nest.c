@@ -12,11 +12,11 @@ typedef struct {
     Ix ix[MAX_RANK];
 } Nest;
 
-static LV nest_value(LowG *lg, Nest *t, int lanes)
+static LV nest_next(LowG *lg, Nest *t, int lanes, LV acc, bool in_lanes)
 {
     Eval e = eval_make(lg, lanes, t->o->rank);
     memcpy(e.ix, t->ix, sizeof e.ix);
-    return eval_at(&e, t->n->in[0], t->o->rank, e.ix);
+    return reduce_next(&e, t->n, acc, t->o->rank, e.ix, in_lanes);
 }
 
 /* Accumulates over the summed dimensions from d on, one chain a loop. */
@@ -27,7 +27,7 @@ static LV nest_chain(LowG *lg, Nest *t, uint32_t d, int lanes, LV acc)
     while (d < end && !(t->mask & 1u << d))
         d++;
     if (d >= end)
-        return reduce_combine(b, t->n, acc, nest_value(lg, t, lanes));
+        return nest_next(lg, t, lanes, acc, false);
     LV inner, next, result;
     LV i = lb_for(b, lb_iconst(b, 0), lb_iconst(b, t->o->dim[d]), 1, false, 1, &acc, &inner);
     t->ix[d] = (Ix){ lb_idx_term(b, lidx(0), i, 1), false };
@@ -60,14 +60,14 @@ static LV nest_row(LowG *lg, Nest *t)
         LV at = lb_for(b, lb_iconst(b, 0), lb_iconst(b, full), LANES, false, (uint32_t)per, acc, inner);
         for (int s = 0; s < per; s++) {
             t->ix[last] = (Ix){ lb_idx_term(b, lidx((int64_t)s * V), at, 1), true };
-            next[s] = reduce_combine(b, t->n, inner[s], nest_value(lg, t, V));
+            next[s] = nest_next(lg, t, V, inner[s], true);
         }
         lb_end_for(b, (uint32_t)per, next, acc);
     }
     for (int64_t s = 0; full + s * V < F; s++) {
         int64_t left = F - full - s * V;
         t->ix[last] = (Ix){ lidx(full + s * V), true };
-        acc[s] = reduce_combine(b, t->n, acc[s], mask_tail(L, t->n, nest_value(lg, t, (int)(left < V ? left : V)), (int)(left < V ? left : V)));
+        acc[s] = nest_next(lg, t, (int)(left < V ? left : V), acc[s], true);
     }
     while (open-- > 0) {
         LV result[LANES];
@@ -157,7 +157,7 @@ static void search_value(LowG *lg, Search *s, LV i, int lanes, bool along, const
     eval_forget(&s->e);
     LV v = eval_at(&s->e, s->n->in[0], s->o->rank, s->e.ix), at = lb_op(b, LOP_VSPLAT, i, 0, 0, 0);
     if (along) {
-        v = mask_tail(lg->L, s->n, v, lanes);
+        v = first_lanes(&lg->L->b, v, reduce_neutral(&lg->L->b, s->n), lanes);
         at = lb_op(b, LOP_VADD, at, lb_op(b, LOP_VIOTA, 0, 0, 0, 0), 0, 0);
     }
     LV more = lb_op(b, LOP_LT, in[0], v, 0, 0);

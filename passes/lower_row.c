@@ -61,16 +61,6 @@ void store_all(Eval *e, Ref r, LV v)
         store_value(e, &ni->also.at[k], n, v);
 }
 
-/* The first `lanes` lanes of v, the neutral element in the others. */
-LV mask_tail(Low *L, const Node *reduce, LV v, int lanes)
-{
-    LBuilder *b = &L->b;
-    if (lanes == L->p->V)
-        return v;
-    LV in = lb_op(b, LOP_VLT, lb_op(b, LOP_VIOTA, 0, 0, 0, 0), lb_op(b, LOP_VCONST, 0, 0, 0, lanes), 0, 0);
-    return lb_op(b, LOP_SEL, in, v, reduce_neutral(b, reduce), 0);
-}
-
 /* Adds the operand of a sum over the rows of a matrix to `held`, else to what its place holds. */
 static void add_column(Eval *e, Ref r, LV *held)
 {
@@ -81,11 +71,11 @@ static void add_column(Eval *e, Ref r, LV *held)
     for (uint32_t d = 0; d < o->rank; d++)
         if (!(mask & 1u << d))
             to.ix[rank++] = e->ix[d];
-    LV v = eval_at(e, n->in[0], o->rank, e->ix);
+    LV v = reduce_next(e, n, held ? *held : load_value(&to, &lg->ni[r].loc, n), o->rank, e->ix, false);
     if (held)
-        *held = reduce_combine(&lg->L->b, n, *held, v);
+        *held = v;
     else
-        store_value(&to, &lg->ni[r].loc, n, reduce_combine(&lg->L->b, n, load_value(&to, &lg->ni[r].loc, n), v));
+        store_value(&to, &lg->ni[r].loc, n, v);
 }
 
 void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int64_t offset, int lanes, LV *acc)
@@ -100,11 +90,8 @@ void fused_block(LowG *lg, Fused *f, const Ix *outer, uint32_t rank, LV at, int6
     }
     for (uint32_t k = 0; k < f->node.n; k++)
         eval_node(&e, f->node.at[k]);
-    for (uint32_t k = 0; k < f->reduce.n; k++) {
-        const Node *n = &lg->g->node.at[f->reduce.at[k]];
-        LV v = mask_tail(L, n, eval_at(&e, n->in[0], rank, e.ix), lanes);
-        acc[k] = reduce_combine(&L->b, n, acc[k], v);
-    }
+    for (uint32_t k = 0; k < f->reduce.n; k++)
+        acc[k] = reduce_next(&e, &lg->g->node.at[f->reduce.at[k]], acc[k], rank, e.ix, true);
     for (uint32_t k = 0; k < f->column.n; k++)
         add_column(&e, f->column.at[k], f->held ? &f->held[k] : NULL);
     for (uint32_t k = 0; k < f->node.n; k++)
