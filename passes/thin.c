@@ -1,4 +1,5 @@
-/* thin: a product with few inputs that only elementwise loops read is computed in their steps, where it stays in registers.
+/* thin: a product with few inputs that only elementwise loops read is computed in their steps, where it stays in registers. Of a product
+   of several parts (matrices that were merged) those of which this holds; the others stay a product, in one piece.
    before:  %4 = dot %1 %2 {i,oi->o} : f<T,B>[64]    %5 = add %4 %3    %7 = scan T fwd @1 .. step(%5)        %1 : f<T,B>[2]
    after:   %7 = scan T fwd @1 .. step(%1) capture(%3, columns of %2)       in @1: add (add %3 (mul x0 column0)) (mul x1 column1)
    Such as the gates of a minGRU that reads five sensors: as products of all steps they were written and read once in each loop, which
@@ -33,10 +34,18 @@ static uint32_t inputs_of(const Graph *g, Ref r, const uint32_t *thin)
     return w[0] == w[3] || w[0] == w[4] ? (uint32_t)a->dim[0] : 0;
 }
 
+/* A product that is elementwise work and sums: of a matrix that each example has for itself, and a vector. */
+static bool is_own_product(const Graph *body, Ref r)
+{
+    const Node *n = &body->node.at[r], *a = &body->node.at[n->in[0]], *b = &body->node.at[n->in[1]];
+
+    return (n->axes & a->axes & b->axes & AX(AXIS_B)) && a->rank + b->rank < 4;
+}
+
 static bool is_elementwise(const Graph *body)
 {
     for (Ref r = 1; r < body->node.n; r++)
-        if (body->node.at[r].op == OP_DOT || body->node.at[r].op == OP_SCAN) return false;
+        if (body->node.at[r].op == OP_SCAN || (body->node.at[r].op == OP_DOT && !is_own_product(body, r))) return false;
     return true;
 }
 
@@ -58,8 +67,8 @@ static bool takes(const Graph *g, Ref reader, Ref r, const uint32_t *thin)
            !is_in(s.capture, s.ncapture, r);
 }
 
-/* By value: its inputs, where it is a thin product that nobody else reads; else 0. */
-static uint32_t *find_thin(const Graph *g)
+/* By value: its inputs, where it is a thin product that nobody else reads; else 0. parts: of a product each part is judged for itself. */
+static uint32_t *find_thin(const Graph *g, bool parts)
 {
     uint32_t *thin = NEW_N(g->module->arena, uint32_t, g->node.n);
     bool more = true;
@@ -75,7 +84,8 @@ static uint32_t *find_thin(const Graph *g)
             bool lost = thin[r] && !inputs_of(g, r, thin);
             if (lost) thin[r] = 0;
             for (uint32_t i = 0; i < k; i++) {
-                bool drop = thin[in[i]] && !takes(g, r, in[i], thin);
+                bool part = parts && g->node.at[r].op == OP_SLICE && g->node.at[in[i]].op == OP_DOT;
+                bool drop = thin[in[i]] && !part && !takes(g, r, in[i], thin);
                 if (drop) thin[in[i]] = 0;
                 lost |= drop;
             }
@@ -84,6 +94,101 @@ static uint32_t *find_thin(const Graph *g)
     }
     return thin;
 }
+
+/* ---- products of which some parts are thin -------------------------------------------------------------------------------------- */
+
+/* Which dimension of product r's matrix its columns are. */
+static uint32_t columns_of(const Graph *g, Ref r)
+{
+    const uint32_t *w = node_attr(g, r);
+    return w[0] == w[3];
+}
+
+static Ref cut_columns(Graph *dst, const Graph *src, Ref r, const Ref *map, int32_t lo, int32_t hi)
+{
+    return g_slice(dst, map[src->node.at[r].in[1]], columns_of(src, r), lo, hi);
+}
+
+static Ref part_product(Graph *dst, const Graph *src, Ref r, const Ref *map, Ref matrix)
+{
+    const Node *n = &src->node.at[r];
+    const uint32_t *w = node_attr(src, r);
+    return g_dot(dst, map[n->in[0]], matrix, (uint8_t[]){(uint8_t)w[0], (uint8_t)w[1], (uint8_t)w[2]}, (uint8_t[]){(uint8_t)w[3], (uint8_t)w[4], (uint8_t)w[5]},
+                 (uint8_t[]){(uint8_t)w[6], (uint8_t)w[7], (uint8_t)w[8]}, w[9]);
+}
+
+/* The columns of product r that some part needs which is not thin, by column; false: there are none, or no others. */
+static bool find_rest(const Graph *g, Ref r, const uint32_t *thin, bool *rest)
+{
+    bool any = false, other = false;
+    for (Ref u = r + 1; u < g->node.n; u++) {
+        const uint32_t *w = g->node.at[u].op == OP_SLICE && g->node.at[u].in[0] == r ? node_attr(g, u) : NULL;
+        if (!w) continue;
+        any |= thin[u] != 0;
+        other |= !thin[u];
+        for (uint32_t i = w[1]; i < w[2] && !thin[u]; i++) rest[i] = true;
+    }
+    return any && other;
+}
+
+/* The product of those columns. */
+static Ref rest_product(Graph *dst, const Graph *src, Ref r, const Ref *map, const bool *rest)
+{
+    int32_t N = src->node.at[r].dim[0];
+    Ref *part = NEW_N(src->module->arena, Ref, (size_t)N);
+    uint32_t n = 0;
+    for (int32_t i = 0, from = 0; i <= N; i++) {
+        if (i < N && rest[i]) continue;
+        if (i > from) part[n++] = cut_columns(dst, src, r, map, from, i);
+        from = i + 1;
+    }
+    return part_product(dst, src, r, map, g_concat(dst, part, n, columns_of(src, r)));
+}
+
+/* A part of product r: one of its own, or columns of what is left of it. */
+static Ref cut_part(Graph *dst, const Graph *src, Ref u, const Ref *map, const bool *rest, bool thin)
+{
+    const uint32_t *w = node_attr(src, u);
+    Ref r = src->node.at[u].in[0];
+    int32_t lo = (int32_t)w[1], hi = (int32_t)w[2], before = 0;
+    if (thin) return part_product(dst, src, r, map, cut_columns(dst, src, r, map, lo, hi));
+    for (int32_t i = 0; i < lo; i++) before += rest[i];
+    return before == 0 && dst->node.at[map[r]].dim[0] == hi - lo ? map[r] : g_slice(dst, map[r], 0, before, before + hi - lo);
+}
+
+/* Takes apart the products of which some parts are thin. */
+static void cut_products(Module *m, const PassOptions *o)
+{
+    const Graph *src = m->graph.at[0];
+    uint32_t *thin = find_thin(src, true);
+    bool **rest = NEW_N(m->arena, bool *, src->node.n), any = false;
+    for (Ref r = 1; r < src->node.n; r++) {
+        const Node *n = &src->node.at[r];
+        if (n->op != OP_DOT || !thin[r]) continue;
+        rest[r] = NEW_N(m->arena, bool, (size_t)n->dim[0]);
+        if (!find_rest(src, r, thin, rest[r])) rest[r] = NULL;
+        any |= rest[r] != NULL;
+        if (rest[r] && o->explain) put_place(o->explain, src, r, "in parts, of which some are made in the steps of each loop that reads them");
+    }
+    if (!any) return;
+    Graph *dst = module_add_graph(m);
+    Ref *map = NEW_N(m->arena, Ref, src->node.n);
+    for (Ref r = 1; r < src->node.n; r++) {
+        const Node *n = &src->node.at[r];
+        dst->span = n->span;
+        dst->name = n->name;
+        if (rest[r])
+            map[r] = rest_product(dst, src, r, map, rest[r]);
+        else if (n->op == OP_SLICE && rest[n->in[0]])
+            map[r] = cut_part(dst, src, r, map, rest[n->in[0]], thin[r]);
+        else
+            map[r] = graph_copy_node(dst, src, r, map);
+    }
+    dst->span = dst->name = 0;
+    replace_model(m, dst, map);
+}
+
+/* ---- in the steps ------------------------------------------------------------------------------------------------------------------ */
 
 /* Input i of the row times elements `at` and following of the weights, on top of base. */
 static Ref add_input(Graph *body, Ref base, Ref row, int32_t i, Ref weights, int32_t at, int32_t wide)
@@ -135,10 +240,11 @@ static Ref thin_scan(Module *m, const Graph *src, Graph *dst, Ref r, const Ref *
 
 bool pass_thin(Module *m, const PassOptions *o)
 {
+    cut_products(m, o);
     const Graph *src = m->graph.at[0];
     Graph *dst;
     Ref *map = NEW_N(m->arena, Ref, src->node.n);
-    uint32_t *thin = find_thin(src);
+    uint32_t *thin = find_thin(src, false);
     bool any = false;
 
     for (Ref r = 1; r < src->node.n; r++) {
