@@ -188,8 +188,9 @@ static Summed summed(const Graph *g, Ref r, const uint32_t *users)
     for (int k = 0; k < 2; k++) {
         Ref out = v->in[k], by = v->in[1 - k];
         const Node *a = &g->node.at[out], *b = &g->node.at[by];
-        bool before = a->op == OP_OUT && by < a->in[0] && a->axes == v->axes && b->axes == v->axes && same_dims(a, b);
-        if (before && b->op != OP_DOT && (users[by] > 1 || !is_open(g, by, scan_info(g, a->in[0]).axis))) x = (Summed){out, by};
+        if (a->op != OP_OUT || by > a->in[0] || a->axes != v->axes || b->axes != v->axes || !same_dims(a, b) || b->op == OP_DOT) continue;
+        uint32_t axis = scan_info(g, a->in[0]).axis;
+        if (v->axes == (AX(axis) | AX(AXIS_B)) && (users[by] > 1 || !is_open(g, by, axis))) x = (Summed){out, by};
     }
     return x;
 }
