@@ -77,9 +77,7 @@ static LV new_value(LBuilder *b, char type, uint32_t inst) {
 
 static LInst *push_inst(LBuilder *b, LOp op) {
     LInst *i = &VEC_PUSH(b->p->arena, b->f->inst);
-    i->op = (uint16_t)op;
-    i->span = b->span;
-    i->who = b->who;
+    *i = (LInst){.op = (uint16_t)op, .span = b->span, .who = b->who}; /* its place may have held one of a block that was taken back */
     return i;
 }
 

@@ -466,13 +466,15 @@ static void test_known_control(void) {
     lb_barrier(b);
     lb_end_for(b, 1, &in, &out);
     lb_for(b, one, one, 1, true, 1, &out, &in); /* no round */
-    lb_store(b, LOP_ST1, t.y, lidx(0), x, 0);
+    lb_store(b, LOP_ST1, t.y, lidx(0), lb_op(b, LOP_ADD, in, out, 0, 0), 0);
     lb_end_for(b, 1, &x, &out);
     lb_store(b, LOP_ST1, t.y, lidx(2), out, 0);
     CHECK(lprogram_verify(t.p, "build"));
     for (uint32_t k = 0; k < b->f->inst.n; k++) {
-        LOp op = (LOp)b->f->inst.at[k].op;
+        const LInst *n = &b->f->inst.at[k];
+        LOp op = (LOp)n->op;
         CHECK(op != LOP_FOR && op != LOP_IF && op != LOP_END && op != LOP_DIM && op != LOP_BARRIER);
+        CHECK(op != LOP_ST1 || (!n->dst && !n->a[1])); /* nothing of what was taken back where it stands */
     }
     memset(&Y, 0, sizeof Y);
     CHECK(interp(&t, true));
