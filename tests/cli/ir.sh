@@ -36,7 +36,7 @@ cmp x.ir y.ir || fail "opt with the passes of the pipeline differs from ir"
 
 # lowering, too, is passes: --after each reads back, and by hand they are the pipeline
 for g in '' --grad; do
-    for after in legalize flush place fuse lower_loops plan_memory; do
+    for after in legalize flush place fuse lower_loops plan_memory share; do
         expect 0 "$RONDO" ir "$M" $g --after $after --lanes 8 -o x.ir
         expect 0 "$RONDO" opt x.ir -o z.ir
         cmp x.ir z.ir || fail "ir --after $after $g does not read back"
@@ -46,7 +46,7 @@ for g in '' --grad; do
     says z.ir '  place %[0-9]* step of '
     says z.ir '  run scan : '
     expect 0 "$RONDO" opt z.ir --lanes 8 --pass lower_loops -o x.lir
-    expect 0 "$RONDO" opt x.lir --pass plan_memory -o z.lir
+    expect 0 "$RONDO" opt x.lir --pass plan_memory --pass share -o z.lir
     "$RONDO" ir "$M" $g --stage loops --lanes 8 -o y.lir
     cmp y.lir z.lir || fail "lowering by hand $g differs from ir --stage loops"
 done
