@@ -331,7 +331,12 @@ static void test_series(void) {
 
 /* Two arrays of different numbers of examples: the message says which, and of which file. */
 static void test_counts(void) {
-    Model *m = sunspots(RONDO_ENGINE_EVAL, 1, "epochs=1");
+    static const char text[] = "model m { input x: seq [1] target y: [1] h = simple_rnn[3](x) p = dense[1](h.last) output p loss mse(p, y) }";
+    rondo_options o = RONDO_OPTIONS_INIT;
+    Model *m = NULL;
+    o.std_dir = "std";
+    o.engine = RONDO_ENGINE_EVAL;
+    CHECK(rondo_open_text(&m, "text.rondo", text, sizeof text - 1, &o) == RONDO_OK);
     char *path = path_of("counts.npz");
     Arrays s = {0};
     Dataset d;
