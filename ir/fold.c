@@ -364,6 +364,26 @@ static Ref fold_time(Graph *g, const Node *n) {
     return const_like(g, n, v);
 }
 
+/* One row that a constant picks is a slice, and its gradient a pad. */
+static Ref fold_index(Graph *g, const Node *n) {
+    bool gather = n->op == OP_GATHER;
+    Ref index = n->in[gather ? 1 : 0], x = n->in[gather ? 0 : 1];
+    const Node i = *at(g, index), v = *at(g, x);
+    int32_t rows = gather ? v.dim[0] : n->dim[0], dim[MAX_RANK] = {1}, k;
+    uint32_t summed;
+    double c;
+
+    if (is_const(g, x, 0)) return const_like(g, n, 0);
+    if (i.rank || !const_value(g, index, &c)) return 0;
+    k = c < 0 ? 0 : c >= rows ? rows - 1 : (int32_t)c;
+    if (gather) return node_fit(g, g_reshape(g, g_slice(g, x, 0, k, k + 1), n->rank, n->dim), n);
+    if (i.axes & ~v.axes) x = g_expand_axes(g, x, i.axes & ~v.axes);
+    summed = (i.axes | v.axes) & ~n->axes;
+    if (summed) x = g_sum(g, x, summed, 0);
+    for (int d = 0; d < v.rank; d++) dim[d + 1] = v.dim[d];
+    return g_pad(g, g_reshape(g, x, v.rank + 1, dim), 0, k, rows - 1 - k);
+}
+
 Ref node_fold(Graph *g, const Node *in) {
     Node n = *in;
     Ref r;
@@ -380,7 +400,7 @@ Ref node_fold(Graph *g, const Node *in) {
     case OPC_REDUCE: return n.op == OP_ARGMAX ? 0 : fold_sum(g, &n);
     case OPC_CONTRACT: return is_const(g, n.in[0], 0) || is_const(g, n.in[1], 0) ? const_like(g, &n, 0) : fold_dot(g, &n);
     case OPC_SHAPE: return fold_shape(g, &n);
-    case OPC_INDEX: return is_const(g, n.in[n.op == OP_GATHER ? 0 : 1], 0) ? const_like(g, &n, 0) : 0;
+    case OPC_INDEX: return fold_index(g, &n);
     case OPC_TIME: return fold_time(g, &n);
     case OPC_CONTROL: return 0;
     }
