@@ -62,7 +62,7 @@ static const Command command[] = {
     {"opt", "X.ir --pass NAME", "run passes on a printed graph or loop program", cmd_opt, 1, 1,
      OPTIONS(O(PASS), O(OUT), O(DOT), O(PLACE), O(MEMORY), O(DTYPE), O(MATH), O(LANES), O(BATCH), O(STEPS))},
     {"explain", "M.rondo", "what the compiler did and why", cmd_explain, 1, 1,
-     OPTIONS(O_MODEL, O(BATCH), O(STEPS), O(MEMORY), O(DTYPE), O(MATH), O(LANES), O(JSON), O(MODE), O(GRADIENT), O_PASSES)},
+     OPTIONS(O_MODEL, O(BATCH), O(STEPS), O(THREADS), O(MEMORY), O(DTYPE), O(MATH), O(LANES), O(JSON), O(MODE), O(GRADIENT), O_PASSES)},
     {"bench", "M.rondo --batch B --steps T", "time of a call, share of the machine's FMA peak", cmd_bench, 1, 1,
      OPTIONS(O_MODEL, O(BATCH), O(STEPS), O(MODE), O(TIME), O(GRADIENT), O_ENGINE, O(AUTOTUNE), O(LANES), O(PROFILE), O(JSON))},
 };

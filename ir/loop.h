@@ -158,7 +158,7 @@ typedef struct LProgram {
     VEC(uint32_t) barrier; /* positions of "run", as in LBuf.first, that all threads enter together */
     VEC(LCut) cut; /* not in the text: a program that was parsed is run with dims as given */
     int64_t fixed[LDIM_COUNT]; /* a dim that every caller gives the same value; 0: any. While building only */
-    bool alone;                /* one thread runs it; while building only */
+    bool alone;                /* one thread runs it, the others are not called */
 } LProgram;
 
 /* By value, whether no more than 8 of its lanes ever matter in a program of V = 16; of other V none (lnarrow.c). */

@@ -12,7 +12,7 @@
    relies on: legalize, place, fuse. */
 #include "passes/lower_int.h"
 
-#define COLUMN_WEIGHTS 131072 /* 512 KiB: some microseconds a step */
+#define COLUMN_WEIGHTS 65536 /* 256 KiB: two microseconds a step, and two barriers are half of one */
 
 static int64_t features_of(int rank, const int32_t *dim)
 {
@@ -301,16 +301,22 @@ static bool few_rows(const Low *L)
     return few && step_weights(L->m) >= COLUMN_WEIGHTS;
 }
 
-static void explain_columns(const Low *L)
+/* Who shares what. One example, too small for its columns to be shared, is one thread's, as it is where there is no other: barriers
+   around its gradients cost more than the other threads' parts of them are worth. */
+static void settle_threads(Low *L)
 {
-    if (L->explain && L->columns && few_rows(L))
-        str_printf(L->explain, "threads: %lld row%s for %d of them: they share the columns of products\n", (long long)L->o.batch,
+    Str *s = L->explain;
+    L->serial = needs_one_thread(L->m, L->bx, s);
+    L->columns = !L->serial && (L->o.share_columns || few_rows(L));
+    if (s && L->columns && few_rows(L))
+        str_printf(s, "threads: %lld row%s for %d of them: they share the columns of products\n", (long long)L->o.batch,
                    L->o.batch == 1 ? "" : "s", L->o.threads);
-}
-
-bool low_one_row(const Low *L)
-{
-    return L->o.one_row && (L->o.threads <= 1 || L->o.share_columns || few_rows(L) || needs_one_thread(L->m, L->bx, NULL));
+    if (L->o.one_row && !L->columns) {
+        if (s && L->o.threads > 1 && !L->serial)
+            str_printf(s, "threads: one does all of one example, whose matrices of a step (%lld KiB) are too small to share\n",
+                       (long long)(step_weights(L->m) * (L->o.f64 ? 8 : 4) / 1024));
+        L->o.threads = 1;
+    }
 }
 
 bool low_single_row(const Low *L)
@@ -448,6 +454,7 @@ LProgram *pass_lower_loops(Module *m, const PassOptions *o)
     Low *L = low_make(m, o);
     if (!L)
         return NULL;
+    settle_threads(L);
     L->p = lprogram_make(m->ctx, m->arena, m->name, L->o.f64, L->o.V);
     fix_dims(L);
     caller_buf(L, "none", LB_LOCAL, LE_F, 0, 0, 1); /* buffer 0 is nobody's */
@@ -456,9 +463,7 @@ LProgram *pass_lower_loops(Module *m, const PassOptions *o)
         VEC_PUSH(m->arena, L->p->cut) = (LCut){ c->axis, c->count, c->steps, c->work, c->plain };
     }
     L->p->row_axis = L->bx;
-    L->p->one_thread = L->serial = needs_one_thread(m, L->bx, L->explain);
-    L->columns = !L->serial && (L->o.share_columns || few_rows(L));
-    explain_columns(L);
+    L->p->one_thread = L->serial;
     bind_inputs(L);
     lower_entries(L);
     if (L->failed)

@@ -109,7 +109,7 @@ static bool cut_beside(LowG *lg, Ref scan, Ref r, Beside *x) {
     const Graph *g = lg->g;
     const Node *n = &g->node.at[r];
     uint32_t count = 0;
-    if (!low_one_row(L) || L->o.one_step || L->o.panel || lg->ni[r].kind != NK_GEMM || lg->ni[r].group != scan ||
+    if (!L->o.one_row || L->o.one_step || L->o.panel || lg->ni[r].kind != NK_GEMM || lg->ni[r].group != scan ||
         g->node.at[scan].op != OP_SCAN)
         return false;
     ScanInfo s = scan_info(g, scan);

@@ -295,8 +295,7 @@ void explain_slow(LowG *lg);
 /* place.c */
 #define CHUNK_ROWS 256 /* rows of a chunk: this many, rounded up to whole steps */
 void apply_places(LowG *lg); /* NodeInfo.sunk, group, chunk_only as Graph.placed says */
-bool low_one_row(const Low *L); /* lower.c: there is one row, and who multiplies it knows that */
-bool low_single_row(const Low *L); /* and who is built now does, and has it alone */
+bool low_single_row(const Low *L); /* lower.c: there is one row, and who is built now knows that, and has it alone */
 bool single_chunks(const LowG *lg, Ref group); /* whether its chunks are of one step each */
 Ref sunk_product(const LowG *bg, Ref leaf); /* the outer product that continues in this body, 0: none */
 

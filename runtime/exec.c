@@ -669,7 +669,8 @@ void exec_watch(Exec *e, void (*fn)(void *arg), void *arg) {
 }
 
 static bool call_entry(Exec *e, int64_t fn) {
-    if (e->watch) return engine_call(e->now->engine, (uint32_t)fn, e->now->buf, e->dim, &(KEnv){0, 1, e->watch, e->watch_arg});
+    if (e->watch || e->now->p->alone)
+        return engine_call(e->now->engine, (uint32_t)fn, e->now->buf, e->dim, &(KEnv){0, 1, e->watch, e->watch_arg});
     e->call_fn = fn;
     atomic_store(&e->call_failed, false);
     return pool_run(e->pool, thread_call, e) && !atomic_load(&e->call_failed);

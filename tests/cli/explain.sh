@@ -45,6 +45,10 @@ expect 0 "$RONDO" explain twice.rondo --mode forward
 [ "$(grep -c 'product d.W \[3, 3\]$' out)" = 2 ] || { cat out >&2; fail "a weight that is used twice"; }
 expect 0 "$RONDO" explain m.rondo --mode step
 says out '^step, batch 32, 1 step:'
+expect 0 "$RONDO" explain m.rondo --mode forward --batch 1 --threads 2
+says out '^  threads: one does all of one example, whose matrices of a step (0 KiB) are too small to share$'
+expect 0 "$RONDO" explain "$SRC/bench/lstm.rondo" --mode forward --batch 1 --threads 2 --set H=160
+says out '^  threads: 1 row for 2 of them: they share the columns of products$'
 expect 0 "$RONDO" explain m.rondo --disable-pass distribute --mode forward
 if grep -q 'needs no state' out; then fail "taken out of the loop without the pass"; fi
 if command -v jq >/dev/null; then

@@ -6,6 +6,10 @@ cores=$(getconf _NPROCESSORS_ONLN)
 [ "$cores" -le 4 ] || cores=4
 # a batch of 1 and 256 units: the threads share the columns of each product, and meet twice a step
 run() { "$RONDO" train "$SRC/examples/sunspots.rondo" -o "$1" --threads "$2" --set H=256 --set batch=1 --set epochs=2 --set 'optimizer=sgd(lr = 1e-4)' --seed 1 -q >/dev/null; }
+# of 16 units, with the second thread asleep
+"$RONDO" train "$SRC/examples/sunspots.rondo" -o small --threads 1 --set H=16 --set batch=1 --set epochs=1 --seed 1 -q >/dev/null
+"$RONDO" train "$SRC/examples/sunspots.rondo" -o small2 --threads 2 --set H=16 --set batch=1 --set epochs=1 --seed 1 -q >/dev/null
+cmp -s small small2 || fail "other bits on two threads"
 # seconds of processor time that a run takes
 cost() { (run "$@"; times) | awk '{ gsub(/[ms]/, " "); s = 60 * ($1 + $3) + $2 + $4 } END { print s }'; }
 run warm 1
