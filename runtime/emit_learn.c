@@ -135,11 +135,13 @@ static const char *window_params(CModel *c, const CPorts *x) {
 static void put_learn(CModel *c) {
     const CProgram *p = &c->learn;
     const char *noise = emit_noise_params(c, p, "int32_t example");
+    const char *draws = !p->noise ? "" : update_gradients(c) < 2 ? " update: how many were made before." :
+        arena_printf(c->a, " update: %lld times how many were made before, and the gradients that gather has of this one.", (long long)update_gradients(c));
     c_function(c,
                arena_printf(c->a,
                             "%s_LEARN_STEPS steps of a stream: their loss, returned, and its gradient, written to grad [%s_WEIGHTS]. States%s go on "
-                            "into the next call, whatever theta has become.",
-                            c->upper, c->upper, model_exec_options(c->m)->gradient ? " and the influence of the weights on them" : ""),
+                            "into the next call, whatever theta has become.%s",
+                            c->upper, c->upper, model_exec_options(c->m)->gradient ? " and the influence of the weights on them" : "", draws),
                arena_printf(c->a, "%s %s_learn(%s_learner *l, const %s *theta, %s%s%s%s *grad)", c->real, c->id, c->id, c->real,
                             window_params(c, &p->in), window_params(c, &p->target), noise, c->real));
     put_dims(c);

@@ -188,10 +188,16 @@ static double update_weight(const Training *t, const Exec *e) {
     return t->windows.window && per_step && !t->windows.length ? w * (double)t->windows.nsteps : w;
 }
 
+/* One update may hold several windows of an example: each has noise of its own. Batches of one update hold other examples each, whose noise is that of
+   one large batch. */
+static uint64_t noise_number(const Training *t) {
+    return t->windows.window > 0 && t->sum ? (uint64_t)(t->update * t->accumulate + t->gathered) : (uint64_t)t->update;
+}
+
 /* One step of the optimizer, on what e has been set to; part: which of how many updates of this batch. */
 static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part, int64_t parts) {
     Model *m = t->m;
-    if (!exec_run(e, m->theta, m->theta_version, t->grad, t->seed, (uint64_t)t->update, example)) return false;
+    if (!exec_run(e, m->theta, m->theta_version, t->grad, t->seed, noise_number(t), example)) return false;
     double loss = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
     if (!isfinite(loss)) return not_finite(t, e, "loss");
     double w = update_weight(t, e), all = (double)(t->batches * parts);

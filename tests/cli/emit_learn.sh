@@ -32,7 +32,14 @@ int main(int argc, char **argv) {
     for (int epoch = 0; epoch < EPOCHS; epoch++) {
         online_learn_begin(&l); /* forgets states and influence, not the optimizer's moments */
         for (int k = 0; k < UPDATES; k++) {
-            if (!(online_learn(&l, w.theta, v + k, v + k + 1, grad) >= 0)) return puts("the loss is no number"), 1;
+#ifdef NOISE /* two windows an update, each with noise of its own */
+            static online_gathered g;
+            float loss = online_learn(&l, w.theta, v + k, v + k + 1, 1, (uint32_t)(2 * t + g.n), k / ONLINE_WINDOW, grad);
+            if (!online_gather(&g, grad, ONLINE_LEARN_STEPS, k + 1 == UPDATES)) continue;
+#else
+            float loss = online_learn(&l, w.theta, v + k, v + k + 1, grad);
+#endif
+            if (!(loss >= 0)) return puts("the loss is no number"), 1;
             online_adam(w.theta, grad, moments, t++);
         }
     }
@@ -44,13 +51,18 @@ cut -d, -f2 "$SRC/examples/sunspots.csv" | sed 1d >years
 # a cell whose elements see each other: the influence is carried as a whole (rtrl) or cut (snap1)
 sed 's/indrnn\[H, act = tanh\]/gru[H]/' "$SRC/examples/online.rondo" >mixed.rondo
 cp "$SRC/examples/sunspots.csv" .
-for way in rtrl snap1 bptt; do
-    expect 0 "$RONDO" emit c mixed.rondo -o . --train --simd 4 --set H=6 --gradient $way
-    expect 0 "$RONDO" train mixed.rondo --set epochs=2 --set H=6 --gradient $way -q -o w.safetensors
-    expect 0 "$RONDO" emit c mixed.rondo -w w.safetensors -o trained --train --simd 1 --set H=6 --gradient $way
-    expect 0 "$CC" -std=c99 -Wall -Wextra -Werror -O1 $fused -DEPOCHS=2 -I. -o learn learn.c online.c -lm
+sed 's/dense\[1\](h)/dense[1](dropout[0.3](h))/' mixed.rondo >dropped.rondo
+grep -q dropout dropped.rondo || fail "no noise in the model"
+for way in rtrl snap1 bptt noise; do
+    model=mixed set=min_delta=0 noise= gradient=$way
+    if [ $way = noise ]; then model=dropped set=accumulate=2 noise=-DNOISE gradient=rtrl; fi
+    how="--set H=6 --set seed=1 --set $set --gradient $gradient"
+    expect 0 "$RONDO" emit c $model.rondo -o . --train --simd 4 $how
+    expect 0 "$RONDO" train $model.rondo --set epochs=2 $how -q -o w.safetensors
+    expect 0 "$RONDO" emit c $model.rondo -w w.safetensors -o trained --train --simd 1 $how
+    expect 0 "$CC" -std=c99 -Wall -Wextra -Werror -O1 $fused $noise -DEPOCHS=2 -I. -o learn learn.c online.c -lm
     expect 0 ./learn years mine
-    expect 0 "$CC" -std=c99 -O0 -DEPOCHS=0 -Itrained -o given learn.c trained/online.c -lm
+    expect 0 "$CC" -std=c99 -O0 $noise -DEPOCHS=0 -Itrained -o given learn.c trained/online.c -lm
     expect 0 ./given years rondo
     if [ -z "$fused" ]; then
         echo "skipped: to the bit, which needs a fused multiply-add"

@@ -316,6 +316,20 @@ static void test_accumulate(void) {
     show();
 }
 
+/* The windows of one update are not under the same mask: two of the same numbers are not one of them. Batches of other examples are as one large batch. */
+static void test_accumulated_noise(void) {
+    static const char model[] = "model m { input x: seq [2] target y: seq [1] p = dense[1](dropout[0.5](dense[4](x))) output p loss mse(p, y)"
+                                " train { optimizer = sgd(lr = 0.1), epochs = 1, batch = 1 } }";
+    Dataset once = steps_data(1, T / 2), twice = steps_data(1, T), all = steps_data(N, T);
+    for (int k = 0; k < 2; k++)
+        for (int64_t i = 0, n = array_count(&once.array.array.at[k]); i < 2 * n; i++)
+            array_set(&twice.array.array.at[k], i, array_get(&once.array.array.at[k], i % n));
+    Trained a = train(model, "", &once), b = train(model, "bptt=3;accumulate=2", &twice);
+    CHECK(b.r.updates == 1 && apart(&a, &b) > 1e-6);
+    CHECK(same(model, "batch=6", "batch=2;accumulate=3", &all));
+    show();
+}
+
 static void test_windows(void) {
     Dataset d = steps_data(N, T), halves = steps_data(2, T / 2), whole = steps_data(1, T);
     Trained t = train(steps_model, "bptt=4;batch=7", &d);
@@ -512,6 +526,7 @@ int main(void) {
     test_monitor();
     test_weights();
     test_accumulate();
+    test_accumulated_noise();
     test_windows();
     test_gradient();
     test_ragged();
