@@ -1,6 +1,8 @@
 /* gradcheck: the compiled gradient of every parameter, initial state and input against central differences of the f64
    evaluator on the graph as the front end built it: no pass, no lowering, no engine has touched what it is held against. Each
-   state starts a little beside where the model has it start, so that learned starts are checked and a variance stays positive.
+   state starts a little beside where the model has it start, so that learned starts are checked and a variance stays positive, and each weight
+   stands a little beside its initial value: weights that begin as 0 or alike would put a relu on its kink, or two sides of a max level, where
+   there is no derivative.
 
    Difference: five points, (f(x-2h) - 8 f(x-h) + 8 f(x+h) - f(x+2h)) / 12h, error O(h^4). The step is halved in powers of
    eight from 1.2e-3 (relative to max(1, |x|)) to 2.4e-6; of two neighbours that agree best the finer is taken, if the finest says the
@@ -99,6 +101,18 @@ static void check_tensor(Check *c, const char *name, double *x, const double *an
     VEC_PUSH(c->a, c->list) = (GradCheck){.bar = 1e-6, .name = name, .error = worst, .elements = n, .checked = checked};
 }
 
+/* The weights a little beside where they begin; none of them changes its sign. */
+static void take_weights(Check *c) {
+    const Model *m = c->m;
+    c->theta = NEW_N(c->a, double, m->desc->theta_size + 1);
+    int64_t at = 0;
+    for (uint32_t i = 0; i < m->desc->param.n; i++)
+        for (int64_t end = at + m->desc->param.at[i].count; at < end; at++) {
+            double w = model_theta_get(m, at), u = 2 * noise_uniform(c->o->seed + 78, 0, UINT32_MAX, 0, i, (uint32_t)at) - 1;
+            c->theta[at] = m->desc->param.at[i].is_const ? w : w + u * (w == 0 ? 0.01 : fmin(0.01, 0.1 * fabs(w)));
+        }
+}
+
 /* 200 entries of an array, of a model with much work in it fewer: about 10 s in all, at a dozen evaluations an entry. */
 static int64_t sample_size(const Check *c) {
     enum { MOST = 200, LEAST = 8 };
@@ -190,9 +204,8 @@ static bool check_all(void *arg) {
     if (!check_build(c) || !check_bind(c)) return false;
     c->limit = c->o->limit > 0 ? c->o->limit : sample_size(c);
     const Module *mod = exec_module(c->exec);
-    c->theta = NEW_N(c->a, double, m->desc->theta_size + 1);
+    take_weights(c);
     c->grad = NEW_N(c->a, double, m->desc->theta_size + 1);
-    for (int64_t i = 0; i < m->desc->theta_size; i++) c->theta[i] = model_theta_get(m, i);
     if (!exec_run(c->exec, c->theta, 1, c->grad, c->o->seed, 0, NULL)) return false;
     const double **param = NEW_N(c->a, const double *, mod->param.n + 1);
     for (uint32_t i = 0; i < mod->param.n; i++) param[i] = c->theta + mod->param.at[i].offset;

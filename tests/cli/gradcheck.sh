@@ -142,6 +142,24 @@ for f in $(names fn losses); do
     esac
 done
 
+# weights that begin as 0 put a relu on its kink and the sides of a max level: they are looked at beside it
+cat >kink.rondo <<'END'
+model kink {
+    param W: [3, 2] = 0
+    param b: [3] = 0
+    param c: [3] = 0
+    param s: [3] = 0.3
+    input x: seq [2]
+    target y: [3]
+    last = x.last
+    p = max(s * last[0], s * last[0] + c) + relu(W @ last + b) + abs(b)
+    output p
+    loss mse(p, y)
+}
+END
+expect 0 "$RONDO" gradcheck kink.rondo
+[ "$(grep -c ' ok$' out)" = 5 ] || { cat out; fail "gradients beside a kink"; }
+
 # a dropout mask is a function of the seed: the same gradients twice, others for another seed
 "$RONDO" gradcheck dropout.rondo --seed 5 >one
 "$RONDO" gradcheck dropout.rondo --seed 5 >two
