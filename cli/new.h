@@ -30,6 +30,8 @@ bool new_look_arrays(NewFile *f, const char *kind, NewNamed *out);
 
 /* Sequences in a table: a column names them, others hold their steps, and one what is the same in all rows of a sequence. */
 bool new_look_runs(NewFile *f, bool classes);
+/* The same with a label in each row, beside a word or numbers; what the data block says of the table is put in. */
+bool new_look_tagged_runs(NewFile *f, NewNamed *out);
 
 /* Mean and deviation of what trains take the place of those of the made-up data. */
 bool new_scale(NewFile *f, Model *m, const Dataset *d);

@@ -425,8 +425,8 @@ static bool look_at_named_sequences(NewFile *f) {
 /* A label for each step: of words, or of numbers, which need no vocabulary. */
 static bool look_at_tags(NewFile *f) {
     NewNamed j;
-    if (!look_at_named(f, "tagging", &j)) return false;
-    new_change(f, arena_printf(f->a, "jsonl = \"%s.jsonl\"", f->name), arena_printf(f->a, "%s = \"%s\"", j.source, f->written));
+    if (is_table(f) ? !new_look_tagged_runs(f, &j) : !look_at_named(f, "tagging", &j)) return false;
+    if (!is_table(f)) new_change(f, arena_printf(f->a, "jsonl = \"%s.jsonl\"", f->name), arena_printf(f->a, "%s = \"%s\"", j.source, f->written));
     if (!j.text) {
         new_change(f, "V = 2000, E = 24, ", "");
         new_change(f, "# V: most words that are told apart; E: numbers that stand for a word; H", "# H");
@@ -434,11 +434,13 @@ static bool look_at_tags(NewFile *f) {
         new_change(f, "Words become vectors, an LSTM reads them", "An LSTM reads the sequence");
         new_change(f, "    # The vectors begin as far from one another as normal(0, 1) draws them: of small ones it would learn the order late.\n", "");
         new_change(f, "    # dropout[0.5] leaves out half of their numbers while training, so that no word is learnt by heart.\n", "");
-        new_change(f, "    e = dropout[0.5](embedding[V, E, table = normal(0, 1)](words))\n", "");
+        f->shifted = "- 0) / 1"; /* new_scale puts mean and deviation there */
+        new_change(f, "    e = dropout[0.5](embedding[V, E, table = normal(0, 1)](words))\n",
+                   arena_printf(f->a, "    # In these the network's numbers have mean 0 and deviation 1, whatever the units of the data.\n    z = (%s %s\n", j.input, f->shifted));
         new_change(f, "    # Beside it each word has a score of its own for each label: what it mostly is, wherever it stands.\n", "");
         new_change(f, "    own = embedding[V, K, table = zeros](words)\n", "");
         new_change(f, "(h)) + own", "(h))");
-        new_change(f, "[H]](e)", "[H]](words)");
+        new_change(f, "[H]](e)", "[H]](z)");
         new_change(f, "        unit = words\n        lower_case = true\n", "");
         new_change(f, "Labels each word of a text", "Labels each step of a sequence");
         new_change(f, "Drawn from all sentences", "Drawn from all sequences");
@@ -449,7 +451,7 @@ static bool look_at_tags(NewFile *f) {
     new_change(f, "(scores, label)", arena_printf(f->a, "(scores, %s)", j.target));
     new_change(f, "K = 6", arena_printf(f->a, "K = %u", j.classes));
     choose_vocabulary(f);
-    f->said = arena_printf(f->a, "%s: %lld sequences, %u labels in \"%s\" for the %s in \"%s\"", f->path, (long long)j.lines, j.classes, j.target,
+    if (!f->said) f->said = arena_printf(f->a, "%s: %lld sequences, %u labels in \"%s\" for the %s in \"%s\"", f->path, (long long)j.lines, j.classes, j.target,
                            j.text ? "words" : "steps", j.input);
     return true;
 }
@@ -615,12 +617,8 @@ bool new_look(NewFile *f, const char *kind) {
         diag_help(f->ctx, NOWHERE, "docs/language.md says how a model of your own reads them: npz");
         return false;
     }
-    bool series = !strcmp(kind, "forecast") || !strcmp(kind, "cell"), tags = !strcmp(kind, "tagging");
+    bool series = !strcmp(kind, "forecast") || !strcmp(kind, "cell");
     if (series && is_json(f)) diag_error(f->ctx, 610, NOWHERE, "%s takes a table (CSV, TSV), and %s is JSON lines", kind, f->path);
-    if (tags && is_table(f)) {
-        diag_error(f->ctx, 622, NOWHERE, "tagging takes JSON lines or arrays (.npz), and %s is a table", f->path);
-        diag_help(f->ctx, NOWHERE, "a table of words and their labels, in which a column names the sentences, is read by the data key `run`: csv = \"%s\", run = \"sentence\"", f->written);
-    }
     if (diag_error_count(f->ctx)) return false;
     if (!strcmp(kind, "classify")) return look_at_texts(f);
     if (!strcmp(kind, "classify-sequences")) return look_at_sequences(f);

@@ -208,8 +208,28 @@ says err 'E0622'
 expect 1 "$RONDO" new forecast no -d runs.jsonl
 says err 'E0610.*forecast takes a table (CSV, TSV), and runs.jsonl is JSON lines'
 expect 1 "$RONDO" new tagging no -d many.csv
-says err 'E0622.*tagging takes JSON lines or arrays'
-says err 'the data key `run`'
+says err 'E0611.*a column that names the sequences.*with a label in each row'
+awk 'BEGIN { print "sentence,n,word,kind"; for (k = 0; k < 60; k++) for (t = 0; t < 3 + k % 3; t++) { w = (7 * k + 5 * t * t) % 3
+    print "s" k "," t "," (w == 0 ? "tea" : w == 1 ? "two" : "please") "," (w == 0 ? "dish" : w == 1 ? "amount" : "other") } }' >said.csv
+expect 0 "$RONDO" new tagging said -d said.csv
+says out '^said.csv: 60 sequences, by "sentence", 3 labels in "kind" for the words in "word"$'
+expect 0 "$RONDO" fmt --check said.rondo
+expect 0 "$RONDO" train said.rondo -q --seed 1
+expect 0 "$RONDO" predict said.rondo -w said.safetensors
+says out '^output,example,run,part,truth,class,step,0,1,2$'
+says out '^scores,4,s4,[a-z]*,dish,dish,2,'
+# numbers beside a label: in units of their own, the network's have none
+awk 'BEGIN { print "who;t;way;state"; for (k = 0; k < 60; k++) for (t = 0; t < 12; t++) { s = int((t + k) / 5) % 2; print "w" k ";" t ";" 7000 + 40 * s + (k * 7 + t * 3) % 11 ",5;" s } }' >states.csv
+expect 0 "$RONDO" new tagging states -d states.csv
+says out '2 labels in "state" for the steps in "way"$'
+says states.rondo 'z = (x - 70[0-9.]*) / 2[0-9.]*$'
+expect 0 "$RONDO" fmt --check states.rondo
+expect 0 "$RONDO" train states.rondo -q --seed 1
+expect 0 "$RONDO" eval states.rondo -w states.safetensors
+awk '/^sparse_accuracy/ { ok = $2 > 0.99 } END { exit !ok }' out || fail "states of runs: $(cat out)"
+sed 's/;[01]$/;0/; s/state/sta/' states.csv >same.csv
+expect 1 "$RONDO" new tagging no -d same.csv
+says err 'E0611.*with a label in each row'
 [ ! -e no.rondo ] || fail "a model of a file that it cannot read"
 
 # arrays: which are the sequences and which their classes; a pair of sounds
