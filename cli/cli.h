@@ -76,6 +76,11 @@ const char *cli_class_name(Model *m, Arena *a, double v);
 const char *cli_of_column(Ctx *ctx, const ModelDesc *d, const char *what, uint32_t c);
 /* The right class of step t of an example; -1: the data do not say it. */
 double cli_truth(const OutputRow *r, int64_t t);
+int64_t cli_features(const PortDesc *p); /* numbers of one example, or one step */
+/* How many numbers an output has, or each step of it, where the first target has as many of the same kind; 0: it has not. */
+int64_t cli_numbers(const Model *m, uint32_t output);
+/* The right one for number k of an example, those of a step after those of the step before; NaN: the data do not say it. */
+double cli_true_number(const OutputRow *r, int64_t k);
 
 /* Fused multiply-adds in registers, in flop/s: the best of many bursts on one core. 0 with a diagnostic. */
 /* The stages of a call of e, whose dims and inputs are set, to s; false with a diagnostic. peak as of fma_peak. */

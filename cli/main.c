@@ -43,7 +43,7 @@ static const Command command[] = {
     {"eval", "M.rondo -w W", "loss and metrics on the test part of the data, or on all rows of --data", cmd_eval, 1, 1,
      OPTIONS(O_MODEL, O_FILES, O_ENGINE, O(JSON))},
     {"predict", "M.rondo -w W", "outputs as CSV", cmd_predict, 1, 1, OPTIONS(O_MODEL, O_FILES, O_ENGINE, O(OUT), O(FUTURE))},
-    {"plot", "learning LOG.. | tune LOG | forecast|confusion|roc|attention M.rondo -w W", "a picture, SVG or PNG, by gnuplot", cmd_plot, 2, 1 << 20,
+    {"plot", "learning LOG.. | tune LOG | forecast|scatter|confusion|roc|attention M.rondo -w W", "a picture, SVG or PNG, by gnuplot", cmd_plot, 2, 1 << 20,
      OPTIONS(O_MODEL, O_FILES, O_ENGINE, O(OUT), O(FUTURE), O(PROMPT), O(EXAMPLE))},
     {"generate", "M.rondo -w W", "text from a language model, as it comes", cmd_generate, 1, 1,
      OPTIONS(O_MODEL, O(WEIGHTS), O(RENAME), O_ENGINE, O(PROMPT), O(PROMPTS), O(LENGTH), O(TEMPERATURE), O(TOP_K), O(TOP_P), O(BEAM))},

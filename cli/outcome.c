@@ -243,8 +243,10 @@ static void put_next(Cli *c, Str *s, Model *m, const Outcome *r, const char *pat
     const char *data = cli_get(c, OPT_DATA), *kind = settings_find(&d->data, intern(c->ctx, "wav")) ? "wav" : "csv";
     bool writes = settings_find(&d->data, intern(c->ctx, "teacher")) != NULL, reads = settings_find(&d->data, intern(c->ctx, "text")) != NULL;
     bool language = writes || (reads && in && in->seq && in->vocab && y && y->seq && y->vocab);
-    bool forecast = r->columns > 0, picture = forecast || !isnan(r->majority);
-    str_printf(s, "next: rondo %s ", language ? "generate" : forecast ? "plot forecast" : picture ? "plot confusion" : "predict");
+    bool forecast = r->columns > 0, classes = !isnan(r->majority), numbers = false;
+    for (uint32_t k = 0; k < d->output.n && strcmp(kind, "wav"); k++) numbers = numbers || cli_numbers(m, k);
+    bool picture = forecast || classes || numbers;
+    str_printf(s, "next: rondo %s ", language ? "generate" : forecast ? "plot forecast" : classes ? "plot confusion" : picture ? "plot scatter" : "predict");
     put_word(s, c->arg[0]);
     put_option(s, "-w", path);
     Arena *a = ctx_arena(c->ctx);

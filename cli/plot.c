@@ -160,8 +160,8 @@ bool plot_learning(Plot *p, char **path, int n) {
 
 /* ---- the command -------------------------------------------------------------------------------------------------------- */
 
-typedef enum { LEARNING, TUNE, FORECAST, CONFUSION, ROC, ATTENTION, KINDS } Kind;
-static const char *const kinds[] = {"learning", "tune", "forecast", "confusion", "roc", "attention"};
+typedef enum { LEARNING, TUNE, FORECAST, SCATTER, CONFUSION, ROC, ATTENTION, KINDS } Kind;
+static const char *const kinds[] = {"learning", "tune", "forecast", "scatter", "confusion", "roc", "attention"};
 
 static bool model_plot(Plot *p, Kind kind, Model *m) {
     Cli *c = p->cli;
@@ -169,6 +169,7 @@ static bool model_plot(Plot *p, Kind kind, Model *m) {
     int64_t future = 0, example = 0;
     if (!cli_int(c, OPT_FUTURE, 0, 10000000, &future) || !cli_int(c, OPT_EXAMPLE, 0, INT64_MAX, &example)) return false;
     if (kind == FORECAST) return plot_forecast(p, m, data, future);
+    if (kind == SCATTER) return plot_scatter(p, m, data);
     if (kind == CONFUSION) return plot_confusion(p, m, data);
     if (kind == ROC) return plot_roc(p, m, data);
     return plot_attention(p, m, data, cli_get(c, OPT_PROMPT), cli_has(c, OPT_EXAMPLE) ? example : -1);
@@ -193,7 +194,7 @@ CliExit cmd_plot(Cli *c) {
     CliExit rc = CLI_INPUT;
     while (kind < KINDS && strcmp(kinds[kind], c->arg[0])) kind++;
     if (kind == KINDS)
-        return cli_usage(c, "plot draws learning, tune, forecast, confusion, roc or attention, not '%.40s'", c->arg[0]);
+        return cli_usage(c, "plot draws learning, tune, forecast, scatter, confusion, roc or attention, not '%.40s'", c->arg[0]);
     const char *stray = stray_option(c, kind);
     if (stray) return cli_usage(c, "plot %s does not take --%s", kinds[kind], stray);
     if (kind && c->narg > 2) return cli_usage(c, "one argument too many: '%.80s'", c->arg[2]);

@@ -21,6 +21,7 @@ bool plot_can_draw(Cli *c, const char *path); /* its ending is one of these; els
 bool plot_learning(Plot *p, char **log, int n);
 bool plot_tune(Plot *p, const char *path);
 bool plot_forecast(Plot *p, Model *m, const char *data, int64_t future);
+bool plot_scatter(Plot *p, Model *m, const char *data);
 bool plot_confusion(Plot *p, Model *m, const char *data);
 bool plot_roc(Plot *p, Model *m, const char *data);
 bool plot_attention(Plot *p, Model *m, const char *data, const char *text, int64_t example);

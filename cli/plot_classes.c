@@ -25,12 +25,6 @@ static const PortDesc *class_target(const Model *m) {
     return y && (y->vocab || y->dtype == DT_B) && y->rank == 0 ? y : NULL;
 }
 
-static int64_t features(const PortDesc *p) {
-    int64_t n = 1;
-    for (int k = 0; k < p->rank; k++) n *= p->dim[k];
-    return n;
-}
-
 /* Probabilities of the classes: of a bool that of class 1, else what stands there or the softmax of it. */
 static void put_scores(const Classes *k, const Array *x, int64_t at, double *score) {
     double sum = 0, most = -INFINITY, least = INFINITY;
@@ -75,7 +69,7 @@ static bool find_output(Classes *k, const PortDesc *y, bool need_scores) {
             const PortDesc *o = &d->output.at[k->output];
             k->width = scored && y->vocab ? k->classes : 1;
             k->scored = scored;
-            if (o->seq == y->seq && features(o) == k->width && (scored ? o->dtype == DT_F : o->dtype == DT_I)) return true;
+            if (o->seq == y->seq && cli_features(o) == k->width && (scored ? o->dtype == DT_F : o->dtype == DT_I)) return true;
         }
     return false;
 }
@@ -254,7 +248,7 @@ static const Array *find_weights(Model *m, const Arrays *out) {
             if (!strncmp(out->array.at[k].name, "output/", 7) && !strcmp(out->array.at[k].name + 7, name))
                 x = &out->array.at[k];
         bool one = x && (x->rank == 2 || (x->rank == 3 && x->dim[2] == 1));
-        if (x && d->output.at[i].seq && (one || (x->rank == 3 && features(&d->output.at[i]) == 1))) return x;
+        if (x && d->output.at[i].seq && (one || (x->rank == 3 && cli_features(&d->output.at[i]) == 1))) return x;
     }
     return NULL;
 }

@@ -3,6 +3,7 @@
 #include "cli/cli.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 static void put_cell(Str *s, const char *text) {
@@ -75,15 +76,21 @@ typedef struct {
     Str *text; /* of each output */
 } Rows;
 
-static void put_head(Str *s, bool files, bool steps, bool classes, int64_t n) {
-    str_printf(s, "output,example%s,part%s%s", files ? ",file,line" : "", classes ? ",truth,class" : "", steps ? ",step" : "");
+static void put_head(Str *s, const Dataset *d, bool steps, bool classes, int64_t truths, int64_t n) {
+    str_printf(s, "output,example%s%s,part%s", d->place && d->place[0].run ? ",run" : "", d->several_files ? ",file,line" : "", classes ? ",truth,class" : truths == 1 ? ",truth" : "");
+    for (int64_t i = 0; truths > 1 && i < truths; i++) str_printf(s, ",truth %" PRId64, i);
+    str_put(s, steps ? ",step" : "");
     for (int64_t i = 0; i < n; i++) str_printf(s, ",%" PRId64, i);
     str_putc(s, '\n');
 }
 
-/* The example's number in the user's file; where there are several, these one after another, and the line of its own. */
+/* The example's number in the user's file, and its name there if it has one; where there are several, these one after another, and the line of its own. */
 static void put_place(Str *s, const Dataset *d, int64_t example) {
     str_printf(s, ",%" PRId64, d->place ? d->place[example].number : example);
+    if (d->place && d->place[example].run) {
+        str_putc(s, ',');
+        put_cell(s, d->place[example].run);
+    }
     if (!d->several_files) return;
     str_putc(s, ',');
     put_cell(s, d->place[example].file);
@@ -98,6 +105,12 @@ static void put_classes(const Rows *r, Str *s, double truth, double class) {
     put_cell(s, cli_class_name(r->m, a, class));
 }
 
+/* With as many digits as its array has. */
+static void put_number(Str *s, const Array *of, double v) {
+    if (of->type == RONDO_F32) str_float(s, (float)v);
+    else str_double(s, v);
+}
+
 static bool put_rows(void *arg, const OutputRow *o) {
     Rows *r = arg;
     Str *s = &r->text[o->output];
@@ -110,17 +123,22 @@ static bool put_rows(void *arg, const OutputRow *o) {
     for (int64_t t = 0; t < lines; t++) {
         int64_t at = o->b * most + t;
         double class = cli_class(r->m, x, at, n, o->steps > 0);
-        if (!s->n) put_head(s, d->several_files, o->steps > 0, class >= 0, n);
+        int64_t truths = class >= 0 ? 0 : cli_numbers(r->m, o->output);
+        if (!s->n) put_head(s, d, o->steps > 0, class >= 0, truths, n);
         put_cell(s, name);
         const char *part = r->given ? "data" : o->example < d->train ? "train" : o->example < d->train + d->valid ? "valid" : "test";
         put_place(s, d, o->example);
         str_printf(s, ",%s", part);
         if (class >= 0) put_classes(r, s, cli_truth(o, t), class);
+        for (int64_t i = 0; i < truths; i++) {
+            double truth = cli_true_number(o, t * n + i);
+            str_putc(s, ',');
+            if (!isnan(truth)) put_number(s, o->target, truth);
+        }
         if (o->steps) str_printf(s, ",%" PRId64, t);
         for (int64_t i = 0; i < n; i++) {
             str_putc(s, ',');
-            if (x->type == RONDO_F32) str_float(s, (float)array_get(x, at * n + i));
-            else str_double(s, array_get(x, at * n + i));
+            put_number(s, x, array_get(x, at * n + i));
         }
         str_putc(s, '\n');
     }
@@ -168,8 +186,7 @@ static bool predict_arrays(Cli *c, Model *m, const char *path, Str *s) {
                 str_printf(s, ",%" PRId64, r);
             for (int64_t j = 0; j < columns; j++) {
                 str_putc(s, ',');
-                if (v->type == RONDO_F32) str_float(s, (float)array_get(v, r * columns + j));
-                else str_double(s, array_get(v, r * columns + j));
+                put_number(s, v, array_get(v, r * columns + j));
             }
             str_putc(s, '\n');
         }

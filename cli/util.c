@@ -126,10 +126,26 @@ const char *cli_of_column(Ctx *ctx, const ModelDesc *d, const char *what, uint32
     return series_targets(ctx, d) > 1 ? arena_printf(ctx_arena(ctx), "%s[%s]", what, series_target_name(ctx, d, c)) : what;
 }
 
+int64_t cli_features(const PortDesc *p) {
+    int64_t n = 1;
+    for (int k = 0; k < p->rank; k++) n *= p->dim[k];
+    return n;
+}
+
+int64_t cli_numbers(const Model *m, uint32_t output) {
+    const ModelDesc *d = model_desc(m);
+    const PortDesc *y = d->target.n ? &d->target.at[0] : NULL, *o = &d->output.at[output];
+    return y && y->dtype == DT_F && o->dtype == DT_F && y->seq == o->seq && cli_features(y) == cli_features(o) ? cli_features(y) : 0;
+}
+
+double cli_true_number(const OutputRow *r, int64_t k) {
+    int64_t per = r->target && r->target->dim[0] ? array_count(r->target) / r->target->dim[0] : 0;
+    return k < per ? array_get(r->target, r->row * per + k) : NAN;
+}
+
 double cli_truth(const OutputRow *r, int64_t t) {
-    if (!r->target) return -1;
-    int64_t per = r->target->dim[0] ? array_count(r->target) / r->target->dim[0] : 0;
-    return t < per ? array_get(r->target, r->row * per + t) : -1;
+    double v = cli_true_number(r, t);
+    return isnan(v) ? -1 : v;
 }
 
 CliExit cli_status(const Cli *c) {

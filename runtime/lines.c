@@ -242,6 +242,7 @@ static bool read_runs(Records *r, const Csv *csv, const VEC_U32 *column, uint32_
         VEC_PUSH(r->a, run) = (Run){name, from};
         r->line = csv->line[from];
         records_add(r);
+        r->record.at[r->record.n - 1].run = name;
         for (uint32_t k = 0; k < r->nstore; k++)
             if (records_given(r, &r->store[k]) && !add_run(r, csv, from, to, &r->store[k], &column[k])) return false;
     }

@@ -407,7 +407,7 @@ static void find_places(Records *r, const int64_t *order, Dataset *d) {
             const Record *x = &r->record.at[i];
             if (x->path != file) continue;
             done[i] = i > from;
-            place[example[i]] = (FilePlace){file, x->line, number};
+            place[example[i]] = (FilePlace){file, x->line, number, x->run};
             by_place[number++] = example[i];
         }
         if (!done[from] && from) d->several_files = true;

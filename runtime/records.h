@@ -37,7 +37,7 @@ bool split_counts(Model *m, const Split *s, int64_t *n, int64_t *train, int64_t 
 bool split_in_order(const Split *s); /* is it one of the two ways to split a record? */
 
 typedef struct {
-    const char *path;
+    const char *path, *run; /* run: its name, of a sequence in the rows of a table; else NULL */
     int64_t line, within; /* within: its number among the examples of its file, from 0 */
     bool test;            /* from the file of the key `test` */
     int64_t label;        /* class of the first target; -1: none */

@@ -269,6 +269,7 @@ typedef struct Feed Feed;
 typedef struct {
     const char *file;
     int64_t line, number; /* number: from 0, over all of the files, one after another */
+    const char *run; /* its name, where a column of a table names sequences; else NULL */
 } FilePlace;
 typedef struct {
     Arrays array; /* by input name; targets as "target/y", of a file of arrays as they are called there */

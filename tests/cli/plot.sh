@@ -90,6 +90,29 @@ expect 0 "$RONDO" plot attention t.rondo -w t.safetensors --prompt "it was a goo
 block cells x.gp | awk -F, '{ s += $3 } END { exit !(NR == 5 && s > 0.9999 && s < 1.0001) }' || fail "the weights of five words do not make 1"
 says x.gp "'it' 0, 'was' 1, 'a' 2, 'good' 3, 'day' 4"
 
+# a number for each sequence: the points are those of predict, the error that of eval
+expect 0 "$RONDO" new regress spring
+expect 0 "$RONDO" train spring.rondo --seed 1 --set epochs=10
+says out '^next: rondo plot scatter spring.rondo -w spring.safetensors -o spring.svg$'
+for e in $draw; do
+    expect 0 "$RONDO" plot scatter spring.rondo -w spring.safetensors -o spring$e
+    picture spring$e
+done
+expect 0 "$RONDO" eval spring.rondo -w spring.safetensors
+says spring.gp "p: RMSE $(awk '$1 == "rmse" { printf "%.4g", $2 }' out), R2 $(awk '$1 == "r2" { printf "%.4g", $2 }' out); the mean "
+expect 0 "$RONDO" predict spring.rondo -w spring.safetensors
+says out '^output,example,run,part,truth,0$'
+awk -F, '$4 == "test" { printf "%s %.3f\n", $5, $6 }' out | sort >want
+block points0 spring.gp | awk -F, '{ printf "%s %.3f\n", $1, $2 }' | sort | cmp - want || fail "not the numbers of predict"
+expect 1 "$RONDO" plot scatter t.rondo -w t.safetensors -o no.gp
+says err "E0552.*'t' has no picture of numbers"
+expect 1 "$RONDO" plot scatter $M -w w.safetensors -o no.gp
+says err 'E0552.*rondo plot forecast'
+cut -d, -f1,2 spring.csv >unknown.csv
+expect 1 "$RONDO" plot scatter spring.rondo -w spring.safetensors --data unknown.csv -o no.gp
+says err 'E0554.*do not say which number is right'
+[ ! -e no.gp ] || fail "a picture of nothing"
+
 # a class at each step: the counts are those of eval, and a step is a row of predict
 cp "$SRC/examples/tagging.rondo" "$SRC/examples/names.jsonl" .
 expect 0 "$RONDO" train tagging.rondo -o g.safetensors --seed 1 -q --set epochs=3
