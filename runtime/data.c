@@ -27,7 +27,7 @@ static bool read_list(Model *m, Arena *a, const Csv *csv, bool target, Column **
         if (!s && ports > 1) k = csv_column(m->ctx, csv, name_str(m->ctx, port[i].name), port[i].span);
         if (item && item->kind == SET_NUMBER) k = item->number >= 0 && item->number < csv->ncol ? (int64_t)item->number : -1;
         else if (item) k = csv_column(m->ctx, csv, name_str(m->ctx, item->name), item->span);
-        if (k < 0 && item->kind == SET_NUMBER) diag_error(m->ctx, 611, item->span, "%s has no column %g", csv->path, item->number);
+        if (k < 0 && item && item->kind == SET_NUMBER) diag_error(m->ctx, 611, item->span, "%s has no column %g", csv->path, item->number);
         double *v;
         if (k < 0 || !csv_series(m->ctx, a, csv, (uint32_t)k, gaps, &v, &filled)) return false;
         if (filled) model_log(m, "%s: %lld gaps of column '%s' were filled in", csv->path, (long long)filled, csv_name(csv, a, (uint32_t)k));

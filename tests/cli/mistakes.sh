@@ -246,6 +246,19 @@ wrong "E0612.*runs.csv:5: column 'a' holds 'much', which is not a number" train 
 cp good.csv runs.csv
 wrong "E0611.*runs.csv has no column 'whom'" train runs.rondo -o x --set run=whom
 says err "did you mean 'who'"
+cat >several.rondo <<'R'
+model several {
+    data { csv = "runs.csv" }
+    input a: seq [1]
+    input c: seq [1]
+    target y: [1]
+    p = dense[1](gru[2](a).last + gru[2](c).last)
+    output p
+    loss mse(p, y)
+    train { epochs = 1 }
+}
+R
+wrong "E0611.*runs.csv has no column 'c'" train several.rondo -o x # by the names of the ports, as none are named
 cat >said.rondo <<'R'
 model said {
     input word: seq token[20]
