@@ -55,6 +55,7 @@ typedef struct {
     uint64_t seed;
     const Array *in;
     Array *out;
+    Give gives; /* which of the model's results go where there is `out` */
     float *value;
     const float *given;
     double *loss, *metric, *truth;
@@ -76,23 +77,25 @@ rondo_status model_guard(Model *m, bool (*fn)(void *), void *arg) {
     return s;
 }
 
-/* Arrays that still say where the call before has put its results: what it is to read lives on until this call is over, what it is to
-   write is asked for anew. True: there is something to read. */
+/* Arrays that still say where a call before has put its results: what this one is to read lives on until it is over, what it is to
+   write is asked for anew. True: there is something to read of what goes now. */
 static bool given_back(const Model *m, const Call *c) {
     bool reads = false;
-    for (size_t i = 0; c->in && i < c->n; i++) reads |= arena_holds(&m->result, c->in[i].data);
+    for (size_t i = 0; c->in && i < c->n; i++) reads |= arena_holds(&m->given[c->gives], c->in[i].data);
     for (size_t i = 0; c->out && i < c->n2; i++)
-        if (arena_holds(&m->result, c->out[i].data)) c->out[i].data = NULL;
+        for (int k = 0; k < GIVE_COUNT; k++)
+            if (arena_holds(&m->given[k], c->out[i].data)) c->out[i].data = NULL;
     return reads;
 }
 
 static rondo_status call(Model *m, bool (*fn)(void *), Call *c) {
     if (!m || !m->desc || !m->desc->name || m->busy) return RONDO_BAD_USAGE;
     Arena before = arena_make(m->ctx);
-    if (given_back(m, c)) {
-        before = m->result;
-        m->result = arena_make(m->ctx);
+    if (c->out && given_back(m, c)) {
+        before = m->given[c->gives];
+        m->given[c->gives] = arena_make(m->ctx);
     }
+    if (c->out) arena_free(&m->given[c->gives]);
     arena_free(&m->result);
     scratch_reset(m);
     c->m = m;
@@ -266,14 +269,14 @@ static bool take_inputs(Call *c, Arrays *in) {
 }
 
 /* Memory for a result of x's shape: the caller's, which must fit, or the model's. */
-static bool take(Model *m, const Array *x, Array *want) {
+static bool take(Model *m, Give gives, const Array *x, Array *want) {
     if (!rondo_type_size(want->type)) return usage(m, "the type is no type: result", want->name);
     if (want->data) {
         bool same = want->rank == x->rank && memcmp(want->dim, x->dim, (size_t)x->rank * sizeof *x->dim) == 0;
         return same || usage(m, "the memory given has not the shape of", want->name);
     }
     Arrays keep = {0};
-    Array *y = arrays_add(&m->result, &keep, want->name, want->type, x->rank, x->dim);
+    Array *y = arrays_add(&m->given[gives], &keep, want->name, want->type, x->rank, x->dim);
     if (!y) return usage(m, "too large:", want->name);
     const char *name = want->name;
     rondo_order order = want->order;
@@ -283,9 +286,9 @@ static bool take(Model *m, const Array *x, Array *want) {
     return true;
 }
 
-/* Hands result x to the caller: in memory of the model, or converted into the caller's. */
+/* Hands gradient x to the caller: in memory of the model, or converted into the caller's. */
 static bool give(Model *m, const Array *x, Array *want) {
-    if (!take(m, x, want)) return false;
+    if (!take(m, GIVE_GRADIENTS, x, want)) return false;
     int64_t n = array_count(x);
     if (want->type == x->type) memcpy(want->data, x->data, (size_t)n * rondo_type_size(x->type));
     else
@@ -349,7 +352,7 @@ static bool predict(Call *c, Exec *e, const Arrays *in, bool outside) {
         root[i] = result_root(m, e, c->out[i].name);
         if (root[i] < 0) return usage(m, "the model has no output", c->out[i].name ? c->out[i].name : "");
         exec_shape(e, (uint32_t)root[i], &x);
-        if (!take(m, &x, &c->out[i])) return false;
+        if (!take(m, GIVE_RESULTS, &x, &c->out[i])) return false;
         exec_write_to(e, (uint32_t)root[i], &c->out[i], in);
     }
     if (!exec_run(e, m->theta, m->theta_version, NULL, m->seed, 0, NULL)) return false;
@@ -445,7 +448,7 @@ static bool do_gradient(void *arg) {
 
 rondo_status rondo_gradient(rondo_model *m, const rondo_array *in, size_t nin, uint64_t update, double *loss, rondo_array *grad,
                             size_t ngrad) {
-    return call(m, do_gradient, &(Call){.in = in, .n = nin, .seed = update, .loss = loss, .out = grad, .n2 = ngrad});
+    return call(m, do_gradient, &(Call){.in = in, .n = nin, .seed = update, .loss = loss, .out = grad, .n2 = ngrad, .gives = GIVE_GRADIENTS});
 }
 
 /* ---- training and evaluation -------------------------------------------------------------------------------------------- */

@@ -78,12 +78,14 @@ void memory_free(Ctx *ctx, ExecMemory *m);
 typedef struct Fitted Fitted;
 typedef struct Windows Windows;
 enum { RAGGED = 2, ROWS = 2, SCRATCH_MAX = 8 };
+typedef enum { GIVE_RESULTS, GIVE_GRADIENTS, GIVE_COUNT } Give;
 struct rondo_model {
     Ctx *ctx;
     bool own_ctx;
     bool busy; /* a call of rondo.h is under way: what it calls back may not call the model */
     Arena arena; /* as long as the model */
-    Arena result; /* arrays handed to the caller of rondo.h, until the next call */
+    Arena result; /* what a call of rondo.h needs, until the next one */
+    Arena given[GIVE_COUNT]; /* arrays handed to the caller of rondo.h, until the next call that gives such */
     Program *program;
     const ModelDesc *desc;
     ModelOptions opt;

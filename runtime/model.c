@@ -79,6 +79,7 @@ Model *model_make(Ctx *ctx) {
     m->ctx = ctx;
     m->arena = arena_make(ctx);
     m->result = arena_make(ctx);
+    for (int k = 0; k < GIVE_COUNT; k++) m->given[k] = arena_make(ctx);
     m->text = arena_make(ctx);
     for (int k = 0; k < SCRATCH_MAX; k++) m->scratch[k] = arena_make(ctx);
     return m;
@@ -120,6 +121,7 @@ void model_close(Model *m) {
     ctx_free(ctx, m->theta);
     ctx_free(ctx, m->grad.raw);
     arena_free(&m->result);
+    for (int k = 0; k < GIVE_COUNT; k++) arena_free(&m->given[k]);
     arena_free(&m->text);
     scratch_reset(m);
     arena_free(&m->arena);

@@ -169,8 +169,8 @@ typedef struct {
 /* Runs the model forward. `in`: its inputs by name; optionally "length/T" [B] int and "init/h.c" (initial states,
    [B, features] or [features]). `out`: outputs by name, or "final/h.c". For each of `out` either
    - data == NULL: the library sets rank, dim, type (if the caller left RONDO_F32, that is F32) and data, which belongs to the
-     model and lives until the next call on the handle (until that is over, where it is an input of it; an array that still has such
-     data is one without); or
+     model and lives until the next rondo_predict on the handle (of gradients: the next rondo_gradient), or, where it is an input of
+     that, until it is over; an array that still has such data is one without; or
    - data != NULL: rank and dim must be exactly those of the result, which is converted to `type`.
    Memory of a result may be that of an input; then there is a copy. */
 RONDO_API rondo_status rondo_predict(rondo_model *m, const rondo_array *in, size_t nin, rondo_array *out, size_t nout);

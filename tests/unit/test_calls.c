@@ -1,9 +1,11 @@
 /* test_calls: what rondo.h promises of calls that keep something: steps at once are steps one by one, to the bit, with several
    inputs, outputs and examples; gradients of weights by kept kernels are those of a call that makes its own, before and after the
    weights change and for batches of one and of three; memory with time first gives the bits of memory with the batch first; a failed
-   call says what failed; results go round; callbacks cannot call; a process that is forked goes on. Run from the source root. */
+   call says what failed; results go round, and stay while other calls are made; callbacks cannot call; a process that is forked goes
+   on. Run from the source root. */
 #include <math.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -246,6 +248,71 @@ static void results_again(void) {
     rondo_close(m);
 }
 
+/* Memory that is not read again once it is freed, nor given out. */
+typedef struct Block {
+    size_t n;
+    struct Block *dead;
+    double at[];
+} Block;
+
+static void *spoiling(void *arg, void *p, size_t n) {
+    Block **dead = arg, *old = p ? (Block *)((char *)p - offsetof(Block, at)) : NULL, *b = n ? malloc(sizeof *b + n) : NULL;
+    if (b) b->n = n;
+    if (b && old) memcpy(b->at, old->at, n < old->n ? n : old->n);
+    if (old && (b || !n)) {
+        memset(old->at, 0xdd, old->n);
+        old->dead = *dead;
+        *dead = old;
+    }
+    return b ? b->at : NULL;
+}
+
+/* Whether all of what was freed is as it was left. */
+static bool unwritten(Block *dead) {
+    bool ok = true;
+    for (Block *b = dead, *next; b; b = next) {
+        for (size_t k = 0; k < b->n; k++) ok = ok && ((unsigned char *)b->at)[k] == 0xdd;
+        next = b->dead;
+        free(b);
+    }
+    return ok;
+}
+
+/* A loop as programs have it, over the same few arrays: results outlive the calls that give others, and go where there is room. */
+static void results_stay(void) {
+    static const char text[] = "model m {\n    input x: seq [3]\n    target y: seq [3]\n    p = dense[3](gru[4](x))\n    output p\n    metric e = mae(p, y)\n    loss mse(p, y)\n"
+                               "    train {\n        epochs = 1\n    }\n}\n";
+    rondo_options o = RONDO_OPTIONS_INIT;
+    Block *dead = NULL;
+    rondo_model *m;
+    o.engine = RONDO_ENGINE_LOOPS;
+    o.realloc_fn = spoiling;
+    o.realloc_arg = &dead;
+    check(rondo_open_text(&m, "stay.rondo", text, strlen(text), &o) == RONDO_OK && rondo_init_weights(m, 3) == RONDO_OK, "a model in memory that is spoiled");
+    float x[24], before[24], b[3];
+    double loss[3];
+    for (int k = 0; k < 24; k++) x[k] = wave(k);
+    rondo_array in[] = {{.name = "x", .rank = 3, .dim = {2, 4, 3}, .data = x}, {.name = "y", .rank = 3, .dim = {2, 4, 3}, .data = x}};
+    rondo_array out = {.name = "p"}, grad = {.name = "param/p.b"};
+    for (int k = 0; k < 3; k++) {
+        check(rondo_predict(m, in, 1, &out, 1) == RONDO_OK, "results again");
+        memcpy(before, out.data, sizeof before);
+        check(rondo_gradient(m, in, 2, 0, &loss[k], &grad, 1) == RONDO_OK && rondo_get_weight(m, "p.b", b, 3) == RONDO_OK, "gradients again");
+        for (int i = 0; i < 3; i++) b[i] -= 0.1f * ((float *)grad.data)[i];
+        check(rondo_set_weight(m, "p.b", b, 3) == RONDO_OK && memcmp(before, out.data, sizeof before) == 0, "results outlive other calls");
+    }
+    check(loss[2] < loss[1] && loss[1] < loss[0], "steps against the gradient");
+    rondo_array again[] = {in[0], out};
+    again[1].name = "y";
+    rondo_train_options t = RONDO_TRAIN_OPTIONS_INIT;
+    t.arrays = again;
+    t.narrays = 2;
+    check(rondo_evaluate(m, NULL, again, 2, &loss[0], NULL, 0) == RONDO_OK && rondo_train(m, &t, NULL) == RONDO_OK, "results as targets");
+    check(memcmp(before, out.data, sizeof before) == 0, "results outlive training");
+    rondo_close(m);
+    check(unwritten(dead), "nothing is written once it is freed");
+}
+
 typedef struct {
     rondo_model *m;
     rondo_stream *s;
@@ -356,6 +423,7 @@ int main(void) {
     gradients();
     refusals();
     results_again();
+    results_stay();
     inside();
     forked();
     deep();
