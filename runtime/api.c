@@ -540,7 +540,7 @@ rondo_status rondo_forecast_future(rondo_model *m, const char *data_file, size_t
 
 static bool do_stream(void *arg) {
     Call *c = arg;
-    if (!c->seed) return usage(c->m, "a stream needs at least one example", NULL);
+    if (!c->seed) return usage(c->m, "a stream needs at least one example, and a place for its handle", NULL);
     int got;
     c->stream = stream_make(c->m, (int64_t)c->seed, &got);
     if (got < 0) ctx_out_of_memory(c->m->ctx);
@@ -548,10 +548,9 @@ static bool do_stream(void *arg) {
 }
 
 rondo_status rondo_stream_open(rondo_model *m, int64_t batch, rondo_stream **s) {
-    Call c = {.seed = batch > 0 ? (uint64_t)batch : 0};
-    if (!s) return RONDO_BAD_USAGE;
+    Call c = {.seed = s && batch > 0 ? (uint64_t)batch : 0};
     rondo_status status = call(m, do_stream, &c);
-    *s = c.stream;
+    if (s) *s = c.stream;
     return status;
 }
 

@@ -70,8 +70,15 @@ static void port(const rondo_model *m, const PortDesc *p, rondo_info *info) {
     dims(info, p->rank, p->dim);
 }
 
+static bool no_such(void *arg) {
+    const Model *m = arg;
+    diag_error(m->ctx, 556, NOWHERE, "'%s' has nothing of this kind and index, or there is no room for its description", name_str(m->ctx, m->desc->name));
+    return false;
+}
+
 rondo_status rondo_describe(rondo_model *m, rondo_kind kind, size_t i, rondo_info *info) {
-    if (!m || !m->desc || !info || i >= rondo_count(m, kind)) return RONDO_BAD_USAGE;
+    if (!m || !m->desc || !m->desc->name) return RONDO_BAD_USAGE;
+    if (!info || i >= rondo_count(m, kind)) return model_guard(m, no_such, m);
     const ModelDesc *d = m->desc;
     size_t n;
     *info = (rondo_info){.kind = kind, .type = m->f64 ? RONDO_F64 : RONDO_F32};

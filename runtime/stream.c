@@ -324,8 +324,9 @@ static bool stream_open(void *arg) {
         if (g->root.at[r].kind == ROOT_OUTPUT) s->ny += (size_t)value_size(mod, &g->node.at[g->root.at[r].ref], axis);
     s->time = common_time(mod);
     find_only(s);
+    if (s->time && !stream_dims(s, BLOCK)) return false; /* too many examples */
     if (s->time) s->block = ctx_alloc(m->ctx, BLOCK * s->nx * sizeof *s->block + 64);
-    return (!s->time || stream_dims(s, BLOCK)) && stream_dims(s, 1) && stream_states(s) && stream_reset(s);
+    return stream_dims(s, 1) && stream_states(s) && stream_reset(s);
 }
 
 rondo_stream *stream_make(Model *m, int64_t batch, int *got) {

@@ -200,6 +200,13 @@ static void refusals(void) {
     check(says(m, rondo_stream_step(s, NULL, y), RONDO_BAD_USAGE, "memory"), "a step without inputs");
     check(rondo_stream_step(s, x, y) == RONDO_OK && !*rondo_message(m), "nothing is said after a good step");
     rondo_stream_close(s);
+    rondo_info info;
+    check(says(m, rondo_describe(m, RONDO_INPUT, 2, &info), RONDO_BAD_USAGE, "index"), "an input that there is not");
+    check(says(m, rondo_describe(m, RONDO_INPUT, 1, NULL), RONDO_BAD_USAGE, "no room"), "a description without room");
+    check(rondo_describe(m, RONDO_INPUT, 1, &info) == RONDO_OK && !strcmp(info.name, "z"), "a description");
+    check(says(m, rondo_stream_open(m, 0, &s), RONDO_BAD_USAGE, "one example") && !s, "a stream of no example");
+    check(says(m, rondo_stream_open(m, INT64_C(1) << 40, &s), RONDO_BAD_INPUT, "axis 'B'") && !s, "a stream of too many examples");
+    check(says(m, rondo_stream_open(m, 1, NULL), RONDO_BAD_USAGE, "handle"), "a stream without a handle");
     rondo_array in[] = {{.name = "x", .rank = 3, .dim = {1, 2, 3}, .data = x}, {.name = "z", .rank = 3, .dim = {1, 2, 2}, .data = x},
                         {.name = "init/h.c", .rank = 2, .dim = {1, 8}, .data = x}};
     rondo_array out = {.name = "p"}, grad = {.name = "param/h.Wi"};
