@@ -90,6 +90,7 @@ static uint8_t first_kind(LowG *lg, Ref r)
     DotInfo info;
     GemmKind kind;
     MatrixForm form;
+    PairForm pairs;
     switch (op_info[n->op].cls) {
     case OPC_LEAF:
         return n->op == OP_NOISE ? NK_ROW : NK_FREE;
@@ -98,6 +99,8 @@ static uint8_t first_kind(LowG *lg, Ref r)
     case OPC_CONTRACT:
         if (dot_is_gemm(g, r, &info, &kind))
             return kind == GEMM_ROWS ? NK_GEMM : NK_GRADIENT;
+        if (is_pairs(g, r, &pairs))
+            return NK_AXIS;
         if (!is_matrix_row(g, r, &form))
             low_fail(lg->L, "a dot of another form");
         return NK_ROW;
@@ -211,7 +214,7 @@ static void find_absorbed(LowG *lg)
             continue;
         Ref u = user[r];
         const Node *un = &g->node.at[u];
-        bool reduce = ni[u].kind == NK_AXIS || (ni[u].kind == NK_ROW && un->op != OP_ARGMAX &&
+        bool reduce = (ni[u].kind == NK_AXIS && un->op != OP_DOT) || (ni[u].kind == NK_ROW && un->op != OP_ARGMAX &&
                                                 op_info[un->op].cls == OPC_REDUCE && !full_reduce(g, u));
         bool inner = ni[u].kind == NK_INLINE && !ni[u].fused && same_dims(un, n) && un->axes == n->axes;
         if (reduce || inner)
@@ -333,7 +336,11 @@ static void need_operand_rows(LowG *lg)
         const Node *n = &g->node.at[r];
         DotInfo d;
         GemmKind kind;
-        if (n->op == OP_DOT && dot_is_gemm(g, r, &d, &kind)) {
+        PairForm pairs;
+        if (is_pairs(g, r, &pairs)) {
+            need_rows(lg, n->in[0]);
+            need_rows(lg, n->in[1]);
+        } else if (n->op == OP_DOT && dot_is_gemm(g, r, &d, &kind)) {
             Ref left = n->in[d.swapped], right = n->in[!d.swapped];
             need_rows(lg, left);
             if (kind == GEMM_GRADIENT)

@@ -247,6 +247,35 @@ static Ref matrix_product(Legal *l, Graph *g, const Graph *src, Ref r, Ref a, Re
     return summed ? g_sum(g, masked(l, g, d, summed, 0), summed, 0) : d;
 }
 
+/* The steps of one sequence with those of another, whichever way that is written. 0: not that. */
+static Ref pair_product(Legal *l, Graph *g, Ref a, Ref b, const uint32_t *la, const uint32_t *lb, const uint32_t *lo, uint32_t axes)
+{
+    uint8_t label[3][3];
+    PairForm form;
+    uint32_t summed = (g->node.at[a].axes | g->node.at[b].axes) & ~axes;
+    if (g->node.at[a].rank > 1 || g->node.at[b].rank > 1 || g->node.at[a].axes == g->node.at[b].axes)
+        return 0;
+    for (int i = 0; i < 3; i++) {
+        label[0][i] = (uint8_t)la[i];
+        label[1][i] = (uint8_t)lb[i];
+        label[2][i] = (uint8_t)lo[i];
+    }
+    Ref d = g_dot(g, masked(l, g, a, summed, 0), masked(l, g, b, summed, 0), label[0], label[1], label[2], axes);
+    return d && is_pairs(g, d, &form) ? d : 0;
+}
+
+/* A sum over features, or over steps, of such a product. 0: not that. */
+static Ref pair_sum(Legal *l, Graph *g, Ref x, uint32_t axes, uint32_t dims)
+{
+    static const uint32_t i[3] = { 1 }, none[3] = { 0 };
+    const Node *n = &g->node.at[x];
+    if (n->op != OP_MUL || n->rank != 1 || (dims != 0) == (axes != 0))
+        return 0;
+    Ref a = n->in[0], b = n->in[1];
+    const uint32_t *la = g->node.at[a].rank ? i : none, *lb = g->node.at[b].rank ? i : none;
+    return pair_product(l, g, a, b, la, lb, dims ? none : i, n->axes & ~axes);
+}
+
 /* Says that a product is a loop nest, but of the examples' own matrices by vectors, one a head perhaps, which read memory once at best. */
 static void explain_nest(Legal *l, const Graph *src, Ref r, const DotInfo *info)
 {
@@ -274,6 +303,9 @@ static Ref legal_dot(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *map
     if (t)
         return t;
     if (!dot_is_gemm(src, r, &info, &kind)) {
+        t = pair_product(l, g, a, b, words, words + 3, words + 6, words[9]);
+        if (t)
+            return t;
         t = matrix_product(l, g, src, r, a, b, words);
         if (t)
             return t;
@@ -446,6 +478,11 @@ static Ref legal_node(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
         w = node_attr(src, r);
         axes = w[0];
         x = map[n->in[0]];
+        if (n->op == OP_SUM) {
+            Ref p = pair_sum(l, g, x, axes, w[1]);
+            if (p)
+                return p;
+        }
         if (n->op == OP_SUM && is_low_matrix(&g->node.at[x]) && w[1] == 3)
             x = g_sum(g, g_sum(g, x, 0, 1), 0, 1);
         else if (w[1])

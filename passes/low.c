@@ -30,10 +30,12 @@ static bool is_legal(const Module *m)
     DotInfo info;
     GemmKind kind;
     MatrixForm form;
+    PairForm pairs;
     for (uint32_t i = 0; i < m->graph.n; i++) {
         const Graph *g = m->graph.at[i];
         for (Ref r = 1; r < g->node.n; r++)
-            if (g->node.at[r].op == OP_PAD || (g->node.at[r].op == OP_DOT && !dot_is_gemm(g, r, &info, &kind) && !is_matrix_row(g, r, &form)))
+            if (g->node.at[r].op == OP_PAD ||
+                (g->node.at[r].op == OP_DOT && !dot_is_gemm(g, r, &info, &kind) && !is_matrix_row(g, r, &form) && !is_pairs(g, r, &pairs)))
                 return false;
         for (uint32_t k = 0; k < g->root.n; k++)
             if (g->root.at[k].kind == ROOT_SUM)

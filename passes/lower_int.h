@@ -32,6 +32,16 @@ typedef struct {
 bool dot_is_matrix(const Graph *g, Ref r, MatrixForm *f); /* whatever axes are summed */
 bool is_matrix_row(const Graph *g, Ref r, MatrixForm *f); /* and none is */
 
+/* A product of the steps of one sequence with those of another, example by example: numbers of pairs of steps, or vectors of the steps
+   of one, sums over those of the other. */
+typedef struct {
+    bool scores; /* numbers: sums over features */
+    bool swapped; /* the rows are in[1]: of numbers, whichever has them; else what multiplies the vectors */
+    uint32_t rows, other; /* axes: of the rows; of the columns, or summed */
+    int32_t size; /* features */
+} PairForm;
+bool is_pairs(const Graph *g, Ref r, PairForm *f);
+
 /* Where a value stands. Element of row (indices of `axes`) and feature index i: buf[row * ld + foff + sum fs[k] * i[k]], with
    row = the indices of the time axes in ascending order, the row axis innermost. */
 typedef struct {
@@ -119,6 +129,11 @@ typedef struct {
     int w; /* vectors a panel */
     uint32_t buf;
 } Pack;
+#define PAIR_STEPS 4 /* of each sequence, in a tile of pairs, at most */
+typedef struct {
+    int32_t K;
+    uint32_t fn;
+} PairKey;
 
 #define NEAR_WEIGHTS 8192 /* floats that stay in the first cache */
 #define TILE_ROWS 6
@@ -201,6 +216,7 @@ typedef struct Low {
     VEC(BesideKey) besides;
     VEC(BehindKey) behinds;
     VEC(Pack) packs;
+    VEC(PairKey) pairs;
     bool failed;
     uint32_t nname;
 } Low;
@@ -427,6 +443,9 @@ bool behind_panel(LowG *bg, Ref r, TileRows *t, LV j);
 void matrix_copies(LowG *lg, const Stage *s); /* before its rows */
 void matrix_nest(LowG *lg, Ref r);
 void emit_nest(LowG *lg, Ref r); /* lower_nest.c: a node with loops of its own */
+
+/* lower_pairs.c */
+void emit_pairs(LowG *lg, Ref r);
 
 /* lower_tiles.c */
 int tile_registers(const Low *L); /* accumulators of a tile */

@@ -268,6 +268,10 @@ void emit_axis(LowG *lg, Ref r)
 {
     Low *L = lg->L;
     const Node *n = &lg->g->node.at[r];
+    if (n->op == OP_DOT) {
+        emit_pairs(lg, r);
+        return;
+    }
     AxisSum s = { .r = r, .n = n, .o = &lg->g->node.at[n->in[0]], .axes = node_attr(lg->g, r)[0] };
     bool rows = n->axes & AX(L->bx);
     if (axis_lanes(lg, &s))

@@ -373,6 +373,8 @@ static void rows_params(LBuilder *b, TileRows *t, LV *lo, LV *hi)
     t->C = operand_param(b, "C");
     t->C.step = lb_param_int(b, "c_stride");
     t->p_stride = lb_param_int(b, "p_stride");
+    if (t->matrix)
+        t->a_k = lb_param_int(b, "a_k");
     *lo = lb_param_int(b, "lo");
     *hi = lb_param_int(b, "hi");
 }
@@ -380,7 +382,7 @@ static void rows_params(LBuilder *b, TileRows *t, LV *lo, LV *hi)
 static uint32_t make_rows(Low *L, const TileRows *like)
 {
     char name[80];
-    snprintf(name, sizeof name, "%s_%d%s", like->columns ? "columns" : "rows", like->nv, like->from ? "_from" : "");
+    snprintf(name, sizeof name, "%s_%d%s", like->columns ? "columns" : like->matrix ? "matrix" : "rows", like->nv, like->from ? "_from" : "");
     if (like->nseg > 1)
         snprintf(name + strlen(name), sizeof name - strlen(name), "_s%u", like->nseg);
     if (like->columns)
@@ -403,7 +405,7 @@ static uint32_t get_rows(Low *L, const TileRows *t)
 {
     for (uint32_t k = 0; k < L->rows.n; k++) {
         const TileRows *x = &L->rows.at[k].like;
-        if (x->columns == t->columns && x->from == t->from && x->nv == t->nv && x->tail == t->tail && x->nseg == t->nseg && x->size == t->size &&
+        if (x->columns == t->columns && x->matrix == t->matrix && x->from == t->from && x->nv == t->nv && x->tail == t->tail && x->nseg == t->nseg && x->size == t->size &&
             x->more == t->more)
             return L->rows.at[k].fn;
     }
@@ -432,7 +434,7 @@ static void one_row_of_panel(Low *L, const TileRows *t)
 void tile_rows(Low *L, TileRows *t, LV lo, LV hi)
 {
     LBuilder *b = &L->b;
-    LArg arg[4 * TILE_SEGMENTS + 7];
+    LArg arg[4 * TILE_SEGMENTS + 8];
     uint32_t n = 0;
     int64_t rows;
     if (!t->columns && lb_known_apart(b, lo, hi, &rows)) {
@@ -458,6 +460,8 @@ void tile_rows(Low *L, TileRows *t, LV lo, LV hi)
     arg[n++] = ptr(&t->C, t->C.at);
     arg[n++] = num(t->C.step);
     arg[n++] = num(t->p_stride);
+    if (t->matrix)
+        arg[n++] = num(t->a_k);
     arg[n++] = num(lo);
     arg[n++] = num(hi);
     lb_call(b, get_rows(L, t), arg, n);

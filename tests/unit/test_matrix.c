@@ -1,5 +1,5 @@
 /* Row stages. What examples have of their own: products of their matrices, in every order of dimensions, with one of all examples, sums over
-   rows and heads; sums of matrices over rows; the largest element; a chain so long that two vectors take turns. Each against the evaluator, and the same bits from every width,
+   rows and heads; products of the steps of two sequences; sums of matrices over rows; the largest element; a chain so long that two vectors take turns. Each against the evaluator, and the same bits from every width,
    the JIT and C, and from one thread or three. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,8 +55,17 @@ static void all_engines(Ctx *ctx, Arena *a, const Module *m, const char *text)
     }
 }
 
+/* Whether a program has a function whose name begins so. */
+static bool has_function(Ctx *ctx, const LProgram *p, const char *start)
+{
+    for (uint32_t k = 0; k < p->fn.n; k++)
+        if (!strncmp(name_str(ctx, p->fn.at[k]->name), start, strlen(start)))
+            return true;
+    return false;
+}
+
 /* One graph whose inputs are a and b and whose output is the last of the lines of `node`, from %3 on. */
-static void one(const char *a_type, const char *b_type, const char *node)
+static void one_with(const char *a_type, const char *b_type, const char *node, const char *function)
 {
     Ctx *ctx = ctx_make(NULL);
     Arena a = arena_make(ctx);
@@ -64,17 +73,24 @@ static void one(const char *a_type, const char *b_type, const char *node)
     for (const char *at = node; (at = strchr(at, '\n')) != NULL; at++)
         last++;
     char *text = arena_printf(&a,
-                              "module m\ntheta 0\naxis 0 B batch\naxis 1 T time\ninput 0 a data %s\ninput 1 b data %s\ngraph model {\n"
+                              "module m\ntheta 0\naxis 0 B batch\naxis 1 T time\naxis 2 S time length(len)\ninput 0 a data %s\ninput 1 b data %s\ninput 2 len lengths i<B>[]\ngraph model {\n"
                               "  %%1 = input a : %s\n  %%2 = input b : %s\n  %%3 = %s\n  output \"y\" %%%d\n}\n",
                               a_type, b_type, a_type, b_type, node, last);
     Module *m = module_parse(ctx, &a, source_add(ctx, "m.ir", text, strlen(text)));
     Str s = str_make(&a);
     if (m)
         all_engines(ctx, &a, m, node);
+    LProgram *p = m && function ? lower_module(ctx, &a, m, &(LowerOptions){ .V = 16, .registers = 32 }, NULL) : NULL;
+    check(!function || (p && has_function(ctx, p, function)), node, "not on tiles");
     diag_render(ctx, &s, false);
     check(m && !diag_error_count(ctx), node, s.n ? s.at : "does not parse");
     arena_free(&a);
     ctx_destroy(ctx);
+}
+
+static void one(const char *a_type, const char *b_type, const char *node)
+{
+    one_with(a_type, b_type, node, NULL);
 }
 
 int main(void)
@@ -90,6 +106,12 @@ int main(void)
     one("f<T,B>[3,9,6]", "f<T,B>[3,11,6]", "dot %1 %2 {lij,lkj->lik} : f<T,B>[3,9,11]");
     one("f<T,B>[9,3,6]", "f<B>[3,6,11]", "dot %1 %2 {ilj,ljk->ilk} : f<T,B>[9,3,11]");
     one("f<T,B>[5,9,6]", "f<T,B>[6,11]", "dot %1 %2 {lij,jk->lik} : f<T,B>[5,9,11]");
+    one_with("f<T,B>[20]", "f<S,B>[20]", "dot %1 %2 {i,i->} : f<T,S,B>[]", "pairs_");
+    one_with("f<S,B>[64]", "f<T,B>[64]", "dot %1 %2 {i,i->} : f<T,S,B>[]", "pairs_");
+    one_with("f<T,B>[7]", "f<S,B>[7]", "mul %1 %2 : f<T,S,B>[7]\n%4 = sum %3 {0} : f<T,S,B>[]", "pairs_");
+    one_with("f<T,S,B>[]", "f<S,B>[21]", "dot %1 %2 {,i->i} : f<T,B>[21]", "matrix_");
+    one_with("f<T,B>[70]", "f<T,S,B>[]", "dot %1 %2 {i,->i} : f<S,B>[70]", "matrix_");
+    one_with("f<T,S,B>[]", "f<S,B>[16]", "mul %1 %2 : f<T,S,B>[16]\n%4 = sum %3 <S> : f<T,B>[16]", "matrix_");
     one("f<T,B>[37]", "f<T,B>[21]", "dot %1 %2 {i,o->io} : f<B>[37,21]");
     one("f<T,B>[3,37]", "f<B>[21]", "sum %1 <T,B> : f[3,37]");
     one("f<T,B>[2,3,150]", "f<B>[21]", "sum %1 <T> : f<B>[2,3,150]");
