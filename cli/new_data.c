@@ -59,8 +59,9 @@ static uint32_t code_point(const char *p, int size) {
 static bool characters_of(NewFile *f, const char *text, size_t n, uint32_t *different) {
     uint8_t *seen = NEW_N(f->a, uint8_t, 0x200000);
     *different = 0;
-    for (size_t at = 0; at + 4 < n;) {
+    for (size_t at = 0; at < n;) {
         int size = utf8_size(text + at, n - at);
+        if (size <= 0 && n - at < 4) break;
         if (size <= 0) return false;
         uint8_t *c = &seen[code_point(text + at, size)];
         *different += !*c;
@@ -565,13 +566,13 @@ static bool look_at_text(NewFile *f) {
     char *text;
     size_t n;
     if (!first_part(f, &text, &n) || encoding_wide(f->ctx, f->path, text, n)) return false;
-    uint32_t different;
-    bool utf8 = characters_of(f, text, n, &different);
+    uint32_t different, sooner;
+    bool utf8 = characters_of(f, text, n, &different), late = utf8 && characters_of(f, text, n / 5 * 4, &sooner) && sooner < different;
     new_change(f, arena_printf(f->a, "text = \"%s.txt\"", f->name), arena_printf(f->a, "text = \"%s\"", f->written));
     if (!utf8)
         new_change(f, "unit = characters", "unit = bytes");
-    else if (different > 100)
-        new_change(f, "unit = characters", "unit = characters, unknown = true"); /* rare ones may first come in the test */
+    else if (different > 100 || late)
+        new_change(f, "unit = characters", "unit = characters, unknown = true"); /* rare ones may first come in what does not train */
     uint32_t V = !utf8 ? 256 : different < 4 ? 8 : different < 300 ? different + 4 : 300; /* a few that come later in it */
     new_change(f, "V = 100", arena_printf(f->a, "V = %u", V));
     if (n > 100000) {

@@ -150,6 +150,11 @@ says err 'E0622.*cut.jsonl:41:'
 [ ! -e opinion.rondo ] || fail "a model of a file that it cannot read"
 printf 'na\303\257ve na\303\257ve and so on, and so on, once more and then again\n' >short.txt
 for i in 1 2 3 4 5 6 7 8; do cat short.txt short.txt short.txt; done >long.txt
+# a character that first comes in what validates: the model knows an unknown one
+(for k in $(seq 60); do echo "the tide comes in and the tide goes out"; done; echo "and that is all!") >late.txt
+expect 0 "$RONDO" new language-model late -d late.txt
+says late.rondo 'unit = characters, unknown = true'
+expect 0 "$RONDO" train late.rondo -q --set epochs=1
 expect 0 "$RONDO" new language-model long -d long.txt -o sub
 says sub/long.rondo "text = \"/.*/long.txt\""
 for name in many gap plain desks strokes moves steps spoken kinds stars opinions sub/long; do
