@@ -18,6 +18,15 @@ static bool bad(Model *m, Span at, const char *why) {
     return false;
 }
 
+/* Of what is dealt out each fold gets one; a record is cut into a block more. */
+static bool enough_for_folds(Model *m, const Split *s, int64_t n, bool record) {
+    int64_t needs = s->folds + record;
+    if (n >= needs) return true;
+    diag_error(m->ctx, 552, data_setting(m, "split")->span, "%lld folds need at least %lld examples%s, and the data hold %lld", (long long)s->folds, (long long)needs,
+               record ? " in a row" : "", (long long)n);
+    return false;
+}
+
 static bool among(const Setting *s, int64_t k) {
     if (!s) return false;
     if (s->kind == SET_NUMBER) return s->number == (double)k;
@@ -59,6 +68,7 @@ static bool hold_back(Model *m, const Split *s, Dataset *d) {
 
 bool split_counts(Model *m, const Split *s, int64_t *n, int64_t *train, int64_t *valid) {
     int64_t all = *n;
+    if (s->kind == SPLIT_FOLDS && !enough_for_folds(m, s, all, true)) return false;
     if (s->kind == SPLIT_FOLDS) *n = (int64_t)((double)all * (double)(s->fold + 2) / (double)(s->folds + 1));
     *train = s->kind == SPLIT_FOLDS ? (int64_t)((double)all * (double)(s->fold + 1) / (double)(s->folds + 1)) : (int64_t)(s->train * (double)all);
     *valid = 0;
@@ -103,7 +113,7 @@ static bool parts_drawn(Model *m, const Split *s, const Records *r, const int64_
 static bool parts_dealt(Model *m, const Split *s, const Records *r, const int64_t *at, int64_t n, uint8_t *part, Arena *tmp) {
     int64_t *draw = NEW_N(tmp, int64_t, n + 1), *rest = NEW_N(tmp, int64_t, n + 1), classes = 1, dealt = 0;
     Dataset d = {0};
-    if (n < s->folds) return bad(m, data_setting(m, "split")->span, "there are fewer examples than folds");
+    if (!enough_for_folds(m, s, n, false)) return false;
     shuffle_order(s->seed, 0, n, draw);
     for (int64_t i = 0; i < n && r->classes; i++)
         if (r->record.at[at[i]].label >= classes) classes = r->record.at[at[i]].label + 1;

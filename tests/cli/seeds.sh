@@ -95,8 +95,10 @@ folds(1):`n` is 1; it must be a whole number from 2 to
 folds(fold = 1):`folds` needs `n`
 folds(5, vaild = 0.1):`folds` has no argument `vaild`
 folds(5, valid = 1):`valid` is 1
-folds(200):there are fewer examples than folds
+folds(200):200 folds need at least 200 examples, and the data hold 103$
 END
+expect 1 "$RONDO" train "$SRC/examples/sunspots.rondo" -q --folds 500 -o no.safetensors
+says err 'E0552.*500 folds need at least 501 examples in a row, and the data hold 299$'
 [ ! -e no.safetensors ] || fail "weights of no folds"
 # what split holds back validates in each fold: the same part of what does not test, which stops early
 sed 's/, validation = 0.2/, early_stopping = 1/; s/target_column = "class"/&, split = 0.8/' t.rondo >held.rondo
