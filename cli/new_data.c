@@ -579,7 +579,8 @@ static bool look_at_text(NewFile *f) {
         new_change(f, "H = 96", "H = 128");
         new_change(f, "batch = 4", "batch = 32");
         new_change(f, "window = 48", "window = 64");
-        new_change(f, "epochs = 30", n > 500000 ? "epochs = 4" : "epochs = 15");
+        int64_t epochs = 7500000 / (int64_t)n; /* as many characters in all, whatever the size */
+        new_change(f, "epochs = 30", arena_printf(f->a, "epochs = %d", epochs > 15 ? 15 : epochs < 4 ? 4 : (int)epochs));
     }
     f->said = utf8 ? arena_printf(f->a, "%s: a text in UTF-8, %u different characters", f->path, different)
                    : arena_printf(f->a, "%s: a text of bytes, since they are no UTF-8; `iconv` makes that of other encodings", f->path);
