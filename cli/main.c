@@ -205,6 +205,18 @@ static bool read_options(Cli *c, int argc, char **argv, bool *asked_help) {
     return true;
 }
 
+/* Where a model is read: its name without the ending, or the data in its place. */
+static void help_with_model(Cli *c) {
+    static const char *const data[] = {".csv", ".tsv", ".txt", ".jsonl", ".json", ".ts", ".npz", ".wav"};
+    if (strncmp(c->command->args, "M.rondo", 7) != 0 || !c->narg || diag_error_count(c->ctx) != 1) return;
+    const char *path = c->arg[0], *dot = strrchr(path, '.'), *model = arena_printf(ctx_arena(c->ctx), "%s.rondo", path);
+    uint16_t code = diag_at(c->ctx, 0)->code;
+    if (code == 1 && access(path, F_OK) != 0 && access(model, F_OK) == 0) diag_help(c->ctx, (Span){0, 0}, "there is %s", model);
+    for (size_t i = 0; i < sizeof data / sizeof *data; i++)
+        if (dot && !strcmp(dot, data[i]) && code >= 100 && code < 200)
+            diag_help(c->ctx, (Span){0, 0}, "a model file is needed: `rondo new KIND NAME --data %s` writes one, where KIND is forecast, classify or another of `rondo new --help`", path);
+}
+
 static void print_diagnostics(Ctx *ctx) {
     if (diag_count(ctx) == 0) return;
     Str s = str_make(ctx_arena(ctx));
@@ -230,6 +242,7 @@ static int run_command(Cli *c, int argc, char **argv) {
     }
     if (c->trace.n) fwrite(c->trace.at, 1, c->trace.n, stderr);
     if (c->times.n) fwrite(c->times.at, 1, c->times.n, stderr);
+    help_with_model(c);
     print_diagnostics(c->ctx);
     CliExit asked = cli_status(c);
     return asked > rc ? asked : rc;

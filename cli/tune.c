@@ -116,9 +116,10 @@ static bool read_earlier(Tune *t, size_t *whole) {
     for (const char *p = text, *e; ok && (e = strchr(p, '\n')); p = e + 1) {
         json_error_t err;
         json_t *o = json_loadb(p, (size_t)(e - p), 0, &err);
-        if (!o)
-            diag_error(ctx, 622, (Span){0, 0}, "%s: a line is no JSON object", t->path);
-        else if (first && !json_equal(o, head)) {
+        if (!o) {
+            diag_error(ctx, 622, (Span){0, 0}, "%s is not what `rondo tune` writes, from which it would go on", t->path);
+            diag_help(ctx, (Span){0, 0}, "-o takes another file");
+        } else if (first && !json_equal(o, head)) {
             diag_error(ctx, 561, (Span){0, 0}, "%s is of another search: another model, other settings, method or seed", t->path);
             diag_help(ctx, (Span){0, 0}, "-o takes another file for this one");
         }
@@ -287,7 +288,33 @@ static void draw(Tune *t, int64_t k) {
     }
 }
 
-/* The trials, and what all of them share. The first one's settings are checked here, so that what is wrong is said once. */
+/* The model with `value` for what varies; NULL with a diagnostic. */
+static Program *program_with(Tune *t, const ModelOptions *mo, const char *const *value) {
+    Arena *a = ctx_arena(t->c->ctx);
+    uint32_t n = t->space.form.n;
+    const char **set = NEW_N(a, const char *, mo->nset + n + 1);
+    if (mo->nset) memcpy(set, mo->set, mo->nset * sizeof *set);
+    memcpy(set + mo->nset, space_settings(&t->space, a, value), n * sizeof *set);
+    FrontendOptions o = {.std_dir = mo->std_dir, .set = set, .nset = (uint32_t)mo->nset + n, .model = mo->model};
+    return frontend_load(t->c->ctx, a, t->c->arg[0], &o);
+}
+
+/* Each choice, and both ends of each range, beside what the first trial has of the others: no trial is run before all can be. */
+static bool check_values(Tune *t, const ModelOptions *mo) {
+    Arena *a = ctx_arena(t->c->ctx);
+    const char **value = NEW_N(a, const char *, t->space.axis.n + 1);
+    for (uint32_t i = 0; i < t->space.axis.n; i++) {
+        const Varied *x = &t->space.axis.at[i];
+        memcpy(value, t->trial[0].value, t->space.axis.n * sizeof *value);
+        for (uint32_t k = 0; k < (x->choice.n ? x->choice.n : 2); k++) {
+            value[i] = x->choice.n ? x->choice.at[k] : arena_printf(a, "%.6g", k ? x->hi : x->lo);
+            if (!program_with(t, mo, value)) return false;
+        }
+    }
+    return true;
+}
+
+/* The trials, and what all of them share. Their settings are checked here, so that what is wrong is said once. */
 static bool prepare(Tune *t, CliExit *rc) {
     Cli *c = t->c;
     Arena *a = ctx_arena(c->ctx);
@@ -313,13 +340,9 @@ static bool prepare(Tune *t, CliExit *rc) {
         t->order[k] = (uint32_t)k;
     }
     if (!cli_model_options(c, &mo)) return false;
-    const char **set = NEW_N(a, const char *, mo.nset + t->space.form.n + 1);
-    memcpy(set, mo.set, mo.nset * sizeof *set);
-    memcpy(set + mo.nset, t->trial[0].set, t->space.form.n * sizeof *set);
-    FrontendOptions o = {.std_dir = mo.std_dir, .set = set, .nset = (uint32_t)mo.nset + t->space.form.n, .model = mo.model};
-    Program *p = frontend_load(c->ctx, a, c->arg[0], &o);
     *rc = CLI_INPUT;
-    if (!p) return false;
+    Program *p = program_with(t, &mo, t->trial[0].value);
+    if (!p || !check_values(t, &mo)) return false;
     const ModelDesc *d = frontend_desc(p);
     const Setting *monitor = settings_find(&d->train, intern(c->ctx, "monitor"));
     t->watched = monitor ? name_str(c->ctx, monitor->name) : "valid_loss";

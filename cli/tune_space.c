@@ -52,7 +52,8 @@ static bool read_axis(Cli *c, const char *given, const char *from, const char *e
     const char *text = trimmed(a, from, end);
     bool good = true;
     if (read_range(a, text, x, &good) ? good : read_choices(a, text, x)) return true;
-    cli_usage(c, "--set '%.60s': braces hold choices, {8, 16, 32}, or a range, {0 .. 0.5} or {1e-4 .. 1e-1 log}", given);
+    const char *why = x->lo >= x->hi ? "; a range goes from the smaller number to the larger" : x->log && x->lo <= 0 ? "; one with log is above 0" : "";
+    cli_usage(c, "--set '%.60s': braces hold choices, {8, 16, 32}, or a range, {0 .. 0.5} or {1e-4 .. 1e-1 log}%s", given, strstr(text, "..") ? why : "");
     return false;
 }
 

@@ -276,6 +276,12 @@ expect 0 "$RONDO" predict said.rondo -w said.safetensors
 awk -F, '$1 == "z" { n++; if ($5 != $6) bad = 1 } END { exit bad || n < 40 }' out || fail "labels of rows: $(head out)"
 sed '3s/two/two more/' said.csv >spaced.csv
 wrong "E0612.*spaced.csv:3: column 'word' holds 'two more', which is not one word" train said.rondo -o x --data spaced.csv
+# a model's name without its ending; data where the model stands
+expect 1 "$RONDO" train sunspots
+says err 'E0001.*cannot read .sunspots'
+says err 'there is sunspots.rondo'
+expect 1 "$RONDO" check good.csv
+says err 'rondo new KIND NAME --data good.csv'
 # keys of a series do nothing for examples: they are not taken in silence
 for set in scale=standard gaps=interpolate 'date="a"' horizon=2 window=3; do
     wrong "E0552.*\`${set%%=*}\` is for a series in a table; these data are examples" train runs.rondo -o x --set "$set"

@@ -51,6 +51,20 @@ expect 1 "$RONDO" tune $M --set epochs=1 --set 'H={4, 8}' -o none.jsonl
 says err 'what validates'
 [ ! -e none.jsonl ] || fail "a file of no run is left"
 
+# all values are looked at before the first trial: what cannot be leaves no file either
+for set in 'H={4, x}' 'batch={4, 0}' 'optimizer={adam, Adam}' 'H={-4 .. 8}'; do
+    expect 1 "$RONDO" tune $M $few --set "$set" -o none.jsonl
+    [ ! -e none.jsonl ] || fail "a file of a search with $set"
+done
+expect 2 "$RONDO" tune $M $few --set 'H={8 .. 4}'
+says err 'from the smaller number to the larger'
+expect 2 "$RONDO" tune $M $few --set 'optimizer=adam(lr = {0 .. 1 log})'
+says err 'one with log is above 0'
+cp sunspots.csv given.csv
+expect 1 "$RONDO" tune $M $few --set 'H={4, 8}' -o given.csv
+says err 'E0622.*given.csv is not what `rondo tune` writes'
+cmp given.csv sunspots.csv || fail "a file that is none of a search was changed"
+
 # Ctrl-C reaches the trials, too: what was trained in part is no run of the search
 setsid "$RONDO" tune $M --set epochs=1000000 --set validation=0.2 --set 'H={4, 8}' -o ended.jsonl -q -j 2 >out 2>err &
 pid=$!
