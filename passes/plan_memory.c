@@ -25,12 +25,14 @@ typedef struct {
     const LBuf *of;
 } Slot;
 
-static bool barrier_between(const LProgram *p, uint32_t last, uint32_t first)
+/* The last barrier up to there; 0: there is none. */
+static uint32_t barrier_before(const LProgram *p, uint32_t first)
 {
+    uint32_t last = 0;
     for (uint32_t i = 0; i < p->barrier.n; i++)
-        if (last < p->barrier.at[i] && p->barrier.at[i] <= first)
-            return true;
-    return false;
+        if (p->barrier.at[i] <= first && p->barrier.at[i] > last)
+            last = p->barrier.at[i];
+    return last;
 }
 
 /* Whether all of it belongs to rows of that axis. */
@@ -42,12 +44,12 @@ static bool has_rows(const LExtent *e, uint32_t axis)
     return e->n > 0;
 }
 
-/* Whether b may have the memory of a slot that held s->of until s->last. */
-static bool may_share(const LProgram *p, const Slot *s, const LBuf *b)
+/* Whether b, whose life begins behind that barrier, may have the memory of a slot that held s->of until s->last. */
+static bool may_share(const LProgram *p, const Slot *s, const LBuf *b, uint32_t barrier)
 {
     if (b->first == UINT32_MAX || s->last >= b->first || s->of->elem != b->elem || !same_extent(&s->of->extent, &b->extent, false))
         return false;
-    return p->one_thread || barrier_between(p, s->last, b->first) ||
+    return p->one_thread || s->last < barrier ||
            (has_rows(&b->extent, p->row_axis) && same_extent(&s->of->extent, &b->extent, true));
 }
 
@@ -76,8 +78,8 @@ bool pass_plan_memory(LProgram *p, const PassOptions *o)
         was[i] = p->buf.at[i].slot;
     for (uint32_t i = 0, count = by_start(p, order); i < count; i++) {
         LBuf *b = &p->buf.at[order[i]];
-        uint32_t s = 0;
-        while (s < nslot && !(reuse && may_share(p, &slot[s], b)))
+        uint32_t s = 0, barrier = barrier_before(p, b->first);
+        while (s < nslot && !(reuse && may_share(p, &slot[s], b, barrier)))
             s++;
         nslot += s == nslot;
         slot[s] = (Slot){ b->first == UINT32_MAX ? UINT32_MAX : b->last, b };
