@@ -88,14 +88,20 @@ static bool readable(const Follow *f, Ref o) {
     return !(n->axes & AX(f->s.axis)) || f->ready[o];
 }
 
-static bool may_follow(const Follow *f, Ref r) {
-    const Node *n = at(f, r);
+/* Elementwise, a part, or a sum over features. */
+static bool of_a_row(const Graph *g, Ref r) {
+    const Node *n = &g->node.at[r];
     uint8_t cls = op_info[n->op].cls;
+    bool part = n->op == OP_SLICE || n->op == OP_CONCAT, sum = n->op == OP_SUM && !node_attr(g, r)[0];
+
+    return cls == OPC_UNARY || cls == OPC_BINARY || cls == OPC_TERNARY || part || sum;
+}
+
+static bool may_follow(const Follow *f, Ref r) {
     const Ref *in;
     uint32_t k = node_inputs(f->g, r, &in);
-    bool part = n->op == OP_SLICE || n->op == OP_CONCAT, sum = n->op == OP_SUM && !node_attr(f->g, r)[0];
 
-    if (n->axes != rows(f) || !(cls == OPC_UNARY || cls == OPC_BINARY || cls == OPC_TERNARY || part || sum)) return false;
+    if (at(f, r)->axes != rows(f) || !of_a_row(f->g, r)) return false;
     while (k-- > 0)
         if (!readable(f, in[k])) return false;
     return true;
@@ -364,13 +370,36 @@ static void replace(Follow *f) {
     module_dce(f->m);
 }
 
+/* By value, over which axes something reads it that may go into a loop (AX); by scan, of all that it stacks. */
+static uint32_t *find_row_readers(const Module *m) {
+    const Graph *g = m->graph.at[0];
+    uint32_t *axes = NEW_N(m->arena, uint32_t, g->node.n);
+
+    for (Ref r = g->node.n; r-- > 1;) {
+        const Ref *in;
+        uint32_t n = node_inputs(g, r, &in);
+        bool row = of_a_row(g, r), out = g->node.at[r].op == OP_OUT;
+        while ((row || out) && n-- > 0) axes[in[n]] |= out ? axes[r] : g->node.at[r].axes;
+    }
+    return axes;
+}
+
+/* Whether something could be worth computing in this scan: rows that read what it makes or reads, or that only a plain loop waits for. */
+static bool may_take(const Follow *f, const uint32_t *readers) {
+    uint32_t axes = readers[f->scan];
+
+    for (uint32_t i = 0; i < f->s.nstep; i++) axes |= readers[f->s.step[i]];
+    return axes & AX(f->s.axis) || is_plain(f);
+}
+
 /* Whether something went into this scan. */
-static bool follow_scan(Module *m, Ref scan) {
+static bool follow_scan(Module *m, Ref scan, const uint32_t *readers) {
     const Graph *g = m->graph.at[0];
     uint32_t n = g->node.n;
     Arena *a = m->arena;
     Follow f = {.m = m, .g = g, .scan = scan, .s = scan_info(g, scan)};
 
+    if (!may_take(&f, readers)) return false;
     f.when = NEW_N(a, uint8_t, n);
     f.before = NEW_N(a, bool, n);
     f.sum = NEW_N(a, bool, n);
@@ -397,8 +426,9 @@ bool pass_follow(Module *m, const PassOptions *o) {
     before = module_hash(m);
     while (more) {
         const Graph *g = m->graph.at[0];
+        const uint32_t *readers = find_row_readers(m);
         more = false;
-        for (Ref r = g->node.n; r-- > 1 && !more;) more = g->node.at[r].op == OP_SCAN && follow_scan(m, r);
+        for (Ref r = g->node.n; r-- > 1 && !more;) more = g->node.at[r].op == OP_SCAN && follow_scan(m, r, readers);
     }
     return module_hash(m) != before;
 }
