@@ -3,6 +3,7 @@
 #define RONDO_DISTRIBUTE_H
 
 #include "passes/passes.h"
+#include "passes/rewrite.h"
 
 enum { VARY_STEP = 1, VARY_CARRY = 2 }; /* else invariant: no carry, step, iota, noise beneath */
 typedef enum { IN, PRE, POST } Where;
@@ -16,7 +17,7 @@ typedef struct {
     uint32_t axis, ncarry;
     bool reverse, ragged, nested;
     const Ref *init, *step, *capture; /* old operands, in host */
-    uint32_t *user_at, *user; /* users of node r: user[user_at[r] .. user_at[r + 1]) */
+    Users users;
 
     uint8_t *vary; /* VARY_* */
     uint8_t *lift; /* no carry beneath and every node beneath can be evaluated at all steps at once */

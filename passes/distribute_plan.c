@@ -65,29 +65,11 @@ bool evaluates_at_once(const Split *s, Ref r)
     return true;
 }
 
-static void find_users(Split *s)
-{
-    uint32_t n = s->g->node.n, *fill = NEW_N(s->a, uint32_t, n + 1);
-    const Ref *in;
-
-    s->user_at = NEW_N(s->a, uint32_t, n + 2);
-    for (Ref r = 1; r < n; r++) {
-        uint32_t count = node_inputs(s->g, r, &in);
-        for (uint32_t i = 0; i < count; i++) s->user_at[in[i] + 1]++;
-    }
-    for (Ref r = 1; r <= n; r++) s->user_at[r] += s->user_at[r - 1];
-    s->user = NEW_N(s->a, uint32_t, s->user_at[n] + 1);
-    for (Ref r = 1; r < n; r++) {
-        uint32_t count = node_inputs(s->g, r, &in);
-        for (uint32_t i = 0; i < count; i++) s->user[s->user_at[in[i]] + fill[in[i]]++] = r;
-    }
-}
-
 void split_analyse(Split *s)
 {
     uint32_t n = s->g->node.n;
 
-    find_users(s);
+    s->users = find_users(s->a, s->g);
     for (Ref r = 1; r < n; r++) {
         const Ref *in;
         uint32_t count = node_inputs(s->g, r, &in);
@@ -122,15 +104,15 @@ static bool is_next(const Split *s, Ref r)
 
 static bool used_inside(const Split *s, Ref r)
 {
-    for (uint32_t i = s->user_at[r]; i < s->user_at[r + 1]; i++)
-        if (s->where[s->user[i]] == IN || s->copied[s->user[i]]) return true;
+    for (uint32_t i = s->users.at[r]; i < s->users.at[r + 1]; i++)
+        if (s->where[s->users.of[i]] == IN || s->copied[s->users.of[i]]) return true;
     return is_next(s, r);
 }
 
 static bool used_as(const Split *s, Ref r, Where where)
 {
-    for (uint32_t i = s->user_at[r]; i < s->user_at[r + 1]; i++)
-        if (s->where[s->user[i]] == where) return true;
+    for (uint32_t i = s->users.at[r]; i < s->users.at[r + 1]; i++)
+        if (s->where[s->users.of[i]] == where) return true;
     return false;
 }
 
@@ -158,8 +140,8 @@ static bool root_of_kind(const Split *s, Ref r, RootKind kind)
 static bool read_by_one(const Split *s, Ref r)
 {
     if (root_of_kind(s, r, ROOT_STACK)) return false;
-    for (uint32_t i = s->user_at[r]; i + 1 < s->user_at[r + 1]; i++)
-        if (s->user[i] != s->user[i + 1]) return false;
+    for (uint32_t i = s->users.at[r]; i + 1 < s->users.at[r + 1]; i++)
+        if (s->users.of[i] != s->users.of[i + 1]) return false;
     return true;
 }
 
@@ -252,8 +234,8 @@ static int64_t new_stacks(const Split *s, Ref r)
 
 static bool all_users(const Split *s, Ref r, const uint8_t *set, uint8_t value)
 {
-    for (uint32_t i = s->user_at[r]; i < s->user_at[r + 1]; i++)
-        if (set[s->user[i]] != value) return false;
+    for (uint32_t i = s->users.at[r]; i < s->users.at[r + 1]; i++)
+        if (set[s->users.of[i]] != value) return false;
     return true;
 }
 
@@ -279,7 +261,7 @@ static void choose_after(Split *s)
     }
     for (Ref r = n - 1; r > 0; r--) {
         uint32_t count;
-        if (!free[r] || s->where[r] != IN || s->user_at[r] == s->user_at[r + 1] || !all_users(s, r, s->where, POST)) continue;
+        if (!free[r] || s->where[r] != IN || s->users.at[r] == s->users.at[r + 1] || !all_users(s, r, s->where, POST)) continue;
         if (new_stacks(s, r) > node_features(at(s, r))) {
             s->stacked[r] = 1;
             continue;

@@ -78,68 +78,116 @@ static bool may_join(const LowG *lg, Ref r, uint32_t axis)
     return kind && !ni->sunk && !ni->load && !ni->group && (n->axes & AX(axis)) && (n->axes & AX(lg->L->bx)) && n->op != OP_REVERSE;
 }
 
+/* The scans of a graph, from the first one on; arrays by value. */
 typedef struct {
-    bool *before; /* the scan, and what it is computed from */
-    bool *inside, *outside; /* read in the chunks, read elsewhere when the scan is over */
-} Users;
+    LowG *lg;
+    const Ref *only; /* of the products those r for which only[r] is the scan; NULL: all */
+    Users users;
+    Ref scan;
+    ScanInfo s;
+    Ref *inside, *member; /* the last scan whose chunks read it, that computes it in them */
+    bool *root, *outside; /* outside: a member is read elsewhere when the scan is over */
+    Ref before_of; /* a scan: before: it, and what it is computed from */
+    bool *before;
+    RefVec found;
+    uint32_t open; /* values that are read in the chunks, and not looked at yet */
+} Chunks;
 
-static Users find_users(const LowG *lg, Ref scan)
+/* Found out where somebody asks: a look at all values. */
+static bool is_before(Chunks *x, Ref o)
 {
+    const LowG *lg = x->lg;
     const Graph *g = lg->g;
-    Arena *a = lg->L->arena;
-    Users u = { NEW_N(a, bool, g->node.n), NEW_N(a, bool, g->node.n), NEW_N(a, bool, g->node.n) };
-    bool *whole = NEW_N(a, bool, g->node.n), more = true; /* sections of which some is before the scan, so all of it */
-    u.before[scan] = true;
+    bool more = x->before_of != x->scan, *whole; /* sections of which some is before the scan, so all of it */
+    if (!more)
+        return x->before[o];
+    whole = NEW_N(lg->L->arena, bool, g->node.n);
+    memset(x->before, 0, g->node.n);
+    x->before[x->scan] = true;
+    x->before_of = x->scan;
     while (more) {
         more = false;
         for (Ref r = g->node.n; r-- > 1;) {
             const Ref *in;
             Ref section = is_section(lg, lg->ni[r].group) ? lg->ni[r].group : 0;
-            u.before[r] |= section && whole[section];
-            if (section && u.before[r] && !whole[section])
+            x->before[r] |= section && whole[section];
+            if (section && x->before[r] && !whole[section])
                 whole[section] = more = true;
-            for (uint32_t k = u.before[r] ? node_inputs(g, r, &in) : 0; k-- > 0;)
-                u.before[in[k]] = true;
+            for (uint32_t k = x->before[r] ? node_inputs(g, r, &in) : 0; k-- > 0;)
+                x->before[in[k]] = true;
         }
     }
-    return u;
+    return x->before[o];
+}
+
+/* o is read in the chunks. */
+static void look_at(Chunks *x, Ref o)
+{
+    const LowG *lg = x->lg;
+    if (x->inside[o] == x->scan || !may_join(lg, o, x->s.axis) || (x->only && lg->ni[o].kind == NK_GEMM && x->only[o] != x->scan))
+        return;
+    x->inside[o] = x->scan;
+    x->open++;
+}
+
+/* Whether o, which the chunks read, is read only by them or by what the scan does not wait for. */
+static bool is_member(Chunks *x, Ref o)
+{
+    x->outside[o] = x->root[o];
+    for (uint32_t k = x->users.at[o]; k < x->users.at[o + 1]; k++) {
+        Ref user = x->users.of[k];
+        if (user == x->scan ? !feeds_steps_only(&x->s, o) : x->member[user] != x->scan && is_before(x, user))
+            return false;
+        if (user != x->scan)
+            x->outside[o] |= x->member[user] != x->scan || (x->outside[user] && x->lg->ni[user].kind < NK_ROW);
+    }
+    return true;
 }
 
 /* The nodes before a scan that can be computed chunk by chunk: row-local, over its axis, and read only by its steps, by one
-   another, or by what the scan does not wait for, which then waits for the scan. Only worth it when a product is among them.
-   `only`: of the products those r for which only[r] is this scan; NULL: all. */
-static void group_scan(LowG *lg, Ref scan, const Ref *only)
+   another, or by what the scan does not wait for, which then waits for the scan. Only worth it when a product is among them. */
+static void group_scan(Chunks *x, Ref scan)
+{
+    const Ref *in;
+    bool product = false;
+    x->scan = scan;
+    x->s = scan_info(x->lg->g, scan);
+    x->found.n = x->open = 0;
+    for (uint32_t k = 0; k < x->s.nstep; k++)
+        look_at(x, x->s.step[k]);
+    for (Ref r = scan; x->open && r-- > 1;) {
+        if (x->inside[r] != scan)
+            continue;
+        x->open--;
+        if (!is_member(x, r))
+            continue;
+        x->member[r] = scan;
+        VEC_PUSH(x->lg->L->arena, x->found) = r;
+        product |= x->lg->ni[r].kind == NK_GEMM;
+        for (uint32_t k = node_inputs(x->lg->g, r, &in); k-- > 0;)
+            look_at(x, in[k]);
+    }
+    for (uint32_t k = 0; product && k < x->found.n; k++) {
+        NodeInfo *ni = &x->lg->ni[x->found.at[k]];
+        ni->group = scan;
+        ni->chunk_only = !x->outside[x->found.at[k]];
+    }
+}
+
+static void group_scans(LowG *lg, const Ref *only)
 {
     const Graph *g = lg->g;
-    ScanInfo s = scan_info(g, scan);
-    Users u = find_users(lg, scan);
-    bool *member = NEW_N(lg->L->arena, bool, g->node.n), *blocked = NEW_N(lg->L->arena, bool, g->node.n), product = false;
+    Arena *a = lg->L->arena;
+    uint32_t n = g->node.n;
+    Chunks x = { .lg = lg, .only = only, .users = find_users(a, g), .inside = NEW_N(a, Ref, n), .member = NEW_N(a, Ref, n) };
+    x.root = NEW_N(a, bool, n);
+    x.outside = NEW_N(a, bool, n);
+    x.before = NEW_N(a, bool, n);
     for (uint32_t i = 0; i < g->root.n; i++)
-        if (g->root.at[i].ref)
-            u.outside[g->root.at[i].ref] = true;
-    for (Ref r = g->node.n; r-- > 1;) {
-        member[r] = r < scan && !blocked[r] && u.inside[r] && may_join(lg, r, s.axis) &&
-                    (!only || lg->ni[r].kind != NK_GEMM || only[r] == scan);
-        const Ref *in;
-        uint32_t n = node_inputs(g, r, &in);
-        for (uint32_t k = 0; k < n; k++) {
-            Ref o = in[k];
-            if (r == scan && feeds_steps_only(&s, o))
-                u.inside[o] = true;
-            else if (member[r])
-                u.inside[o] = true, u.outside[o] |= u.outside[r] && lg->ni[r].kind < NK_ROW;
-            else if (!u.before[r])
-                u.outside[o] = true;
-            else
-                blocked[o] = true;
-        }
-        product |= member[r] && lg->ni[r].kind == NK_GEMM;
-    }
-    for (Ref r = 1; product && r < scan; r++)
-        if (member[r]) {
-            lg->ni[r].group = scan;
-            lg->ni[r].chunk_only = !u.outside[r];
-        }
+        x.root[g->root.at[i].ref] = true;
+    for (Ref r = 1; r < n; r++)
+        if (g->node.at[r].op == OP_SCAN)
+            group_scan(&x, r);
 }
 
 /* ---- decisions ---------------------------------------------------------------------------------------------------------- */
@@ -231,9 +279,7 @@ static void decide(LowG *lg, int64_t rows, Ref *sunk_in)
     if (forced == PLACE_WHOLE)
         return;
     group_sections(lg, NULL);
-    for (Ref r = 1; r < g->node.n; r++)
-        if (g->node.at[r].op == OP_SCAN)
-            group_scan(lg, r, NULL);
+    group_scans(lg, NULL);
 }
 
 /* Of the products in the chunks of a scan one goes beside those of its steps: the first that can. */
@@ -338,11 +384,10 @@ void apply_places(LowG *lg)
             return;
         }
     }
-    if (g->placed.n)
+    if (g->placed.n) {
         apply_sections(lg, in_chunks);
-    for (Ref r = 1; r < g->node.n && g->placed.n; r++)
-        if (g->node.at[r].op == OP_SCAN)
-            group_scan(lg, r, in_chunks);
+        group_scans(lg, in_chunks);
+    }
     for (uint32_t i = 0; i < g->placed.n; i++)
         if (!apply_chunk(lg, &g->placed.at[i])) {
             misplaced(lg->L, &g->placed.at[i]);

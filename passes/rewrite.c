@@ -50,6 +50,23 @@ void mark_live(const Graph *g, uint8_t *mark)
     }
 }
 
+Users find_users(Arena *a, const Graph *g)
+{
+    uint32_t n = g->node.n, *fill = NEW_N(a, uint32_t, n + 1);
+    Users u = { .at = NEW_N(a, uint32_t, n + 2) };
+    const Ref *in;
+    for (Ref r = 1; r < n; r++)
+        for (uint32_t k = node_inputs(g, r, &in); k-- > 0;)
+            u.at[in[k] + 1]++;
+    for (Ref r = 1; r <= n; r++)
+        u.at[r] += u.at[r - 1];
+    u.of = NEW_N(a, Ref, u.at[n] + 1);
+    for (Ref r = 1; r < n; r++)
+        for (uint32_t k = node_inputs(g, r, &in); k-- > 0;)
+            u.of[u.at[in[k]] + fill[in[k]]++] = r;
+    return u;
+}
+
 uint32_t next_count(const Graph *body)
 {
     uint32_t n = 0;

@@ -14,6 +14,12 @@ Ref splat(Graph *g, double v, const Node *type);
 Ref leaf_like(Graph *g, Op op, uint32_t index, const Node *type, uint32_t less);
 /* Marks what the roots of g reach: mark[ref] != 0. */
 void mark_live(const Graph *g, uint8_t *mark);
+/* Who reads node r: of[at[r] .. at[r + 1]). */
+typedef struct {
+    uint32_t *at;
+    Ref *of;
+} Users;
+Users find_users(Arena *a, const Graph *g);
 /* Number of NEXT roots (they come first), and the out with this kind, ref and index, added if new. */
 uint32_t next_count(const Graph *body);
 uint32_t body_out(Graph *body, RootKind kind, Ref ref, uint32_t index);
