@@ -3,6 +3,9 @@
    before:  run row <B> : %4 %5 | %7      run product <B> : %9 %8      (%5 = sum %4, %7 = div %4 %5, %8 = dot %7 %3)
    after:   %4 in a local of the row (another level reads it), %5 in a register, %7 in the slab (another stage reads it) */
 #include "passes/lower_int.h"
+#include "passes/rewrite.h"
+
+#include <string.h>
 
 /* ---- stages ------------------------------------------------------------------------------------------------------------ */
 
@@ -15,15 +18,60 @@ static bool misfit(LowG *lg, const Stage *s, Ref r, const char *what)
     return false;
 }
 
+/* What is computed so far. A value is looked at again when something that it waits for is there: look. */
+typedef struct {
+    LowG *lg;
+    Users users;
+    uint8_t *look;
+    Ref *first, *next; /* by group, by member: who is in it */
+} Order;
+
+static Order order_make(LowG *lg)
+{
+    uint32_t n = lg->g->node.n;
+    Arena *a = lg->L->arena;
+    Order x = { lg, find_users(a, lg->g), NEW_N(a, uint8_t, n + 1), NEW_N(a, Ref, n + 1), NEW_N(a, Ref, n + 1) };
+    for (Ref r = n; r-- > 1;) {
+        x.look[r] = 1;
+        x.next[r] = x.first[lg->ni[r].group];
+        x.first[lg->ni[r].group] = r;
+    }
+    return x;
+}
+
+/* The next one to look at, from r on; past the last one: there is none. */
+static Ref next_look(const Order *x, Ref r)
+{
+    const uint8_t *p = memchr(x->look + r, 1, x->lg->g->node.n - r);
+    return p ? (Ref)(p - x->look) : x->lg->g->node.n;
+}
+
+static void look_at_users(Order *x, Ref r)
+{
+    for (uint32_t k = x->users.at[r]; k < x->users.at[r + 1]; k++)
+        x->look[x->users.of[k]] = 1;
+}
+
+static void set_done(Order *x, Ref r)
+{
+    x->lg->ni[r].done = true;
+    x->look[r] = 0;
+    look_at_users(x, r);
+    for (Ref o = x->lg->g->node.at[r].op == OP_SCAN ? x->first[r] : 0; o; o = x->next[o]) /* others wait for the scan with them */
+        look_at_users(x, o);
+}
+
 /* Marks what exists without a stage of its own once its operands do. `group`: the group whose stages are being checked; the
    nodes of every other come with their scan. */
-static void settle(LowG *lg, Ref group)
+static void settle(Order *x, Ref group)
 {
-    for (Ref r = 1; r < lg->g->node.n; r++) {
-        NodeInfo *ni = &lg->ni[r];
+    LowG *lg = x->lg;
+    for (Ref r = next_look(x, 1); r < lg->g->node.n; r = next_look(x, r + 1)) {
+        const NodeInfo *ni = &lg->ni[r];
         bool elsewhere = ni->group && ni->group != group && !is_section(lg, ni->group);
-        if (!ni->done && (!is_real(ni->kind) || elsewhere) && (!group || ni->group) && inputs_done(lg, r))
-            ni->done = true;
+        x->look[r] = !ni->done && inputs_done(lg, r);
+        if (x->look[r] && (!is_real(ni->kind) || elsewhere) && (!group || ni->group))
+            set_done(x, r);
     }
 }
 
@@ -50,19 +98,21 @@ static bool take_stage(LowG *lg, uint32_t index)
 }
 
 /* Every member is computed from what exists. */
-static bool check_order(LowG *lg, uint32_t index)
+static bool check_order(Order *x, uint32_t index)
 {
+    LowG *lg = x->lg;
     const Stage *s = &lg->g->stage.at[index];
-    settle(lg, s->group);
-    for (Ref r = 1; r < lg->g->node.n; r++) {
-        NodeInfo *ni = &lg->ni[r];
-        if (ni->done)
-            continue;
+    settle(x, s->group);
+    for (uint32_t k = 0; k < s->node.n; k++)
+        x->look[s->node.at[k].ref] = 1;
+    for (Ref r = next_look(x, 1); r < lg->g->node.n; r = next_look(x, r + 1)) {
+        const NodeInfo *ni = &lg->ni[r];
         bool free = s->kind == STAGE_ROW && (!is_real(ni->kind) || (ni->group && ni->group != s->group && !is_section(lg, ni->group)));
-        if (ni->item == index + 1 && !inputs_done(lg, r))
+        x->look[r] = !ni->done && inputs_done(lg, r);
+        if (ni->item == index + 1 && !ni->done && !x->look[r])
             return misfit(lg, s, r, "it comes before something that it is computed from");
-        if (ni->item == index + 1 || (free && inputs_done(lg, r)))
-            ni->done = true;
+        if (x->look[r] && (ni->item == index + 1 || free))
+            set_done(x, r);
     }
     return true;
 }
@@ -86,18 +136,20 @@ static bool take_stages(LowG *lg)
         lg->ni[r].done = other_rate(lg, r);
         lg->ni[r].item = other_rate(lg, r) ? lg->ni[r].item : 0;
     }
+    Order x = order_make(lg);
     for (uint32_t i = 0; i < g->stage.n; i++) {
         const Stage *s = &g->stage.at[i];
         if (s->load != lg->load_phase)
             continue;
         if (!take_stage(lg, i))
             return false;
-        settle(lg, 0);
-        if (s->group && s->group != group)
-            for (Ref r = 1; r < s->group; r++)
-                lg->ni[r].done = lg->ni[r].done && lg->ni[r].group != s->group;
+        settle(&x, 0);
+        for (Ref r = s->group != group ? x.first[s->group] : 0; r && r < s->group; r = x.next[r]) {
+            lg->ni[r].done = false;
+            x.look[r] = 1;
+        }
         group = s->group;
-        if (!check_order(lg, i))
+        if (!check_order(&x, i))
             return false;
     }
     for (Ref r = 1; r < g->node.n; r++)
