@@ -100,7 +100,7 @@ static uint8_t first_kind(LowG *lg, Ref r)
         if (dot_is_gemm(g, r, &info, &kind))
             return kind == GEMM_ROWS ? NK_GEMM : NK_GRADIENT;
         if (is_pairs(g, r, &pairs))
-            return NK_AXIS;
+            return pairs.outer ? NK_CHAIN : NK_AXIS;
         if (!is_matrix_row(g, r, &form))
             low_fail(lg->L, "a dot of another form");
         return NK_ROW;
@@ -163,6 +163,21 @@ static bool takes_product(LowG *lg, Ref sum)
     for (int k = 0; k < 2 && lanes && full_reduce(lg->g, sum); k++)
         lanes = contiguous(lg, m->in[k], lg->g->node.at[m->in[k]].rank, 0);
     return lanes;
+}
+
+/* The sum over steps of a vector of each pair of steps: its carry and one more step's product. */
+static void find_pair_sums(LowG *lg)
+{
+    const Graph *g = lg->g;
+    PairForm f;
+    for (Ref r = 1; r < g->node.n; r++) {
+        const Node *n = &g->node.at[r];
+        for (int k = 0; n->op == OP_ADD && k < 2; k++)
+            if (g->node.at[n->in[!k]].op == OP_CARRY && is_pairs(g, n->in[k], &f) && f.outer) {
+                lg->ni[r].kind = NK_AXIS;
+                lg->ni[r].base = n->in[!k];
+            }
+    }
 }
 
 /* Multiplications that only additions, and sums over features, read are never rounded: they are part of their users' fma, wherever these
@@ -387,6 +402,7 @@ void plan_kinds(LowG *lg)
     for (Ref r = 1; r < g->node.n; r++)
         lg->ni[r].kind = first_kind(lg, r);
     find_chains(lg);
+    find_pair_sums(lg);
     need_operand_rows(lg);
     find_fused(lg);
     find_absorbed(lg);

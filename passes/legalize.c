@@ -11,6 +11,7 @@ typedef struct {
     Module *m;
     Str *explain;
     uint32_t inside; /* ragged axes of the scans around the graph being rebuilt */
+    bool apart; /* the steps of the scan around it carry nothing but sums */
 } Legal;
 
 static uint32_t zero_of(Graph *g, const Node *n)
@@ -253,7 +254,7 @@ static Ref pair_product(Legal *l, Graph *g, Ref a, Ref b, const uint32_t *la, co
     uint8_t label[3][3];
     PairForm form;
     uint32_t summed = (g->node.at[a].axes | g->node.at[b].axes) & ~axes;
-    if (g->node.at[a].rank > 1 || g->node.at[b].rank > 1 || g->node.at[a].axes == g->node.at[b].axes)
+    if (g->node.at[a].rank > 1 || g->node.at[b].rank > 1)
         return 0;
     for (int i = 0; i < 3; i++) {
         label[0][i] = (uint8_t)la[i];
@@ -261,7 +262,29 @@ static Ref pair_product(Legal *l, Graph *g, Ref a, Ref b, const uint32_t *la, co
         label[2][i] = (uint8_t)lo[i];
     }
     Ref d = g_dot(g, masked(l, g, a, summed, 0), masked(l, g, b, summed, 0), label[0], label[1], label[2], axes);
-    return d && is_pairs(g, d, &form) ? d : 0;
+    bool pairs = d && is_pairs(g, d, &form) && !form.outer && (l->apart || (form.rows && form.other));
+    return pairs ? d : 0;
+}
+
+/* A summand of a scan that is a vector of each pair of steps, of active examples. 0: not that. */
+static Ref pair_outer(Graph *g, Ref v, Ref active)
+{
+    static const uint8_t i[3] = { 1 }, none[3] = { 0 };
+    const Node *n = &g->node.at[v];
+    uint32_t axes = n->axes;
+    PairForm form;
+    for (int k = 0; n->op == OP_MUL && k < 2; k++) {
+        Ref w = n->in[k], q = n->in[!k];
+        if (g->node.at[w].op == OP_EXPAND && !g->node.at[g->node.at[w].in[0]].rank)
+            w = g->node.at[w].in[0];
+        if (g->node.at[w].rank || g->node.at[q].rank != 1 || g->node.at[w].axes != axes || g->node.at[q].axes == axes)
+            continue;
+        w = active ? mask(g, active, w, 0) : w;
+        q = active ? mask(g, active, q, 0) : q;
+        Ref d = g_dot(g, w, q, none, i, i, axes);
+        return d && is_pairs(g, d, &form) && form.outer ? d : 0;
+    }
+    return 0;
 }
 
 /* A sum over features, or over steps, of such a product. 0: not that. */
@@ -379,12 +402,16 @@ static Ref legal_scan(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
     Graph *body = module_add_graph(m);
     Ref *bmap = NEW_N(a, Ref, old->node.n + 1);
     uint32_t inside = l->inside;
+    bool apart = l->apart;
     l->inside |= m->axis[s.axis].ragged ? AX(s.axis) : 0;
+    l->apart = s.ncarry == 0;
     legal_graph(l, body, old, bmap);
     l->inside = inside;
+    l->apart = apart;
     Ref active = valid_rows(l, body, s.axis, true);
     Ref *next = NEW_N(a, Ref, s.ncarry + old->root.n), *init = NEW_N(a, Ref, s.ncarry + old->root.n);
     Ref *carry = NEW_N(a, Ref, s.ncarry + old->root.n);
+    bool *masked_sum = NEW_N(a, bool, s.ncarry + old->root.n);
     for (Ref i = 1; i < body->node.n; i++)
         if (body->node.at[i].op == OP_CARRY)
             carry[body->node.at[i].attr] = i;
@@ -396,7 +423,9 @@ static Ref legal_scan(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
     for (uint32_t i = s.ncarry; i < old->root.n; i++) {
         if (old->root.at[i].kind != ROOT_SUM || sum_outside(l, old, s.axis, &old->root.at[i]))
             continue;
-        Ref v = bmap[old->root.at[i].ref];
+        Ref v = bmap[old->root.at[i].ref], pairs = s.ncarry ? 0 : pair_outer(body, v, active);
+        masked_sum[nc] = pairs != 0;
+        v = pairs ? pairs : v;
         Node n = body->node.at[v];
         carry[nc] = g_leaf_typed(body, OP_CARRY, nc, n.dtype, n.rank, n.dim, n.axes);
         next[nc] = g_bin(body, OP_ADD, carry[nc], v);
@@ -405,7 +434,7 @@ static Ref legal_scan(Legal *l, Graph *g, const Graph *src, Ref r, const Ref *ma
         nc++;
     }
     for (uint32_t k = 0; k < nc; k++) {
-        if (active && next[k] != carry[k]) {
+        if (active && next[k] != carry[k] && !masked_sum[k]) {
             Node n = body->node.at[next[k]];
             if (!carry[k]) /* not read by the body, but its final value is frozen all the same */
                 carry[k] = g_leaf_typed(body, OP_CARRY, k, n.dtype, n.rank, n.dim, n.axes | AX(AXIS_B));
@@ -531,7 +560,7 @@ static void legal_graph(Legal *l, Graph *dst, const Graph *src, Ref *map)
 
 bool pass_legalize(Module *m, const PassOptions *o)
 {
-    Legal l = { m, o->explain, 0 };
+    Legal l = { m, o->explain, 0, false };
     uint64_t before = module_hash(m);
     split_wide_products(m);
     Graph *old = m->graph.at[0], *g = module_add_graph(m);

@@ -347,6 +347,8 @@ bool flat_rows(const Low *L, const Loc *l, uint32_t axes)
 {
     if (!l->ok)
         return true;
+    if (l->jam)
+        return false;
     uint32_t own = 0;
     for (uint32_t a = 0; a < L->m->naxis; a++)
         own |= l->at[a] ? AX(a) : 0;

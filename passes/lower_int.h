@@ -36,8 +36,9 @@ bool is_matrix_row(const Graph *g, Ref r, MatrixForm *f); /* and none is */
    of one, sums over those of the other. */
 typedef struct {
     bool scores; /* numbers: sums over features */
+    bool outer; /* vectors of each pair, which are added to a carry: sums over the steps of the scan around */
     bool swapped; /* the rows are in[1]: of numbers, whichever has them; else what multiplies the vectors */
-    uint32_t rows, other; /* axes: of the rows; of the columns, or summed */
+    uint32_t rows, other; /* axes: of the rows; of the columns, or summed; 0: the steps of the scan around */
     int32_t size; /* features */
 } PairForm;
 bool is_pairs(const Graph *g, Ref r, PairForm *f);
@@ -56,6 +57,7 @@ typedef struct {
     uint32_t chunk; /* 1 + axis of which only the current chunk has memory; 0: none */
     uint32_t seg; /* 1 + axis of which only the current segment has memory; 0: none */
     bool own; /* one row a thread, whatever rows it is about */
+    bool jam; /* all its rows for each step of a block (lower_jam.c) */
     uint32_t bind; /* 1 + axis whose index is the step of the scan being placed; 0: none */
     LV at[MAX_AXES]; /* index along an axis; 0: the current one (Low.idx) */
 } Loc;
@@ -111,6 +113,7 @@ typedef struct {
 typedef struct LowG LowG;
 typedef struct Beside Beside;
 typedef struct Behind Behind;
+typedef struct Jam Jam;
 typedef struct {
     uint32_t start, end; /* positions */
 } LoopRange;
@@ -205,6 +208,7 @@ typedef struct Low {
     bool ahead; /* what is read and written of sequences is prefetched, */
     LV ahead_rows; /* so many rows, times ahead_way, before it is needed; 0: a short distance */
     int ahead_way, ahead_units; /* or so many units of its own row; 0: none */
+    LV jam_at; /* the step of a block */
     uint32_t level; /* of a row stage */
     VEC(Ahead) prefetched;
     uint32_t pos; /* counts items as they are emitted: lifetimes */
@@ -235,6 +239,7 @@ struct LowG {
     const bool *read_at_last; /* by node, of a body: as in zeros.c */
     Beside *beside; /* the product that those of this body take along; NULL: none */
     Behind *behind; /* the weight gradients that its products take along; NULL: none */
+    Jam *jam; /* its steps go through its stages in blocks; NULL: one after the other */
     LV t; /* its step; a value of the body may have the axis all the same, as a whole captured sequence */
 };
 
@@ -262,6 +267,7 @@ Loc low_slab(LowG *lg, Ref r, uint32_t axes, const char *what);
 Loc low_chunk_slab(LowG *lg, Ref r, uint32_t axis); /* memory for one chunk of that axis */
 Loc low_row_slab(LowG *lg, Ref r); /* memory for one row of each thread */
 bool low_frame_full(const Low *L, int64_t numbers);
+Loc low_jam_slab(LowG *lg, Ref r); /* memory for a block of steps */
 Loc low_local(LowG *lg, Ref r); /* the same on the stack, of the entry being built */
 Loc low_matrix_row(LowG *lg, Ref r); /* for SWEEP_BLOCK rows of a matrix; Loc.foff says which */
 Loc low_loc(LowG *lg, Ref r); /* place of a value, through shape operations; !ok if it has none */
@@ -446,6 +452,22 @@ void emit_nest(LowG *lg, Ref r); /* lower_nest.c: a node with loops of its own *
 
 /* lower_pairs.c */
 void emit_pairs(LowG *lg, Ref r);
+
+/* lower_jam.c: a loop over steps that carry nothing but sums, in blocks: each stage does all steps of a block. */
+#define JAM_STEPS 12
+typedef struct {
+    Loc *place, unbound; /* bound to a step, and for all steps */
+} JamPlace;
+struct Jam {
+    VEC(JamPlace) place;
+    LV lo, hi; /* the current block */
+};
+bool jam_fits(const LowG *bg); /* but for carries */
+void jam_begin(LowG *bg, LV lo, LV hi); /* the loop over blocks */
+void jam_bind(LowG *bg, Loc *l); /* a place, to the step of each stage */
+bool jam_stage(LowG *bg, const Stage *s); /* opens the loop over the steps of a block, or leaves them to a stage of pairs */
+void jam_steps(LowG *bg);
+void jam_steps_end(LowG *bg);
 
 /* lower_tiles.c */
 int tile_registers(const Low *L); /* accumulators of a tile */

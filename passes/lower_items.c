@@ -268,7 +268,7 @@ void emit_axis(LowG *lg, Ref r)
 {
     Low *L = lg->L;
     const Node *n = &lg->g->node.at[r];
-    if (n->op == OP_DOT) {
+    if (n->op == OP_DOT || n->op == OP_ADD) {
         emit_pairs(lg, r);
         return;
     }
@@ -632,7 +632,7 @@ static void give_place(LowG *lg, const Ref *lenders, Ref r)
     if (ni->mem && ni->chunk_only) {
         ni->loc = low_chunk_slab(lg, r, group_axis(lg, ni->group));
     } else if (ni->mem) {
-        ni->loc = low_slab(lg, r, n->axes, NULL);
+        ni->loc = lg->jam ? low_jam_slab(lg, r) : low_slab(lg, r, n->axes, NULL);
     } else if (ni->scratch && !large) {
         ni->loc = low_local(lg, r);
     } else if (ni->scratch) {
@@ -711,6 +711,7 @@ void emit_stages(LowG *lg, Ref group)
             begin_one_thread(L);
         L->b.span = lg->g->node.at[r].span;
         L->b.who = lg->g->node.at[r].name;
+        bool steps = lg->jam && jam_stage(lg, s);
         switch ((StageKind)s->kind) {
         case STAGE_ROW: emit_row_stage(lg, s); break;
         case STAGE_PRODUCT: i += emit_gemm(lg, i); break;
@@ -720,6 +721,8 @@ void emit_stages(LowG *lg, Ref group)
         case STAGE_COPY: emit_time(lg, r); break;
         case STAGE_SCAN: emit_scan(lg, r); break;
         }
+        if (steps)
+            jam_steps_end(lg);
         L->b.span = L->b.who = 0;
         if (one)
             end_one_thread(L);

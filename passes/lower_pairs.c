@@ -9,15 +9,16 @@
 
 #define LEAST 4 /* features */
 
-static bool one_axis(uint32_t axes)
+static bool none_or_one(uint32_t axes)
 {
-    return axes && !(axes & (axes - 1)) && axes != AX(AXIS_B);
+    return !(axes & (axes - 1)) && axes != AX(AXIS_B);
 }
 
+/* 0: there is none */
 static uint32_t axis_of(uint32_t axes)
 {
     uint32_t a = 0;
-    while (!(axes >> a & 1))
+    while (axes && !(axes >> a & 1))
         a++;
     return a;
 }
@@ -36,26 +37,17 @@ bool is_pairs(const Graph *g, Ref r, PairForm *f)
     if (n->op != OP_DOT || n->dtype != DT_F || n->rank > 1 || is_filled(g, n->in[0]) || is_filled(g, n->in[1]))
         return false;
     const Node *a = &g->node.at[n->in[0]], *b = &g->node.at[n->in[1]];
-    uint32_t both = a->axes & b->axes, summed = (a->axes | b->axes) & ~n->axes;
-    *f = (PairForm){ .scores = n->rank == 0, .swapped = n->rank ? a->rank == 1 : false };
-    if (f->scores) {
-        uint32_t m = a->axes & ~both, o = b->axes & ~both;
-        if (a->rank != 1 || b->rank != 1 || summed || both != AX(AXIS_B) || !one_axis(m) || !one_axis(o) || a->dim[0] < LEAST)
-            return false;
-        f->rows = axis_of(m);
-        f->other = axis_of(o);
-        f->size = a->dim[0];
-        return true;
-    }
+    uint32_t both = a->axes & b->axes, summed = (a->axes | b->axes) & ~n->axes, ma = a->axes & ~both, mb = b->axes & ~both;
+    *f = (PairForm){ .scores = n->rank == 0, .outer = n->rank && !summed };
+    f->swapped = f->scores ? !mb : a->rank == 1; /* the steps of a scan around are rows */
     const Node *w = f->swapped ? b : a, *v = f->swapped ? a : b;
-    uint32_t m = w->axes & ~v->axes;
-    if (w->rank || v->rank != 1 || !one_axis(summed) || v->axes != (summed | AX(AXIS_B)) || (w->axes & v->axes) != v->axes || !one_axis(m) ||
-        v->dim[0] < LEAST)
+    uint32_t m = f->swapped ? mb : ma, other = f->scores ? (f->swapped ? ma : mb) : summed;
+    if (!(both & AX(AXIS_B)) || !none_or_one(m) || !none_or_one(other) || m == other || v->rank != 1 || w->rank != f->scores || v->dim[0] < LEAST)
         return false;
     f->rows = axis_of(m);
-    f->other = axis_of(summed);
+    f->other = axis_of(other);
     f->size = v->dim[0];
-    return true;
+    return f->scores ? !summed && both == AX(AXIS_B) : v->axes == (summed | AX(AXIS_B)) && !(v->axes & ~w->axes);
 }
 
 /* ---- a tile of scores ----------------------------------------------------------------------------------------------------------- */
@@ -151,22 +143,23 @@ static uint32_t get_pair_tile(Low *L, int32_t K, int *m, int *n)
 
 /* ---- loops over them ------------------------------------------------------------------------------------------------------------ */
 
+/* An axis 0 is the steps of the scan around: those of a block (lower_jam.c), or the current one. */
 typedef struct {
-    LowG *lg;
     Ref r;
     PairForm f;
-    Loc A, P, C;
-    LV lo, hi; /* steps of the rows */
+    Loc A, P, C, C0;
+    bool down; /* the sum */
+    LV rows, others; /* how many */
 } Pairs;
 
-/* The distance of neighbouring steps of an axis. */
-static LV step_stride(Low *L, const Loc *l, uint32_t axis)
+/* The distance of neighbouring indices of an axis; of the steps of a block, with `jam`. */
+static LV index_stride(Low *L, const Loc *l, uint32_t axis, bool jam)
 {
     LBuilder *b = &L->b;
-    LV s = lb_iconst(b, l->axes & AX(axis) ? l->ld : 0);
+    LV s = lb_iconst(b, jam || (l->axes & AX(axis)) ? l->ld : 0);
     if (l->axes & AX(L->bx))
         s = lb_op(b, LOP_IMUL, s, lb_op(b, LOP_DIM, 0, 0, 0, L->bx), 0, 0);
-    for (uint32_t a = axis + 1; a < L->m->naxis; a++) {
+    for (uint32_t a = jam ? 0 : axis + 1; a < L->m->naxis; a++) {
         if (a == L->bx || !(l->axes & AX(a)))
             continue;
         LV n = lb_op(b, LOP_DIM, 0, 0, 0, l->seg == 1 + a ? cut_of(L, a)->steps : a);
@@ -177,17 +170,47 @@ static LV step_stride(Low *L, const Loc *l, uint32_t axis)
     return s;
 }
 
-static LV count_of(LBuilder *b, LV lo, LV hi, int64_t size)
+static LV stride_of(LowG *lg, const Loc *l, uint32_t axis)
 {
-    return lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, lb_op(b, LOP_ISUB, hi, lo, 0, 0), lb_iconst(b, size - 1), 0, 0), lb_iconst(b, size), 0, 0);
+    if (axis || l->jam)
+        return index_stride(lg->L, l, axis, !axis);
+    bool bound = (l->axes & AX(lg->axis)) && l->at[lg->axis];
+    return bound ? index_stride(lg->L, l, lg->axis, false) : lb_iconst(&lg->L->b, 0);
 }
 
-/* Steps lo + k * size .. of those up to hi. */
-static LV part_of(LBuilder *b, LV lo, LV hi, LV k, int64_t size, LV *end)
+static LV size_of(LowG *lg, uint32_t axis)
 {
-    LV first = lb_op(b, LOP_IADD, lo, lb_op(b, LOP_IMUL, k, lb_iconst(b, size), 0, 0), 0, 0);
-    *end = lb_op(b, LOP_IMIN, hi, lb_op(b, LOP_IADD, first, lb_iconst(b, size), 0, 0), 0, 0);
-    return first;
+    LBuilder *b = &lg->L->b;
+    if (axis)
+        return axis_len(lg->L, axis);
+    return lg->jam ? lb_op(b, LOP_ISUB, lg->jam->hi, lg->jam->lo, 0, 0) : lb_iconst(b, 1);
+}
+
+static LIdx moved(LBuilder *b, LIdx at, LV by, LV stride)
+{
+    return lb_idx_term(b, at, lb_op(b, LOP_IMUL, by, stride, 0, 0), 1);
+}
+
+/* Both axes at their beginning. */
+static void open_axes(Low *L, const Pairs *x)
+{
+    if (x->f.rows)
+        L->idx[x->f.rows] = axis_lo(L, x->f.rows);
+    if (x->f.other)
+        L->idx[x->f.other] = axis_lo(L, x->f.other);
+}
+
+static void close_axes(Low *L, const Pairs *x)
+{
+    if (x->f.rows)
+        L->idx[x->f.rows] = 0;
+    if (x->f.other)
+        L->idx[x->f.other] = 0;
+}
+
+static LV parts_of(LBuilder *b, LV n, int size)
+{
+    return lb_op(b, LOP_IDIV, lb_op(b, LOP_IADD, n, lb_iconst(b, size - 1), 0, 0), lb_iconst(b, size), 0, 0);
 }
 
 /* The scores of the current row. */
@@ -197,25 +220,39 @@ static void score_row(LowG *lg, void *arg)
     Low *L = lg->L;
     LBuilder *b = &L->b;
     int m, n;
-    uint32_t fn = get_pair_tile(L, x->f.size, &m, &n);
-    LV lo = axis_lo(L, x->f.other), hi = axis_hi(L, x->f.other), iend, jend, zero = lb_iconst(b, 0);
-    LV i = lb_for(b, zero, count_of(b, x->lo, x->hi, m), 1, false, 0, NULL, NULL);
-    L->idx[x->f.rows] = part_of(b, x->lo, x->hi, i, m, &iend);
-    LV j = lb_for(b, zero, count_of(b, lo, hi, n), 1, false, 0, NULL, NULL);
-    L->idx[x->f.other] = part_of(b, lo, hi, j, n, &jend);
-    LArg call[] = { { .buf = x->A.buf, .idx = low_row(L, &x->A) },
-                    { .buf = x->P.buf, .idx = low_row(L, &x->P) },
-                    { .buf = x->C.buf, .idx = low_row(L, &x->C) },
-                    { .value = step_stride(L, &x->A, x->f.rows) },
-                    { .value = step_stride(L, &x->P, x->f.other) },
-                    { .value = step_stride(L, &x->C, x->f.rows) },
-                    { .value = step_stride(L, &x->C, x->f.other) },
-                    { .value = lb_op(b, LOP_ISUB, iend, L->idx[x->f.rows], 0, 0) },
-                    { .value = lb_op(b, LOP_ISUB, jend, L->idx[x->f.other], 0, 0) } };
+    uint32_t fn = get_pair_tile(L, x->f.size, &m, &n), rows = x->f.rows, other = x->f.other;
+    LV as = stride_of(lg, &x->A, rows), ps = stride_of(lg, &x->P, other), cm = stride_of(lg, &x->C, rows), cn = stride_of(lg, &x->C, other);
+    open_axes(L, x);
+    LIdx A = low_row(L, &x->A), P = low_row(L, &x->P), C = low_row(L, &x->C);
+    LV i = lb_op(b, LOP_IMUL, lb_for(b, lb_iconst(b, 0), parts_of(b, x->rows, m), 1, false, 0, NULL, NULL), lb_iconst(b, m), 0, 0);
+    LV j = lb_op(b, LOP_IMUL, lb_for(b, lb_iconst(b, 0), parts_of(b, x->others, n), 1, false, 0, NULL, NULL), lb_iconst(b, n), 0, 0);
+    LArg call[] = { { .buf = x->A.buf, .idx = moved(b, A, i, as) },
+                    { .buf = x->P.buf, .idx = moved(b, P, j, ps) },
+                    { .buf = x->C.buf, .idx = moved(b, moved(b, C, i, cm), j, cn) },
+                    { .value = as },
+                    { .value = ps },
+                    { .value = cm },
+                    { .value = cn },
+                    { .value = lb_op(b, LOP_ISUB, x->rows, i, 0, 0) },
+                    { .value = lb_op(b, LOP_ISUB, x->others, j, 0, 0) } };
     lb_call(b, fn, call, sizeof call / sizeof *call);
     lb_end_for(b, 0, NULL, NULL);
     lb_end_for(b, 0, NULL, NULL);
-    L->idx[x->f.rows] = L->idx[x->f.other] = 0;
+    close_axes(L, x);
+}
+
+/* Panel j of `nv` vectors, from column `first` on. */
+static void sum_panel(Low *L, const TileRows *like, LV rows, LV j, int64_t W, int64_t first, int nv, int tail)
+{
+    LBuilder *b = &L->b;
+    TileRows *t = NEW(L->arena, TileRows);
+    *t = *like;
+    t->nv = nv;
+    t->tail = tail;
+    t->P[0].at = at_column(b, like->P[0].at, j, W, first);
+    t->C.at = at_column(b, like->C.at, j, W, first);
+    t->C0.at = at_column(b, like->C0.at, j, W, first);
+    tile_rows(L, t, lb_iconst(b, 0), rows);
 }
 
 /* The sums of the current row. */
@@ -224,61 +261,68 @@ static void sum_row(LowG *lg, void *arg)
     Pairs *x = arg;
     Low *L = lg->L;
     LBuilder *b = &L->b;
-    bool down = lg->ni[x->r].down;
-    LV lo = axis_lo(L, x->f.other), hi = axis_hi(L, x->f.other), zero = lb_iconst(b, 0);
-    LV ak = step_stride(L, &x->A, x->f.other), pk = step_stride(L, &x->P, x->f.other);
-    L->idx[x->f.rows] = x->lo;
-    L->idx[x->f.other] = down ? lb_op(b, LOP_ISUB, hi, lb_iconst(b, 1), 0, 0) : lo;
-    TileRows t = { .matrix = true, .from = lg->ni[x->r].onto, .nseg = 1 };
-    t.p_stride = down ? lb_op(b, LOP_ISUB, zero, pk, 0, 0) : pk;
-    t.a_k = down ? lb_op(b, LOP_ISUB, zero, ak, 0, 0) : ak;
-    t.a_stride[0] = step_stride(L, &x->A, x->f.rows);
-    t.K[0] = lb_op(b, LOP_ISUB, hi, lo, 0, 0);
-    t.A[0] = (TileOperand){ x->A.buf, low_row(L, &x->A), t.a_stride[0] };
-    t.P[0] = (TileOperand){ x->P.buf, low_row(L, &x->P), 0 };
-    t.C = t.C0 = (TileOperand){ x->C.buf, low_row(L, &x->C), step_stride(L, &x->C, x->f.rows) };
-    LV rows = lb_op(b, LOP_ISUB, x->hi, x->lo, 0, 0);
+    uint32_t rows = x->f.rows, other = x->f.other;
+    LV zero = lb_iconst(b, 0), ak = stride_of(lg, &x->A, other), pk = stride_of(lg, &x->P, other);
+    open_axes(L, x);
+    TileRows t = { .matrix = true, .from = x->C0.ok, .nseg = 1, .p_stride = pk, .a_k = ak };
+    LIdx A = low_row(L, &x->A), P = low_row(L, &x->P);
+    if (x->down) {
+        LV last = lb_op(b, LOP_ISUB, x->others, lb_iconst(b, 1), 0, 0);
+        A = moved(b, A, last, ak);
+        P = moved(b, P, last, pk);
+        t.a_k = lb_op(b, LOP_ISUB, zero, ak, 0, 0);
+        t.p_stride = lb_op(b, LOP_ISUB, zero, pk, 0, 0);
+    }
+    t.a_stride[0] = stride_of(lg, &x->A, rows);
+    t.K[0] = x->others;
+    t.A[0] = (TileOperand){ x->A.buf, A, t.a_stride[0] };
+    t.P[0] = (TileOperand){ x->P.buf, P, 0 };
+    t.C = (TileOperand){ x->C.buf, low_row(L, &x->C), stride_of(lg, &x->C, rows) };
+    if (t.from)
+        t.C0 = (TileOperand){ x->C0.buf, low_row(L, &x->C0), stride_of(lg, &x->C0, rows) };
     Panels p = cut_tiles(L, x->f.size);
     int64_t W = (int64_t)p.w * L->p->V;
-    for (int part = 0; part < 2; part++) {
-        TileRows *y = NEW(L->arena, TileRows);
-        int64_t panels = part ? p.last > 0 : p.full, first = part ? p.full * W : 0;
-        if (!panels)
-            continue;
-        *y = t;
-        y->nv = part ? p.last : p.w;
-        y->tail = part ? p.tail : 0;
-        LV j = panels == 1 ? 0 : lb_for(b, zero, lb_iconst(b, panels), 1, false, 0, NULL, NULL);
-        y->P[0].at = at_column(b, t.P[0].at, j, W, first);
-        y->C.at = y->C0.at = at_column(b, t.C.at, j, W, first);
-        tile_rows(L, y, zero, rows);
-        if (j)
-            lb_end_for(b, 0, NULL, NULL);
-    }
-    L->idx[x->f.rows] = L->idx[x->f.other] = 0;
+    LV j = p.full > 1 ? lb_for(b, zero, lb_iconst(b, p.full), 1, false, 0, NULL, NULL) : 0;
+    if (p.full)
+        sum_panel(L, &t, x->rows, j, W, 0, p.w, 0);
+    if (j)
+        lb_end_for(b, 0, NULL, NULL);
+    if (p.last)
+        sum_panel(L, &t, x->rows, 0, 0, p.full * W, p.last, p.tail);
+    close_axes(L, x);
 }
 
+/* r: the product, or its sum with a carry. */
 void emit_pairs(LowG *lg, Ref r)
 {
     Low *L = lg->L;
     const Node *n = &lg->g->node.at[r];
+    const NodeInfo *ni = &lg->ni[r];
     Pairs *x = NEW(L->arena, Pairs);
-    x->lg = lg;
     x->r = r;
-    is_pairs(lg->g, r, &x->f);
+    if (n->op == OP_ADD)
+        n = &lg->g->node.at[n->in[n->in[0] == ni->base]];
+    is_pairs(lg->g, (Ref)(n - lg->g->node.at), &x->f);
     x->A = low_loc(lg, n->in[x->f.swapped]);
     x->P = low_loc(lg, n->in[!x->f.swapped]);
-    x->C = lg->ni[r].loc;
-    if (!x->A.ok || !x->P.ok || !x->C.ok || x->P.fs[0] != 1 || (x->f.scores ? x->A.fs[0] : x->C.fs[0]) != 1) {
+    x->C = ni->loc;
+    if (ni->base)
+        x->C0 = low_loc(lg, ni->base);
+    else if (ni->onto)
+        x->C0 = x->C;
+    x->down = ni->base ? lg->scan.reverse : ni->down;
+    if (!x->A.ok || !x->P.ok || !x->C.ok || (ni->base && !x->C0.ok) || x->P.fs[0] != 1 || (x->f.scores ? x->A.fs[0] : x->C.fs[0]) != 1) {
         low_fail(L, "a product of steps whose features are not neighbours");
         return;
     }
     low_touch(L, x->A.buf);
     low_touch(L, x->P.buf);
     low_touch(L, x->C.buf);
-    x->lo = axis_lo(L, x->f.rows);
-    x->hi = axis_hi(L, x->f.rows);
+    if (x->C0.ok)
+        low_touch(L, x->C0.buf);
+    x->rows = size_of(lg, x->f.rows);
+    x->others = size_of(lg, x->f.other);
     emit_rows(lg, AX(L->bx), x->f.scores ? score_row : sum_row, x);
-    for (uint32_t i = 0; i < lg->ni[r].also.n; i++)
-        emit_copy(lg, r, &lg->ni[r].also.at[i]);
+    for (uint32_t i = 0; i < ni->also.n; i++)
+        emit_copy(lg, r, &ni->also.at[i]);
 }

@@ -89,6 +89,14 @@ Loc low_row_slab(LowG *lg, Ref r)
     return l;
 }
 
+Loc low_jam_slab(LowG *lg, Ref r)
+{
+    Loc l = low_slab(lg, r, lg->g->node.at[r].axes, NULL);
+    lg->L->p->buf.at[l.buf].extent.term[0].coef *= JAM_STEPS;
+    l.jam = true;
+    return l;
+}
+
 /* On the stack: memory for one row. */
 Loc low_local(LowG *lg, Ref r)
 {
@@ -198,11 +206,11 @@ bool low_is_fixed(const Low *L, const Loc *l)
     return false;
 }
 
-/* Row number of a place: indices of its time axes in ascending order, the row axis innermost. */
+/* Row number of a place: the step of a block, indices of its time axes in ascending order, the row axis innermost. */
 LIdx low_row_at(Low *L, const Loc *l, LV row)
 {
     LBuilder *b = &L->b;
-    LV r = 0;
+    LV r = l->jam ? L->jam_at : 0;
     for (uint32_t a = 0; a < L->m->naxis; a++) {
         if (a == L->bx || !(l->axes & AX(a)))
             continue;

@@ -229,10 +229,12 @@ static void place_carries(Scan *c)
     for (uint32_t k = 0; k < c->s.ncarry; k++) {
         Ref v = g->root.at[k].ref;
         NodeInfo *ni = &bg->ni[v];
-        bool fits = g->node.at[v].axes == (c->next[k].axes & ~AX(axis)) && node_features(&g->node.at[v]) == node_features(&g->node.at[carry_leaf(g, k) ? carry_leaf(g, k) : v]);
+        uint32_t own = c->slotted[k] || c->apart[k] ? c->next[k].axes & ~AX(axis) : c->next[k].axes;
+        bool fits = g->node.at[v].axes == own && node_features(&g->node.at[v]) == node_features(&g->node.at[carry_leaf(g, k) ? carry_leaf(g, k) : v]);
         if (g->node.at[v].op == OP_CARRY && g->node.at[v].attr == k && !c->slotted[k] && !c->apart[k])
             continue; /* stays as it is */
-        ni->onto = bg->segment && (ni->kind == NK_AXIS || ni->kind == NK_GRADIENT || ni->kind == NK_SCATTER);
+        ni->onto = (bg->segment && (ni->kind == NK_AXIS || ni->kind == NK_GRADIENT || ni->kind == NK_SCATTER)) ||
+                   (ni->kind == NK_AXIS && g->node.at[v].op == OP_ADD);
         if (ni->kind >= NK_ROW && ni->kind != NK_SCAN && !ni->loc.ok && fits &&
             (ni->onto || c->slotted[k] || c->apart[k] || may_overwrite(bg, v, carry_leaf(g, k), k))) {
             ni->loc = c->next[k];
@@ -386,7 +388,10 @@ static void bind(Scan *c, Loc *l)
     if (!l->ok || l->bind != 1 + c->s.axis)
         return;
     l->bind = 0;
-    *l = low_at_step(c->bg, *l);
+    if (c->bg->jam)
+        jam_bind(c->bg, l);
+    else
+        *l = low_at_step(c->bg, *l);
 }
 
 /* The places of this step, now that its index has a name. */
@@ -421,7 +426,6 @@ static void place_users(Scan *c)
                 ni->loc = unbound(c->carry[k]);
     }
 }
-
 
 static bool has_group(const LowG *lg, Ref scan)
 {
@@ -692,6 +696,48 @@ static void step_loop(Scan *c, Held *h, LV lo, LV hi, bool chunks)
     }
 }
 
+/* Whether a carry has one place, and is read in the stage alone that writes it. */
+static bool carries_are_sums(const Scan *c)
+{
+    const LowG *bg = c->bg;
+    for (uint32_t k = 0; k < c->s.ncarry; k++) {
+        Ref leaf = carry_leaf(bg->g, k), v = bg->g->root.at[k].ref;
+        if (!leaf || c->slotted[k] || c->apart[k] || !bg->ni[v].item || bg->ni[v].loc.buf != c->carry[k].buf)
+            return false;
+        for (Ref u = 1; u < bg->g->node.n; u++)
+            if (bg->ni[u].kind >= NK_ROW && bg->ni[u].item != bg->ni[v].item && user_reads(bg, u, leaf))
+                return false;
+        for (uint32_t i = 0; i < bg->g->root.n; i++)
+            if (bg->g->root.at[i].ref != v && reads(bg, bg->g->root.at[i].ref, leaf, false))
+                return false;
+    }
+    for (uint32_t k = 0; k < c->pending.n; k++)
+        if (c->pending.at[k].carry)
+            return false;
+    return true;
+}
+
+/* for (blocks of steps) the body's items, each for all steps of the block. */
+static void jam_loop(Scan *c, LV lo, LV hi)
+{
+    Low *L = c->lg->L;
+    LowG *bg = c->bg;
+    uint32_t outer = L->seg;
+    explain_loop(c, JAM_STEPS, "steps", false);
+    jam_begin(bg, lo, hi);
+    L->seg = outer == 1 + c->s.axis ? 0 : outer;
+    give_places(bg);
+    bind_places(c);
+    emit_stages(bg, 0);
+    if (c->pending.n) {
+        jam_steps(bg);
+        copy_pending(c);
+        jam_steps_end(bg);
+    }
+    L->seg = outer;
+    lb_end_for(&L->b, 0, NULL, NULL);
+}
+
 /* for (chunks) the steps. */
 static void scan_loop(Scan *c)
 {
@@ -714,7 +760,9 @@ static void scan_loop(Scan *c)
     if (!chunks)
         bg->behind = behind_make(c->lg, c->scan, loop);
     Columns x = { bg, c->carry, c->slotted, lo, hi, bind_scan, c };
-    if (!h.n && !bg->beside && !bg->behind && by_columns(c, &x)) {
+    if (!h.n && !chunks && !bg->behind && jam_fits(bg) && carries_are_sums(c)) {
+        jam_loop(c, lo, hi);
+    } else if (!h.n && !bg->beside && !bg->behind && by_columns(c, &x)) {
         explain_loop(c, 1, "vector of units of a row", chunks);
         emit_columns(&x);
     } else {

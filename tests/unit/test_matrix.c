@@ -1,5 +1,5 @@
 /* Row stages. What examples have of their own: products of their matrices, in every order of dimensions, with one of all examples, sums over
-   rows and heads; products of the steps of two sequences; sums of matrices over rows; the largest element; a chain so long that two vectors take turns. Each against the evaluator, and the same bits from every width,
+   rows and heads; products of the steps of two sequences, or of one with itself; sums of matrices over rows; the largest element; a chain so long that two vectors take turns. Each against the evaluator, and the same bits from every width,
    the JIT and C, and from one thread or three. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static bool equal(const Module *m, const EvalIn *in, const double **x, const dou
     return true;
 }
 
-static void all_engines(Ctx *ctx, Arena *a, const Module *m, const char *text)
+static void all_engines(Ctx *ctx, Arena *a, const Module *m, int64_t steps, const char *text)
 {
     static const struct {
         int V;
@@ -38,7 +38,7 @@ static void all_engines(Ctx *ctx, Arena *a, const Module *m, const char *text)
     const uint32_t n = m->graph.at[0]->root.n + 1;
     const double **want = NEW_N(a, const double *, n), **first = NEW_N(a, const double *, n), **x = NEW_N(a, const double *, n);
     LowerOptions lo = { .V = 4, .registers = 16 };
-    GenInputs values = gen_inputs_long(m, a, 7, 3);
+    GenInputs values = gen_inputs_long(m, a, 7, steps);
     LProgram *p = lower_module(ctx, a, m, &lo, NULL);
     bool ok = p && module_eval(m, a, &values.in, want) && program_run(m, p, NULL, a, &values.in, 1, first);
     for (uint32_t r = 0; ok && r + 1 < n; r++)
@@ -79,11 +79,36 @@ static void one_with(const char *a_type, const char *b_type, const char *node, c
     Module *m = module_parse(ctx, &a, source_add(ctx, "m.ir", text, strlen(text)));
     Str s = str_make(&a);
     if (m)
-        all_engines(ctx, &a, m, node);
+        all_engines(ctx, &a, m, 3, node);
     LProgram *p = m && function ? lower_module(ctx, &a, m, &(LowerOptions){ .V = 16, .registers = 32 }, NULL) : NULL;
     check(!function || (p && has_function(ctx, p, function)), node, "not on tiles");
     diag_render(ctx, &s, false);
     check(m && !diag_error_count(ctx), node, s.n ? s.at : "does not parse");
+    arena_free(&a);
+    ctx_destroy(ctx);
+}
+
+/* Each step of a ragged sequence looks at all of its steps, which sum what it gives them: steps go in blocks, whose last one is not full. */
+static void looks_at_itself(const char *way, int64_t steps)
+{
+    Ctx *ctx = ctx_make(NULL);
+    Arena a = arena_make(ctx);
+    char *text = arena_printf(&a,
+                              "module m\ntheta 0\naxis 0 B batch\naxis 1 T time length(len)\ninput 0 a data f<T,B>[20]\ninput 1 b data f<T,B>[21]\n"
+                              "input 2 len lengths i<B>[]\ngraph model {\n  %%1 = input a : f<T,B>[20]\n  %%2 = input b : f<T,B>[21]\n"
+                              "  %%3 = scan T %s @1 carry() step(%%1,%%2) capture(%%1,%%2)\n  %%4 = out %%3 0 : f<T,B>[21]\n  %%5 = out %%3 1 : f<T,B>[21]\n"
+                              "  output \"y\" %%4\n  output \"s\" %%5\n}\ngraph 1 {\n  %%1 = step 0 : f<B>[20]\n  %%2 = step 1 : f<B>[21]\n"
+                              "  %%3 = capture 0 : f<T,B>[20]\n  %%4 = capture 1 : f<T,B>[21]\n  %%5 = dot %%3 %%1 {i,i->} : f<T,B>[]\n"
+                              "  %%6 = sigmoid %%5 : f<T,B>[]\n  %%7 = mul %%6 %%4 : f<T,B>[21]\n  %%8 = sum %%7 <T> : f<B>[21]\n  %%9 = mul %%6 %%2 : f<T,B>[21]\n"
+                              "  stack %%8\n  sum %%9\n}\n",
+                              way);
+    Module *m = module_parse(ctx, &a, source_add(ctx, "m.ir", text, strlen(text)));
+    Str s = str_make(&a), explain = str_make(&a);
+    if (m)
+        all_engines(ctx, &a, m, steps, way);
+    check(m && lower_module(ctx, &a, m, &(LowerOptions){ .V = 16, .registers = 32 }, &explain) && strstr(explain.at, "12 steps at a time"), way, "not in blocks of steps");
+    diag_render(ctx, &s, false);
+    check(m && !diag_error_count(ctx), way, s.n ? s.at : "does not parse");
     arena_free(&a);
     ctx_destroy(ctx);
 }
@@ -112,6 +137,9 @@ int main(void)
     one_with("f<T,S,B>[]", "f<S,B>[21]", "dot %1 %2 {,i->i} : f<T,B>[21]", "matrix_");
     one_with("f<T,B>[70]", "f<T,S,B>[]", "dot %1 %2 {i,->i} : f<S,B>[70]", "matrix_");
     one_with("f<T,S,B>[]", "f<S,B>[16]", "mul %1 %2 : f<T,S,B>[16]\n%4 = sum %3 <S> : f<T,B>[16]", "matrix_");
+    looks_at_itself("fwd", 29);
+    looks_at_itself("rev", 29);
+    looks_at_itself("rev", 5);
     one("f<T,B>[37]", "f<T,B>[21]", "dot %1 %2 {i,o->io} : f<B>[37,21]");
     one("f<T,B>[3,37]", "f<B>[21]", "sum %1 <T,B> : f[3,37]");
     one("f<T,B>[2,3,150]", "f<B>[21]", "sum %1 <T> : f<B>[2,3,150]");
