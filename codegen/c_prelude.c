@@ -658,20 +658,34 @@ static void put_libm(Prelude *e, LFn fn) {
 
 /* ---- all of it ------------------------------------------------------------------------------------------------------ */
 
+/* Processors for which clang 19 takes float_control: it warns elsewhere. */
+#define CONTROLS "defined(__x86_64__) || defined(__i386__) || defined(__aarch64__) || defined(__riscv) || defined(__powerpc__) || defined(__s390x__)"
+
+/* exp and the like round by adding a large number and taking it away again: -ffast-math would leave both out. */
+void c_text_begin(Str *s, bool freestanding) {
+    if (freestanding)
+        str_put(s, "\n#ifndef INFINITY\n#define INFINITY __builtin_inff()\n#endif\n#ifndef NAN\n#define NAN __builtin_nanf(\"\")\n#endif\n");
+    str_put(s, "\n/* Arithmetic as it is written, with -ffast-math too: nothing is reordered, and nothing contracted but what is written as fma. */\n"
+               "#if defined(__clang__)\n#if " CONTROLS "\n#pragma float_control(push)\n#pragma float_control(precise, on)\n#elif __clang_major__ >= 12\n"
+               "#pragma clang fp reassociate(off)\n#endif\n#pragma STDC FP_CONTRACT OFF\n"
+               "#elif defined(__GNUC__)\n#pragma GCC push_options\n#pragma GCC optimize(\"no-fast-math\", \"fp-contract=off\", \"no-math-errno\")\n"
+               "#else\n#pragma STDC FP_CONTRACT OFF\n#endif\n");
+    if (freestanding)
+        str_put(s, "/* No loop becomes a call of memcpy or memset. */\n#if defined(__clang__)\n"
+                   "#pragma clang attribute push(__attribute__((no_builtin)), apply_to = function)\n#elif defined(__GNUC__)\n"
+                   "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\")\n#endif\n");
+}
+
+void c_text_end(Str *s, bool freestanding) {
+    str_printf(s, "\n/* What follows is compiled as it was before. */\n#if defined(__clang__)\n%s#if " CONTROLS
+               "\n#pragma float_control(pop)\n#endif\n#elif defined(__GNUC__)\n#pragma GCC pop_options\n#endif\n", freestanding ? "#pragma clang attribute pop\n" : "");
+}
+
 static void put_head(Prelude *e) {
-    if (e->o->freestanding)
-        put(e, "#ifndef INFINITY\n#define INFINITY __builtin_inff()\n#endif\n"
-               "#ifndef NAN\n#define NAN __builtin_nanf(\"\")\n#endif\n"
-               "/* No loop becomes a call of memcpy or memset. */\n#if defined(__clang__)\n"
-               "#pragma clang attribute push(__attribute__((no_builtin)), apply_to = function)\n#elif defined(__GNUC__)\n"
-               "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\")\n#endif\n");
-    else if (e->o->env) /* else it follows a header of its own */
-        put(e, "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n\n");
-    put(e, "/* Nothing is contracted but what is written as fma. */\n"
-           "#if defined(__GNUC__) && !defined(__clang__)\n#pragma GCC optimize(\"fp-contract=off\", \"no-math-errno\")\n"
-           "#else\n#pragma STDC FP_CONTRACT OFF\n#endif\n");
-    if (e->o->env)
-        put(e, "typedef struct {\n    int64_t tid, nt;\n    void (*barrier)(void *arg);\n    void *arg;\n} $P_env;\n");
+    if (!e->o->env) return; /* else it follows a header of its own */
+    put(e, "#include <math.h>\n#include <stddef.h>\n#include <stdint.h>\n#include <string.h>\n");
+    c_text_begin(e->out, false);
+    put(e, "typedef struct {\n    int64_t tid, nt;\n    void (*barrier)(void *arg);\n    void *arg;\n} $P_env;\n");
 }
 
 static void put_shared(Prelude *e) {

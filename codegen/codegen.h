@@ -94,6 +94,9 @@ int64_t c_narrow_scale(const CNarrow *n, int64_t element); /* which scale it tak
 CUnit *c_text_functions(CText *t, Str *out, const LProgram *p, const char *name, const CNarrow *narrow);
 bool c_text_refused(const CUnit *u, uint32_t buf); /* is it read in a way that does not go with its scales? The text is of no use then */
 void c_text_prelude(CText *t, Str *out);
+/* Lines before and behind all of a file's functions: how their arithmetic is compiled, whatever the options say. */
+void c_text_begin(Str *s, bool freestanding);
+void c_text_end(Str *s, bool freestanding);
 extern const char c_text_aligned[]; /* lines before the definition of an object that vectors are read from */
 /* A function of <math.h> that what is printed calls; NULL: none. */
 const char *c_text_library(const CText *t);

@@ -152,13 +152,14 @@ static bool emit_code(CModel *c, Str *file) {
     emit_starts(c);
     emit_weigh_table(c);
     put_copies(c);
+    c_text_begin(&c->c, c->o->freestanding);
     put_choice(c, &c->c, w, n);
     str_put(&c->c, body.n ? body.at : "");
     str_printf(&c->c, "\n#else\n#error \"%s_SIMD is none of the widths in this file\"\n#endif\n", c->upper);
     emit_state_functions(c);
     emit_rooms(c);
     emit_window(c);
-    if (c->o->freestanding) str_put(&c->c, "\n#if defined(__clang__)\n#pragma clang attribute pop\n#endif\n");
+    c_text_end(&c->c, c->o->freestanding);
     *file = c->c;
     return true;
 }

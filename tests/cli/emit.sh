@@ -75,6 +75,16 @@ says sunspots.h '^#define SUNSPOTS_WINDOW 10$'
 says sunspots.h '^#define SUNSPOTS_IN_SCALE 154.4$'
 says sunspots.h '/. h.Wi, h.Wf, h.Wg, h.Wo, packed ./' # what a field is made of
 compile sunspots "${CC:-cc}" -O1 $fused
+# -ffast-math changes nothing in it, nor does the file change what follows in the same source
+for by in "$one" "$two"; do
+    for flags in "-O2 -ffast-math" "-O1 -ffast-math -DSUNSPOTS_SIMD=1" "-O1 -ffast-math $fused"; do compile sunspots "$by" $flags; done
+    printf '#include "sunspots.c"\nfloat after(float x, float large);\nfloat after(float x, float large) { return (x + large) - large; }\n' >after.c
+    printf 'float after(float x, float large);\nint main(void) { return after(1, 1e9f) < 1; }\n' >main.c
+    expect 0 "$by" -O2 -ffast-math -o t after.c main.c -lm
+    expect 0 ./t
+    expect 0 "$by" -O2 -o t after.c main.c -lm
+    expect 1 ./t
+done
 
 # ---- a large model: its test is small all the same, and sees one wrong number among all ----
 expect 0 "$RONDO" emit c "$SRC/examples/char_lm.rondo" -o large --test --train --simd 8
