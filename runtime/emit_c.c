@@ -10,17 +10,32 @@ static void put_owner(CModel *c, Str *s, const char *file, const char *about) {
     (void)c;
 }
 
+/* "M_IN_X": a macro's name, with a number where names differ in their letters' case alone. */
+static const char *macro(CModel *c, const char *kind, const char *name) {
+    static const char *const ours[] = {"IN_OFFSET", "IN_SCALE", "OUT_OFFSET", "OUT_SCALE", NULL}; /* put_scaling's */
+    const char *stem = arena_printf(c->a, "%s_%s", kind, name), *id = stem;
+    bool taken = true;
+    for (int n = 2; taken; n++) {
+        taken = false;
+        for (uint32_t k = 0; k < c->macro.n; k++) taken = taken || strcmp(c->macro.at[k], id) == 0;
+        for (int k = 0; ours[k]; k++) taken = taken || strcmp(ours[k], id) == 0;
+        if (taken) id = arena_printf(c->a, "%s_%d", stem, n);
+    }
+    VEC_PUSH(c->a, c->macro) = id;
+    return arena_printf(c->a, "%s_%s", c->upper, id);
+}
+
 static void put_sizes(CModel *c) {
     Str *s = &c->h;
     const CProgram *p = c->stream ? &c->step : &c->infer;
     str_put(s, "\n/* Numbers of one step of one example. */\n");
     for (uint32_t k = 0; k < p->in.n && !p->in.at[k].length; k++)
-        str_printf(s, "#define %s_IN_%s %lld%s\n", c->upper, p->in.at[k].upper, (long long)p->in.at[k].n,
+        str_printf(s, "#define %s %lld%s\n", macro(c, "IN", p->in.at[k].upper), (long long)p->in.at[k].n,
                    p->in.at[k].vocab ? arena_printf(c->a, " /* from 0 to %d, which is not checked */", p->in.at[k].vocab - 1) : "");
     for (uint32_t k = 0; k < p->out.n; k++)
-        str_printf(s, "#define %s_OUT_%s %lld\n", c->upper, p->out.at[k].upper, (long long)p->out.at[k].n);
+        str_printf(s, "#define %s %lld\n", macro(c, "OUT", p->out.at[k].upper), (long long)p->out.at[k].n);
     for (uint32_t k = 0; k < c->grad.target.n; k++)
-        str_printf(s, "#define %s_TARGET_%s %lld\n", c->upper, c->grad.target.at[k].upper, (long long)c->grad.target.at[k].n);
+        str_printf(s, "#define %s %lld\n", macro(c, "TARGET", c->grad.target.at[k].upper), (long long)c->grad.target.at[k].n);
     int64_t state = 0;
     for (uint32_t k = 0; k < c->state.n; k++) state += c->state.at[k].n;
     if (c->step.noise) state += 2; /* its count of steps */
@@ -37,7 +52,7 @@ static void put_sizes(CModel *c) {
     int64_t at = 0;
     for (uint32_t i = 0; i < c->m->desc->param.n; i++) {
         const ParamDesc *q = &c->m->desc->param.at[i];
-        str_printf(s, "#define %s_AT_%s %lld /*", c->upper, c_ident(c->a, name_str(c->ctx, q->name), true), (long long)at);
+        str_printf(s, "#define %s %lld /* %s", macro(c, "AT", c_ident(c->a, name_str(c->ctx, q->name), true)), (long long)at, name_str(c->ctx, q->name));
         for (int k = 0; k < q->rank; k++) str_printf(s, "%s[%d]", k ? "" : " ", q->dim[k]);
         str_printf(s, "%s */\n", q->is_const ? " not trained" : "");
         at += q->count;

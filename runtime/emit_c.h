@@ -90,6 +90,7 @@ typedef struct {
     Arena values, digits; /* short-lived: numbers of one array; their text (c_array only) */
     const EmitOptions *o;
     const char *id, *upper; /* "sunspots", "SUNSPOTS" */
+    VEC(const char *) macro; /* of the header, for names of the user's */
     const char *real;       /* "float" */
     Str h, c, t; /* header; source; test */
     CEmitOptions style;

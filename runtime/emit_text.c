@@ -5,6 +5,17 @@
 
 #include "runtime/emit_c.h"
 
+/* Macros of <stdint.h> and <math.h>: INT32_MAX, SIZE_MAX, M_PI, HUGE_VAL .. */
+static bool is_limit(const char *s) {
+    static const char *const begins[] = {"M_", "FP_", "HUGE_", "MATH_", NULL}, *const ends[] = {"_MAX", "_MIN", "_C", "_WIDTH", NULL};
+    size_t n = strlen(s);
+    bool found = false;
+    for (int i = 0; begins[i]; i++) found = found || strncmp(s, begins[i], strlen(begins[i])) == 0;
+    for (int i = 0; ends[i]; i++) found = found || (n > strlen(ends[i]) && strcmp(s + n - strlen(ends[i]), ends[i]) == 0);
+    for (; *s; s++) found = found && !islower((unsigned char)*s);
+    return found;
+}
+
 /* Words that a parameter or field of the user's cannot be called: C's and C++'s, and those of our own functions. */
 static bool is_taken(const char *s) {
     static const char *const word[] = {
@@ -25,7 +36,7 @@ static bool is_taken(const char *s) {
         if (strcmp(s, word[i]) == 0) return true;
     for (size_t i = 0; numbered[i]; i++)
         if (strncmp(s, numbered[i], strlen(numbered[i])) == 0) return true;
-    return n > 2 && strcmp(s + n - 2, "_t") == 0; /* types of <stdint.h> */
+    return (n > 2 && strcmp(s + n - 2, "_t") == 0) || is_limit(s); /* types of <stdint.h> */
 }
 
 const char *c_ident(Arena *a, const char *s, bool upper) {

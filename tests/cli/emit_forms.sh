@@ -136,6 +136,29 @@ model still {
 }
 END
 
+# names that differ in their letters' case alone, which macros do not show; macros of the headers; a model that bears a word of C
+cat >cased.rondo <<'END'
+cell c[H](x: [I]) {
+    param W: [H, I] = glorot_uniform
+    param w: [H] = normal(0, 1)
+    state h: [H] = 0
+    h' = tanh(W @ x + w * h)
+    return h'
+}
+model double {
+    input  x: seq [2]
+    input  X: seq [3]
+    input  INT32_MAX: seq [1]
+    target y: seq [4]
+    SIZE_MAX = c[4]([x, X, INT32_MAX])
+    M_PI = dense[4](X)
+    output SIZE_MAX
+    output M_PI
+    loss   mse(SIZE_MAX, y)
+    train  { optimizer = adam(lr = 1e-3) }
+}
+END
+
 # check FOLDER MODEL options..: the test that goes with the files holds them against the runtime on the weights as they are stored
 check() {
     d=$1 m=$2
@@ -161,6 +184,12 @@ check thin thin --weights int8
 check thin16 thin --weights f16 --weights blob
 check unlearnt unlearnt --train --ragged
 check noisy noisy --train
+expect 0 "$RONDO" emit c cased.rondo -o cased --test --train --simd 1
+expect 0 "$CC" $strict -O1 $fused -o t cased/double_.c cased/double__test.c -lm
+expect 0 ./t
+says out '^PASS$'
+says cased/double_.h '#define DOUBLE_IN_X_2 3$'
+says cased/double_.h '#define DOUBLE_AT_SIZE_MAX_W_2 24 /. SIZE_MAX.w \[4\] ./'
 check noisy64 noisy --dtype f64
 cat >noisy.c <<'END'
 #include "noisy/noisy.h"
