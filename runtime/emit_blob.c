@@ -1,10 +1,10 @@
 /* emit_blob: the weights as a file of their own, read where it lies: 64 bytes of head, then the struct as a little-endian machine
-   has it. Head: magic, version, layout (a hash of the model's name and of every field), size and CRC-32 of what follows, zeros. */
+   has it. Head: magic, version, layout (a hash of the model's name, of every field and of where each weight stands in it), size and CRC-32 of what follows, zeros. */
 #include <string.h>
 
 #include "runtime/emit_c.h"
 
-enum { HEAD = 64, VERSION = 2 }; /* version 1 hashed comments too */
+enum { HEAD = 64, VERSION = 3 }; /* version 2 hashed no places of weights, 1 comments too */
 #define MAGIC UINT32_C(0x424f4e52) /* "RNOB" */
 
 static uint32_t crc32_of(const unsigned char *p, size_t n) {
@@ -16,10 +16,17 @@ static uint32_t crc32_of(const unsigned char *p, size_t n) {
     return ~crc;
 }
 
-/* FNV-1a over the text of the struct that a program expects, without what is there for a reader: comments, blanks. */
-static uint32_t layout_of(const char *type, const char *id) {
+/* FNV-1a over the text of the struct that a program expects, without what is there for a reader (comments, blanks), and over what
+   its fields are made of: what the same weights, of any model of these parameters, give there. */
+static uint32_t layout_of(const CModel *c, const char *type) {
     uint32_t h = UINT32_C(2166136261);
-    for (const char *s = id; *s; s++) h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
+    for (const char *s = c->id; *s; s++) h = (h ^ (unsigned char)*s) * UINT32_C(16777619);
+    for (uint32_t k = 0; k < c->field.n; k++)
+        for (int64_t i = 0; i < c->field.at[k].n; i++) {
+            uint64_t bits;
+            memcpy(&bits, &c->field.at[k].probe[i], sizeof bits);
+            for (int b = 0; b < 64; b += 8) h = (h ^ (uint32_t)(bits >> b & 0xff)) * UINT32_C(16777619);
+        }
     for (const char *s = type; *s; s++) {
         const char *end = strncmp(s, "/*", 2) == 0 ? strstr(s + 2, "*/") : NULL;
         if (end)
@@ -70,7 +77,7 @@ void emit_blob(CModel *c) {
     unsigned char head[HEAD] = {0};
     c->payload = &body;
     put_payload(c);
-    c->layout = layout_of(type_text(c), c->id);
+    c->layout = layout_of(c, type_text(c));
     const uint32_t word[] = {MAGIC, VERSION, c->layout, (uint32_t)body.n, crc32_of((const unsigned char *)body.at, body.n)};
     for (size_t k = 0; k < sizeof word / sizeof *word; k++) store_le(head + 4 * k, word[k], 4);
     c->blob = str_make(c->a);

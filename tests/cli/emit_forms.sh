@@ -336,6 +336,29 @@ for b in larger/m.blob bf16/m.blob m.rondo nothing; do
     says out refused
 done
 
+# the same struct, whose pack has other weights first
+cat >two.rondo <<'END'
+cell two[H](x: [I]) {
+    param Wa: [H, I] = glorot_uniform
+    param Wb: [H, I] = glorot_uniform
+    state h: [H] = 0
+    h' = tanh(Wa @ x) * sigmoid(Wb @ x) + h
+    return h'
+}
+model m {
+    input x: seq [8]
+    output h = two[8](x)
+}
+END
+sed 's/tanh(Wa @ x) . sigmoid(Wb @ x)/sigmoid(Wb @ x) * tanh(Wa @ x)/' two.rondo >swapped.rondo
+for m in two swapped; do expect 0 "$RONDO" emit c $m.rondo -o $m --weights blob --simd 1; done
+cmp two/m.h swapped/m.h || fail "their structs differ, too"
+expect 0 "$CC" -std=c99 -O0 -Itwo -o t_two open.c two/m.c -lm
+expect 0 ./t_two two/m.blob
+says out '^taken$'
+expect 0 ./t_two swapped/m.blob
+says out '^refused$'
+
 # ---- arrangements ----
 expect 0 "$RONDO" emit c m.rondo -o single --test --layout single
 if [ -e single/m.c ]; then fail "there is a second file"; fi
