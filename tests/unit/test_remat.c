@@ -47,10 +47,12 @@ static const char text[] =
     "  h = gru[H](embedding[7, 4](x))\n p = dense[7](h)\n output p loss softmax_crossentropy(p, y) }\n"
     "model wide[H = 5] { input x: seq [3] target y: seq token[4100]\n"
     "  p = dense[4100](dropout[0.5](gru[H](x)))\n output p loss softmax_crossentropy(p, y) }\n"
+    "model looks[H = 5] { input x: seq [3] target y: seq [2]\n"
+    "  h = gru[H](x)\n a = gru[4](self_attention[6](h))\n p = dense[2](a)\n output p loss mse(p, y) }\n"
     "model deep[H = 5] { input x: seq [3] target y: seq [2]\n"
     "  a = gru[H](x)\n b = gru[4](dense[40](a))\n p = dense[2](tanh(dense[30](b)))\n output p loss mse(p, y) }\n";
 
-static const char *const names[] = {"late", "layers", "both", "pooled", "noisy", "words", "wide", "deep"};
+static const char *const names[] = {"late", "layers", "both", "pooled", "noisy", "words", "wide", "looks", "deep"};
 
 static Module *build(Ctx *ctx, Arena *a, const char *path, const char *source, const char *name, bool ragged, const char *size) {
     FrontendOptions fo = {.std_dir = "std", .model = name, .text = source, .set = &size, .nset = size != NULL};
