@@ -94,7 +94,9 @@ static void put_arrays(CModel *c, Str *s, const char *times) {
 /* Steps or sequences, from weights wherever they are. */
 static void put_example(CModel *c, Str *s) {
     bool streams = c->stream || c->o->window;
-    str_printf(s, "## Example\n\n```c\n#include \"%s.h\"\n\n", c->id);
+    bool single = c->o->layout == EMIT_SINGLE;
+    const char *whole = single ? arena_printf(c->a, "#define %s_IMPLEMENTATION /* in one source of the program */\n", c->upper) : "";
+    str_printf(s, "## Example\n\n```c\n%s#include \"%s.h\"\n\n", whole, c->id);
     put_arrays(c, s, streams ? "" : "20 * ");
     const char *weights = has_constants(c) ? "" : ", weights";
     const char *params = c->o->blob ? "const void *blob, size_t bytes" : "void";
@@ -125,6 +127,33 @@ static void put_example(CModel *c, Str *s) {
     }
 }
 
+/* How the files become a part of a program: commands as they are typed in the folder of this page. */
+static void put_compiling(CModel *c, Str *s) {
+    const char *id = c->id, *up = c->upper, *blob = c->o->blob ? arena_printf(c->a, " %s.blob", id) : "";
+    if (c->o->kind) return;
+    str_put(s, "## Compile\n\n");
+    if (c->o->layout == EMIT_ARDUINO) {
+        str_printf(s, "This folder goes into `libraries` of the sketchbook; the IDE then has `%s` among its examples.\n\n", id);
+        return;
+    }
+    if (c->o->layout == EMIT_SINGLE)
+        str_printf(s, "One source of the program has `#define %s_IMPLEMENTATION` in front of `#include \"%s.h\"`, the others include it alone.\n\n", up,
+                   id);
+    str_put(s, c->o->layout == EMIT_SINGLE && !c->t.n ? "" : "```sh\n");
+    if (c->o->layout == EMIT_CMAKE)
+        str_printf(s, "cmake -B build -DCMAKE_BUILD_TYPE=Release\ncmake --build build\n%s", c->t.n ? "ctest --test-dir build\n" : "");
+    else {
+        bool single = c->o->layout == EMIT_SINGLE;
+        if (!single) str_printf(s, "cc -O2 -march=native -c %s.c\n", id);
+        const char *object = single ? "" : arena_printf(c->a, "%s.o ", id);
+        if (c->t.n) str_printf(s, "cc -O2 -march=native %s_test.c %s-o %s_test -lm\n./%s_test%s # prints PASS\n", id, object, id, id, blob);
+    }
+    str_put(s, c->o->layout == EMIT_SINGLE && !c->t.n ? "" : "```\n\n");
+    str_printf(s, "The program is linked with%s `-lm`. `-march=native` stands for the option of the processor that it is for%s.%s\n\n",
+               c->o->freestanding ? "out" : "", c->o->simd ? "" : arena_printf(c->a, ", which chooses the width of vectors; `-D%s_SIMD=1` asks for none", up),
+               c->o->train || !c->stream ? "" : arena_printf(c->a, " With `-D%s_STEP_ONLY`, for the header too, there is no code for whole sequences.", up));
+}
+
 const char *emit_readme(CModel *c) {
     Str s = str_make(c->a);
     const char *how = "in C99";
@@ -139,6 +168,7 @@ const char *emit_readme(CModel *c) {
     put_sizes(c, &s);
     put_example(c, &s);
     str_putc(&s, '\n');
+    put_compiling(c, &s);
     put_functions(c, &s);
     str_printf(&s,
                "Bits are the same with every compiler that fuses multiplications and additions (`-mfma`, `-march=native`, Cortex-M with an "

@@ -85,7 +85,10 @@ static bool same_sum(const CSum *a, const CSum *b) {
 void emit_rooms(CModel *c) {
     for (uint32_t k = 0; k < c->room.n; k++) {
         const CRoom *r = &c->room.at[k];
-        str_printf(&c->h, "\n/* The same for constant sizes, as in: static unsigned char work[..]; never less than the function gives. */\n");
+        if (r->p == &c->begin || r->p == &c->write) str_printf(&c->h, "\n/* A part of %s_DECODE_WORK. */\n", c->upper);
+        else
+            str_printf(&c->h, "\n/* %s_%s_workspace for constant sizes, as in: static unsigned char work[..]; never less than the function gives. */\n",
+                       c->id, r->what);
         str_printf(&c->h, "#define %s_%s_WORK(%s) ", c->upper, c_ident(c->a, r->what, true), c_size_params(c, r->p, false));
         bool one = same_sum(&r->sum[0], &r->sum[1]);
         if (!one) {

@@ -365,6 +365,18 @@ if [ -e single/m.c ]; then fail "there is a second file"; fi
 expect 0 "$CC" $strict -O1 $fused -Isingle -o t single/m_test.c -lm
 expect 0 ./t
 says out '^PASS$'
+# the page's commands as they are typed, and its example, which is a whole program but for main
+typed() {
+    sed -n '/^```sh$/,/^```$/p' "$1"/*README.md | sed '1d;$d' >typed.sh
+    [ -s typed.sh ] || fail "no commands in $1"
+    (cd "$1" && expect 0 sh -e ../typed.sh && says out PASS)
+}
+typed plain
+typed single
+sed -n '/^```c$/,/^```$/p' single/m_README.md | sed '1d;$d' >example.c
+echo 'int main(void) { return example(); }' >>example.c
+expect 0 "$CC" -std=c99 -O0 -Isingle -o t example.c -lm
+expect 0 ./t
 expect 0 "$RONDO" emit c m.rondo -o arduino --layout arduino --weights int8
 for f in library.properties src/m.h src/m.c examples/m/m.ino README.md; do
     [ -s arduino/$f ] || fail "no $f"
