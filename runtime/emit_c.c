@@ -228,6 +228,7 @@ static bool emit_all(void *arg) {
         file.n = begun;
         c->field.n = c->room.n = 0;
         c->scratch = 0;
+        c->apart = false;
         if (!emit_code(c, &file)) return false;
     } while (c->refused_before < c->refused.n);
     Str functions = c->h;

@@ -100,6 +100,7 @@ typedef struct {
     int64_t prepare_work, update_stack; /* bytes, likewise; of locals */
     bool again;      /* not the first width: what does not depend on it is written */
     bool stream, train, decodes;
+    bool apart;  /* at some width a step reads an input after it has begun to write an output */
     bool turns;  /* every other step walks its matrices backwards */
     bool calls;  /* functions of a library are part of a step or gradient: bits are not ours alone */
     bool theta;  /* the weights as they are listed are a field */

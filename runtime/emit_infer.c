@@ -157,6 +157,8 @@ static void put_step(CModel *c) {
         if (root >= 0)
             b.out[root] = p->state_next[k] == NO_AREA ? state_flat(c, &c->state.at[k]) : next_value(c, p, k, dim);
     }
+    for (uint32_t k = 0; k < p->out.n; k++)
+        for (uint32_t j = 0; j < p->in.n; j++) c->apart = c->apart || !cprogram_in_place(p, p->in.at[j].index, p->out.at[k].index);
     const char *params = arena_printf(c->a, "%s%s", port_params(c, &p->in, true, true), port_params(c, &p->out, false, true));
     c_function(
         c, "One step: inputs in, outputs out. What the model takes from the last step of a sequence is as if it ended here.",

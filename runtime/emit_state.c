@@ -109,7 +109,10 @@ static void put_run(CModel *c) {
         str_printf(&params, ", %s *%s", c_type(c, x->dtype), x->id);
         str_printf(&args, ", %s + k * %lld", x->id, (long long)x->n);
     }
-    c_function(c, "n steps: arrays of n times what a step takes and gives. Any cut into chunks gives the same bits.",
+    const char *about = "n steps: arrays of n times what a step takes and gives. Any cut into chunks gives the same bits.";
+    bool one = p->in.n == 1 && p->out.n == 1 && p->in.at[0].n == p->out.at[0].n && p->in.at[0].dtype == p->out.at[0].dtype;
+    c_function(c, one && !c->apart ? arena_printf(c->a, "%s %s and %s may be one array, here and for step.", about, p->in.at[0].id, p->out.at[0].id)
+                                   : arena_printf(c->a, "%s No output may overlap an input, here or in step.", about),
                arena_printf(c->a, "void %s_run(%s_state *s, long n%s)", c->id, c->id, params.n ? params.at : ""));
     str_printf(&c->c, "    long k;\n    for (k = 0; k < n; k++) %s_step(s%s);\n}\n", c->id, args.n ? args.at : "");
 }

@@ -377,6 +377,38 @@ sed -n '/^```c$/,/^```$/p' single/m_README.md | sed '1d;$d' >example.c
 echo 'int main(void) { return example(); }' >>example.c
 expect 0 "$CC" -std=c99 -O0 -Isingle -o t example.c -lm
 expect 0 ./t
+# a sound in place: what it comes from and what it becomes are one array
+cat >inplace.rondo <<'END'
+model inplace {
+    input  x: seq [5]
+    output p = dense[5](gru[9](x)) + x
+}
+END
+cat >inplace.c <<'END'
+#include "inplace/inplace.h"
+#include <string.h>
+int main(void) {
+    static inplace_state s;
+    float x[150], p[150];
+    int k;
+    for (k = 0; k < 150; k++) x[k] = (float)(k % 7) / 7;
+    inplace_init(&s);
+    inplace_run(&s, 30, x, p);
+    inplace_reset(&s);
+    inplace_run(&s, 30, x, x);
+    return memcmp(x, p, sizeof p) != 0;
+}
+END
+expect 0 "$RONDO" emit c inplace.rondo -o inplace
+if tr -s '\n ' ' ' <inplace/inplace.h | grep -q 'x and p may be one array'; then
+    for n in 1 4 8; do
+        expect 0 "$CC" -std=c99 -O2 -DINPLACE_SIMD=$n -o t inplace.c inplace/inplace.c -lm
+        expect 0 ./t
+    done
+else
+    fail "a step reads x after p has begun"
+fi
+tr -s '\n ' ' ' <single/m.h | grep -q 'No output may overlap an input' || fail "arrays of m may be one"
 expect 0 "$RONDO" emit c m.rondo -o arduino --layout arduino --weights int8
 for f in library.properties src/m.h src/m.c examples/m/m.ino README.md; do
     [ -s arduino/$f ] || fail "no $f"
