@@ -171,7 +171,7 @@ static bool time_sections(Profile *f, Exec *e, const void *theta, void *grad, do
     for (int n = 0; ok && (n < 3 || cli_now() < end); n++) {
         f->event = 0;
         f->last = cli_now();
-        ok = exec_run(e, theta, 1, grad, 1, 0, NULL);
+        ok = exec_run_again(e, theta, 1, grad, 1, 0, NULL);
         at_barrier(f); /* the end of the last */
         uint64_t at = 0;
         for (uint32_t k = 0; ok && f->event == f->events && k < f->n; k++) {

@@ -95,6 +95,13 @@ static Loc root_place(Low *L, const Graph *g, uint32_t i)
     return dense_loc(b, n->axes, n->rank, n->dim, elem_of(n));
 }
 
+bool gradient_is_zero(const Graph *g, uint32_t i)
+{
+    const Root *o = &g->root.at[i];
+    double v;
+    return o->kind == ROOT_GRAD_PARAM && o->ref && const_value(g, o->ref, &v) && v == 0;
+}
+
 /* A value that a sweep over segments makes for all steps. */
 static bool from_sweep(const LowG *lg, Ref r)
 {
@@ -147,7 +154,7 @@ static Loc *place_roots(LowG *lg)
     Loc *place = NEW_N(lg->L->arena, Loc, g->root.n + 1);
     for (uint32_t i = 0; i < g->root.n; i++) {
         Ref r = g->root.at[i].ref;
-        if (!r)
+        if (!r || (lg->L->o.zeros_written && gradient_is_zero(g, i)))
             continue;
         place[i] = root_place(lg->L, g, i);
         NodeInfo *ni = &lg->ni[r];
@@ -319,6 +326,14 @@ static void settle_threads(Low *L)
     }
 }
 
+static void explain_zeros(const Low *L)
+{
+    const Graph *g = L->m->graph.at[0];
+    for (uint32_t i = 0; L->explain && L->o.zeros_written && i < g->root.n; i++)
+        if (gradient_is_zero(g, i))
+            str_printf(L->explain, "gradient %s: 0 for every input, not written again\n", name_str(L->ctx, L->m->param.at[g->root.at[i].index].name));
+}
+
 bool low_single_row(const Low *L)
 {
     int64_t lo, hi;
@@ -464,6 +479,7 @@ LProgram *pass_lower_loops(Module *m, const PassOptions *o)
     }
     L->p->row_axis = L->bx;
     L->p->one_thread = L->serial;
+    explain_zeros(L);
     bind_inputs(L);
     lower_entries(L);
     if (L->failed)

@@ -22,6 +22,7 @@ typedef struct LowerOptions {
     bool turns; /* with panel: none is wider than that, and vectors of TURNING_LANES walk a step's panels back and forth (dim[LDIM_TURN]) */
     bool one_row; /* every call is about one example: no loops over rows and, on one thread, no shares of them */
     bool one_step; /* for one step of one example on one thread, and nothing else: loops over rows and steps vanish */
+    bool zeros_written; /* gradients that are 0 whatever is read are in memory already, and no entry writes them (gradient_is_zero) */
     int frame; /* numbers that an entry has on the stack for values of rows, the others are in its workspace; 0: any. Same bits */
     int64_t batch, steps; /* what place and the schedule are costed for; 0: 32 and 100. No bit depends on it */
     int threads; /* likewise; 0: 1 */
@@ -37,6 +38,9 @@ bool lower_fills(const Module *m, int lanes);
 /* Whether the matrices that a step multiplies by, of numbers of so many bytes, are more than a first cache holds, but so few that what it
    has of them is worth to begin with: the panels of a step are walked back and forth then. No bit depends on it. */
 bool lower_turns(const Module *m, int bytes);
+
+/* Whether root i is the gradient of a weight that nothing of the loss depends on: 0 for every input. */
+bool gradient_is_zero(const Graph *g, uint32_t i);
 
 /* NULL with diagnostics. `explain` (may be NULL) gets lines of what was merged, hoisted, sunk, fused, or took a slow path. */
 LProgram *lower_module(Ctx *ctx, Arena *a, const Module *m, const LowerOptions *o, Str *explain);

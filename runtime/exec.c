@@ -26,7 +26,7 @@ LowerOptions exec_lower_options(const ExecOptions *o, const Module *m) {
     int lanes = lower_lanes(m, f64 ? host.lanes_f64 : host.lanes_f32);
     return (LowerOptions){.f64 = f64, .V = o->V ? o->V : lanes, .registers = o->registers ? o->registers : host.registers,
                           .math = o->math, .place = o->place, .no_reuse = o->no_reuse, .batch = o->batch, .steps = o->steps,
-                          .one_row = o->one_row, .segments = o->memory_limit ? (UINT32_C(1) << m->naxis) - 2 : 0,
+                          .one_row = o->one_row, .zeros_written = true, .segments = o->memory_limit ? (UINT32_C(1) << m->naxis) - 2 : 0,
                           .watch = o->passes};
 }
 
@@ -739,8 +739,24 @@ bool exec_call(Exec *e, const Call *c) {
 
 void exec_count_from(Exec *e, int64_t step) { e->dim[LDIM_STEP] = step; }
 
+static void clear_gradients(const Exec *e, char *grad) {
+    const Graph *g = e->m->graph.at[0];
+    size_t size = e->f64 ? sizeof(double) : sizeof(float);
+    for (uint32_t r = 0; r < g->root.n; r++) {
+        if (!gradient_is_zero(g, r)) continue;
+        const Node *n = &g->node.at[g->root.at[r].ref];
+        memset(grad + (size_t)e->m->param.at[g->root.at[r].index].offset * size, 0, (size_t)node_features(n) * size);
+    }
+}
+
 bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update,
               const int64_t *example) {
+    if (e->now && grad) clear_gradients(e, grad);
+    return exec_run_again(e, theta, theta_version, grad, seed, update, example);
+}
+
+bool exec_run_again(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update,
+                    const int64_t *example) {
     Call c = {theta, theta_version, grad, seed, update};
     for (int64_t b = 0; b < e->dim[0]; b++) {
         e->example64[b] = example ? example[b] : b;

@@ -200,6 +200,9 @@ void exec_set_scalar(Exec *e, uint32_t i, double v);
 /* Runs on theta (f32 or f64 as exec_f64 says; theta_version changes whenever theta does). grad (theta's type and size) is
    written where the module has GRAD_PARAM roots; NULL otherwise. */
 bool exec_run(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update, const int64_t *example);
+/* The same into memory that exec_run or this wrote last for this module, and that still has zeros where the gradient is 0 for every
+   input (gradient_is_zero): these are not written again. */
+bool exec_run_again(Exec *e, const void *theta, uint64_t theta_version, void *grad, uint64_t seed, uint64_t update, const int64_t *example);
 void exec_count_from(Exec *e, int64_t step); /* the steps of a stream before the next run's, for noise; 0 until it is called */
 /* Calls fn(arg) where a run of one thread enters a barrier (for a clock); NULL: no more. */
 void exec_watch(Exec *e, void (*fn)(void *arg), void *arg);

@@ -194,10 +194,19 @@ static uint64_t noise_number(const Training *t) {
     return t->windows.window > 0 && t->sum ? (uint64_t)(t->update * t->accumulate + t->gathered) : (uint64_t)t->update;
 }
 
+/* Whether what is 0 in t->grad for every input is 0 after an update, too, and of the same module at the next. */
+static bool keeps_zeros(const Training *t) {
+    bool decays = false;
+    for (uint32_t k = 0; k < t->opt.segment.n; k++) decays = decays || t->opt.segment.at[k].decay != 0;
+    return !t->cut && !decays;
+}
+
 /* One step of the optimizer, on what e has been set to; part: which of how many updates of this batch. */
 static bool one_step(Training *t, Exec *e, const int64_t *example, int64_t part, int64_t parts) {
     Model *m = t->m;
-    if (!exec_run(e, m->theta, m->theta_version, t->grad, t->seed, noise_number(t), example)) return false;
+    bool (*run)(Exec *, const void *, uint64_t, void *, uint64_t, uint64_t, const int64_t *) = t->zeros ? exec_run_again : exec_run;
+    if (!run(e, m->theta, m->theta_version, t->grad, t->seed, noise_number(t), example)) return false;
+    t->zeros = keeps_zeros(t);
     double loss = exec_get_scalar(e, (uint32_t)exec_root(e, ROOT_LOSS, 0, 0));
     if (!isfinite(loss)) return not_finite(t, e, "loss");
     double w = update_weight(t, e), all = (double)(t->batches * parts);

@@ -63,6 +63,7 @@ typedef struct {
     int64_t *order;
     int64_t real, padded; /* steps of all batches so far: what there was, what was computed */
     int64_t steps; /* of an example, where the batches do not say */
+    bool zeros; /* grad has the zeros that exec_run_again does not write */
     void *grad, *keep; /* keep: the best parameters so far; NULL: not wanted */
     int64_t examples;
     double start, saved;

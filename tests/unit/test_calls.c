@@ -1,7 +1,7 @@
 /* test_calls: what rondo.h promises of calls that keep something: steps at once are steps one by one, to the bit, with several
    inputs, outputs and examples; gradients of weights by kept kernels are those of a call that makes its own, before and after the
    weights change and for batches of one and of three; memory with time first gives the bits of memory with the batch first; a failed
-   call says what failed; results go round, and stay while other calls are made; callbacks cannot call; a process that is forked goes
+   call says what failed; a weight without a gradient stays; results go round, and stay while other calls are made; callbacks cannot call; a process that is forked goes
    on. Run from the source root. */
 #include <math.h>
 #include <stdbool.h>
@@ -320,6 +320,31 @@ static void results_stay(void) {
     check(unwritten(dead), "nothing is written once it is freed");
 }
 
+/* Weights that the loss does not depend on: 0 in any array of the caller's, and in training only what decays changes. */
+static void unreached(const char *decay, double left) {
+    static const char text[] = "model apart {\n    input x: [3]\n    target y: [3]\n    param u: [3] = 0.5\n    param w: [3] = 0.5\n    param v: [4] = 2\n"
+                               "    output p = w * x\n    output q = v\n    loss mse(w * x, y)\n"
+                               "    train {\n        optimizer = sgd(lr = 0.5)\n        epochs = 3\n        batch = 2\n        decay = [%s]\n    }\n}\n";
+    char model_text[512];
+    float x[6], got[2][4], w[3], v[4];
+    snprintf(model_text, sizeof model_text, text, decay);
+    rondo_model *m = open_model(model_text, false);
+    for (int k = 0; k < 6; k++) x[k] = wave(k);
+    rondo_array data[] = {{.name = "x", .rank = 2, .dim = {2, 3}, .data = x}, {.name = "y", .rank = 2, .dim = {2, 3}, .data = (float[6]){0}}};
+    for (int k = 0; k < 2; k++) { /* the second time what the model has kept is there */
+        for (int i = 0; i < 4; i++) got[k][i] = 7;
+        rondo_array grad[] = {{.name = "param/v", .rank = 1, .dim = {4}, .data = got[k]}, {.name = "param/w", .rank = 1, .dim = {3}, .data = w}};
+        check(rondo_gradient(m, data, 2, 0, NULL, grad, 2) == RONDO_OK && w[0] != 0, "gradients beside one that is 0");
+        check(got[k][0] == 0 && got[k][3] == 0, "the gradient of a weight that the loss does not depend on");
+    }
+    rondo_train_options o = RONDO_TRAIN_OPTIONS_INIT;
+    o.arrays = data;
+    o.narrays = 2;
+    check(rondo_train(m, &o, NULL) == RONDO_OK && rondo_get_weight(m, "v", v, 4) == RONDO_OK && rondo_get_weight(m, "w", w, 3) == RONDO_OK, "training beside a weight without a gradient");
+    check(fabs(v[0] - left) < 1e-6 && v[0] == v[3] && w[0] != 0.5f, "a weight without a gradient changes by its decay alone");
+    rondo_close(m);
+}
+
 typedef struct {
     rondo_model *m;
     rondo_stream *s;
@@ -431,6 +456,8 @@ int main(void) {
     refusals();
     results_again();
     results_stay();
+    unreached("", 2);
+    unreached("\"v\": 0.5", 2 * 0.75 * 0.75 * 0.75);
     inside();
     forked();
     deep();
