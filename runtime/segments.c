@@ -20,12 +20,22 @@ static int64_t buf_bytes(const LProgram *p, const LBuf *b, const int64_t *dim) {
     return n >= 0 && checked_mul(n, b->elem == LE_F && p->f64 ? 8 : 4, &bytes) ? bytes : -1;
 }
 
-/* Sequences are often whole pages long, and a step reads and writes the same place of each: a few lines apart, so that they do not
-   all fall into one set of the first cache. */
-enum { LARGE = 1 << 14, APART = 5 * 64 };
+/* Sequences are often whole pages long, and a step reads and writes the same place of each. So each of them begins a few lines further into a
+   page than the one before: they do not all fall into one set of the first cache, and a load rarely has the place in its page of a store
+   just before it, which it would wait for. Packs, which are only read, begin where a page does. */
+enum { PAGE = 1 << 12, LINE = 64, APART = 7 * LINE };
+
+/* Where a slot of so many bytes begins behind others; -1: too far. */
+static int64_t place_slot(int64_t total, int64_t bytes, LBufRole role, uint32_t *large) {
+    int64_t unit = bytes < PAGE ? LINE : PAGE;
+    if (!checked_add(total, 2 * PAGE, &total)) return -1;
+    total = (total - 2 * PAGE + unit - 1) / unit * unit;
+    return bytes < PAGE || role != LB_SLAB ? total : total + (*large)++ * APART % PAGE;
+}
 
 int64_t program_bytes(const LProgram *p, LBufRole role, const int64_t *dim, int64_t *slot_at) {
     int64_t total = 0;
+    uint32_t large = 0;
     for (uint32_t s = 0; s < p->nslot; s++) slot_at[s] = 0;
     for (uint32_t k = 0; k < p->buf.n; k++) {
         const LBuf *b = &p->buf.at[k];
@@ -36,11 +46,10 @@ int64_t program_bytes(const LProgram *p, LBufRole role, const int64_t *dim, int6
     }
     for (uint32_t s = 0; s < p->nslot; s++) {
         int64_t bytes = slot_at[s];
-        slot_at[s] = total;
-        if (!checked_add(total, bytes, &total) || !checked_add(total, bytes < LARGE ? 63 : 63 + APART, &total)) return -1;
-        total = total / 64 * 64;
+        slot_at[s] = total = place_slot(total, bytes, role, &large);
+        if (total < 0 || !checked_add(total, bytes, &total)) return -1;
     }
-    return total;
+    return checked_add(total, LINE - 1, &total) ? total / LINE * LINE : -1;
 }
 
 enum { PARTS = 1000000 };

@@ -1,4 +1,4 @@
-/* test_memory: a process that compiles again and again does not grow.
+/* test_memory: a process that compiles again and again does not grow; where slots and blocks of memory begin.
    usage: test_memory [compilations]: with LLVM and without the cache. Run from the project's root. */
 #include "runtime/internal.h"
 
@@ -52,7 +52,32 @@ static bool compile_once(long i) {
     return ok;
 }
 
+/* Packs begin at pages, sequences each some lines further into one; small slots follow one another. */
+static bool slots_spread(void) {
+    Ctx *ctx = ctx_make(NULL);
+    LProgram *p = lprogram_make(ctx, ctx_arena(ctx), 0, false, 16);
+    int64_t at[5], dim[LDIM_COUNT] = {0};
+    for (uint32_t k = 0; k < 5; k++) {
+        uint32_t b = lprogram_add_buf(p, "b", LB_SLAB, LE_F, 0, (LExtent){.term = {{.coef = k == 2 ? 10 : 5000 + (int64_t)k}}, .n = 1});
+        p->buf.at[b].slot = k;
+    }
+    p->nslot = 5;
+    int64_t bytes = program_bytes(p, LB_SLAB, dim, at);
+    bool ok = at[0] == 0 && at[1] % 4096 == 448 && at[2] % 64 == 0 && at[3] % 4096 == 896 && at[4] % 4096 == 1344;
+    for (uint32_t k = 0; k < 4; k++) ok = ok && at[k + 1] >= at[k] + 4 * (k == 2 ? 10 : 5000 + (int64_t)k);
+    ok = ok && bytes >= at[4] + 4 * 5004;
+    for (uint32_t k = 0; k < 5; k++) p->buf.at[k].role = LB_PACK;
+    ok = ok && program_bytes(p, LB_PACK, dim, at) > 0 && at[1] % 4096 == 0 && at[3] % 4096 == 0;
+    Block b = {0};
+    ok = ok && block_reserve(ctx, &b, 5000) && (uintptr_t)b.at % 4096 == 0;
+    ctx_free(ctx, b.raw);
+    ctx_destroy(ctx);
+    if (!ok) printf("slots do not begin where they should\n");
+    return ok;
+}
+
 int main(int argc, char **argv) {
+    if (!slots_spread()) return 1;
     long n = argc > 1 ? strtol(argv[1], NULL, 10) : 40, warm = n / 4 < 20 ? 20 : n / 4, start = 0, failed = 0;
     for (long i = 0; i < n && !failed; i++) {
         failed += !compile_once(i);
