@@ -154,6 +154,7 @@ bool program_run(const Module *m, const LProgram *p, Engine *e, Arena *a, const 
 bool program_run_part(const Module *m, const LProgram *p, Engine *e, const JoinPart *part, Arena *a, const EvalIn *in, int nt,
                       const double **out)
 {
+    nt = p->alone ? 1 : nt;
     int64_t *dim = make_dims(m, a, in, nt);
     for (uint32_t k = 0; k < p->cut.n; k++) { /* segments as short as can be */
         int64_t B = dim[0] > 1 ? dim[0] : 1, T = dim[p->cut.at[k].axis];
