@@ -96,6 +96,7 @@ bool eval_size(Scope *s, const AstExpr *x, int64_t lo, int64_t hi, int64_t *n, c
 
 bool eval_dims(Scope *s, const AstType *t, int *rank, int32_t dim[MAX_RANK], const SizeSrc *src[MAX_RANK])
 {
+    const int64_t most = (int64_t)1 << 40;
     int64_t n, total = 1;
     bool ok = true;
 
@@ -110,9 +111,9 @@ bool eval_dims(Scope *s, const AstType *t, int *rank, int32_t dim[MAX_RANK], con
             continue;
         }
         dim[i] = (int32_t)n;
-        total *= n;
+        total = total > most / n ? most + 1 : total * n;
     }
-    if (ok && total > (int64_t)1 << 40) {
+    if (ok && total > most) {
         sema_error(s->e, 304, t->span, "this shape is too large");
         ok = false;
     }
