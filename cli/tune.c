@@ -133,7 +133,16 @@ static bool read_earlier(Tune *t, size_t *whole) {
     return ok;
 }
 
-static bool read_log(Tune *t) { return can_write(t->c, t->path) && (access(t->path, F_OK) != 0 || read_earlier(t, &t->whole)); }
+/* What is there must be a file, through links perhaps: a device may have no end. */
+static bool read_log(Tune *t) {
+    Ctx *ctx = t->c->ctx;
+    if (!can_write(t->c, t->path)) return false;
+    const char *real = file_real(ctx_arena(ctx), t->path);
+    if (!real) return true;
+    if (file_is_plain(real)) return read_earlier(t, &t->whole);
+    diag_error(ctx, 1, (Span){0, 0}, "%s is no file: a search keeps its trials in one, to go on from", t->path);
+    return false;
+}
 
 /* The line of a trial; the first of all follows the head of a new file, so that a search that cannot begin leaves none. */
 static bool put_trial(Tune *t, json_t *line) {

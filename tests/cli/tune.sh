@@ -134,3 +134,6 @@ says err 'E0551.*by what validates'
 expect 1 "$RONDO" tune $M --set 'nope={4, 8}' -o no2.jsonl -q
 says err 'nope'
 [ ! -e no2.jsonl ] || fail "a file of nothing"
+# a device may have no end
+expect 1 "$RONDO" tune $M $few --set 'H={4, 8}' -o /dev/zero -q
+says err 'E0001.*/dev/zero is no file'
