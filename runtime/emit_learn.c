@@ -157,7 +157,7 @@ static void put_learn(CModel *c) {
 static void put_begin(CModel *c) {
     c_function(c, arena_printf(c->a, "Before the first window of a stream: the initial state%s.", model_exec_options(c->m)->gradient ? ", no influence" : ""),
                arena_printf(c->a, "void %s_learn_begin(%s_learner *l)", c->id, c->id));
-    str_put(&c->c, c->learns ? "    l->begun = 0;\n" : "    int k;\n");
+    str_put(&c->c, c->learns ? "    l->begun = 0;\n" : c->kept.n ? "    int k;\n" : "    (void)l; /* nothing goes on from window to window */\n");
     for (uint32_t k = 0; k < c->kept.n && !c->learns; k++) {
         const CPort *x = &c->kept.at[k];
         bool zero = k >= c->state.n || state_starts_at_zero(c, k);

@@ -103,6 +103,23 @@ done
 expect 0 "$RONDO" emit c begun.rondo -o . --train --gradient bptt
 if grep -q learner begun.h; then fail "a model that is trained by whole sequences has no windows"; fi
 
+# A model without a state learns from windows too; nothing goes on from one to the next.
+cat >stateless.rondo <<'END'
+model stateless {
+    input x: seq [2]
+    target y: seq [1]
+    p = dense[1](x)
+    output p
+    loss mse(p, y)
+    train { optimizer = sgd(lr = 0.01), bptt = 2, stateful = true, batch = 1 }
+}
+END
+expect 0 "$RONDO" emit c stateless.rondo -o . --train --test --simd 4
+says stateless.h '^#define STATELESS_LEARN_STATE 0$'
+expect 0 "$CC" $strict -O1 $fused -o t stateless.c stateless_test.c -lm
+expect 0 ./t
+says out '^PASS$'
+
 # What has steps that the model counts is whole in each window; states of tokens and bools go on. AddressSanitizer: each array has as much as
 # the header says.
 cat >counted.rondo <<'END'
