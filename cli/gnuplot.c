@@ -96,7 +96,7 @@ bool plot_draw(Plot *p, const char *path) {
     int status = run_gnuplot(script, log);
     bool ok = status == 0 || could_not(p, status, log);
     if (ok && rename(out, path) != 0) {
-        diag_error(ctx, 1, (Span){0, 0}, "cannot write %s: %s", path, strerror(errno));
+        diag_error(ctx, 1, (Span){0, 0}, "cannot write '%s': %s", path, strerror(errno));
         ok = false;
     }
     unlink(script);

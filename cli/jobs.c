@@ -31,7 +31,8 @@ typedef struct {
     bool (*done)(void *arg, uint32_t i, const Outcome *o);
     void *arg;
     Outcome *result;
-    bool stop, shown;
+    bool stop;
+    int shown; /* columns of the line on the terminal */
 } Runner;
 
 /* ---- in the child ------------------------------------------------------------------------------------------------------- */
@@ -112,9 +113,9 @@ static void show(Runner *r) {
     if (!isatty(STDERR_FILENO) || cli_has(r->c, OPT_QUIET)) return;
     double sum = 0;
     for (uint32_t i = 0; i < r->n; i++) sum += r->part[i];
-    fprintf(stderr, "\r%u of %u done, %u under way, %3.0f %%  ", r->ended, r->n, r->begun - r->ended, 100 * sum / r->n);
-    fflush(stderr);
-    r->shown = true;
+    char line[512];
+    snprintf(line, sizeof line, "%u of %u done, %u under way, %3.0f %%", r->ended, r->n, r->begun - r->ended, 100 * sum / r->n);
+    r->shown = draw_over(line, r->shown);
 }
 
 static void end(Runner *r, uint32_t i, const Outcome *o) {

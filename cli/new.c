@@ -145,7 +145,7 @@ CliExit cmd_new(Cli *c) {
     if (!k) return CLI_USAGE;
     const char *name = c->arg[1], *folder = std_folder(a), *to = cli_get(c, OPT_OUT);
     if (!good_name(name))
-        return cli_usage(c, "a model's name is letters, digits and _, and begins with a letter; not '%.40s'", name);
+        return cli_usage(c, "a model's name is at most 60 letters, digits and _, and begins with a letter; not '%.40s'", name);
     const char *base = to ? arena_printf(a, "%s/%s", to, name) : name;
     const char *model = arena_printf(a, "%s.rondo", base), *data[2] = {k->data ? arena_printf(a, "%s%s", base, strrchr(k->data, '.')) : arena_printf(a, "%s-in.wav", base), NULL};
     if (!k->data) data[1] = arena_printf(a, "%s-out.wav", base);

@@ -157,7 +157,7 @@ CliExit train_task(Cli *c, TrainTask *t, Model **m, Outcome *out) {
     if (!progress_log(t->progress, t->log)) return *c->usage ? CLI_USAGE : CLI_INPUT;
     rc = train(c, t, *m, out);
     if (t->progress->log && fclose(t->progress->log) != 0)
-        diag_error(c->ctx, 1, (Span){0, 0}, "cannot write %s: %s", t->log, strerror(errno));
+        diag_error(c->ctx, 1, (Span){0, 0}, "cannot write '%s': %s", t->log, strerror(errno));
     t->progress->log = NULL;
     return rc;
 }

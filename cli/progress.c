@@ -1,4 +1,5 @@
 /* progress: the line on the terminal while a model trains, plain lines where there is none, and the log. */
+#include "base/port_terminal.h"
 #include "cli/train.h"
 
 #include <errno.h>
@@ -87,15 +88,21 @@ static void keep(Progress *g, const rondo_progress *p, bool complete) {
     }
 }
 
+/* What is wider than the terminal is cut: it would go on in the next line, from where the next one drawn would not come back. */
+int draw_over(const char *line, int width) {
+    int columns = port_columns(STDERR_FILENO), most = columns > 1 && columns <= 110 ? columns - 1 : 110, n = (int)strlen(line);
+    if (n > most) n = most;
+    if (width > most) width = most;
+    fprintf(stderr, "\r%.*s%*s", n, line, width > n ? width - n : 0, "");
+    fflush(stderr);
+    return n;
+}
+
 static void draw(Progress *g, const rondo_progress *p) {
     char line[512];
     g->next_draw = p->seconds + 0.05;
     put_line(line, sizeof line, g, p);
-    int n = (int)strlen(line);
-    if (n > 110) line[n = 110] = 0;
-    fprintf(stderr, "\r%s%*s", line, g->width > n ? g->width - n : 0, "");
-    fflush(stderr);
-    g->width = n;
+    g->width = draw_over(line, g->width);
 }
 
 /* ---- the log ------------------------------------------------------------------------------------------------------------ */
@@ -181,7 +188,7 @@ bool progress_log(Progress *g, const char *path) {
     g->wrote_header = resumed && access(path, R_OK) == 0;
     g->old_rows = g->wrote_header;
     g->log = fopen(path, g->old_rows ? "r+" : "w");
-    if (!g->log) diag_error(g->cli->ctx, 1, (Span){0, 0}, "cannot write %s: %s", path, strerror(errno));
+    if (!g->log) diag_error(g->cli->ctx, 1, (Span){0, 0}, "cannot write '%s': %s", path, strerror(errno));
     return g->log != NULL;
 }
 

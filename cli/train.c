@@ -1,6 +1,7 @@
 /* rondo train: the model's train block, with a progress line on a terminal; Ctrl-C keeps what was learned. */
 #include "cli/train.h"
 
+#include <math.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,7 +11,7 @@ void take_seed(Cli *c) {
 }
 
 static CliExit train_once(Cli *c) {
-    Progress g = {.cli = c, .terminal = isatty(STDERR_FILENO), .quiet = cli_has(c, OPT_QUIET), .first_done = -1};
+    Progress g = {.cli = c, .terminal = isatty(STDERR_FILENO), .quiet = cli_has(c, OPT_QUIET), .first_done = -1, .valid = NAN};
     Outcome out;
     Model *m;
     take_seed(c);

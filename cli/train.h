@@ -26,6 +26,7 @@ int progress_line(void *arg, const rondo_progress *p); /* for rondo_train_option
 void progress_note(void *arg, const char *line);       /* for model_set_log */
 void progress_end(Progress *g);                        /* the line on the terminal is left */
 bool progress_log(Progress *g, const char *path);      /* --log; false with usage set, or a diagnostic */
+int draw_over(const char *line, int width);            /* on the terminal, over the `width` columns drawn before; how many it has now */
 void put_duration(char *out, size_t n, double seconds);
 
 /* The first Ctrl-C asks to stop, the second ends the process. */

@@ -88,7 +88,7 @@ static bool put_object(Tune *t, json_t *o) {
     bool ok = text && t->log && fprintf(t->log, "%s\n", text) > 0 && fflush(t->log) == 0 && fsync(fileno(t->log)) == 0;
     free(text);
     json_decref(o);
-    if (!ok) diag_error(t->c->ctx, 1, (Span){0, 0}, "cannot write %s: %s", t->path, strerror(errno));
+    if (!ok) diag_error(t->c->ctx, 1, (Span){0, 0}, "cannot write '%s': %s", t->path, strerror(errno));
     return ok;
 }
 

@@ -106,7 +106,7 @@ static bool make_folder(Compile *x) {
     const char *tmp = getenv("TMPDIR");
     char *dir = arena_printf(x->a, "%s/rondo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(dir)) {
-        diag_error(x->ctx, 1, (Span){0, 0}, "%s: %s", dir, strerror(errno));
+        diag_error(x->ctx, 1, (Span){0, 0}, "a folder '%s' cannot be made: %s", dir, strerror(errno));
         return false;
     }
     const char *const file[FILES] = {arena_printf(x->a, "%s.c", x->s->name), arena_printf(x->a, "%s.h", x->s->name), "math.h", "string.h", "object", "shared", "log"};

@@ -60,7 +60,7 @@ void *engine_c_open(Ctx *ctx, Arena *a, const LProgram *p, const EngineOptions *
     char *dir = arena_printf(a, "%s/rondo-XXXXXX", tmp), *name[3];
     for (int k = 0; k < 3; k++) name[k] = arena_alloc(a, strlen(dir) + 8);
     if (!mkdtemp(dir)) {
-        diag_error(ctx, 1, (Span){0, 0}, "%s: %s", dir, strerror(errno));
+        diag_error(ctx, 1, (Span){0, 0}, "a folder '%s' cannot be made: %s", dir, strerror(errno));
         return NULL;
     }
     static const char *const file[] = {"k.c", "k.so", "log"};

@@ -24,7 +24,7 @@ static void put_file(Out *o, const char *name, const char *at, size_t n) {
     for (char *s = part + strlen(o->dir); o->ok && (s = strchr(s, '/')); s++) { /* its folders, the first one `dir` */
         *s = 0;
         if (mkdir(part, 0777) != 0 && errno != EEXIST) {
-            diag_error(o->c->ctx, 1, NOWHERE, "%s: %s", part, strerror(errno));
+            diag_error(o->c->ctx, 1, NOWHERE, "the folder '%s' cannot be made: %s", part, strerror(errno));
             o->ok = false;
         }
         *s = '/';

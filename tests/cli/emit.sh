@@ -161,3 +161,4 @@ expect 2 "$RONDO" emit c wide.rondo
 says err '-o DIR is missing'
 expect 2 "$RONDO" emit fortran wide.rondo -o .
 expect 1 "$RONDO" emit c wide.rondo -o wide.rondo/sub
+says err "the folder 'wide.rondo/sub' cannot be made: Not a directory"

@@ -51,9 +51,9 @@ expect 0 "$RONDO" new forecast x -o sub
 [ -s sub/x.rondo ] && [ -s sub/x.csv ] || fail "-o sub"
 expect 2 "$RONDO" new forcast x
 says err "did you mean 'forecast'"
-for bad in 1x a-b a/b ''; do
+for bad in 1x a-b a/b '' "$(printf '%061d' 0 | tr 0 a)"; do
     expect 2 "$RONDO" new forecast "$bad"
-    says err 'letters, digits and _'
+    says err 'at most 60 letters, digits and _'
 done
 
 # --data: the file says its columns, classes, gaps and characters, and the model reads it

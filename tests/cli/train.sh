@@ -140,3 +140,15 @@ rc=0
 wait $pid || rc=$?
 [ $rc = 130 ] || fail "exit $rc after SIGINT while data are read"
 [ ! -e early.safetensors ] || fail "weights of nothing"
+
+# on a terminal: one line, drawn again and again, no wider than the terminal; nothing of a part that does not validate
+if command -v script >terminal 2>&1; then
+    script -qc "stty cols 30; '$RONDO' train '$M' -o tty.safetensors --set epochs=300" terminal </dev/null >out 2>&1
+    grep 'epoch 1/300 ' terminal | tr '\r' '\n' | grep epoch >drawn
+    [ "$(wc -l <drawn)" -gt 1 ] || fail "the line is not drawn again"
+    [ "$(wc -L <drawn)" -lt 30 ] || { cat drawn; fail "the line is wider than the terminal"; }
+    script -qc "stty cols 120; '$RONDO' train '$M' -o tty.safetensors --set epochs=300" terminal </dev/null >out 2>&1
+    if grep valid terminal; then fail "a loss that validates where nothing does"; fi
+else
+    echo "skipped: the line on a terminal; script is not here"
+fi
