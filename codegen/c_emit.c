@@ -64,12 +64,15 @@ static void put_float(CEmit *e, int64_t bits) {
     double d;
     memcpy(&d, &bits, sizeof d);
     if (!e->p->f64) d = (double)(float)d;
-    if (isnan(d))
-        put(e, "($F)NAN");
-    else if (isinf(d))
-        put(e, d < 0 ? "(-($F)INFINITY)" : "($F)INFINITY");
-    else
+    if (isnan(d)) {
+        e->t->uses.nan = true;
+        put(e, "$P_NAN");
+    } else if (isinf(d)) {
+        e->t->uses.infinity = true;
+        put(e, d < 0 ? "(-$P_INFINITY)" : "$P_INFINITY");
+    } else {
         c_digits(e->out, d, e->p->f64);
+    }
 }
 
 /* A scalar expression of lops.def over a and b, with operands in their place. */

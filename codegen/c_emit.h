@@ -12,7 +12,7 @@ typedef struct {
     bool straddle[17]; /* loads of lanes of two vectors just stored, by lanes left out; [0] the others */
     bool ldt[17], ldvt[17], stt[17], stvt[17]; /* by number of lanes */
     bool columns, blocks, bf16, f16; /* loads of buffers in fewer bits: int8 with a scale a column, or for all lanes */
-    bool locals, begun;
+    bool locals, infinity, nan, begun;
 } CUses;
 
 /* Types, and every operation of `uses` that is not in `seen` (which then has it) three times over: GNU vectors, plain structs of

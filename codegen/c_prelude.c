@@ -705,6 +705,11 @@ static void put_shared(Prelude *e) {
         if (op[LOP_SQRT]) put(e, "#define $P_sqrt1(a) sqrt$E(a)\n");
         if (op[LOP_FLOOR]) put(e, "#define $P_floor1(a) floor$E(a)\n");
     }
+    /* With -ffast-math clang warns of <math.h>'s own names, though it takes what they stand for as it is here. */
+    if (e->u->infinity)
+        put(e, "#if defined(__GNUC__)\n#define $P_INFINITY __builtin_inf$E()\n#else\n#define $P_INFINITY (($F)INFINITY)\n#endif\n");
+    if (e->u->nan)
+        put(e, "#if defined(__GNUC__)\n#define $P_NAN __builtin_nan$E(\"\")\n#else\n#define $P_NAN (($F)NAN)\n#endif\n");
     if (e->u->locals)
         put(e, "#if defined(__GNUC__)\n#define $P_ALIGNED __attribute__((aligned(64)))\n#else\n#define $P_ALIGNED\n#endif\n");
 }

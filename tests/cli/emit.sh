@@ -85,6 +85,18 @@ for by in "$one" "$two"; do
     expect 0 "$by" -O2 -o t after.c main.c -lm
     expect 1 ./t
 done
+# there is not even a word about what is not finite
+cat >bounds.rondo <<'END'
+model bounds {
+    input x: seq [3]
+    p = max(log(x * x + 0.5))
+    output p
+}
+END
+expect 0 "$RONDO" emit c bounds.rondo -o . --test
+says bounds.c 'bounds_INFINITY'
+says bounds.c 'bounds_NAN'
+for by in $compilers; do compile bounds "$by" -O1 -ffast-math; done
 
 # ---- a large model: its test is small all the same, and sees one wrong number among all ----
 expect 0 "$RONDO" emit c "$SRC/examples/char_lm.rondo" -o large --test --train --simd 8
