@@ -187,7 +187,13 @@ bool generate_text(Model *m, const rondo_generate_options *o, bool *stopped) {
                    "generate: a function that writes is needed, length, temperature, top_k and beam of at least 0, top_p above 0, at most 1");
         return false;
     }
-    if (data_setting(m, "teacher")) return decode_text(m, o, stopped);
+    if (data_setting(m, "teacher")) {
+        bool drawn = (o->temperature > 0 && o->temperature != 1) || o->top_k || o->top_p < 1;
+        if (drawn)
+            return refuse(&g, "with the data key `teacher` it writes the likeliest text, and draws nothing by temperature, top-k or top-p",
+                          "--beam 4 follows more texts than one");
+        return decode_text(m, o, stopped);
+    }
     if (o->beam > 1) return refuse(&g, "a beam is for models with the data key `teacher`, which turn one text into another", NULL);
     if (!open_stream(&g)) return false;
     int got = guard_call(m->ctx, generate, &g);

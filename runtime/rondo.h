@@ -280,7 +280,7 @@ typedef struct {
 /* Text of a language model: one input `seq token[V]`, an output of V scores (logits; named so, or the only one), weights that were
    trained on a text and hold its vocabulary. Refused (RONDO_BAD_INPUT) where the model cannot run step by step. A model with the data key
    `teacher` turns the prompt, its other input, into the likeliest text that the beam finds, up to its end or `length` tokens; nothing is
-   drawn. */
+   drawn, and another temperature than 1 or 0, top_k and top_p are refused. */
 RONDO_API rondo_status rondo_generate(rondo_model *m, const rondo_generate_options *o);
 
 /* ---- emitting --------------------------------------------------------------------------------------------------------- */

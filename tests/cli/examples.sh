@@ -56,6 +56,10 @@ says err "E0620.*byte 2: '_' is not in the vocabulary"
 expect 1 "$RONDO" generate $T -w t.safetensors
 says err 'the prompt is empty'
 expect 2 "$RONDO" generate $T -w t.safetensors --prompt 1 --beam 0
+for drawn in '--temperature 0.5' '--top-k 4' '--top-p 0.9'; do # nothing is drawn here: said, not passed over
+    expect 1 "$RONDO" generate $T -w t.safetensors --prompt 1 $drawn
+    says err 'E0558.*draws nothing'
+done
 printf '{"figures": "1.2.2003"}\n' >asked.jsonl
 expect 1 "$RONDO" predict $T -w t.safetensors --data asked.jsonl
 says err "E0605.*asked.jsonl has nothing for 'input/before'"
