@@ -69,14 +69,26 @@ static int64_t longest_input(const Training *t) {
     return most;
 }
 
+/* Which key leaves nothing to train on: one of a series that makes a single example of it, or how they are split. */
+static bool none_trains(const Training *t) {
+    Model *m = t->m;
+    const Setting *window = data_setting(m, "window"), *stride = data_setting(m, "stride"), *split = data_setting(m, "split");
+    bool series = t->d->n == 1 && data_string(m, "csv") && data_is_series(m, NULL), whole = !data_whole(m, "window");
+    const Setting *at = !series ? split : whole ? window : stride ? stride : window;
+    diag_error(m->ctx, 554, at ? at->span : m->desc->data.span, "there are no examples to train on");
+    if (t->d->n)
+        diag_help(m->ctx, NOWHERE, "the data hold %lld, of which %lld validate and the others test: `split` and `validation` say so", (long long)t->d->n,
+                  (long long)t->d->valid);
+    if (series && whole)
+        diag_help(m->ctx, NOWHERE, "without a `window` the whole series is one example; `window = 10` makes one of each 10 rows and what follows them");
+    else if (series) diag_help(m->ctx, NOWHERE, "a smaller `window` or `stride` makes more examples of the series");
+    return false;
+}
+
 static bool prepare(Training *t) {
     Model *m = t->m;
     t->n = t->d->train;
-    if (t->n < 1) {
-        diag_error(m->ctx, 554, NOWHERE, "there are no examples to train on");
-        if (t->d->n) diag_help(m->ctx, NOWHERE, "the data hold %lld, of which %lld validate and the others test: `split` and `validation` say so", (long long)t->d->n, (long long)t->d->valid);
-        return false;
-    }
+    if (t->n < 1) return none_trains(t);
     if (!m->desc->loss.n) {
         diag_error(m->ctx, 551, m->desc->span, "'%s' has no loss to train on", name_str(m->ctx, m->desc->name));
         return false;

@@ -88,6 +88,8 @@ static bool written_weights(Model *m, const Setting *s, Classes *c) {
     bool ok = s->kind == SET_LIST && s->n > 0;
     for (uint32_t i = 0; ok && i < s->n; i++) ok = s->item[i].kind == SET_NUMBER && s->item[i].number >= 0;
     if (!ok) return complain(m, "class_weights", "`balanced`, or a list of numbers, a weight for each class from 0 on, is needed");
+    if ((int64_t)s->n > c->nclass)
+        return complain(m, "class_weights", arena_printf(&m->arena, "these are %u weights for a target of %lld classes", s->n, (long long)c->nclass));
     if ((int64_t)s->n < c->nclass) c->nclass = s->n;
     for (int64_t k = 0; k < c->nclass; k++) c->weight[k] = s->item[k].number;
     return true;

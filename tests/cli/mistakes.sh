@@ -321,3 +321,12 @@ wrong 'E0620.*book.jsonl:1:1: this is an HDF5 file' train tagging.rondo -o x.saf
 wrong 'E0620.*packed.csv:1:1: this is compressed' new language-model packed --data packed.csv
 wrong 'E0554.*no examples to train on' $train --set split=0
 says err 'the data hold 299, of which 0 validate and the others test'
+says err 'set split=0:1:1'
+wrong 'E0554.*no examples to train on' $train --set window=0
+says err 'set window=0:1:1'
+says err 'without a `window` the whole series is one example'
+wrong 'E0554.*no examples to train on' $train --set stride=1000
+says err 'set stride=1000:1:1'
+says err 'a smaller `window` or `stride` makes more'
+# a weight for a class that there is not
+wrong "E0551.*'class_weights': these are 3 weights for a target of 2 classes" train sentiment.rondo -o x.safetensors --set 'class_weights=[1, 2, 3]'
