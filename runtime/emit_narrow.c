@@ -66,7 +66,7 @@ static bool find_scales(CModel *c, CField *f, bool columns) {
 
 static void store_bytes(CModel *c, CField *f) {
     uint32_t refused = times_refused(c, f);
-    bool ok = f->origin != NULL;
+    bool ok = true;
     for (int64_t e = 0; e < f->n && ok; e++) ok = row_of(c, f, e) != -2;
     if (!ok || !((refused < 1 && find_scales(c, f, true)) || (refused < 2 && find_scales(c, f, false)))) return;
     double *code = NEW_N(c->a, double, f->n + 1);
@@ -86,7 +86,9 @@ static void store_halves(CModel *c, CField *f) {
     f->code = code;
 }
 
+/* Of what is no pack (where a state starts: it is copied, not read by a kernel) nothing is known, and it stays float. */
 void cfield_narrow(CModel *c, CField *f) {
+    if (!f->origin) return;
     if (c->o->storage == EMIT_INT8) store_bytes(c, f);
     else store_halves(c, f);
 }

@@ -158,6 +158,22 @@ model double {
     train  { optimizer = adam(lr = 1e-3) }
 }
 END
+cat >starts.rondo <<'END'
+cell leaky[H](x: [I]) {
+    param W: [H, I] = glorot_uniform
+    param s: [H] = uniform(-1, 1)
+    state h: [H] = s
+    state g: [H] = 0.5 # a number that 16 bits hold
+    h' = tanh(W @ x + 0.5 * h)
+    g' = 0.5 * (g + h')
+    return g'
+}
+model starts {
+    input x: seq [2]
+    p = leaky[5](x)
+    output p
+}
+END
 
 # check FOLDER MODEL options..: the test that goes with the files holds them against the runtime on the weights as they are stored
 check() {
@@ -223,6 +239,7 @@ check shared16 layers --weights bf16
 check shared8 layers --weights int8
 check bf16 m --weights bf16 --weights blob
 check f16 m --weights f16 --simd 1
+for bits in bf16 f16 int8; do check starts_$bits starts --weights $bits; done # where a state starts is copied: it stays float
 check plain m --dtype f64 --weights blob
 check vectors vectors --weights bf16 --train --simd 1
 check still still --train --simd 1
