@@ -217,6 +217,7 @@ void emit_padding(CModel *c, const CProgram *p, const CPorts *x, bool in); /* wh
 const char *emit_port_address(CModel *c, const CProgram *p, const CPort *x);
 void emit_note_theta(CModel *c, const CProgram *p);
 void emit_workspace(CModel *c, const CProgram *p, const char *what);
+void emit_given_weights(CModel *c, const char *refused); /* of a call: NULL is those of the file, or else it returns `refused` */
 void emit_enter(CModel *c, const CProgram *p, bool loops); /* dim, at, w */
 void emit_examples(CModel *c, const CProgram *p, bool given); /* given: the caller may number them, in `example` */
 void emit_swap_helper(CModel *c, const CProgram *p);
@@ -226,6 +227,8 @@ void emit_swaps(CModel *c, const CProgram *p, const CPorts *x, bool input);
 void emit_state_type(CModel *c);
 void emit_state_functions(CModel *c);
 void emit_starts(CModel *c); /* source: the constants */
+void emit_init(CModel *c, const char *begin); /* where a function of a stream begins that sets its weights */
+void emit_use(CModel *c, const char *more);   /* more: about what the stream remembers */
 bool state_starts_at_zero(const CModel *c, uint32_t k);
 const char *state_flat(CModel *c, const CPort *x); /* its first element in the struct s points to */
 const char *state_start(CModel *c, uint32_t k);    /* where it starts, unless at 0 */

@@ -157,7 +157,7 @@ static void put_decode(const CDecode *d) {
     c_function(c,
                arena_printf(c->a, "The model on its own writing, as `rondo generate` has it: the likeliest token of a step is what %s is told at the next one, until it "
                                   "is `end` or there are `most`. tokens [most]; returns how many there are, without the end. work: %s_decode_workspace bytes, of any alignment.%s",
-                            name_str(c->ctx, d->teacher), c->id, has_constants(c) ? " weights: NULL for those of this file." : ""),
+                            name_str(c->ctx, d->teacher), c->id, has_constants(c) ? " weights: NULL for those of this file." : " -1: weights is NULL."),
                arena_printf(c->a, "int %s_decode(const %s_weights *weights, const int32_t *%s, %s, int32_t end, int most, int32_t *tokens, void *work)", c->id, c->id,
                             d->source->id, names(d, true)));
     str_printf(&c->c, "    ptrdiff_t dim[%d];\n    size_t at[%u], total;\n    unsigned char *w = (unsigned char *)work;\n    int32_t before = end, k, best;\n    int n;\n",
@@ -165,8 +165,8 @@ static void put_decode(const CDecode *d) {
     put_names(d, false);
     str_printf(&c->c, "    w += (64 - (uintptr_t)w %% 64) %% 64;\n    %s_write_dims(dim, %s);\n    total = %s_write_layout(dim, at);\n", c->id, sizes(d), c->id);
     put_names(d, true);
-    if (has_constants(c)) str_printf(&c->c, "    if (!weights) weights = &%s_constants;\n", c->id);
-    str_printf(&c->c, "    (void)weights;\n    (void)%s;\n    w += total;\n    (void)%s_begin_layout(dim, at);\n", d->source->id, c->id);
+    emit_given_weights(c, "-1");
+    str_printf(&c->c, "    (void)%s;\n    w += total;\n    (void)%s_begin_layout(dim, at);\n", d->source->id, c->id);
     CBinding begin = bind_begin(d), write = bind_write(d);
     cprogram_call(c, &c->begin, &begin);
     str_printf(&c->c, "    w -= total;\n    (void)%s_write_layout(dim, at);\n    for (n = 0; n < most; n++) {\n", c->id);

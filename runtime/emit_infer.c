@@ -191,6 +191,11 @@ static void put_starts(CModel *c) {
     }
 }
 
+void emit_given_weights(CModel *c, const char *refused) {
+    if (has_constants(c)) str_printf(&c->c, "    if (!weights) weights = &%s_constants;\n    (void)weights;\n", c->id);
+    else str_printf(&c->c, "    if (!weights) return %s;\n", refused);
+}
+
 static void put_predict(CModel *c) {
     CProgram *p = &c->infer;
     CBinding b = cbinding_make(c, p);
@@ -205,18 +210,18 @@ static void put_predict(CModel *c) {
     const char *sizes = c_size_params(c, p, true);
     emit_workspace(c, p, "predict");
     Str about = str_make(c->a);
-    str_put(&about, has_constants(c) ? "Whole sequences, from the initial state; weights: NULL for those of this file." : "Whole sequences, from the initial state.");
+    str_put(&about, has_constants(c) ? "Whole sequences, from the initial state; weights: NULL for those of this file."
+                                   : "Whole sequences, from the initial state. Returns 1, or 0 where weights is NULL: nothing comes out then.");
     for (uint32_t k = 0; k < p->in.n; k++) str_printf(&about, " %s %s", p->in.at[k].id, c_shape(c, p, &p->in.at[k]));
     str_put(&about, " gives");
     for (uint32_t k = 0; k < p->out.n; k++) str_printf(&about, " %s %s", p->out.at[k].id, c_shape(c, p, &p->out.at[k]));
     if (c->o->ragged) str_put(&about, ". length: how many steps each example has of its own, at least 1; 0 comes out behind them");
     str_printf(&about, ". work: %s_predict_workspace bytes, of any alignment.", c->id);
     c_function(c, about.at,
-               arena_printf(c->a, "void %s_predict(const %s_weights *weights, %s%s, %svoid *work)", c->id, c->id, port_params(c, &p->in, true, false), sizes,
+               arena_printf(c->a, "%s %s_predict(const %s_weights *weights, %s%s, %svoid *work)", has_constants(c) ? "void" : "int", c->id, c->id, port_params(c, &p->in, true, false), sizes,
                             port_params(c, &p->out, false, false)));
     emit_enter(c, p, c->state.n || p->example != NO_AREA);
-    if (has_constants(c)) str_printf(&c->c, "    if (!weights) weights = &%s_constants;\n", c->id);
-    str_put(&c->c, "    (void)weights;\n");
+    emit_given_weights(c, "0");
     put_starts(c);
     emit_examples(c, p, false);
     emit_swaps(c, p, &p->in, true);
@@ -224,7 +229,7 @@ static void put_predict(CModel *c) {
     cprogram_call(c, p, &b);
     emit_swaps(c, p, &p->out, false);
     emit_padding(c, p, &p->out, false);
-    str_put(&c->c, "}\n");
+    str_put(&c->c, has_constants(c) ? "}\n" : "    return 1;\n}\n");
 }
 
 /* ---- what wrappers share ------------------------------------------------------------------------------------------------ */

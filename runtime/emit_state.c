@@ -57,16 +57,28 @@ static void put_reset(CModel *c) {
     str_put(&c->c, "}\n");
 }
 
-static void put_init(CModel *c) {
+/* The head of init, which takes weights where there are none in the file, and locals: open gives NULL for a blob that it refuses. */
+void emit_init(CModel *c, const char *begin) {
     bool own = has_constants(c);
-    c_function(c, own ? "Before the first step: the weights of this file, the initial state." : "Before the first step: the initial state.",
-               arena_printf(c->a, "void %s_init(%s_state *s%s)", c->id, c->id,
-                            own ? "" : arena_printf(c->a, ", const %s_weights *weights", c->id)));
-    str_printf(&c->c, "    int k;\n    for (k = 0; k < %s_SCRATCH; k++) s->scratch[k] = 0;\n    s->weights = %s;\n%s    %s_reset(s);\n}\n", c->upper,
-               own ? arena_printf(c->a, "&%s_constants", c->id) : "weights", c->turns ? "    s->turn = 0;\n" : "", c->id);
-    c_function(c, "Other weights from the next step on, read where they are: keep them there. What is remembered stays; reset forgets it.",
-               arena_printf(c->a, "void %s_use(%s_state *s, const %s_weights *weights)", c->id, c->id, c->id));
-    str_put(&c->c, "    s->weights = weights;\n}\n");
+    const char *which = own ? ": the weights of this file," : ":", *answer = own ? "" : " Returns 1, or 0 where weights is NULL: there is no stream then.";
+    c_function(c, arena_printf(c->a, "Before the first step%s %s.%s", which, begin, answer),
+               arena_printf(c->a, "%s %s_init(%s_state *s%s)", own ? "void" : "int", c->id, c->id, own ? "" : arena_printf(c->a, ", const %s_weights *weights", c->id)));
+    if (c->stream) str_put(&c->c, "    int k;\n");
+    if (!own) str_put(&c->c, "    if (!weights) return 0;\n");
+}
+
+void emit_use(CModel *c, const char *more) {
+    c_function(c, arena_printf(c->a, "Other weights from the next step on, read where they are: keep them there.%s Returns 1, or 0 where weights is NULL: those before stay in use.", more),
+               arena_printf(c->a, "int %s_use(%s_state *s, const %s_weights *weights)", c->id, c->id, c->id));
+    str_put(&c->c, "    if (!weights) return 0;\n    s->weights = weights;\n    return 1;\n}\n");
+}
+
+static void put_init(CModel *c) {
+    emit_init(c, "the initial state");
+    str_printf(&c->c, "    for (k = 0; k < %s_SCRATCH; k++) s->scratch[k] = 0;\n    s->weights = %s;\n%s    %s_reset(s);\n%s}\n", c->upper,
+               has_constants(c) ? arena_printf(c->a, "&%s_constants", c->id) : "weights", c->turns ? "    s->turn = 0;\n" : "", c->id,
+               has_constants(c) ? "" : "    return 1;\n");
+    emit_use(c, " What is remembered stays; reset forgets it.");
 }
 
 /* What is remembered as one array, to keep and to take up again. */

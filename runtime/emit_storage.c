@@ -218,10 +218,11 @@ void emit_unpack(CModel *c) {
         widens = widens || s[i].rows;
     }
     if (widens) put_decoder(c);
-    c_function(c, arena_printf(c->a, "Widens stored weights to what step reads. Once, before init. work: %s_PREPARE_WORK bytes.", c->upper),
-               arena_printf(c->a, "void %s_unpack(%s_weights *weights, const %s_stored *from, void *work)", c->id, c->id, c->id));
-    str_put(&c->c, n ? "    float *const theta = weights->theta;\n" : "    (void)from;\n");
+    c_function(c, arena_printf(c->a, "Widens stored weights to what step reads. Once, before init. work: %s_PREPARE_WORK bytes. Returns 1, or 0 where from is NULL.", c->upper),
+               arena_printf(c->a, "int %s_unpack(%s_weights *weights, const %s_stored *from, void *work)", c->id, c->id, c->id));
+    if (n) str_put(&c->c, "    float *const theta = weights->theta;\n");
     if (loop) str_put(&c->c, "    int k;\n");
+    str_put(&c->c, "    if (!from) return 0;\n");
     for (uint32_t i = 0; i < n; i++) {
         if (!s[i].rows)
             str_printf(&c->c, "    for (k = 0; k < %lld; k++) theta[%lld + k] = from->%s[k];\n", (long long)s[i].q->count, (long long)s[i].at,
@@ -233,5 +234,5 @@ void emit_unpack(CModel *c) {
             str_printf(&c->c, "    %s_widen(from->%s, %lld, theta + %lld);\n", c->id, s[i].id, (long long)s[i].q->count,
                        (long long)s[i].at);
     }
-    str_printf(&c->c, "    %s_prepare(weights, work);\n}\n", c->id);
+    str_printf(&c->c, "    %s_prepare(weights, work);\n    return 1;\n}\n", c->id);
 }

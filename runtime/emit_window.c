@@ -58,12 +58,9 @@ static void put_type(CModel *c) {
 
 static void put_begin(CModel *c) {
     bool own = has_constants(c);
-    const char *weights = own ? "" : arena_printf(c->a, ", const %s_weights *weights", c->id);
-    c_function(c, own ? "Before the first step: the weights of this file, nothing seen." : "Before the first step: nothing seen.",
-               arena_printf(c->a, "void %s_init(%s_state *s%s)", c->id, c->id, weights));
-    str_printf(&c->c, "    s->weights = %s;\n    %s_reset(s);\n}\n", own ? arena_printf(c->a, "%s_builtin()", c->id) : "weights", c->id);
-    c_function(c, "Other weights from the next step on, read where they are: keep them there.", arena_printf(c->a, "void %s_use(%s_state *s, const %s_weights *weights)", c->id, c->id, c->id));
-    str_put(&c->c, "    s->weights = weights;\n}\n");
+    emit_init(c, "nothing seen");
+    str_printf(&c->c, "    s->weights = %s;\n    %s_reset(s);\n%s}\n", own ? arena_printf(c->a, "%s_builtin()", c->id) : "weights", c->id, own ? "" : "    return 1;\n");
+    emit_use(c, "");
     c_function(c, "Nothing seen again.", arena_printf(c->a, "void %s_reset(%s_state *s)", c->id, c->id));
     str_put(&c->c, "    s->seen = 0;\n}\n");
 }

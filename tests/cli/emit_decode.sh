@@ -46,6 +46,20 @@ done >rondo.txt
 cmp mine rondo.txt || { cat mine rondo.txt; fail "decode writes other texts than rondo generate"; }
 [ "$(sort -u mine | wc -l)" -gt 1 ] || fail "the answers do not depend on what was asked"
 
+# weights of a blob that was refused
+expect 0 "$RONDO" emit c "$M" -w w.safetensors -o blob --weights blob --simd 1
+cat >blob/null.c <<'END'
+#include "translate.h"
+
+int main(void) {
+    static unsigned char work[TRANSLATE_DECODE_WORK(1)];
+    int32_t in[1] = {0}, out[1];
+    return translate_decode(translate_open("no blob", 7), in, 1, TRANSLATE_END, 1, out, work) != -1;
+}
+END
+expect 0 "$CC" $strict -O1 -o t_null blob/null.c blob/translate.c -lm
+expect 0 ./t_null
+
 # the reader's last state is the writer's first one, which the first part computes; where each step sees all that was written, there is no
 # such function
 cat >seq.rondo <<'END'

@@ -353,6 +353,45 @@ for b in larger/m.blob bf16/m.blob m.rondo nothing; do
     says out refused
 done
 
+# what open answers for them is refused by each function that takes weights, and what was there before stays
+cat >null.c <<'END'
+#include "m.h"
+
+int main(void) {
+    static m_state s;
+    static float x[3], p[2];
+    static int32_t w[1];
+    static unsigned char work[M_PREDICT_WORK(1, 1)];
+#ifdef BLOB
+    if (m_init(&s, m_open("no blob", 7)) || m_predict(m_open(0, 0), w, x, 1, 1, p, work)) return 1;
+    return m_use(&s, m_open("no blob", 7)) || s.weights;
+#else
+    m_init(&s);
+    m_predict(NULL, w, x, 1, 1, p, work);
+    if (m_use(&s, NULL) || !m_use(&s, m_builtin())) return 1;
+    m_step(&s, w, x, p);
+    return m_use(&s, NULL) || s.weights != m_builtin();
+#endif
+}
+END
+for form in "blob -DBLOB" int8; do
+    set -- $form
+    expect 0 "$CC" $strict -O1 ${2:-} -I"$1" -o t_null null.c "$1/m.c" -lm
+    expect 0 ./t_null
+done
+expect 0 "$RONDO" emit c m.rondo -o null_bits --weights blob --weights int8 --train
+cat >null_bits.c <<'END'
+#include "m.h"
+
+int main(void) {
+    static m_weights w;
+    static unsigned char room[M_PREPARE_WORK];
+    return m_unpack(&w, m_open("no blob", 7), room);
+}
+END
+expect 0 "$CC" $strict -O1 -Inull_bits -o t_null null_bits.c null_bits/m.c -lm
+expect 0 ./t_null
+
 # the same struct, whose pack has other weights first
 cat >two.rondo <<'END'
 cell two[H](x: [I]) {
@@ -479,6 +518,16 @@ check short two --window 64 --freestanding --simd 1 # never full: finish gives w
 says short/two.h '^#define TWO_STREAM_DELAY 32$'
 check last whole --window 3 --weights blob --simd 1
 if grep -q whole_finish last/whole.h; then fail "nothing is late there"; fi
+cat >null.c <<'END'
+#include "whole.h"
+
+int main(void) {
+    static whole_state s;
+    return whole_init(&s, whole_open("no blob", 7)) || whole_use(&s, NULL);
+}
+END
+expect 0 "$CC" $strict -O1 -Ilast -o t_null null.c last/whole.c -lm
+expect 0 ./t_null
 expect 1 "$RONDO" emit c two.rondo -o d --window 4:4
 says err E0855
 expect 1 "$RONDO" emit c m.rondo -o d --window 4
