@@ -4,32 +4,57 @@
    arduino  a library: library.properties, src/, examples/NAME/NAME.ino
    cmake    a project: CMakeLists.txt, include/, src/, test/ */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "runtime/emit_c.h"
 
 const char *const layout_name[] = {"flat", "single", "arduino", "cmake", NULL}; /* by EmitLayout */
 
 typedef struct {
+    const char *path, *at;
+    size_t n;
+} File;
+
+typedef struct {
     CModel *c;
     const char *dir;
-    bool ok;
+    VEC(File) file;
+    VEC(const char *) made; /* what was not there before: folders and files, in their order */
 } Out;
 
 static void put_file(Out *o, const char *name, const char *at, size_t n) {
-    if (!o->ok) return;
-    const char *path = arena_printf(o->c->a, "%s/%s", o->dir, name);
-    char *part = arena_strndup(o->c->a, path, strlen(path));
-    for (char *s = part + strlen(o->dir); o->ok && (s = strchr(s, '/')); s++) { /* its folders, the first one `dir` */
-        *s = 0;
-        if (mkdir(part, 0777) != 0 && errno != EEXIST) {
-            diag_error(o->c->ctx, 1, NOWHERE, "the folder '%s' cannot be made: %s", part, strerror(errno));
-            o->ok = false;
+    VEC_PUSH(o->c->a, o->file) = (File){arena_printf(o->c->a, "%s/%s", o->dir, name), at, n};
+}
+
+/* The folders of a path, as many levels as are missing. */
+static bool make_folders(Out *o, const char *path) {
+    for (const char *s = path; (s = strchr(s, '/')); s++) {
+        const char *folder = arena_strndup(o->c->a, path, (size_t)(s - path));
+        if (!*folder) continue;
+        if (mkdir(folder, 0777) == 0) {
+            VEC_PUSH(o->c->a, o->made) = folder;
+        } else if (errno != EEXIST) {
+            diag_error(o->c->ctx, 1, NOWHERE, "the folder '%s' cannot be made: %s", folder, strerror(errno));
+            return false;
         }
-        *s = '/';
     }
-    o->ok = o->ok && file_write(o->c->ctx, path, at, n);
+    return true;
+}
+
+/* All of them, or none that was not there before. */
+static bool write_files(Out *o) {
+    bool ok = true;
+    for (uint32_t k = 0; ok && k < o->file.n; k++) {
+        const File *f = &o->file.at[k];
+        bool is_new = access(f->path, F_OK) != 0;
+        ok = make_folders(o, f->path) && file_write(o->c->ctx, f->path, f->at, f->n);
+        if (ok && is_new) VEC_PUSH(o->c->a, o->made) = f->path;
+    }
+    for (uint32_t k = o->made.n; !ok && k > 0; k--) (void)remove(o->made.at[k - 1]);
+    return ok;
 }
 
 static void put_text(Out *o, const char *name, const char *text) { put_file(o, name, text, strlen(text)); }
@@ -103,7 +128,7 @@ static void put_cmake(Out *o) {
 }
 
 bool emit_files(CModel *c, const char *dir) {
-    Out o = {c, dir, true};
+    Out o = {.c = c, .dir = dir};
     EmitLayout layout = c->o->layout;
     if (layout == EMIT_SINGLE) {
         put_single(&o);
@@ -113,7 +138,7 @@ bool emit_files(CModel *c, const char *dir) {
         put_cmake(&o);
     } else {
         Str made = str_make(c->a);
-        o.ok = !c->o->kind || emit_compile(c, &made);
+        if (c->o->kind && !emit_compile(c, &made)) return false;
         put_file(&o, arena_printf(c->a, "%s.h", c->id), c->h.at, c->h.n);
         put_file(&o, emit_source_name(c), c->o->kind ? made.at : c->c.at, c->o->kind ? made.n : c->c.n);
     }
@@ -122,5 +147,5 @@ bool emit_files(CModel *c, const char *dir) {
     bool own = layout == EMIT_ARDUINO || layout == EMIT_CMAKE; /* the folder is the library's */
     put_text(&o, own ? "README.md" : arena_printf(c->a, "%s_README.md", c->id), emit_readme(c));
     if (c->blob.n) put_file(&o, arena_printf(c->a, "%s.blob", c->id), c->blob.at, c->blob.n);
-    return o.ok;
+    return write_files(&o);
 }

@@ -591,3 +591,18 @@ for bits in bf16 f16 int8; do
     says err "E0851.*'.*U' holds an infinity, which $bits does not keep"
 done
 [ ! -e d ] || fail "a refused emit left files"
+
+# ---- folders that are missing are made; what cannot be written whole leaves nothing behind ----
+expect 0 "$RONDO" emit c whole.rondo -o a/b/c --layout cmake --simd 1
+[ -s a/b/c/src/whole.c ] || fail "no file three levels deep"
+mkdir -p e/whole_README.md
+expect 1 "$RONDO" emit c whole.rondo -o e --simd 1
+says err "e/whole_README.md'*: Is a directory"
+[ "$(ls e)" = whole_README.md ] || fail "a refused emit left a part of its files"
+: >e/file
+expect 1 "$RONDO" emit c whole.rondo -o e/file/d --simd 1
+says err "the folder 'e/file/d' cannot be made: Not a directory"
+rm -r e/whole_README.md
+mkdir -p e/d/m/whole_README.md
+expect 1 "$RONDO" emit c whole.rondo -o e/new/../d/m --simd 1
+[ ! -e e/new ] || fail "a refused emit left a folder"
