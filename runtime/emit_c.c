@@ -237,6 +237,7 @@ static bool emit_all(void *arg) {
     put_scaling(c);
     if (unpacks(c)) emit_storage_type(c);
     emit_weights_type(c);
+    str_printf(&c->h, "#define %s_WEIGHTS_BYTES sizeof(%s_weights)\n", c->upper, c->id);
     if (c->stream) emit_state_type(c);
     emit_learner_type(c);
     str_putn(&c->h, functions.at, functions.n);

@@ -107,6 +107,7 @@ typedef struct {
     bool learns; /* starts of states depend on weights: they are fields */
     WeightPlan weigh; /* class_weights and sample_weights of the train block */
     const char *optimizer; /* its function's name after the prefix; NULL: none */
+    const char *rate;      /* parameters of its learning rate; "": it is constant */
     rondo_stream *live;    /* of the runtime, for the test: expected values of single steps */
     Engine *engine;        /* of cprogram_pack, while it works */
     CProgram infer, step, grad, opt;

@@ -210,6 +210,6 @@ void emit_learner_type(CModel *c) {
         str_printf(&c->h, "    %s %s[%lld]; /* %s */\n", c_type(c, x->dtype), x->id, (long long)x->n, x->name);
     }
     if (c->learns) str_put(&c->h, "    int32_t begun; /* 0: the next window is the first */\n");
-    str_printf(&c->h, "    %s scratch[%s_LEARN_SCRATCH]; /* of one call; not part of what is remembered */\n} %s_learner;\n", c->real, c->upper,
-               c->id);
+    str_printf(&c->h, "    %s scratch[%s_LEARN_SCRATCH]; /* of one call; not part of what is remembered */\n} %s_learner;\n#define %s_LEARNER_BYTES sizeof(%s_learner)\n", c->real, c->upper,
+               c->id, c->upper, c->id);
 }

@@ -127,6 +127,81 @@ static void put_example(CModel *c, Str *s) {
     }
 }
 
+/* ---- learning ------------------------------------------------------------------------------------------------------------ */
+
+enum { STEPS = 20 }; /* of the sequence that is learned from */
+
+/* Arrays of one example: of a call of learn, or of grad. */
+static void put_learned(CModel *c, Str *s, const CPorts *x, const char *prefix) {
+    const Module *m = c->grad.m;
+    for (uint32_t k = 0; k < x->n; k++) {
+        int64_t dim[LDIM_COUNT], n = x->at[k].n;
+        cprogram_one_step(&c->grad, dim);
+        for (uint32_t a = 1; a < m->naxis; a++)
+            if (x->at[k].axes & AX(a)) n *= m->axis[a].kind == AXIS_TIME ? STEPS : dim[a];
+        if (c->window) n = emit_learn_numbers(c, &x->at[k]);
+        str_printf(s, "static %s %s%s[%lld]%s;\n", c_type(c, x->at[k].dtype), prefix, x->at[k].id, (long long)n, x->at[k].length ? " = {20}" : "");
+    }
+}
+
+static const char *learned_names(CModel *c, const CProgram *p) {
+    Str s = str_make(c->a);
+    for (uint32_t k = 0; k < p->in.n; k++) str_printf(&s, "in_%s, ", p->in.at[k].id);
+    for (uint32_t k = 0; k < p->target.n; k++) str_printf(&s, "target_%s, ", p->target.at[k].id);
+    return s.n ? s.at : "";
+}
+
+/* The weights of the file as the ones that are learned. */
+static void put_begin(CModel *c, Str *s) {
+    const char *id = c->id;
+    if (unpacks(c) && !c->o->blob) str_printf(s, "    %s_unpack(&ram, %s_builtin(), room);\n", id, id);
+    else if (unpacks(c)) str_printf(s, "    if (!%s_unpack(&ram, %s_open(blob, bytes), room)) return -1;\n", id, id);
+    else if (c->o->blob) str_printf(s, "    if (!%s_open(blob, bytes)) return -1;\n    ram = *%s_open(blob, bytes);\n", id, id);
+    else str_printf(s, "    ram = *%s_builtin();\n", id);
+    if (c->window) str_printf(s, "    %s_learn_begin(&stream);\n", id);
+}
+
+/* One gradient and the update by it. */
+static void put_update(CModel *c, Str *s) {
+    const CProgram *p = c->window ? &c->learn : &c->grad;
+    Str sizes = str_make(c->a);
+    for (uint32_t k = 1; k < p->m->naxis && !c->window; k++)
+        if (p->m->axis[k].kind == AXIS_TIME) str_printf(&sizes, "%d, ", STEPS);
+    if (!c->window) str_put(&sizes, "1, ");
+    const char *example = p->example == NO_AREA ? "" : c->window ? "0, " : "NULL, ", *noise = p->noise ? arena_printf(c->a, "1, (uint32_t)k, %s", example) : "";
+    str_printf(s, "        loss = %s_%s(%sram.theta, %s%s%sgrad%s);\n", c->id, c->window ? "learn" : "grad", c->window ? "&stream, " : "", learned_names(c, p),
+               sizes.n ? sizes.at : "", noise, c->window ? "" : ", work");
+    bool gathers = update_gradients(c) > 1;
+    const char *rate = arena_printf(c->a, "%s%s", strstr(c->rate, "long") ? ", 100" : "", strstr(c->rate, "plateau") ? ", &plateau" : "");
+    if (gathers) str_printf(s, "        if (%s_gather(&gathered, grad, 1, k == 99))\n    ", c->id);
+    str_printf(s, "        %s_%s(ram.theta, grad, moments, %s%s);\n", c->id, c->optimizer, gathers ? "t++" : "k", rate);
+}
+
+static void put_learning(CModel *c, Str *s) {
+    const char *id = c->id, *up = c->upper, *plateau = strstr(c->rate, "plateau");
+    const CProgram *p = c->window ? &c->learn : &c->grad;
+    if (!c->train || !c->optimizer) return;
+    str_printf(s, "\n## Learning\n\n```c\n#include \"%s.h\"\n\n", id);
+    put_learned(c, s, &p->in, "in_");
+    put_learned(c, s, &p->target, "target_");
+    str_printf(s, "static %s_weights ram;\nstatic %s grad[%s_WEIGHTS], moments[%s_MOMENTS];\nstatic unsigned char room[%s_PREPARE_WORK];\n", id, c->real, up, up, up);
+    Str sizes = str_make(c->a);
+    for (uint32_t k = 1; k < c->grad.m->naxis; k++)
+        if (c->grad.m->axis[k].kind == AXIS_TIME) str_printf(&sizes, "%d, ", STEPS);
+    if (c->window) str_printf(s, "static %s_learner stream;\n", id);
+    else str_printf(s, "static unsigned char work[%s_TRAIN_WORK(%s1)];\n", up, sizes.n ? sizes.at : "");
+    if (update_gradients(c) > 1) str_printf(s, "static %s_gathered gathered;\n", id);
+    if (plateau) str_printf(s, "static %s_plateau plateau;\n", id);
+    str_printf(s, "\n%s learn(%s)\n{\n    %s loss = 0;\n%s", c->real, c->o->blob ? "const void *blob, size_t bytes" : "void", c->real,
+               update_gradients(c) > 1 ? "    long t = 0; /* updates */\n" : "");
+    put_begin(c, s);
+    str_put(s, "    for (long k = 0; k < 100; k++) {\n");
+    put_update(c, s);
+    str_printf(s, "    }\n%s    %s_prepare(&ram, room); /* for step and predict%s */\n    return loss;\n}\n```\n",
+               plateau ? arena_printf(c->a, "    %s_watch(&plateau, %sloss);\n", id, c->m->f64 ? "" : "(double)") : "", id,
+               c->stream ? arena_printf(c->a, ": %s_use(&s, &ram)", id) : "");
+}
+
 /* How the files become a part of a program: commands as they are typed in the folder of this page. */
 static void put_compiling(CModel *c, Str *s) {
     const char *id = c->id, *up = c->upper, *blob = c->o->blob ? arena_printf(c->a, " %s.blob", id) : "";
@@ -167,6 +242,7 @@ const char *emit_readme(CModel *c) {
                c->id, how, c->m->f64 ? "numbers are double" : "numbers are float", RONDO_VERSION);
     put_sizes(c, &s);
     put_example(c, &s);
+    put_learning(c, &s);
     str_putc(&s, '\n');
     put_compiling(c, &s);
     put_functions(c, &s);

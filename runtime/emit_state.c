@@ -16,8 +16,8 @@ void emit_state_type(CModel *c) {
     }
     if (c->step.noise) str_put(&c->h, "    uint32_t noise_step; /* steps since the reset, on which their noise depends */\n");
     if (c->turns) str_put(&c->h, "    int32_t turn; /* 0 or 1: whether the next step reads its matrices backwards; nothing depends on it but time */\n");
-    str_printf(&c->h, "    %s scratch[%s_SCRATCH]; /* of one step; not part of what is remembered */\n} %s_state;\n", c->real, c->upper,
-               c->id);
+    str_printf(&c->h, "    %s scratch[%s_SCRATCH]; /* of one step; not part of what is remembered */\n} %s_state;\n#define %s_STATE_BYTES sizeof(%s_state)\n", c->real, c->upper,
+               c->id, c->upper, c->id);
 }
 
 bool state_starts_at_zero(const CModel *c, uint32_t k) {

@@ -306,6 +306,7 @@ static bool put_optimizer(void *arg) {
     put_segments(x);
     put_update(x);
     c->optimizer = x->id;
+    c->rate = x->varies ? schedule_argument(c, &x->schedule, true) : "";
     return true;
 }
 

@@ -51,7 +51,7 @@ static void put_type(CModel *c) {
             str_printf(&c->h, "    %s %s_%s[%s%lld];\n", c_type(c, x->at[k].dtype), out ? "out" : "in", x->at[k].id,
                        goes_on(&x->at[k]) ? arena_printf(c->a, "%s_STREAM_STEPS * ", c->upper) : "", (long long)x->at[k].n);
     }
-    str_printf(&c->h, "    double work[(%s_PREDICT_WORK(%s_STREAM_STEPS, 1) + 7) / 8]; /* of one call */\n} %s_state;\n", c->upper, c->upper, c->id);
+    str_printf(&c->h, "    double work[(%s_PREDICT_WORK(%s_STREAM_STEPS, 1) + 7) / 8]; /* of one call */\n} %s_state;\n#define %s_STATE_BYTES sizeof(%s_state)\n", c->upper, c->upper, c->id, c->upper, c->id);
 }
 
 /* ---- the functions ------------------------------------------------------------------------------------------------------ */

@@ -429,7 +429,7 @@ typed() {
 }
 typed plain
 typed single
-sed -n '/^```c$/,/^```$/p' single/m_README.md | sed '1d;$d' >example.c
+sed -n '/^```c$/,/^```$/p' single/m_README.md | sed '1d;/^```$/,$d' >example.c
 echo 'int main(void) { return example(); }' >>example.c
 expect 0 "$CC" -std=c99 -O0 -Isingle -o t example.c -lm
 expect 0 ./t
@@ -490,12 +490,12 @@ fi
 # ---- the example of the page compiles, whatever the weights are ----
 for form in "blob m" "int8 m" "bf16 m" "f16 m" "single m"; do
     set -- $form
-    sed -n '/^```c$/,/^```$/p' "$1/$2_README.md" | sed '1d;$d' >example.c
+    sed -n '/^```c$/,/^```$/p' "$1/$2_README.md" | sed '1d;/^```$/,$d' >example.c
     [ -s example.c ] || fail "no example for $1"
     expect 0 "$CC" $strict -c -I"$1" -o example.o example.c
 done
 expect 0 "$RONDO" emit c whole.rondo -o whole
-sed -n '/^```c$/,/^```$/p' whole/whole_README.md | sed '1d;$d' >example.c
+sed -n '/^```c$/,/^```$/p' whole/whole_README.md | sed '1d;/^```$/,$d' >example.c
 printf 'int main(void) { return example(); }\n' >>example.c
 expect 0 "$CC" $strict -Wno-missing-prototypes -O1 -Iwhole -o t example.c whole/whole.c -lm
 expect 0 ./t

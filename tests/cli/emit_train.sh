@@ -178,3 +178,58 @@ expect 1 "$RONDO" emit c token.rondo -o refused --train
 says err E0854
 expect 0 "$RONDO" emit c token.rondo -o other
 [ ! -e refused ] || fail "a refused emit left files"
+
+strict="-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Wdouble-promotion -Werror"
+# ---- the example of the page learns, whatever the train block and the options ask of the caller ----
+cat >page.rondo <<'END'
+model page {
+    input  x: seq [2]
+    target y: seq [1]
+    p = dense[1](gru[4](x))
+    output p
+    loss   mse(p, y)
+    train { optimizer = adam(lr = 1e-2) }
+}
+END
+cat >main.c <<'END'
+int main(int argc, char **argv) {
+    (void)argv;
+    for (unsigned k = 0; k < sizeof in_x / sizeof *in_x; k++) in_x[k] = k % 2 ? 0.5f : 0.25f;
+    for (unsigned k = 0; k < sizeof target_y / sizeof *target_y; k++) target_y[k] = 0.75f;
+#ifdef BLOB
+    static double blob[4000];
+    FILE *f = fopen(argv[1], "rb");
+    size_t n = f ? fread(blob, 1, sizeof blob, f) : 0;
+    if (f) fclose(f);
+    return argc != 2 || !(learn("no blob", 7) < 0) || !(100 * learn(blob, n) < 10);
+#else
+    return argc != 1 || !(100 * learn() < 10);
+#endif
+}
+END
+teaches() { # DIR FLAGS.. -- emit's options
+    d=$1 flags=
+    shift
+    while [ "$1" != -- ]; do
+        flags="$flags $1"
+        shift
+    done
+    shift
+    expect 0 "$RONDO" emit c page.rondo -o "$d" --train --simd 1 "$@"
+    { echo '#include <stdio.h>'; sed -n '/^## Learning/,/^## Compile/p' "$d/page_README.md" | sed -n '/^```c$/,/^```$/p' | sed '1d;$d'; cat main.c; } >"$d/learn.c"
+    says "$d/learn.c" 'page_adam(ram'
+    expect 0 "$CC" $strict -O1 $flags -I"$d" -o t "$d/learn.c" "$d/page.c" -lm
+    case $flags in *BLOB*) expect 0 ./t "$d/page.blob" ;; *) expect 0 ./t ;; esac
+}
+teaches page_plain --
+teaches page_f64 -- --dtype f64
+teaches page_blob -DBLOB -- --weights blob
+teaches page_int8 -- --weights int8
+teaches page_both -DBLOB -- --weights blob --weights int8
+teaches page_online -- --set gradient=rtrl
+teaches page_ragged -- --ragged
+sed -i 's/train {/train { accumulate = 2, schedule = cosine(), epochs = 50,/' page.rondo
+teaches page_cosine -- --set seed=1
+sed -i 's/cosine()/plateau(3, 0.5)/; s/gru\[4\](x)/dropout[0.1](gru[4](x))/' page.rondo
+teaches page_plateau --
+teaches page_window -- --set bptt=4
