@@ -77,6 +77,8 @@ enum { MOST_CLASSES = 100 };
 
 typedef struct {
     uint32_t numbers, gaps, distinct; /* cells; distinct: one more than MOST_CLASSES where there are more */
+    const char *gap;                  /* the last of the gaps that stand written, "NA" say; NULL: all are empty */
+    bool empty;                       /* some cell is */
     double length;                    /* mean, of its cells */
     bool rising;                      /* numbers only, each above the one before */
 } Look;
@@ -93,8 +95,11 @@ static Look look_at(const Csv *t, uint32_t column) {
         uint32_t j = 0;
         if (csv_value(t, s, &v))
             k.numbers++;
-        else if (cell_gap(s))
+        else if (cell_gap(s)) {
             k.gaps++;
+            if (s[strspn(s, " \t")]) k.gap = s;
+            else k.empty = true;
+        }
         if (!(v > before)) k.rising = false;
         before = v;
         k.length += (double)strlen(s) / t->nrow;
@@ -343,6 +348,11 @@ static bool look_at_json_texts(NewFile *f) {
     return true;
 }
 
+/* "none" is a class like "mild", and "NA" like "EU"; among numbers they are what is missing. */
+static bool is_class(const Csv *t, const Look *k) {
+    return k->distinct > 1 && k->distinct <= MOST_CLASSES && !k->empty && !(k->gaps && is_number(t, k));
+}
+
 /* The longest texts are read; of the other columns the one with the fewest different cells says the class. */
 static bool look_at_texts(NewFile *f) {
     static const char each[] = "of a file of texts for each class, `--data A.txt --data B.txt` reads them";
@@ -358,7 +368,7 @@ static bool look_at_texts(NewFile *f) {
     for (uint32_t k = 1; k < t.ncol; k++)
         if (look[k].length > look[text].length) text = k;
     for (uint32_t k = 0; k < t.ncol; k++) {
-        bool classes = k != text && look[k].distinct > 1 && look[k].distinct <= MOST_CLASSES && !look[k].gaps;
+        bool classes = k != text && is_class(&t, &look[k]);
         if (classes && (label == t.ncol || look[k].distinct < look[label].distinct)) label = k;
     }
     if (label == t.ncol || is_number(&t, &look[text])) {
@@ -376,8 +386,10 @@ static bool look_at_texts(NewFile *f) {
     for (uint32_t i = 0; i < t.nrow; i++) take_letters(f, &letters, cell_of(&t, i, text), strlen(cell_of(&t, i, text)));
     if (single_words(&letters)) read_characters(f, letters.all.at, letters.all.n);
     else choose_vocabulary(f);
-    f->said = arena_printf(f->a, "%s: %u texts in %s%s, %u classes in %s", f->path, t.nrow, new_named(f, &t, text),
-                           single_words(&letters) ? by_letters : "", look[label].distinct, new_named(f, &t, label));
+    const char *gap = look[label].gap;
+    f->said = arena_printf(f->a, "%s: %u texts in %s%s, %u classes in %s%s", f->path, t.nrow, new_named(f, &t, text),
+                           single_words(&letters) ? by_letters : "", look[label].distinct, new_named(f, &t, label),
+                           gap ? arena_printf(f->a, ", \"%s\" among them", gap) : "");
     return true;
 }
 

@@ -154,7 +154,7 @@ bool plot_learning(Plot *p, char **path, int n) {
     put_panel(p, log, n, losses, strokes, 2, 0);
     for (uint32_t k = 0; k < metric.n; k++) put_panel(p, log, n, &metric.at[k], strokes, 1, 2 + (int)k);
     str_put(&p->script, "unset multiplot\n");
-    str_printf(&p->said, "%u epochs", log[0].csv.nrow);
+    str_printf(&p->said, "%u epoch%s", log[0].csv.nrow, log[0].csv.nrow == 1 ? "" : "s");
     return true;
 }
 

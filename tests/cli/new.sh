@@ -100,6 +100,13 @@ for name in lines ends; do
     expect 0 "$RONDO" eval $name.rondo -w $name.safetensors
     awk '/^sparse_accuracy/ { ok = $2 >= 0.9 } END { exit !ok }' out || fail "$name: letters in their order: $(cat out)"
 done
+# what stands for a gap among numbers is a class among classes
+awk 'BEGIN { split("none mild severe", c, " "); print "text,level,age"; for (k = 0; k < 60; k++) print "a " c[k % 3 + 1] " pain of number " k "," c[k % 3 + 1] "," (k % 9 ? k % 2 : "NA") }' >pain.csv
+expect 0 "$RONDO" new classify pain -d pain.csv
+says out '60 texts in "text", 3 classes in "level", "none" among them'
+expect 0 "$RONDO" train pain.rondo -q --seed 1
+expect 0 "$RONDO" eval pain.rondo -w pain.safetensors
+awk '/^sparse_accuracy/ { ok = $2 >= 0.9 } END { exit !ok }' out || fail "none, mild, severe: $(cat out)"
 sed '1,/@data/d; s/^\([^:]*\):.*:\([a-z]*\)$/\2,\1/; s/^circle/1/; s/^wave/2/; s/^point/3/' my_classify_sequences.ts >strokes.txt
 expect 0 "$RONDO" new classify-sequences strokes -d strokes.txt
 says out '1 number a step, 3 classes'
