@@ -101,10 +101,16 @@ cppcheck_() {
     done
 }
 
-# gcc 12 takes the lanes of a vector for the bits of what is shifted, and does not see that a loop over all lanes sets a vector.
+# gcc 12 takes the lanes of a vector for the bits of what is shifted, and does not see that a loop over all lanes sets a vector. Of examples and
+# cells it follows one state a block in place of five: by its own limit it takes more than 5 GB for one of them.
 analyzer() {
-    expect 0 gcc -std=c99 -O1 -fanalyzer -Wall -Wextra -Werror "-D${N}_SIMD=1" -c "$n.c" -o t.o
-    expect 0 gcc -std=c99 -O1 -fanalyzer -Wno-analyzer-shift-count-overflow -Wno-analyzer-use-of-uninitialized-value -Wall -Wextra -Werror "-D${N}_SIMD=4" -c "$n.c" -o t.o
+    case ${pair%%:*} in
+    example_* | cell_*) limit=--param=analyzer-bb-explosion-factor=1 ;;
+    *) limit= ;;
+    esac
+    vectors="-Wno-analyzer-shift-count-overflow -Wno-analyzer-use-of-uninitialized-value"
+    expect 0 gcc -std=c99 -O1 -fanalyzer $limit -Wall -Wextra -Werror "-D${N}_SIMD=1" -c "$n.c" -o t.o
+    expect 0 gcc -std=c99 -O1 -fanalyzer $limit $vectors -Wall -Wextra -Werror "-D${N}_SIMD=4" -c "$n.c" -o t.o
 }
 
 # Without optimisation nothing that they look for is gone, and gcc takes a tenth of the time.
