@@ -442,6 +442,16 @@ static void put_piece_call(CEmit *e, const CPiece *x) {
     str_put(e->out, ");\n");
 }
 
+/* What the source says of an instruction, and what begins with it. */
+static void put_notes(CEmit *e, uint32_t at) {
+    const LInst *i = &e->f->inst.at[at];
+    c_note(&e->notes, e->out, e->t->arena, e->p, i, e->depth);
+    const char *written = i->op == LOP_MIN ? c_written(&e->notes, e->t->arena, e->p, e->f, at, val(e, i->a[1])) : NULL;
+    if (!written) return;
+    line(e);
+    str_put(e->out, written);
+}
+
 static void put_body(CEmit *e) {
     VEC(const LInst *) open = {0};
     if (e->piece.n) put_constants(e);
@@ -456,7 +466,7 @@ static void put_body(CEmit *e) {
         }
         if (e->piece.n && e->again[i->dst]) continue;
         bool shown = c_is_pure(op) ? e->live[i->dst] && op != LOP_ICONST : c_is_store(op) || op == LOP_FOR || op == LOP_CALL;
-        if (shown && !e->o->env) c_note(&e->notes, e->out, e->t->arena, e->p, i, e->depth);
+        if (shown && !e->o->env) put_notes(e, k);
         if (c_is_pure(op)) {
             if (e->live[i->dst]) put_pure(e, i);
         } else if (c_is_store(op)) {

@@ -36,9 +36,12 @@ typedef struct {
     uint32_t span; /* of the instruction before */
     Name who;
     VEC(CSaid) said; /* in this function */
+    uint32_t written; /* functions that have been explained */
 } CNotes;
 /* A comment in front of the first instruction that a line of the source makes. */
 void c_note(CNotes *n, Str *out, Arena *a, const LProgram *p, const LInst *i, int depth);
+/* A comment where exp, tanh or sigmoid of the argument begins to be written out; NULL: none does. */
+const char *c_written(CNotes *n, Arena *a, const LProgram *p, const LFunc *f, uint32_t at, const char *argument);
 
 /* c_narrow.c */
 void c_narrow_prelude(Str *out, const LProgram *p, const CEmitOptions *o, const CUses *fresh);

@@ -606,3 +606,24 @@ rm -r e/whole_README.md
 mkdir -p e/d/m/whole_README.md
 expect 1 "$RONDO" emit c whole.rondo -o e/new/../d/m --simd 1
 [ ! -e e/new ] || fail "a refused emit left a folder"
+
+# ---- where a function is written out stands which, of any width and in both precisions; other bounds are no function ----
+cat >written.rondo <<'END'
+model written {
+    input  x: seq [3]
+    target y: seq token[5]
+    z = dense[5](lstm[7](x))
+    output p = softmax(z)
+    output q = max(-87, min(x, 87)) * 2 + 3
+    loss softmax_crossentropy(z, y)
+}
+END
+for form in "--simd 8" "--simd 1 --dtype f64" "--simd 1 --math precise"; do
+    expect 0 "$RONDO" emit c written.rondo -o written $form
+    says written/written.c '/. sigmoid(v[0-9]*): 1 / (1 + e^-x), where e^-x = 2^n e^'
+    says written/written.c '/. exp(v[0-9]*): 2^n e^r with n = x / ln 2'
+    [ "$form" = "--simd 1 --math precise" ] || says written/written.c '/. tanh(v[0-9]*): (e^2x - 1) / (e^2x + 1), where'
+done
+sed 's/dense.*/dense[5](x)/; s/, y)$/, y)/; s/p = softmax(z)/p = 2 * z/' written.rondo >clamped.rondo
+expect 0 "$RONDO" emit c clamped.rondo -o clamped --simd 1
+if grep -E '/. (sigmoid|tanh|exp)\(' clamped/written.c; then fail "a clamp is taken for a function"; fi
