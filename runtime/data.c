@@ -30,10 +30,22 @@ static bool read_list(Model *m, Arena *a, const Csv *csv, bool target, Column **
         if (k < 0 && item && item->kind == SET_NUMBER) diag_error(m->ctx, 611, item->span, "%s has no column %g", csv->path, item->number);
         double *v;
         if (k < 0 || !csv_series(m->ctx, a, csv, (uint32_t)k, gaps, &v, &filled)) return false;
-        if (filled) model_log(m, "%s: %lld gaps of column '%s' were filled in", csv->path, (long long)filled, csv_name(csv, a, (uint32_t)k));
-        (*out)[i] = (Column){.value = v, .scale = 1, .at = k};
+        (*out)[i] = (Column){.value = v, .scale = 1, .at = k, .filled = filled};
     }
     return true;
+}
+
+/* Of each column once, though it be read for an input and for a target. */
+static void say_filled(Model *m, Arena *a, const Csv *csv, const Series *s) {
+    uint32_t n = s->nx + (s->y == s->x ? 0 : s->ny);
+    for (uint32_t i = 0, k; i < n; i++) {
+        const Column *c = i < s->nx ? &s->x[i] : &s->y[i - s->nx];
+        for (k = 0; k < i && (k < s->nx ? s->x[k] : s->y[k - s->nx]).at != c->at; k++) {}
+        if (k < i || !c->filled) continue;
+        const char *of = csv_name(csv, a, (uint32_t)c->at);
+        if (c->filled == 1) model_log(m, "%s: 1 gap of column '%s' was filled in", csv->path, of);
+        else model_log(m, "%s: %lld gaps of column '%s' were filled in", csv->path, (long long)c->filled, of);
+    }
 }
 
 /* Windows of rows in another order, or of a sum below them, would be no part of the series. */
@@ -92,6 +104,7 @@ static bool read_columns(Model *m, const char *path, Arena *a, Series *s) {
         s->y = s->x;
         s->ny = s->nx;
     }
+    say_filled(m, a, &csv, s);
     const Setting *weights = train_setting(m, "sample_weights");
     for (uint32_t k = 0; weights && csv.header && k < csv.ncol; k++) /* only training needs it */
         if (strcmp(csv.header[k], name_str(m->ctx, weights->name)) == 0 && !csv_numbers(m->ctx, a, &csv, k, &s->weight)) return false;

@@ -289,6 +289,7 @@ typedef struct {
     const double *value; /* [nrow], unscaled */
     double shift, scale; /* scaled = (value - shift) / scale */
     int64_t at;          /* which one of the table */
+    int64_t filled;      /* gaps of it that were filled in */
 } Column;
 typedef struct {
     Dataset set;

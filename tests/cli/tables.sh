@@ -125,3 +125,21 @@ for k in '' w_; do
 done
 cmp s.safetensors w_s.safetensors || fail "a byte order mark or a carriage return is read as a word"
 cmp t.safetensors w_t.safetensors || fail "a byte order mark in JSON lines"
+
+# a column that is read for an input and for a target has its gaps said once
+cat >shared.rondo <<'R'
+model shared {
+    input x: seq [2]
+    target y: [1]
+    p = dense[1](gru[3](x).last)
+    output p
+    loss mse(p, y)
+    train { epochs = 1 }
+    data { csv = "shared.csv", column = ["a", "b"], target_column = "a", window = 4, gaps = interpolate }
+}
+R
+awk 'BEGIN { print "a,b"; for (i = 0; i < 40; i++) print (i == 9 ? "" : i) "," (i % 20 == 5 ? "" : i % 7) }' >shared.csv
+expect 0 "$RONDO" train shared.rondo --seed 1
+[ "$(cat out err | grep -c 'filled in$')" = 2 ] || { cat out err; fail "gaps are said more than once"; }
+says err "1 gap of column 'a' was filled in"
+says err "2 gaps of column 'b' were filled in"
