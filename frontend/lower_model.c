@@ -362,9 +362,11 @@ static bool metric_scalar(Build *b, const Decl *d, const AstFormal *f, const Val
     Node n = val_type(v);
 
     if (f->type || node_features(&n) == 1) return true;
-    if (sema_error(b->e, 301, v->span, "input `%s` of `%s` is a scalar of each step or example; this is %s", name_str(b->e->ctx, f->name),
-                   name_str(b->e->ctx, d->name), val_text(b->s, v)))
-        diag_note(b->e->ctx, d->ast->head, "declared here");
+    if (!sema_error(b->e, 301, v->span, "input `%s` of `%s` is a scalar of each step or example; this is %s", name_str(b->e->ctx, f->name),
+                    name_str(b->e->ctx, d->name), val_text(b->s, v)))
+        return false;
+    diag_note(b->e->ctx, d->ast->head, "declared here");
+    if (n.rank == 1) diag_help(b->e->ctx, (Span){0, 0}, "of a vector, `v[0]` is one number");
     return false;
 }
 

@@ -270,6 +270,8 @@ static const Val *mismatch(Scope *callee, Scope *caller, const AstFormal *f, con
     if (input && f->type && f->type->kind == AST_TYPE_TENSOR && !f->type->seq && n.rank == (int)f->type->dims.n + 1)
         diag_help(e->ctx, (Span){0, 0}, "a sequence of %s is `seq %s`: its steps are none of its dims", n.rank == 2 && n.dim[1] == 1 ? "numbers" : "vectors",
                   arena_printf(e->a, "[%d]", n.dim[n.rank - 1]));
+    if (f->type && f->type->kind == AST_TYPE_TENSOR && f->type->dims.n == 1 && n.rank == 0 && n.dtype == DT_F)
+        diag_help(e->ctx, (Span){0, 0}, "a vector of one number is `[..]` around it, or `v[0:1]` of a vector in place of `v[0]`");
     return &val_poison;
 }
 

@@ -156,3 +156,16 @@ refuse 200 '    metric bad(q, y)'
 sed -i '$d' numbers.rondo
 printf 'metric bad(p, y) { state n = 0 n'"'"' = n + p return n'"'"', rising p }\n' >>numbers.rondo
 refuse 100 '    metric bad(q, y)'
+# a vector where a number is asked for, and the other way round: how one is taken out of the other
+sed '$d; s/target y: \[1\]/target y: [2]/; s/q = one \* x/q = [one * x, x]/' numbers.rondo >numbers2.rondo
+pair() { awk -v m="$1" '/^    metric/ { print m; next } { print }' numbers2.rondo >bad.rondo; }
+pair '    metric r2(q, y)'
+expect 1 "$RONDO" check bad.rondo
+says err 'E0301.*`p` of `r2` is a scalar'
+says err 'of a vector, `v\[0\]` is one number'
+pair '    metric rmse(q[0], y[0])'
+expect 1 "$RONDO" check bad.rondo
+says err 'E0301.*`p` is declared \[N\], but this is \[\]'
+says err '`v\[0:1\]` of a vector'
+pair '    metric r2(q[0], y[0]), first = rmse(q[0:1], y[0:1]), same = rmse([q[0]], [y[0]])'
+expect 0 "$RONDO" check bad.rondo
