@@ -186,7 +186,8 @@ static bool not_finite(Training *t, Exec *e, const char *what) {
     bool data = first && !strncmp(first, "the input", 9);
     scratch_end(t->m);
     if (t->kept_epoch >= 0)
-        diag_note(t->m->ctx, NOWHERE, "the last checkpoint, %s, is of %lld complete epochs: --resume goes on from it", t->options->checkpoint, (long long)t->kept_epoch);
+        diag_note(t->m->ctx, NOWHERE, "the last checkpoint, %s, is of %lld complete epoch%s: --resume goes on from it", t->kept,
+                  (long long)t->kept_epoch, t->kept_epoch == 1 ? "" : "s");
     diag_help(t->m->ctx, NOWHERE, "%s; the weights are those before this update",
               data ? "fill it in, or leave the example out" : "a smaller learning rate or clip_norm often helps");
     return false;
@@ -311,6 +312,7 @@ static bool save(Training *t) {
     if (!t->stopped && t->epoch < t->epochs && s - t->saved < 1) return true;
     t->saved = s;
     if (!checkpoint_save(t, t->options->checkpoint)) return false;
+    t->kept = t->options->checkpoint;
     t->kept_epoch = t->epoch;
     return true;
 }
@@ -358,7 +360,11 @@ static void restore_best(Training *t) {
 static bool training_run(void *arg) {
     Training *t = arg;
     if (!prepare(t)) return false;
-    if (t->options && t->options->resume && !checkpoint_load(t, t->options->resume)) return false;
+    if (t->options && t->options->resume) {
+        if (!checkpoint_load(t, t->options->resume)) return false;
+        t->kept = t->options->resume; /* until there is one of this run */
+        t->kept_epoch = t->epoch;
+    }
     t->start = now();
     if (t->patience > 0 && t->waited >= t->patience) t->epochs = t->epoch; /* the run that is resumed had ended */
     t->stopped = far_enough(t);

@@ -67,7 +67,8 @@ typedef struct {
     void *grad, *keep; /* keep: the best parameters so far; NULL: not wanted */
     int64_t examples;
     double start, saved;
-    int64_t kept_epoch; /* complete epochs of the last checkpoint of this run; -1: there is none */
+    const char *kept;   /* the last checkpoint: of this run, or what it goes on from */
+    int64_t kept_epoch; /* its complete epochs; -1: there is none */
     bool stopped, have_metrics;
     double *metric;
     const char **metric_name;

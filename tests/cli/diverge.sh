@@ -65,6 +65,9 @@ expect 1 "$RONDO" train m.rondo -q -o w.safetensors --set 'optimizer=sgd(lr = 1e
 says err 'the first that is not: '
 # a checkpoint from before: the second epoch has quite another rate
 expect 1 "$RONDO" train m.rondo -q -o w.safetensors --set 'optimizer=sgd(lr = 1e-9)' --set 'schedule=step(every = 1, factor = 1e30)' --checkpoint state
-says err 'the last checkpoint, state, is of 1 complete epochs: --resume goes on from it'
+says err 'the last checkpoint, state, is of 1 complete epoch: --resume goes on from it'
+# gone on from, and no other written since
+expect 1 "$RONDO" train m.rondo -q -o w.safetensors --set 'optimizer=sgd(lr = 1e30)' --resume state
+says err 'the last checkpoint, state, is of 1 complete epoch: --resume goes on from it'
 expect 0 "$RONDO" train m.rondo -q -o resumed.safetensors --set 'optimizer=sgd(lr = 1e-9)' --resume state
 [ "$(cat w.safetensors)" = old ] || fail "weights were written"
