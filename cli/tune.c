@@ -373,6 +373,7 @@ CliExit cmd_tune(Cli *c) {
         !cli_int(c, OPT_SEED, 0, INT32_MAX, &t.seed) || !cli_int(c, OPT_JOBS, 1, 1024, &t.at_once) || !prepare(&t, &rc))
         return rc;
     bool ok = read_log(&t) && search(&t);
+    if (!ok && t.log && signal_caught()) fprintf(stderr, "stopped: runs that ended are in %s; the same command goes on from there\n", t.path);
     if (t.log) fclose(t.log);
     if (!ok && signal_caught()) raise(signal_caught());
     if (!ok) return CLI_INPUT;

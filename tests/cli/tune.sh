@@ -75,6 +75,18 @@ wait "$pid" || rc=$?
 [ "$rc" = 143 ] || { cat out err; fail "ended with $rc, not by the signal"; }
 [ ! -e ended.jsonl ] || { cat ended.jsonl; fail "a trial that was broken off counts"; }
 
+# what had ended by then is kept, and said to be
+setsid "$RONDO" tune $M --set validation=0.2 --set H=4 --set 'epochs={1, 1000000}' -o ended.jsonl -q -j 1 >out 2>err &
+pid=$!
+for k in 1 2 3 4 5 6 7 8 9 10; do if [ -e ended.jsonl ] && [ "$(wc -l <ended.jsonl)" = 2 ]; then break; else sleep 0.5; fi; done
+sleep 0.5
+kill -TERM "-$pid"
+rc=0
+wait "$pid" || rc=$?
+[ "$rc" = 143 ] || { cat out err; fail "ended with $rc, not by the signal"; }
+[ "$(wc -l <ended.jsonl)" = 2 ] || { cat ended.jsonl; fail "not one run that ended"; }
+says err '^stopped: runs that ended are in ended.jsonl; the same command goes on from there$'
+
 # random: ranges, whole numbers, more trials of the same search go on with it
 expect 0 "$RONDO" tune $M $few --set 'H={3..9}' --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log}, b1 = {0.8, 0.9})' --trials 4 -o r.jsonl -q
 expect 0 "$RONDO" tune $M $few --set 'H={3..9}' --set 'optimizer=adam(lr = {1e-3 .. 1e-1 log}, b1 = {0.8, 0.9})' --trials 6 -o r.jsonl -q
