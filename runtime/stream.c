@@ -47,12 +47,20 @@ static bool scan_streams(const Graph *g, Ref r, uint32_t time) {
     return !s.reverse;
 }
 
+/* Are its steps those of two sequences, one behind the other? That may be so where no value of them is left, too. */
+static bool is_joined(const Graph *g, const Node *n) {
+    const Module *mod = g->module;
+    for (uint32_t k = 1; k < mod->naxis; k++)
+        if (n->axes & AX(k) && mod->axis[k].kind == AXIS_JOIN) return true;
+    return false;
+}
+
 /* NULL if node r can be made from one step at a time; else what stands in the way. */
 static const char *obstacle(const Graph *g, Ref r, uint32_t time) {
     const Node *n = &g->node.at[r];
     const uint32_t *w = op_words((Op)n->op) || n->op == OP_REVERSE ? node_attr(g, r) : NULL;
     if (n->op == OP_REVERSE) return AX(w[0]) & time ? "reverse" : NULL;
-    if (n->op == OP_JOIN) return "then";
+    if (n->op == OP_JOIN || is_joined(g, n)) return "then";
     if (n->op == OP_SHIFT) return !(AX(w[0]) & time) || is_state_shift(g, n) ? NULL : "shift";
     if (n->op == OP_SUM || n->op == OP_AMAX) return w[0] & time ? "a sum, mean or max over time" : NULL;
     if (n->op == OP_DOT) {

@@ -174,6 +174,16 @@ model starts {
     output p
 }
 END
+cat >joined.rondo <<'END'
+model joined {
+    input x: seq [2]
+    input z: seq(3) [2]
+    param b: [2] = normal(0, 0.5)
+    h = gru[2](x)
+    first, second = split([then(b, z), tanh(b)], 2) # no value of the steps is in the second half
+    output h, second
+}
+END
 
 # check FOLDER MODEL options..: the test that goes with the files holds them against the runtime on the weights as they are stored
 check() {
@@ -240,6 +250,8 @@ check shared8 layers --weights int8
 check bf16 m --weights bf16 --weights blob
 check f16 m --weights f16 --simd 1
 for bits in bf16 f16 int8; do check starts_$bits starts --weights $bits; done # where a state starts is copied: it stays float
+check joined joined
+if grep -q 'joined_step(' joined/joined.h; then fail "a step of an output whose steps are those of two sequences, one behind the other"; fi
 check plain m --dtype f64 --weights blob
 check vectors vectors --weights bf16 --train --simd 1
 check still still --train --simd 1
