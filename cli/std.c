@@ -112,6 +112,10 @@ static bool read_library(Cli *c, Library *l) {
         if (n > 6 && !strcmp(d->d_name + n - 6, ".rondo")) VEC_PUSH(a, name) = arena_strdup(a, d->d_name);
     }
     closedir(dir);
+    if (!name.n) {
+        diag_error(c->ctx, 1, (Span){0, 0}, "%s: this is not the standard library: there is no .rondo file", folder);
+        return false;
+    }
     qsort(name.at, name.n, sizeof *name.at, by_text);
     for (uint32_t i = 0; i < name.n; i++)
         if (!read_file(c, l, folder, name.at[i])) return false;

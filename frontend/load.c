@@ -387,6 +387,13 @@ static const char *std_key(Program *p, const char *folder, const char *path)
     return folder && file_is_plain(path) ? arena_printf(p->arena, "%s%s", folder, strrchr(path, '/')) : key_of(p, path);
 }
 
+static void no_std(Program *p, const char *why)
+{
+    diag_error(p->ctx, 1, (Span){0, 0}, "%s: %s", p->opt.std_dir, why);
+    diag_help(p->ctx, (Span){0, 0}, "the variable RONDO_STD names its folder");
+    p->broken = true;
+}
+
 /* Every .rondo file of the folder, in the order of their names. */
 static void load_std(Program *p)
 {
@@ -398,9 +405,7 @@ static void load_std(Program *p)
     if (!p->opt.std_dir) return;
     dir = opendir(p->opt.std_dir);
     if (!dir) {
-        diag_error(p->ctx, 1, (Span){0, 0}, "%s: the standard library cannot be read", p->opt.std_dir);
-        diag_help(p->ctx, (Span){0, 0}, "the variable RONDO_STD names its folder");
-        p->broken = true;
+        no_std(p, "the standard library cannot be read");
         return;
     }
     if (CTX_TRY(p->ctx, &frame)) {
@@ -411,7 +416,11 @@ static void load_std(Program *p)
         ctx_out_of_memory(p->ctx);
     }
     closedir(dir);
-    if (path.n) qsort(path.at, path.n, sizeof *path.at, by_text);
+    if (!path.n) {
+        no_std(p, "this is not the standard library: there is no .rondo file");
+        return;
+    }
+    qsort(path.at, path.n, sizeof *path.at, by_text);
     folder = file_real(p->arena, p->opt.std_dir);
     for (uint32_t i = 0; i < path.n; i++) unit_load(p, path.at[i], std_key(p, folder, path.at[i]), true);
 }

@@ -49,6 +49,12 @@ says err 'no weight is called `h.Wx`'
 # one cause, one error
 RONDO_STD=$PWD/none expect 1 "$RONDO" check "$S"
 [ "$(grep -c '^error' err)" = 1 ] || { cat err; fail "more than the missing library is reported"; }
+mkdir empty
+for command in "check $S" list; do
+    RONDO_STD=$PWD/empty expect 1 "$RONDO" $command
+    says err 'empty: this is not the standard library: there is no .rondo file'
+    [ "$(grep -c '^error' err)" = 1 ] || { cat err; fail "more than the missing library is reported"; }
+done
 # a table without the column: the place of the key, and what there is
 cp "$SRC"/examples/sunspots.* .
 expect 1 "$RONDO" train sunspots.rondo --set column=spots -q
