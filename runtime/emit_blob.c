@@ -51,6 +51,7 @@ static const char *type_text(CModel *c) {
 }
 
 static void put_member(CModel *c, const CMember *m) {
+    if (m->n && m->bytes > c->payload_align) c->payload_align = m->bytes;
     for (int64_t i = 0; i < m->n; i++) {
         unsigned char b[8];
         float f = (float)m->value[i];
@@ -68,8 +69,8 @@ static void put_payload(CModel *c) {
         emit_storage_bytes(c);
     else
         weights_members(c, put_member);
-    size_t align = c->m->f64 ? 8 : 4;
-    while (!c->payload->n || c->payload->n % align) str_putc(c->payload, 0);
+    int align = c->payload_align ? c->payload_align : c->m->f64 ? 8 : 4; /* a compiler pads the struct to its largest member */
+    while (!c->payload->n || c->payload->n % (size_t)align) str_putc(c->payload, 0);
 }
 
 void emit_blob(CModel *c) {

@@ -132,6 +132,7 @@ typedef struct {
     double *before; /* the model's weights, to put back */
     double *stored, **stored_scale; /* what stands for the weights: codes by theta, scales by parameter and row */
     Str *payload;                   /* of the blob, while it is written */
+    int payload_align;              /* bytes of its largest member */
     Str blob;
     uint32_t layout; /* of the blob */
     int64_t bytes;   /* of the weights, while they are counted */

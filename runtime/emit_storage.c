@@ -179,6 +179,7 @@ void emit_storage_values(CModel *c) {
 static void put_bytes(CModel *c, const char *type, const char *id, const char *note, const double *v, int64_t n) {
     (void)id, (void)note;
     int bytes = strcmp(type, "float") == 0 ? 4 : c->o->storage == EMIT_INT8 ? 1 : 2;
+    if (n && bytes > c->payload_align) c->payload_align = bytes;
     for (int64_t i = 0; i < n; i++) {
         unsigned char b[4];
         store_le(b, bytes == 4 ? bits_of((float)v[i]) : (uint64_t)(int64_t)v[i], bytes);

@@ -174,6 +174,14 @@ model starts {
     output p
 }
 END
+cat >odd.rondo <<'END'
+model odd {
+    input x: seq [5]
+    param W: [3, 5] = normal(0, 0.5)
+    y = W @ x
+    output y
+}
+END
 cat >joined.rondo <<'END'
 model joined {
     input x: seq [2]
@@ -250,6 +258,7 @@ check shared8 layers --weights int8
 check bf16 m --weights bf16 --weights blob
 check f16 m --weights f16 --simd 1
 for bits in bf16 f16 int8; do check starts_$bits starts --weights $bits; done # where a state starts is copied: it stays float
+for bits in bf16 f16 int8; do check odd_$bits odd --weights $bits --weights blob; done # 30 bytes: a struct without a float
 check joined joined
 if grep -q 'joined_step(' joined/joined.h; then fail "a step of an output whose steps are those of two sequences, one behind the other"; fi
 check plain m --dtype f64 --weights blob
