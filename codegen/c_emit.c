@@ -39,11 +39,13 @@ static const char *buf_text(CEmit *e, uint32_t buf) {
     return arena_printf(e->out->arena, buf & LBUF_PARAM ? "p%u" : "b%u", buf & ~LBUF_PARAM);
 }
 
-/* b3 + (4 * v7 + v2 + 16) */
+/* b3 + (4 * v7 + v2 + 16), b3 + 16 */
 static void put_address(CEmit *e, uint32_t buf, uint32_t idx) {
     const LIdx *x = &e->f->idx.at[idx];
+    uint32_t terms = x->c0 != 0;
+    for (uint32_t k = 0; k < x->n; k++) terms += x->c[k] != 0;
     str_put(e->out, buf_text(e, buf));
-    const char *sep = " + (";
+    const char *sep = terms > 1 ? " + (" : " + ";
     for (uint32_t k = 0; k < x->n; k++) {
         if (x->c[k] == 0) continue;
         str_put(e->out, sep);
@@ -53,10 +55,9 @@ static void put_address(CEmit *e, uint32_t buf, uint32_t idx) {
     }
     if (x->c0) {
         str_put(e->out, sep);
-        sep = " + ";
         str_put(e->out, int_text(e, x->c0));
     }
-    if (sep[3] != '(') str_putc(e->out, ')');
+    if (terms > 1) str_putc(e->out, ')');
 }
 
 /* A float constant. */

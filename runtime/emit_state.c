@@ -93,7 +93,7 @@ static void put_saving(CModel *c) {
         str_printf(&c->c, c->state.n ? "    int k;\n" : "    (void)s;\n    (void)%s;\n", load ? "from" : "to");
         for (uint32_t k = 0; k < c->state.n; k++) {
             const CPort *x = &c->state.at[k];
-            const char *mine = state_flat(c, x), *other = arena_printf(c->a, "%s[%lld + k]", load ? "from" : "to", (long long)at);
+            const char *mine = state_flat(c, x), *other = arena_printf(c->a, at ? "%s[%lld + k]" : "%s[k]", load ? "from" : "to", (long long)at);
             const char *as = x->dtype == DT_I ? arena_printf(c->a, "(%s)", load ? "int32_t" : c->real) : "";
             str_printf(&c->c, "    for (k = 0; k < %lld; k++) %s%s = %s%s%s;\n", (long long)x->n, load ? mine : other, load ? "[k]" : "", as,
                        load ? other : mine, load ? "" : "[k]");
@@ -108,18 +108,23 @@ static void put_saving(CModel *c) {
     }
 }
 
+/* Where step k of an array begins, as an argument: ", x + k * 3". */
+static const char *step_of(CModel *c, const CPort *x) {
+    return x->n == 1 ? arena_printf(c->a, ", %s + k", x->id) : arena_printf(c->a, ", %s + k * %lld", x->id, (long long)x->n);
+}
+
 static void put_run(CModel *c) {
     const CProgram *p = &c->step;
     Str params = str_make(c->a), args = str_make(c->a);
     for (uint32_t k = 0; k < p->in.n; k++) {
         const CPort *x = &p->in.at[k];
         str_printf(&params, ", const %s *%s", c_type(c, x->dtype), x->id);
-        str_printf(&args, ", %s + k * %lld", x->id, (long long)x->n);
+        str_put(&args, step_of(c, x));
     }
     for (uint32_t k = 0; k < p->out.n; k++) {
         const CPort *x = &p->out.at[k];
         str_printf(&params, ", %s *%s", c_type(c, x->dtype), x->id);
-        str_printf(&args, ", %s + k * %lld", x->id, (long long)x->n);
+        str_put(&args, step_of(c, x));
     }
     const char *about = "n steps: arrays of n times what a step takes and gives. Any cut into chunks gives the same bits.";
     bool one = p->in.n == 1 && p->out.n == 1 && p->in.at[0].n == p->out.at[0].n && p->in.at[0].dtype == p->out.at[0].dtype;
