@@ -99,13 +99,17 @@ static void put_half(const Narrow *e, const CUses *u) {
     put(e, "static inline float $P_half(uint16_t h)\n{\n    union {\n        uint32_t bits;\n        float value;\n    } x;\n");
     if (u->bf16)
         put(e, "    x.bits = (uint32_t)h << 16;\n    return x.value;\n}\n");
-    else /* the exponent moves by a product: denormals too */
-        put(e, "    x.bits = (uint32_t)(h & 0x7fff) << 13;\n    x.value *= 5.192296858534828e33f;\n    x.bits |= (uint32_t)(h & 0x8000) << 16;\n    return x.value;\n}\n");
+    else /* what is denormal costs a stream time, and is 0 on targets that flush it */
+        put(e, "    /* The exponent moves by 112. What has none is what a number has above 2^-14: nothing on the way is denormal. */\n"
+               "    const uint32_t v = h & 0x7fffu, low = v < 0x400;\n    x.bits = (v << 13) + ((112 + low) << 23);\n"
+               "    if (low) x.value -= 6.103515625e-05f;\n    x.bits |= (uint32_t)(h & 0x8000) << 16;\n    return x.value;\n}\n");
     put_vector_type(e, "uint16_t", 2, "hu");
     put_loads(e, "static inline void $P_op_ldh($f *r, const uint16_t *p, int n)\n",
               u->bf16 ? "        *r = ($f)(__builtin_convertvector(*(const $P_hu *)(const void *)p, $u) << 16);\n"
-                      : "        const $u w = __builtin_convertvector(*(const $P_hu *)(const void *)p, $u);\n"
-                        "        const $f x = ($f)((w & 0x7fffu) << 13) * 5.192296858534828e33f;\n        *r = ($f)(($u)x | (w & 0x8000u) << 16);\n",
+                      : "        const $u w = __builtin_convertvector(*(const $P_hu *)(const void *)p, $u), v = w & 0x7fffu;\n"
+                        "        const $u low = ($u)(v < 0x400u);\n"
+                        "        const $f x = ($f)((v << 13) + 0x38000000u + (low & 0x800000u)) - ($f)(low & 0x38800000u);\n"
+                        "        *r = ($f)(($u)x | (w & 0x8000u) << 16);\n",
               "$P_half(p[k])");
 }
 
