@@ -74,17 +74,10 @@ void c_values(CModel *c, Str *s, const double *v, int64_t n, bool is_int) {
     str_putc(s, '{');
     Arena *keep = c->a;
     c->a = &c->digits;
-    size_t column = 120;
+    int64_t line = is_int ? 16 : c->m->f64 ? 4 : 8; /* so many numbers in each: another number changes its own line alone */
     for (int64_t i = 0; i < (n > 0 ? n : 1); i++) {
         const char *x = n <= 0 ? "0" : is_int ? arena_printf(c->a, "%lld", (long long)v[i]) : c_number(c, v[i]);
-        size_t len = strlen(x) + 2;
-        if (column + len > 118) {
-            str_put(s, "\n    ");
-            column = 3;
-        } else
-            str_putc(s, ' ');
-        str_printf(s, "%s,", x);
-        column += len;
+        str_printf(s, "%s%s,", i % line ? " " : "\n    ", x);
         if (c->digits.used > 1 << 20) arena_free(&c->digits);
     }
     c->a = keep;

@@ -75,6 +75,8 @@ says sunspots.h '^#define SUNSPOTS_WINDOW 10$'
 says sunspots.h '^#define SUNSPOTS_IN_SCALE 154.4$'
 says sunspots.h '/. h.Wi, h.Wf, h.Wg, h.Wo, packed ./' # what a field is made of
 compile sunspots "${CC:-cc}" -O1 $fused
+# eight weights a line, but for an array's last: one that changes changes its line alone
+awk '/^ +-?[0-9][-0-9.e]*f,/ && n && n != 8 { exit 1 } { n = /^ +-?[0-9][-0-9.e]*f,/ ? NF : 0 } n > 8 { exit 1 }' sunspots.c || fail "lines of weights of other lengths"
 # -ffast-math changes nothing in it, nor does the file change what follows in the same source
 for by in "$one" "$two"; do
     for flags in "-O2 -ffast-math" "-O1 -ffast-math -DSUNSPOTS_SIMD=1" "-O1 -ffast-math $fused"; do compile sunspots "$by" $flags; done
