@@ -95,6 +95,27 @@ static void put_vector_type(const Narrow *e, const char *type, int bytes, const 
     str_printf(e->out, "%s %s_%s __attribute__((vector_size(%d), aligned(%d), may_alias));\n#endif\n", type, e->o->prefix, name, e->p->V * bytes, bytes);
 }
 
+/* Lanes of f16 at once: by the processor's conversion, whose denormals are numbers whatever it does with those of float, or as in half. */
+static void put_f16(const Narrow *e) {
+    int V = e->p->V;
+    if (V == 1) return;
+    put(e, C_GNU_VECTORS "#if defined(__FLT16_MANT_DIG__) && (defined(__aarch64__) || (defined(__F16C__) && defined(__clang__)))\n"
+                         "__extension__ typedef _Float16 $P_hf ");
+    str_printf(e->out, "__attribute__((vector_size(%d), aligned(2), may_alias));\n", V * 2);
+    put(e, "#define $P_widen_f16(p) __builtin_convertvector(*(const $P_hf *)(const void *)(p), $f)\n");
+    if (V >= 8) {
+        put(e, V == 8 ? "#elif defined(__F16C__)\n" : "#elif defined(__AVX512F__)\n");
+        str_printf(e->out, "typedef short %s_hs __attribute__((vector_size(%d), aligned(2), may_alias));\n", e->o->prefix, V * 2);
+        put(e, V == 8 ? "#define $P_widen_f16(p) __builtin_ia32_vcvtph2ps256(*(const $P_hs *)(const void *)(p))\n"
+                      : "#define $P_widen_f16(p) __builtin_ia32_vcvtph2ps512_mask(*(const $P_hs *)(const void *)(p), ($f){0}, -1, 4)\n");
+    }
+    put(e, "#else\nstatic inline $f $P_widen_f16(const uint16_t *p)\n{\n"
+           "    const $u w = __builtin_convertvector(*(const $P_hu *)(const void *)p, $u), v = w & 0x7fffu;\n"
+           "    const $u low = ($u)(($v)v < 0x400);\n"
+           "    const $f x = ($f)((v << 13) + 0x38000000u + (low & 0x800000u)) - ($f)(low & 0x38800000u);\n"
+           "    return ($f)(($u)x | (w & 0x8000u) << 16);\n}\n#endif\n#endif\n");
+}
+
 static void put_half(const Narrow *e, const CUses *u) {
     put(e, "static inline float $P_half(uint16_t h)\n{\n    union {\n        uint32_t bits;\n        float value;\n    } x;\n");
     if (u->bf16)
@@ -104,12 +125,9 @@ static void put_half(const Narrow *e, const CUses *u) {
                "    const uint32_t v = h & 0x7fffu, low = v < 0x400;\n    x.bits = (v << 13) + ((112 + low) << 23);\n"
                "    if (low) x.value -= 6.103515625e-05f;\n    x.bits |= (uint32_t)(h & 0x8000) << 16;\n    return x.value;\n}\n");
     put_vector_type(e, "uint16_t", 2, "hu");
+    if (!u->bf16) put_f16(e);
     put_loads(e, "static inline void $P_op_ldh($f *r, const uint16_t *p, int n)\n",
-              u->bf16 ? "        *r = ($f)(__builtin_convertvector(*(const $P_hu *)(const void *)p, $u) << 16);\n"
-                      : "        const $u w = __builtin_convertvector(*(const $P_hu *)(const void *)p, $u), v = w & 0x7fffu;\n"
-                        "        const $u low = ($u)(v < 0x400u);\n"
-                        "        const $f x = ($f)((v << 13) + 0x38000000u + (low & 0x800000u)) - ($f)(low & 0x38800000u);\n"
-                        "        *r = ($f)(($u)x | (w & 0x8000u) << 16);\n",
+              u->bf16 ? "        *r = ($f)(__builtin_convertvector(*(const $P_hu *)(const void *)p, $u) << 16);\n" : "        *r = $P_widen_f16(p);\n",
               "$P_half(p[k])");
 }
 
